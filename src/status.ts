@@ -1,0 +1,29 @@
+import type { Option } from "fp-ts/lib/Option.js";
+import type { SinkError } from "./sinkError.ts";
+
+/** What a sink is doing, told apart by `state`: for logs, health checks and dashboards. */
+export type Status =
+  | { readonly state: "connecting" }
+  | {
+      readonly state: "opened";
+      readonly stream: string;
+      /** This run's epoch; writers with a lower one are fenced from now on. */
+      readonly epoch: number;
+      /** Where the stream stands; none on a first run. */
+      readonly position: Option<unknown>;
+      /** Entries that were in the stream before this sink's first run. */
+      readonly foreignEntries: number;
+    }
+  | { readonly state: "publishing" }
+  | {
+      readonly state: "retrying";
+      /** The attempt that failed, from 1. */
+      readonly attempt: number;
+      readonly delayMs: number;
+      readonly cause: SinkError;
+    }
+  | { readonly state: "paused"; readonly events: number; readonly bytes: number }
+  | { readonly state: "resumed" }
+  | { readonly state: "rewound"; readonly cause: SinkError }
+  | { readonly state: "warning"; readonly message: string }
+  | { readonly state: "closed"; readonly cause: Option<SinkError> };
