@@ -48,16 +48,18 @@ function build() {
   runOrFail("npm", ["run", "--silent", "build"], "Mend the errors above, then run it again.");
 }
 
-/** `REDIS_URI`, else a server on PATH, else Debian's, else one built from source. */
+/** With `--or-redis-uri` the caller's `REDIS_URI`; else a server on PATH, Debian's, or one built from source. */
 function provideRedis() {
-  if (process.env.REDIS_URI || isOnPath("redis-server") || isOnPath("valkey-server")) return;
+  if (process.env.REDIS_URI && process.argv.includes("--or-redis-uri")) return;
+  if (isOnPath("redis-server") || isOnPath("valkey-server")) return;
   const mark = join(root, "node_modules", ".cache", "redis-server");
   if (existsSync(mark) && existsSync(readFileSync(mark, "utf8"))) return;
   if (isOnPath("apt-get") && process.getuid?.() === 0) {
     say("installing redis-server with apt");
     const env = { DEBIAN_FRONTEND: "noninteractive" };
     run("apt-get", ["update", "-qq"], { env });
-    if (run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", "redis-server"], { env }).ok) return;
+    if (run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", "redis-server"], { env }).ok)
+      return;
   }
   say("building redis-server from source (a few minutes)");
   const folder = join(root, "node_modules", ".cache", "redis-memory-server");
@@ -76,10 +78,7 @@ function provideRedis() {
          .then((path) => require("node:fs").writeFileSync(${JSON.stringify(mark)}, path));`,
     ]).ok;
   if (!built) {
-    fail(
-      "no Redis found. Install one (Debian: apt-get install redis-server; macOS: brew install redis), " +
-        "or set REDIS_URI to a server that may be flushed.",
-    );
+    fail("no Redis found. Install one: apt-get install redis-server on Debian, brew install redis on macOS.");
   }
 }
 
