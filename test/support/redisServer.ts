@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { Redis, type RedisOptions } from "ioredis";
+import { Redis } from "ioredis";
 
 /** A real server on a free port of loopback, in a folder of its own. */
 export interface RedisServer {
@@ -47,14 +47,8 @@ function findRedisServer(): string {
   throw new Error("no redis-server found: run `npm run setup` first");
 }
 
-/**
- * Starts a Redis without persistence; `args` adds settings, such as `["--appendonly", "yes"]`.
- * `clientOptions` are for the test's own client.
- */
-export async function startRedis(
-  args: readonly string[] = [],
-  clientOptions: RedisOptions = {},
-): Promise<RedisServer> {
+/** Starts a Redis without persistence; `args` adds settings, such as `["--appendonly", "yes"]`. */
+export async function startRedis(args: readonly string[] = [], password = ""): Promise<RedisServer> {
   const program = findRedisServer();
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), "rxadd-redis-"));
@@ -63,7 +57,19 @@ export async function startRedis(
   async function start(): Promise<void> {
     child = spawn(
       program,
-      ["--port", `${port}`, "--bind", "127.0.0.1", "--dir", folder, "--save", "", ...args],
+      [
+        "--port",
+        `${port}`,
+        "--bind",
+        "127.0.0.1",
+        "--dir",
+        folder,
+        "--save",
+        "",
+        "--requirepass",
+        password,
+        ...args,
+      ],
       { stdio: ["ignore", "pipe", "inherit"] },
     );
     if (child.stdout === null) throw new Error("redis-server has no stdout");
@@ -87,7 +93,7 @@ export async function startRedis(
   }
 
   await start();
-  const client = new Redis(port, "127.0.0.1", clientOptions);
+  const client = new Redis(port, "127.0.0.1", { password });
   client.on("error", () => {
     // A test that stops the server knows why its own client complains.
   });
