@@ -1,0 +1,195 @@
+import {
+  asapScheduler,
+  asyncScheduler,
+  Observable,
+  type OperatorFunction,
+  type SchedulerLike,
+  type Subscription,
+} from "rxjs";
+
+/** What `batch` has to know of an item's transaction. */
+export interface TransactionMark {
+  readonly id: string;
+  /** Whether the item is the transaction's last; undefined when the source does not say. */
+  readonly last?: boolean | undefined;
+}
+
+/** When {@link batch} closes a batch. */
+export interface BatchOptions<T> {
+  /** Most items in a batch, >= 1. Default 500. */
+  readonly maxItems?: number;
+  /** Most bytes in a batch by `sizeOf`, >= 1. An item that is larger goes alone. Default 1 MiB. */
+  readonly maxBytes?: number;
+  /** The size of an item in bytes. Default 0: bytes do not count. */
+  readonly sizeOf?: (item: T) => number;
+  /**
+   * How long a batch waits for more items, in ms from its first one. Default 0, which adapts: a batch
+   * goes as soon as there is `room`, with what the source has emitted by then without a pause.
+   */
+  readonly lingerMs?: number;
+  /** Items of one transaction follow each other and stay together. Default: no transactions. */
+  readonly transactionOf?: (item: T) => TransactionMark | undefined;
+  /**
+   * Most items of a transaction that is larger than a batch; beyond them it is split all the same,
+   * to bound memory. Default 5,000.
+   */
+  readonly maxTransactionItems?: number;
+  /** Likewise its most bytes. Default 16 MiB. */
+  readonly maxTransactionBytes?: number;
+  /**
+   * How long, in ms without a further item, a transaction stays open whose source does not mark the
+   * last item. Default 10.
+   */
+  readonly transactionIdleMs?: number;
+  /** Whether downstream takes a batch now, starting with a value at once. Default: always. */
+  readonly room?: Observable<boolean>;
+  /** Default: `asapScheduler` when `lingerMs` is 0, else `asyncScheduler`. */
+  readonly scheduler?: SchedulerLike;
+}
+
+/**
+ * Gathers items into batches that close on count, bytes or time, whichever comes first, and never
+ * splits a transaction.
+ *
+ * ```
+ * source              -abc-----d--|      maxItems 2, lingerMs 3
+ * batch               --A-B-------(C|)   A: [a, b]   B: [c]   C: [d]
+ * ```
+ *
+ * - **Order** that of the source; a batch is never empty.
+ * - **Memory** items wait without bound while there is no `room`; put `boundedBuffer` around.
+ * - **Completion** emits what is left as there is room, then completes. A transaction whose source
+ *   marks last items and that has none yet is incomplete, and is left out.
+ * - **Errors** emits the batches that are complete, then the error, without waiting for room.
+ * - **Teardown** drops what waits and cancels the timer.
+ *
+ * @example
+ * ```ts
+ * changes$.pipe(batch({ maxItems: 100, lingerMs: 20 })).subscribe((changes) => save(changes));
+ * ```
+ */
+export function batch<T>(options: BatchOptions<T> = {}): OperatorFunction<T, T[]> {
+  const {
+    maxItems = 500,
+    maxBytes = 1024 * 1024,
+    sizeOf = () => 0,
+    lingerMs = 0,
+    transactionOf = () => undefined,
+    maxTransactionItems = 5_000,
+    maxTransactionBytes = 16 * 1024 * 1024,
+    transactionIdleMs = 10,
+    room,
+    scheduler = lingerMs > 0 ? asyncScheduler : asapScheduler,
+  } = options;
+
+  return (source) =>
+    new Observable((subscriber) => {
+      const closed: T[][] = [];
+      let open: T[] = [];
+      let openBytes = 0;
+      // Where in `open` the last complete transaction ends, and how many bytes stand before it.
+      let boundary = 0;
+      let boundaryBytes = 0;
+      let transaction: TransactionMark | undefined;
+      let hasRoom = room === undefined;
+      let isDue = false;
+      let sourceDone = false;
+      let linger: Subscription | undefined;
+      let idle: Subscription | undefined;
+
+      function markBoundary(): void {
+        boundary = open.length;
+        boundaryBytes = openBytes;
+      }
+
+      function takeToBoundary(): T[] {
+        const taken = boundary === open.length ? open : open.slice(0, boundary);
+        open = boundary === open.length ? [] : open.slice(boundary);
+        openBytes -= boundaryBytes;
+        boundary = 0;
+        boundaryBytes = 0;
+        isDue = false;
+        return taken;
+      }
+
+      function emit(): void {
+        while (hasRoom && !subscriber.closed) {
+          const next = closed.shift() ?? (isDue && boundary > 0 ? takeToBoundary() : undefined);
+          if (next === undefined) break;
+          subscriber.next(next);
+        }
+        if (sourceDone && closed.length === 0 && boundary === 0) subscriber.complete();
+        else wait();
+      }
+
+      /** Sets the timers that `open` needs; `emit` comes back here. */
+      function wait(): void {
+        if (open.length === 0 || sourceDone) return;
+        if (!isDue) {
+          linger ??= scheduler.schedule(() => {
+            linger = undefined;
+            isDue = true;
+            emit();
+          }, lingerMs);
+        } else if (boundary < open.length && transaction?.last === undefined) {
+          const seen = open.length;
+          idle ??= asyncScheduler.schedule(() => {
+            idle = undefined;
+            // Nothing came meanwhile: the transaction counts as ended.
+            if (open.length === seen) markBoundary();
+            emit();
+          }, transactionIdleMs);
+        }
+      }
+
+      function add(item: T): void {
+        const mark = transactionOf(item);
+        const size = sizeOf(item);
+        const continues =
+          transaction !== undefined && transaction.last !== true && mark?.id === transaction.id;
+        if (!continues) markBoundary();
+        transaction = mark;
+
+        const overflows = open.length >= maxItems || openBytes + size > maxBytes;
+        if (overflows && boundary > 0) closed.push(takeToBoundary());
+        open.push(item);
+        openBytes += size;
+        const isTooLarge = open.length >= maxTransactionItems || openBytes >= maxTransactionBytes;
+        if (mark === undefined || mark.last === true || isTooLarge) markBoundary();
+        if (boundary === open.length && (open.length >= maxItems || openBytes >= maxBytes)) {
+          closed.push(takeToBoundary());
+        }
+      }
+
+      subscriber.add(() => {
+        linger?.unsubscribe();
+        idle?.unsubscribe();
+      });
+      subscriber.add(
+        room?.subscribe((value) => {
+          hasRoom = value;
+          if (hasRoom) emit();
+        }),
+      );
+      subscriber.add(
+        source.pipe(takeWhile(() => !subscriber.closed)).subscribe({
+          next: (item) => {
+            add(item);
+            if (closed.length > 0) emit();
+            else wait();
+          },
+          error: (error) => {
+            for (const items of closed) subscriber.next(items);
+            if (boundary > 0) subscriber.next(takeToBoundary());
+            subscriber.error(error);
+          },
+          complete: () => {
+            sourceDone = true;
+            isDue = true;
+            if (transaction?.last === undefined) markBoundary();
+            emit();
+          },
+        }),
+      );
+    });
+}

@@ -1,0 +1,160 @@
+import {
+  from,
+  identity,
+  type MonoTypeOperatorFunction,
+  Observable,
+  type ObservableInput,
+  type Observer,
+  type OperatorFunction,
+  Subscription,
+  takeWhile,
+} from "rxjs";
+
+/** How {@link inFlight} keeps its window. */
+export interface InFlightOptions<R> {
+  /** Most items sent and not yet acknowledged, >= 1. Default 4. */
+  readonly window?: number;
+  /**
+   * What follows a failure: resubscribing sends the window again, from the oldest item. Pass
+   * `retryBackoff`. Default: the failure ends the result.
+   */
+  readonly resend?: MonoTypeOperatorFunction<R>;
+  /** Told whether the window has room, at subscription and whenever that changes. */
+  readonly room?: Pick<Observer<boolean>, "next">;
+}
+
+interface Slot<T, R> {
+  readonly item: T;
+  outcome: { readonly result: R } | { readonly error: unknown } | undefined;
+}
+
+/**
+ * Sends items with up to `window` of them in flight, and hands the results on in source order.
+ * After a failure the window is sent again from its oldest unacknowledged item, in order.
+ *
+ * ```
+ * source       -ab------------|    window 2
+ * send(a)       ---#  ---A|        fails, is sent again after the backoff
+ * send(b)        ---B|  -B|        is sent again with it
+ * result       ----------(AB)-|
+ * ```
+ *
+ * - **Delivery** at least once: what was in flight at a failure is sent again, so `send` must be
+ *   idempotent. Its last value is the result.
+ * - **Errors** a failure counts when everything before it is acknowledged; one that `resend` does
+ *   not retry ends the result.
+ * - **Memory** items that arrive while the window is full wait without bound; heed `room`.
+ * - **Completion** when the source has completed and everything is acknowledged; an error of the
+ *   source likewise waits for what is in flight.
+ * - **Teardown** forgets what is in flight.
+ *
+ * @example
+ * ```ts
+ * batches$.pipe(inFlight(publish, { window: 4, resend: retryBackoff() })).subscribe(log);
+ * ```
+ */
+export function inFlight<T, R>(
+  send: (item: T) => ObservableInput<R>,
+  { window = 4, resend = identity, room }: InFlightOptions<R> = {},
+): OperatorFunction<T, R> {
+  return (source) =>
+    new Observable((subscriber) => {
+      // In source order; the first of them are in flight.
+      const unacknowledged: Slot<T, R>[] = [];
+      let sourceEnd: { readonly error?: unknown } | undefined;
+      let hadRoom: boolean | undefined;
+      let arrived = () => {};
+
+      function tellRoom(): void {
+        const hasRoom = unacknowledged.length < window;
+        if (hasRoom === hadRoom) return;
+        hadRoom = hasRoom;
+        room?.next(hasRoom);
+      }
+
+      /** One go at the window: ends with the first failure, or when all is done. */
+      const round$ = new Observable<R>((round) => {
+        let sent = 0;
+        const sends = new Subscription();
+        round.add(sends);
+
+        function settle(slot: Slot<T, R>, outcome: NonNullable<Slot<T, R>["outcome"]>): void {
+          slot.outcome = outcome;
+          let head = unacknowledged[0];
+          while (head?.outcome !== undefined && !round.closed) {
+            if ("error" in head.outcome) {
+              round.error(head.outcome.error);
+              return;
+            }
+            unacknowledged.shift();
+            sent -= 1;
+            round.next(head.outcome.result);
+            head = unacknowledged[0];
+          }
+          advance();
+        }
+
+        function start(slot: Slot<T, R>): void {
+          let last: { readonly result: R } | undefined;
+          const sending = new Subscription();
+          sends.add(sending);
+          sending.add(
+            from(send(slot.item)).subscribe({
+              next: (result) => {
+                last = { result };
+              },
+              error: (error) => {
+                sends.remove(sending);
+                settle(slot, { error });
+              },
+              complete: () => {
+                sends.remove(sending);
+                settle(slot, last ?? { error: new Error("inFlight: send completed without a value") });
+              },
+            }),
+          );
+        }
+
+        function advance(): void {
+          while (sent < window && !round.closed) {
+            const slot = unacknowledged[sent];
+            if (slot === undefined) break;
+            sent += 1;
+            start(slot);
+          }
+          if (round.closed) return;
+          tellRoom();
+          if (sourceEnd !== undefined && unacknowledged.length === 0) {
+            if ("error" in sourceEnd) subscriber.error(sourceEnd.error);
+            else round.complete();
+          }
+        }
+
+        for (const slot of unacknowledged) slot.outcome = undefined;
+        arrived = advance;
+        round.add(() => {
+          if (arrived === advance) arrived = () => {};
+        });
+        advance();
+      });
+
+      subscriber.add(round$.pipe(resend).subscribe(subscriber));
+      subscriber.add(
+        source.pipe(takeWhile(() => !subscriber.closed)).subscribe({
+          next: (item) => {
+            unacknowledged.push({ item, outcome: undefined });
+            arrived();
+            tellRoom();
+          },
+          error: (error) => {
+            sourceEnd = { error };
+            arrived();
+          },
+          complete: () => {
+            sourceEnd = {};
+            arrived();
+          },
+        }),
+      );
+    });
+}
