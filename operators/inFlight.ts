@@ -1,5 +1,5 @@
 import {
-  from,
+  defer,
   identity,
   type MonoTypeOperatorFunction,
   Observable,
@@ -99,7 +99,7 @@ export function inFlight<T, R>(
           const sending = new Subscription();
           sends.add(sending);
           sending.add(
-            from(send(slot.item)).subscribe({
+            defer(() => send(slot.item)).subscribe({
               next: (result) => {
                 last = { result };
               },
