@@ -5,6 +5,7 @@ import {
   type OperatorFunction,
   type SchedulerLike,
   type Subscription,
+  takeWhile,
 } from "rxjs";
 
 /** What `batch` has to know of an item's transaction. */
