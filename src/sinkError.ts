@@ -84,7 +84,8 @@ class TaggedSinkError<Tag extends SinkErrorTag> extends Error {
  */
 export type SinkError = { readonly [Tag in SinkErrorTag]: TaggedSinkError<Tag> }[SinkErrorTag];
 
-type PlainTag = Exclude<SinkErrorTag, keyof Details>;
+/** The errors that carry nothing but their message. */
+export type PlainTag = Exclude<SinkErrorTag, keyof Details>;
 
 /** Makes a {@link SinkError} that carries nothing but its message. */
 export function sinkError<Tag extends PlainTag>(tag: Tag, message: string, cause?: unknown): SinkError;

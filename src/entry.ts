@@ -1,0 +1,22 @@
+import type { TransactionMark } from "../operators/batch.ts";
+
+/** An event on its way through the chain: encoded, and with all that the chain asks of it. */
+export interface Entry<P> {
+  /** Its number within the subscription, from 0. */
+  readonly ordinal: number;
+  readonly stream: string;
+  readonly payload: string | Buffer;
+  /** Further entry fields and values, alternating. */
+  readonly extra: readonly (string | Buffer)[] | undefined;
+  readonly bytes: number;
+  /** The bytes of all entries up to this one. */
+  readonly totalBytes: number;
+  readonly id: string | undefined;
+  readonly position: P | undefined;
+  readonly transaction: TransactionMark | undefined;
+  /** When it arrived, in ms of the monotonic clock. */
+  readonly arrivedMs: number;
+}
+
+/** Entries that are published together. */
+export type Batch<P> = readonly Entry<P>[];

@@ -1,0 +1,20 @@
+export type { Flow } from "../operators/flow.ts";
+export type { ChangeEvent, EventOrigin, Operation, Row, Transaction } from "./changeEvent.ts";
+export type { Checkpoint } from "./checkpoint.ts";
+export { isLsn, type Lsn, ordLsn } from "./lsn.ts";
+export { type Positions, positionsOf, type StandardPosition, standardPositions } from "./positions.ts";
+export type { Server } from "./redis/connection.ts";
+export { redisSink, type Sink } from "./redisSink.ts";
+export { replicate } from "./replicate.ts";
+export {
+  isRetryable,
+  isSinkError,
+  type SinkError,
+  type SinkErrorKind,
+  type SinkErrorTag,
+} from "./sinkError.ts";
+export type { EventAccess, PositionOf, SinkOptions, SinkSettings } from "./sinkOptions.ts";
+export type { Source } from "./source.ts";
+export { fromAsyncIterable } from "./sources/fromAsyncIterable.ts";
+export { fromReadable } from "./sources/fromReadable.ts";
+export type { Status } from "./status.ts";

@@ -1,0 +1,177 @@
+import { isNone, none, type Option } from "fp-ts/lib/Option.js";
+import {
+  concatMap,
+  type MonoTypeOperatorFunction,
+  map,
+  type Observable,
+  of,
+  ReplaySubject,
+  share,
+  tap,
+} from "rxjs";
+import type { Batch } from "./entry.ts";
+import type { Positions } from "./positions.ts";
+import type { LaneKeys, NumberedBatch, OpenedState, Publisher, PublishReply } from "./redis/publisher.ts";
+import { replayFilter } from "./replayFilter.ts";
+import { type SinkError, sinkError } from "./sinkError.ts";
+
+/** A batch that Redis has. */
+export interface AcknowledgedBatch<P> {
+  readonly stream: string;
+  readonly batch: Batch<P>;
+  /** How many of its events this run published; the others were in the stream already. */
+  readonly published: number;
+  readonly sequence: number;
+  readonly entryId: string;
+}
+
+/** Where a lane stands when it is opened. */
+export interface OpenedLane<P> {
+  readonly epoch: number;
+  readonly position: Option<P>;
+  readonly foreignEntries: number;
+}
+
+/** What has one sequence: one stream key of one sink. */
+export interface Lane<P> {
+  /** Opens the lane once, however often it is subscribed to; emits where it stands and completes. */
+  readonly opened$: Observable<OpenedLane<P>>;
+  /** Publishes a batch, or finds it published; safe to repeat. Batches are first given in order. */
+  readonly publish: (batch: Batch<P>) => Observable<AcknowledgedBatch<P>>;
+}
+
+export interface LaneOptions<P> {
+  readonly keys: LaneKeys;
+  /** Tells this subscription from every other one. */
+  readonly owner: string;
+  readonly publisher: Publisher;
+  readonly positions: Positions<P>;
+  /** What follows when opening fails. */
+  readonly retry: MonoTypeOperatorFunction<OpenedState>;
+  /** Told once, when the lane is open. */
+  readonly opened?: (lane: OpenedLane<P>) => void;
+}
+
+/**
+ * One writer's side of the publish protocol: numbers the batches, leaves out events that are already
+ * in the stream, and turns what Redis found into success or a SinkError.
+ */
+export function lane<P>({ keys, owner, publisher, positions, retry, opened }: LaneOptions<P>): Lane<P> {
+  const opening$ = publisher.open(keys, owner).pipe(
+    retry,
+    map((state) => {
+      const position = decodePosition(state.position);
+      return {
+        epoch: state.epoch,
+        foreignEntries: state.foreignEntries,
+        position,
+        publish: writerFrom(state, position),
+      };
+    }),
+    tap((lane) => opened?.(lane)),
+    share({ connector: () => new ReplaySubject(1), resetOnComplete: false, resetOnError: false }),
+  );
+
+  function decodePosition(text: string): Option<P> {
+    const position = text === "" ? none : positions.decode(text);
+    if (text === "" || !isNone(position)) return position;
+    throw sinkError(
+      "PositionInvalid",
+      `${keys.state}: found position ${text}, expected one of this source: give each source a sink id of its own`,
+    );
+  }
+
+  /** What changes as batches go by, from where the lane was opened. */
+  function writerFrom(state: OpenedState, from: Option<P>): Lane<P>["publish"] {
+    const numbered = new WeakMap<Batch<P>, NumberedBatch>();
+    const newEntriesOf = replayFilter(positions, from);
+    let { sequence, position } = state;
+    let acknowledged = { sequence, entryId: state.entryId };
+
+    /** The same batch gets the same number each time that it is sent. */
+    function number(batch: Batch<P>): NumberedBatch {
+      const known = numbered.get(batch);
+      if (known !== undefined) return known;
+      const entries = newEntriesOf(batch);
+      if (entries.length > 0) sequence += 1;
+      const last = entries.at(-1)?.position;
+      if (last !== undefined) position = positions.encode(last);
+      const next = { epoch: state.epoch, sequence, position, entries };
+      numbered.set(batch, next);
+      return next;
+    }
+
+    function acknowledge(batch: Batch<P>, sent: NumberedBatch, entryId: string): AcknowledgedBatch<P> {
+      if (sent.sequence > acknowledged.sequence) acknowledged = { sequence: sent.sequence, entryId };
+      return { stream: keys.stream, batch, published: sent.entries.length, sequence: sent.sequence, entryId };
+    }
+
+    return (batch) => {
+      const sent = number(batch);
+      if (sent.entries.length === 0) return of(acknowledge(batch, sent, acknowledged.entryId));
+      return publisher.publish(keys, sent).pipe(
+        map((reply) => {
+          if (reply.reply === "published") return acknowledge(batch, sent, reply.entryId);
+          throw findingError(reply, keys, sent, acknowledged.sequence, decodePosition);
+        }),
+      );
+    };
+  }
+
+  return {
+    opened$: opening$,
+    publish: (batch) => opening$.pipe(concatMap((lane) => lane.publish(batch))),
+  };
+}
+
+/** What it means that Redis did not take the batch. */
+function findingError<P>(
+  found: Exclude<PublishReply, { readonly reply: "published" }>,
+  { stream, state }: LaneKeys,
+  sent: NumberedBatch,
+  acknowledged: number,
+  decodePosition: (text: string) => Option<P>,
+): SinkError {
+  switch (found.reply) {
+    case "fenced":
+      return sinkError(
+        "Fenced",
+        `${state}: found epoch ${found.epoch}, mine is ${sent.epoch}: another writer with this sink id has taken over; run one writer per sink id`,
+        undefined,
+        { epoch: sent.epoch, storedEpoch: found.epoch },
+      );
+    case "gap":
+      if (found.sequence >= acknowledged) {
+        return sinkError(
+          "EarlierBatchFailed",
+          `${stream}: batch ${sent.sequence} waits for batch ${found.sequence + 1}, which failed`,
+        );
+      }
+      return sinkError(
+        "RewindRequired",
+        `${state}: found sequence ${found.sequence}, but ${acknowledged} was acknowledged: Redis has lost batches; send again from position ${found.position || "(beginning)"}`,
+        undefined,
+        { position: decodePosition(found.position) },
+      );
+    case "outdated":
+      return sinkError(
+        "RewindRequired",
+        `${state}: found an older epoch than mine, ${sent.epoch}: Redis has lost writes; send again from position ${found.position || "(beginning)"}`,
+        undefined,
+        { position: decodePosition(found.position) },
+      );
+    case "missing":
+      if (found.streamStands) {
+        return sinkError(
+          "ProducerStateMissing",
+          `${state}: the producer state is gone but the stream ${stream} stands: somebody deleted it; restore it, or delete the stream as well and start again`,
+        );
+      }
+      return sinkError(
+        "RewindRequired",
+        `${stream}: the stream and its producer state are gone: Redis has lost its data; send again from the beginning`,
+        undefined,
+        { position: none },
+      );
+  }
+}

@@ -1,0 +1,110 @@
+import { randomUUID } from "node:crypto";
+import { BehaviorSubject, groupBy, mergeMap, type OperatorFunction, pipe, tap } from "rxjs";
+import { batch } from "../operators/batch.ts";
+import { inFlight } from "../operators/inFlight.ts";
+import { retryBackoff } from "../operators/retryBackoff.ts";
+import type { Batch, Entry } from "./entry.ts";
+import { type AcknowledgedBatch, type Lane, lane } from "./lane.ts";
+import type { Positions } from "./positions.ts";
+import type { Connection } from "./redis/connection.ts";
+import { laneKeys } from "./redis/publisher.ts";
+import { isRetryable } from "./sinkError.ts";
+import type { SinkSettings } from "./sinkOptions.ts";
+import type { StatusReporter } from "./statusReporter.ts";
+import { isStreamTemplate } from "./streamTemplate.ts";
+
+/** All lanes of one subscription. */
+export interface Lanes<P> {
+  /** The only lane, when the stream is not computed from the event. */
+  readonly fixed: Lane<P> | undefined;
+  /** Publishes each entry to its stream: batch → retry with backoff → XADD. */
+  readonly publish: OperatorFunction<Entry<P>, AcknowledgedBatch<P>>;
+}
+
+export interface LanesOptions<T, P> {
+  readonly options: SinkSettings<T, P>;
+  readonly positions: Positions<P>;
+  readonly connection: Connection;
+  readonly status: StatusReporter;
+}
+
+/** Makes the lanes of a sink: one, or one per stream key as events ask for them. */
+export function lanes<T, P>({ options, positions, connection, status }: LanesOptions<T, P>): Lanes<P> {
+  const { id, stream, scheduler, metrics, batch: batching = {}, buffer = {} } = options;
+  const owner = randomUUID();
+  const window = options.publish === "pipeline" ? 1 : (options.window ?? 4);
+  const isFixed = typeof stream === "string" && !isStreamTemplate(stream);
+  // A quarter of the buffer: half of it would pause the source in mid-transaction, for ever.
+  const maxTransaction = {
+    items: (buffer.maxEvents ?? 20_000) / 4,
+    bytes: (buffer.maxBytes ?? 64 * 1024 * 1024) / 4,
+  };
+
+  const retry = {
+    ...options.retry,
+    ...(scheduler === undefined ? {} : { scheduler }),
+    isRetryable,
+    wake: connection.ready$,
+    failed: status.failed,
+  };
+
+  function openLane(key: string): Lane<P> {
+    return lane({
+      keys: laneKeys(key, id),
+      owner,
+      publisher: connection.publisher,
+      positions,
+      retry: retryBackoff(retry),
+      opened: (opened) => status.report({ state: "opened", stream: key, ...opened }),
+    });
+  }
+
+  function publishTo({ publish }: Lane<P>): OperatorFunction<Entry<P>, AcknowledgedBatch<P>> {
+    const room = new BehaviorSubject(true);
+    const sentMs = new WeakMap<Batch<P>, number>();
+    return pipe(
+      batch({
+        maxItems: batching.maxEvents ?? 500,
+        maxBytes: batching.maxBytes ?? 1024 * 1024,
+        sizeOf: ({ bytes }) => bytes,
+        lingerMs: batching.lingerMs ?? 0,
+        // One of several streams sees only a part of a transaction, and perhaps not its last event.
+        transactionOf: ({ transaction }) =>
+          isFixed || transaction === undefined ? transaction : { id: transaction.id },
+        maxTransactionItems: maxTransaction.items,
+        maxTransactionBytes: maxTransaction.bytes,
+        room,
+        ...(scheduler === undefined ? {} : { scheduler }),
+      }),
+      tap((entries) => metrics && sentMs.set(entries, performance.now())),
+      inFlight(publish, { window, room, resend: retryBackoff(retry) }),
+      tap((acknowledged) => {
+        status.published();
+        if (metrics !== undefined) metrics.published(measure(acknowledged, sentMs.get(acknowledged.batch)));
+      }),
+    );
+  }
+
+  const fixed = isFixed ? openLane(stream) : undefined;
+  return {
+    fixed,
+    publish:
+      fixed === undefined
+        ? pipe(
+            groupBy(({ stream }) => stream),
+            mergeMap((entries$) => entries$.pipe(publishTo(openLane(entries$.key)))),
+          )
+        : publishTo(fixed),
+  };
+}
+
+function measure<P>({ batch, published }: AcknowledgedBatch<P>, sentMs = performance.now()) {
+  const now = performance.now();
+  const arrivedMs = batch[0]?.arrivedMs ?? now;
+  return {
+    events: published,
+    bytes: batch.reduce((sum, { bytes }) => sum + bytes, 0),
+    latencySeconds: (now - sentMs) / 1000,
+    stageSeconds: (now - arrivedMs) / 1000,
+  };
+}

@@ -1,0 +1,141 @@
+import type { ChainableCommander, Redis } from "ioredis";
+import { defer, type Observable } from "rxjs";
+import { sinkError } from "../sinkError.ts";
+import type { LaneKeys, NumberedBatch, OpenedState, Publisher, PublishReply } from "./publisher.ts";
+
+type State = { readonly [Field in "epoch" | "sequence" | "position" | "owner"]: string | null };
+type Results = readonly (readonly [Error | null, unknown])[];
+
+/** What each command of a pipeline answered; the first error is thrown. */
+function resultsOf(replies: Results | null): readonly unknown[] {
+  if (replies === null) {
+    throw sinkError("Contended", "another client changed the stream's producer state during the transaction");
+  }
+  return replies.map(([error, result]) => {
+    if (error !== null) throw error;
+    return result;
+  });
+}
+
+function stringOrNull(value: unknown): string | null {
+  return typeof value === "string" ? value : null;
+}
+
+/**
+ * Publishes a batch by WATCH, MULTI, XADDs and EXEC, for servers where scripts are forbidden. It has
+ * the guarantees of `scriptPublisher` with one batch in flight, at two round trips a batch.
+ *
+ * The connection must be its own: a WATCH belongs to the connection.
+ */
+export function pipelinePublisher(client: Redis): Publisher {
+  let connectionsLost = 0;
+  client.on("close", () => {
+    connectionsLost += 1;
+  });
+
+  /** Runs the transaction only on the connection whose WATCH guards it. */
+  async function commit(transaction: ChainableCommander, lostAtWatch: number): Promise<readonly unknown[]> {
+    if (connectionsLost !== lostAtWatch || client.status !== "ready") {
+      throw sinkError("Contended", "the connection was lost between WATCH and EXEC; nothing was sent");
+    }
+    return resultsOf(await transaction.exec());
+  }
+
+  // One transaction at a time, also between lanes.
+  let tail: Promise<unknown> = Promise.resolve();
+  function alone<A>(task: () => Promise<A>): Observable<A> {
+    return defer(() => {
+      const result = tail.then(task);
+      tail = result.catch(() => client.unwatch()).catch(() => undefined);
+      return result;
+    });
+  }
+
+  /** Arms WATCH on both keys, so that EXEC answers for what is read here. */
+  async function watch(keys: LaneKeys): Promise<{ readonly kind: unknown; readonly state: State }> {
+    const [, kind, fields] = resultsOf(
+      await client
+        .pipeline()
+        .watch(keys.stream, keys.state)
+        .type(keys.stream)
+        .hmget(keys.state, "epoch", "sequence", "position", "owner")
+        .exec(),
+    );
+    if (kind !== "stream" && kind !== "none") {
+      throw new Error(`WRONGTYPE ${keys.stream} holds a ${kind}`);
+    }
+    const [epoch, sequence, position, owner] = (Array.isArray(fields) ? fields : []).map(stringOrNull);
+    return {
+      kind,
+      state: {
+        epoch: epoch ?? null,
+        sequence: sequence ?? null,
+        position: position ?? null,
+        owner: owner ?? null,
+      },
+    };
+  }
+
+  async function open(keys: LaneKeys, owner: string): Promise<OpenedState> {
+    const lost = connectionsLost;
+    const { kind, state } = await watch(keys);
+    const isFirst = state.epoch === null;
+    const foreignEntries = isFirst && kind === "stream" ? await client.xlen(keys.stream) : 0;
+    const epoch = Number(state.epoch ?? 0) + (state.owner === owner ? 0 : 1);
+    const transaction = client.multi().hset(keys.state, { epoch, owner });
+    if (isFirst) transaction.hset(keys.state, { sequence: 0, position: "" });
+    await commit(transaction, lost);
+    return {
+      epoch,
+      sequence: Number(state.sequence ?? 0),
+      position: state.position ?? "",
+      entryId: "",
+      foreignEntries,
+    };
+  }
+
+  async function publish(keys: LaneKeys, batch: NumberedBatch): Promise<PublishReply> {
+    const lost = connectionsLost;
+    const { kind, state } = await watch(keys);
+    const finding = findingOf(state, kind, batch);
+    if (finding !== undefined) {
+      const [, newest] = await Promise.all([
+        client.unwatch(),
+        client.xrevrange(keys.stream, "+", "-", "COUNT", 1),
+      ]);
+      return finding.reply === "published" ? { ...finding, entryId: newest[0]?.[0] ?? "" } : finding;
+    }
+    const transaction = client.multi();
+    for (const { payload, extra = [] } of batch.entries) {
+      transaction.xadd(keys.stream, "*", "event", payload, ...extra);
+    }
+    transaction.hset(keys.state, { sequence: batch.sequence, position: batch.position });
+    const ids = await commit(transaction, lost);
+    const entryId = stringOrNull(ids[batch.entries.length - 1]) ?? "";
+    return { reply: "published", entryId };
+  }
+
+  return {
+    open: (keys, owner) => alone(() => open(keys, owner)),
+    publish: (keys, batch) => alone(() => publish(keys, batch)),
+  };
+}
+
+/** The comparison of `publishScript`; undefined: the batch is the next one. */
+function findingOf(
+  state: State,
+  kind: unknown,
+  { epoch, sequence }: NumberedBatch,
+): PublishReply | undefined {
+  if (state.epoch === null || state.sequence === null) {
+    return { reply: "missing", streamStands: kind === "stream" };
+  }
+  const position = state.position ?? "";
+  const storedEpoch = Number(state.epoch);
+  const storedSequence = Number(state.sequence);
+  if (storedEpoch > epoch) return { reply: "fenced", epoch: storedEpoch };
+  if (storedEpoch < epoch) return { reply: "outdated", position };
+  if (storedSequence >= sequence) return { reply: "published", entryId: "" };
+  if (storedSequence < sequence - 1) return { reply: "gap", sequence: storedSequence, position };
+  return undefined;
+}

@@ -1,0 +1,68 @@
+import type { Observable } from "rxjs";
+
+/** The two keys of a lane: they stand in one cluster slot. */
+export interface LaneKeys {
+  readonly stream: string;
+  /** The producer state, a hash with the fields epoch, sequence, position, entry and owner. */
+  readonly state: string;
+}
+
+/** Where a lane stands in Redis once it is opened. */
+export interface OpenedState {
+  readonly epoch: number;
+  readonly sequence: number;
+  /** The encoded position of the last event; empty on a first run, or without positions. */
+  readonly position: string;
+  /** The ID of the last entry; empty on a first run. */
+  readonly entryId: string;
+  /** Entries of others that were there before a first run. */
+  readonly foreignEntries: number;
+}
+
+/** The fields and values of one entry; the first field is `event`. */
+export interface EntryContent {
+  readonly payload: string | Buffer;
+  /** Further fields and values, alternating; undefined when there are none. */
+  readonly extra: readonly (string | Buffer)[] | undefined;
+}
+
+/** A batch as it is sent: the same each time that it is sent again. */
+export interface NumberedBatch {
+  readonly epoch: number;
+  readonly sequence: number;
+  readonly position: string;
+  readonly entries: readonly EntryContent[];
+}
+
+/** What Redis found when it compared a batch with the producer state. */
+export type PublishReply =
+  /** The batch is in the stream, from now or from before. */
+  | { readonly reply: "published"; readonly entryId: string }
+  /** Another writer has opened the lane since. */
+  | { readonly reply: "fenced"; readonly epoch: number }
+  /** The batches between `sequence` and this one are not there. */
+  | { readonly reply: "gap"; readonly sequence: number; readonly position: string }
+  /** Redis has forgotten that this writer opened the lane. */
+  | { readonly reply: "outdated"; readonly position: string }
+  /** The producer state is gone. */
+  | { readonly reply: "missing"; readonly streamStands: boolean };
+
+/** Port to Redis: the two steps of the publish protocol. Each yields once, or fails with a SinkError. */
+export interface Publisher {
+  /**
+   * Raises the lane's epoch for `owner`, which fences every other writer, and says where the lane
+   * stands. Asked again by the same owner it raises nothing.
+   */
+  readonly open: (keys: LaneKeys, owner: string) => Observable<OpenedState>;
+  /** Appends a batch and stores its sequence and position in one atomic step, or does neither. */
+  readonly publish: (keys: LaneKeys, batch: NumberedBatch) => Observable<PublishReply>;
+}
+
+/**
+ * The keys of a sink's lane. The braces put the state into the stream's own cluster slot; a stream
+ * key with a hash tag of its own keeps that tag.
+ */
+export function laneKeys(stream: string, sinkId: string): LaneKeys {
+  const hasTag = /\{[^}]+\}/.test(stream);
+  return { stream, state: `${hasTag ? stream : `{${stream}}`}:rxadd:${sinkId}` };
+}

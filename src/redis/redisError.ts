@@ -1,0 +1,112 @@
+import { isSinkError, type PlainTag, type SinkError, sinkError } from "../sinkError.ts";
+
+type Reply = readonly [start: RegExp, tag: PlainTag, advice: string];
+
+/**
+ * What servers answer, what it means for a batch, and what to do. The first match counts.
+ * Every reply was seen on a real server; the tests in test/redis/redisError.test.ts show them.
+ */
+const replies: readonly Reply[] = [
+  [/^OOM /, "OutOfMemory", "raise maxmemory, or trim streams; publishing goes on by itself then"],
+  [
+    /^READONLY /,
+    "ReadOnlyReplica",
+    "this is a replica: publishing goes on when the address leads to the master",
+  ],
+  [
+    /^MASTERDOWN /,
+    "ReadOnlyReplica",
+    "this is a replica: publishing goes on when the address leads to the master",
+  ],
+  [/^LOADING /, "Loading", "Redis is starting; publishing goes on by itself"],
+  [/^BUSY /, "Busy", "a script of another client blocks Redis; publishing goes on when it ends"],
+  [/^UNKILLABLE /, "Busy", "a script of another client blocks Redis; publishing goes on when it ends"],
+  [/^NOREPLICAS /, "NotEnoughReplicas", "bring the replicas back that min-replicas-to-write asks for"],
+  [/^MISCONF /, "PersistenceFailing", "Redis cannot write to its disk; make room there"],
+  [/^CLUSTERDOWN /, "ClusterDown", "the cluster does not serve the stream's slot; bring its node back"],
+  [
+    /^(TRYAGAIN|MOVED|ASK) /,
+    "SlotMoving",
+    "the stream's slot moves to another node; pass a Cluster as connection",
+  ],
+  [/^NOSCRIPT /, "ScriptMissing", "the script is sent again by itself"],
+  [/^ERR max number of clients reached/, "TooManyClients", "raise maxclients, or close other connections"],
+  [/^NOAUTH /, "AuthenticationFailed", "Redis wants a password; put it into the URI"],
+  [/^WRONGPASS /, "AuthenticationFailed", "check user and password in the URI"],
+  [/^ERR invalid password/, "AuthenticationFailed", "check the password in the URI"],
+  [/^NOPERM /, "PermissionDenied", "grant the user the commands and keys that docs/guarantees.md lists"],
+  [
+    /^ERR The user executing the script can't/,
+    "PermissionDenied",
+    "grant the user the commands and keys that docs/guarantees.md lists",
+  ],
+  [
+    /^ERR ACL failure in script/,
+    "PermissionDenied",
+    "grant the user the commands and keys that docs/guarantees.md lists",
+  ],
+  [/^WRONGTYPE /, "WrongType", "choose another stream key, or remove what is stored there"],
+  [/^CROSSSLOT /, "CrossSlot", "give the stream key a hash tag, such as {orders}.events"],
+  [
+    /^ERR Script attempted to access a non local key/,
+    "CrossSlot",
+    "give the stream key a hash tag, such as {orders}.events",
+  ],
+];
+
+const tlsCodes = /^(ERR_TLS_|ERR_SSL_|CERT_|SELF_SIGNED_|DEPTH_ZERO_SELF|UNABLE_TO_)/;
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The property of an error that ioredis or Node adds, such as `code`. */
+function property(error: unknown, name: string): unknown {
+  return typeof error === "object" && error !== null && name in error
+    ? (error as Readonly<Record<string, unknown>>)[name]
+    : undefined;
+}
+
+/** What a server answered, freed of what Redis 7 adds for scripts and of EXECABORT around it. */
+function replyOf(error: unknown): string {
+  const previous = property(error, "previousErrors");
+  const inner = Array.isArray(previous) && previous.length > 0 ? previous[0] : error;
+  return messageOf(inner)
+    .replace(/ script: [0-9a-f]{40}, on @user_script:\d+\.?$/, "")
+    .replace(/^EXECABORT Transaction discarded because of: /, "");
+}
+
+/**
+ * Classifies what ioredis rejects with or emits: an answer of the server, a failing connection, or a
+ * SinkError already.
+ *
+ * @param where - the server, for the message; without its password
+ */
+export function redisErrorOf(error: unknown, where: string): SinkError {
+  if (isSinkError(error)) return error;
+  const code = property(error, "code");
+  if (typeof code === "string") {
+    if (code === "ENOTFOUND") {
+      return sinkError("UnknownHost", `${where}: the host name is not known; check the URI`, error);
+    }
+    if (tlsCodes.test(code)) {
+      return sinkError("TlsRejected", `${where}: TLS failed with ${code}: ${messageOf(error)}`, error);
+    }
+    if (
+      code === "ECONNREFUSED" ||
+      code === "EAI_AGAIN" ||
+      code === "EHOSTUNREACH" ||
+      code === "ENETUNREACH"
+    ) {
+      return sinkError("Unreachable", `${where}: ${messageOf(error)}`, error);
+    }
+  }
+  if (property(error, "name") === "ReplyError" || /^[A-Z]{2,} /.test(messageOf(error))) {
+    const reply = replyOf(error);
+    const known = replies.find(([start]) => start.test(reply));
+    return known === undefined
+      ? sinkError("Refused", `${where} answered: ${reply}`, error)
+      : sinkError(known[1], `${where} answered: ${reply}. What to do: ${known[2]}.`, error);
+  }
+  return sinkError("ConnectionLost", `${where}: ${messageOf(error)}`, error);
+}

@@ -1,0 +1,55 @@
+/**
+ * The publish protocol in Lua. A script is atomic but has no rollback, so each checks everything
+ * before it writes, and writes the producer state last.
+ *
+ * KEYS: the stream, the producer state.
+ */
+
+const checkTypes = `
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind ~= 'stream' and kind ~= 'none' then
+  return redis.error_reply('WRONGTYPE ' .. KEYS[1] .. ' holds a ' .. kind)
+end`;
+
+/** ARGV: owner. Returns epoch, sequence, position, entry, entries of others. */
+export const openScript = `${checkTypes}
+local state = redis.call('HMGET', KEYS[2], 'epoch', 'sequence', 'position', 'entry', 'owner')
+local epoch = tonumber(state[1]) or 0
+local foreign = 0
+if not state[1] then
+  if kind == 'stream' then foreign = redis.call('XLEN', KEYS[1]) end
+  redis.call('HSET', KEYS[2], 'sequence', 0, 'position', '', 'entry', '')
+end
+if state[5] ~= ARGV[1] then
+  epoch = epoch + 1
+  redis.call('HSET', KEYS[2], 'epoch', epoch, 'owner', ARGV[1])
+end
+return {epoch, tonumber(state[2]) or 0, state[3] or '', state[4] or '', foreign}`;
+
+/**
+ * ARGV: epoch, sequence, position, layout, entries. Layout 1: each entry is its payload. Layout 0:
+ * each is a count and as many fields and values. Returns the ID of the last entry, or a finding and its data.
+ */
+export const publishScript = `${checkTypes}
+local call = redis.call
+local state = call('HMGET', KEYS[2], 'epoch', 'sequence', 'position', 'entry')
+local epoch, sequence = tonumber(state[1]), tonumber(state[2])
+local myEpoch, mySequence = tonumber(ARGV[1]), tonumber(ARGV[2])
+if not epoch or not sequence then return {'missing', kind == 'stream' and 1 or 0} end
+if epoch > myEpoch then return {'fenced', epoch} end
+if epoch < myEpoch then return {'outdated', state[3]} end
+if sequence >= mySequence then return state[4] end
+if sequence < mySequence - 1 then return {'gap', sequence, state[3]} end
+local entry
+if ARGV[4] == '1' then
+  for i = 5, #ARGV do entry = call('XADD', KEYS[1], '*', 'event', ARGV[i]) end
+else
+  local i = 5
+  while i <= #ARGV do
+    local last = i + tonumber(ARGV[i])
+    entry = call('XADD', KEYS[1], '*', unpack(ARGV, i + 1, last))
+    i = last + 1
+  end
+end
+call('HSET', KEYS[2], 'sequence', ARGV[2], 'position', ARGV[3], 'entry', entry)
+return entry`;

@@ -1,0 +1,54 @@
+import { isSome } from "fp-ts/lib/Option.js";
+import { defer, filter, type Observable, tap } from "rxjs";
+import { retryBackoff } from "../operators/retryBackoff.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import type { Sink } from "./redisSink.ts";
+import { isSinkError } from "./sinkError.ts";
+import type { Source } from "./source.ts";
+
+/**
+ * Keeps a stream in step with a source: opens the sink, asks it where the stream ends, opens the
+ * source there, and tells the source of each checkpoint.
+ *
+ * When Redis has lost acknowledged batches, in a failover or a restart without persistence, it goes
+ * back by itself to what the stream still has and sends the rest again.
+ *
+ * - **Checkpoints** never go back: while it catches up after a loss it emits none, provided that
+ *   positions have an order.
+ * - **Errors** those of the sink, but for `RewindRequired`, and those of the source.
+ *
+ * @example
+ * ```ts
+ * replicate({ source: postgresChanges({ connectionString }), sink: redisSink({ id, uri, stream }) }).subscribe();
+ * ```
+ */
+export function replicate<T, P>({
+  source,
+  sink,
+}: {
+  readonly source: Source<T, P>;
+  readonly sink: Sink<T, P>;
+}): Observable<Checkpoint<P>> {
+  return defer(() => {
+    const isAhead = neverBack(sink);
+    return sink.resuming(source).pipe(
+      retryBackoff({ isRetryable: (error) => isSinkError(error) && error.kind === "rewind" }),
+      filter(isAhead),
+      tap(({ position }) => {
+        if (position !== undefined) source.acknowledge?.(position);
+      }),
+    );
+  });
+}
+
+/** Tells checkpoints that go further than every one before. */
+function neverBack<T, P>({ positions }: Sink<T, P>): (checkpoint: Checkpoint<P>) => boolean {
+  let furthest: P | undefined;
+  return ({ position }) => {
+    if (position === undefined) return true;
+    const ord = positions.orderOf(position);
+    if (furthest !== undefined && isSome(ord) && ord.value.compare(position, furthest) <= 0) return false;
+    furthest = position;
+    return true;
+  };
+}

@@ -1,0 +1,81 @@
+import type { Observer, SchedulerLike } from "rxjs";
+import type { Flow } from "../operators/flow.ts";
+import type { RetryBackoffOptions } from "../operators/retryBackoff.ts";
+import type { Transaction } from "./changeEvent.ts";
+import type { SinkMetrics } from "./metrics/sinkMetrics.ts";
+import type { Positions, StandardPosition } from "./positions.ts";
+import type { Server } from "./redis/connection.ts";
+import type { Status } from "./status.ts";
+
+/** The type of a change event's position. */
+export type PositionOf<T> = T extends { readonly position?: infer P }
+  ? Exclude<P, undefined>
+  : StandardPosition;
+
+/** What a sink reads from an event. Each has a default that fits a `ChangeEvent`. */
+export interface EventAccess<T, P> {
+  /** Identifies the event in messages. Default `event.id`. */
+  readonly id?: (event: T) => string | undefined;
+  /** Where the event stands in its source, increasing from event to event. Default `event.position`. */
+  readonly position?: (event: T) => P | undefined;
+  /** The source transaction of which the sink publishes all events at once. Default `event.transaction`. */
+  readonly transaction?: (event: T) => Transaction | undefined;
+  /** The entry's field `event`. Default: the event as JSON, bigints as text. */
+  readonly encode?: (event: T) => string | Buffer;
+  /** Further fields of the entry. Default: none, which is fastest. */
+  readonly fields?: (event: T) => Readonly<Record<string, string | Buffer>>;
+}
+
+/** The settings of a `redisSink` apart from the server. Durations are ms, sizes bytes. */
+export interface SinkSettings<T, P> {
+  /** Names the sink, and with the stream its producer state in Redis. One writer at a time has it. */
+  readonly id: string;
+  /**
+   * The stream key; a template such as `cdc.${source.table}`, filled from the event; or a function of the event.
+   */
+  readonly stream: string | ((event: T) => string);
+  /** Whether the sink gates the checkpoint where there are several. Default true. */
+  readonly required?: boolean;
+  readonly event?: EventAccess<T, P>;
+  /** How positions are stored and ordered. Default: numbers, bigints, LSNs, and strings without order. */
+  readonly positions?: Positions<P>;
+  readonly batch?: {
+    /** Default 500. */
+    readonly maxEvents?: number;
+    /** Default 1 MiB. */
+    readonly maxBytes?: number;
+    /** Default 0: publish at once when idle, fill batches when busy. */
+    readonly lingerMs?: number;
+  };
+  /** What may wait in memory; the source is paused at half of it. */
+  readonly buffer?: {
+    /** Default 20,000. */
+    readonly maxEvents?: number;
+    /** Default 64 MiB. */
+    readonly maxBytes?: number;
+  };
+  /** Default: 100 ms, doubled up to 10 s, ±20 %, for ever. */
+  readonly retry?: Pick<RetryBackoffOptions, "initialMs" | "factor" | "maxMs" | "jitter" | "maxRetries">;
+  /** Most batches in flight per stream. Default 4; 1 with `publish: "pipeline"`. */
+  readonly window?: number;
+  /**
+   * `script`, the default, is one script call a batch; `pipeline` is for servers where scripts are
+   * forbidden, with the same guarantees and slower.
+   */
+  readonly publish?: "script" | "pipeline";
+  /** Default 10,000. */
+  readonly connectTimeoutMs?: number;
+  /** A connection that owes an answer this long is given up and opened again. Default 10,000. */
+  readonly sendTimeoutMs?: number;
+  /** Told what the sink is doing. */
+  readonly status?: Pick<Observer<Status>, "next">;
+  /** Told when to pause the source, and when to resume. */
+  readonly flow?: Pick<Observer<Flow>, "next">;
+  /** See `rxadd/metrics`. */
+  readonly metrics?: SinkMetrics;
+  /** Where time comes from. Default: the clock. */
+  readonly scheduler?: SchedulerLike;
+}
+
+/** All that `redisSink` can be told. */
+export type SinkOptions<T, P> = SinkSettings<T, P> & Server;

@@ -1,0 +1,38 @@
+import { sinkError } from "./sinkError.ts";
+
+function valueAt(event: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (value, key) =>
+      typeof value === "object" && value !== null && Object.hasOwn(value, key)
+        ? (value as Readonly<Record<string, unknown>>)[key]
+        : undefined,
+    event,
+  );
+}
+
+/** Whether a stream is computed from the event. */
+export function isStreamTemplate(stream: string): boolean {
+  return stream.includes("${");
+}
+
+/**
+ * Makes a function that fills a stream template such as `cdc.${source.table}` from an event.
+ *
+ * It fails with `StreamUnresolved` for an event that has no text or number at a path.
+ */
+export function streamTemplate(template: string): (event: unknown) => string {
+  // Text and paths alternate.
+  const parts = template.split(/\$\{([^}]*)\}/);
+  return (event) =>
+    parts
+      .map((part, index) => {
+        if (index % 2 === 0) return part;
+        const value = valueAt(event, part.trim().split("."));
+        if ((typeof value === "string" && value !== "") || typeof value === "number") return `${value}`;
+        throw sinkError(
+          "StreamUnresolved",
+          `stream ${template}: found ${JSON.stringify(value) ?? "nothing"} at ${part} of the event, expected a text or a number`,
+        );
+      })
+      .join("");
+}
