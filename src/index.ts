@@ -16,5 +16,6 @@ export {
 export type { EventAccess, PositionOf, SinkOptions, SinkSettings } from "./sinkOptions.ts";
 export type { Source } from "./source.ts";
 export { fromAsyncIterable } from "./sources/fromAsyncIterable.ts";
+export { fromIterable } from "./sources/fromIterable.ts";
 export { fromReadable } from "./sources/fromReadable.ts";
 export type { Status } from "./status.ts";

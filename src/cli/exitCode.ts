@@ -1,0 +1,28 @@
+import { isSinkError, type SinkErrorTag } from "../sinkError.ts";
+import { NdjsonError } from "../sources/ndjson.ts";
+
+/** How the command ends: 0 done, 2 the configuration or the input is wrong, 3 Redis refused, 1 anything else. */
+export type ExitCode = 0 | 1 | 2 | 3;
+
+/** What the user has to mend before Redis is even asked. */
+const wrongInput: ReadonlySet<SinkErrorTag> = new Set<SinkErrorTag>([
+  "UnknownHost",
+  "ConfigurationInvalid",
+  "EventNotEncodable",
+  "StreamUnresolved",
+  "PositionInvalid",
+]);
+
+/** The configuration, or an option, is not usable. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** The exit code that an error asks for. */
+export function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof UsageError || error instanceof NdjsonError) return 2;
+  if (isSinkError(error)) return wrongInput.has(error._tag) ? 2 : 3;
+  // Files that cannot be opened or read.
+  if (error instanceof Error && "syscall" in error) return 2;
+  return 1;
+}
