@@ -6,7 +6,7 @@ import { type BenchEvent, contenders } from "./contenders.ts";
 const { values } = parseArgs({
   options: {
     json: { type: "boolean", default: false },
-    events: { type: "string", default: "200000" },
+    events: { type: "string", default: "400000" },
     rounds: { type: "string", default: "5" },
   },
 });

@@ -40,14 +40,14 @@ if epoch > myEpoch then return {'fenced', epoch} end
 if epoch < myEpoch then return {'outdated', state[3]} end
 if sequence >= mySequence then return state[4] end
 if sequence < mySequence - 1 then return {'gap', sequence, state[3]} end
-local entry
-if ARGV[4] == '1' then
-  for i = 5, #ARGV do entry = call('XADD', KEYS[1], '*', 'event', ARGV[i]) end
+local stream, args, entry = KEYS[1], ARGV, nil
+if args[4] == '1' then
+  for i = 5, #args do entry = call('XADD', stream, '*', 'event', args[i]) end
 else
   local i = 5
-  while i <= #ARGV do
-    local last = i + tonumber(ARGV[i])
-    entry = call('XADD', KEYS[1], '*', unpack(ARGV, i + 1, last))
+  while i <= #args do
+    local last = i + tonumber(args[i])
+    entry = call('XADD', stream, '*', unpack(args, i + 1, last))
     i = last + 1
   end
 end
