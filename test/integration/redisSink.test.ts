@@ -1,0 +1,361 @@
+import { none, some } from "fp-ts/lib/Option.js";
+import { Redis } from "ioredis";
+import { BehaviorSubject, concat, lastValueFrom, map, of, range, Subject, throwError, toArray } from "rxjs";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import {
+  type ChangeEvent,
+  type Flow,
+  fromIterable,
+  isSinkError,
+  redisSink,
+  type SinkError,
+  type SinkOptions,
+  type Status,
+} from "../../src/index.ts";
+import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { readEvents, tallyStream } from "../support/tally.ts";
+
+interface Numbered {
+  readonly n: number;
+  readonly position: number;
+}
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.stop());
+beforeEach(async () => {
+  await redis.client.flushall();
+});
+
+function numbered(from: number, count: number) {
+  return range(from, count).pipe(map((n): Numbered => ({ n, position: n })));
+}
+
+function sink(settings: Partial<SinkOptions<Numbered, number>> = {}) {
+  return redisSink<Numbered, number>({
+    id: "orders-redis",
+    uri: redis.uri,
+    stream: "orders.events",
+    ...settings,
+  });
+}
+
+async function failureOf(result: Promise<unknown>): Promise<SinkError> {
+  const error = await result.then(
+    () => new Error("it did not fail"),
+    (reason) => reason,
+  );
+  if (!isSinkError(error)) throw error;
+  return error;
+}
+
+const zero = { lost: 0, duplicates: 0, inversions: 0 };
+
+describe.each(["script", "pipeline"] as const)("redisSink with publish: %s", (publish) => {
+  it("puts the event's JSON into the field event and emits a checkpoint for it", async () => {
+    const event: ChangeEvent<number> = {
+      id: "1",
+      op: "c",
+      ts_ms: 1,
+      source: { table: "orders" },
+      before: null,
+      after: { id: 7, note: "Zürich ✓" },
+      position: 41,
+    };
+
+    const checkpoints = await lastValueFrom(
+      of(event).pipe(
+        redisSink({ id: "orders-redis", uri: redis.uri, stream: "orders.events", publish }),
+        toArray(),
+      ),
+    );
+
+    const [[entryId, fields] = ["", []]] = await redis.client.xrange("orders.events", "-", "+");
+    expect(fields).toEqual(["event", JSON.stringify(event)]);
+    expect(checkpoints).toEqual([
+      { sink: "orders-redis", stream: "orders.events", position: 41, sequence: 1, events: 1, entryId },
+    ]);
+  });
+
+  it("publishes what is left when the source completes, then completes", async () => {
+    const checkpoints = await lastValueFrom(numbered(1, 1234).pipe(sink({ publish }), toArray()));
+
+    expect(checkpoints.at(-1)?.position).toBe(1234);
+    expect(checkpoints.reduce((sum, { events }) => sum + events, 0)).toBe(1234);
+    expect(await tallyStream(redis.client, "orders.events", 1234)).toEqual({ entries: 1234, ...zero });
+  });
+
+  it("publishes none of the events again that an earlier run published", async () => {
+    await lastValueFrom(numbered(1, 700).pipe(sink({ publish })));
+    const checkpoint = await lastValueFrom(numbered(1, 1000).pipe(sink({ publish })));
+
+    expect(checkpoint.position).toBe(1000);
+    expect(await tallyStream(redis.client, "orders.events", 1000)).toEqual({ entries: 1000, ...zero });
+  });
+
+  it("emits a checkpoint for events that are in the stream already", async () => {
+    await lastValueFrom(numbered(1, 700).pipe(sink({ publish })));
+    const checkpoint = await lastValueFrom(numbered(1, 300).pipe(sink({ publish })));
+
+    expect(checkpoint.position).toBe(300);
+    expect(await redis.client.xlen("orders.events")).toBe(700);
+  });
+
+  it("fences the writer that opened the stream before", async () => {
+    const first$ = new Subject<Numbered>();
+    const opened = new Subject<Status>();
+    const older = failureOf(lastValueFrom(first$.pipe(sink({ publish, status: opened }))));
+    await new Promise<void>((resolve) => opened.subscribe(({ state }) => state === "opened" && resolve()));
+
+    await lastValueFrom(numbered(1, 10).pipe(sink({ publish })));
+    first$.next({ n: 11, position: 11 });
+
+    expect(await older).toMatchObject({ _tag: "Fenced", details: { epoch: 1, storedEpoch: 2 } });
+    expect(await tallyStream(redis.client, "orders.events", 10)).toEqual({ entries: 10, ...zero });
+  });
+
+  it("adds the user's fields behind the field event", async () => {
+    await lastValueFrom(
+      numbered(1, 2).pipe(sink({ publish, event: { fields: ({ n }) => (n === 1 ? { key: "a" } : {}) } })),
+    );
+
+    const entries = await redis.client.xrange("orders.events", "-", "+");
+    expect(entries.map(([, fields]) => fields)).toEqual([
+      ["event", '{"n":1,"position":1}', "key", "a"],
+      ["event", '{"n":2,"position":2}'],
+    ]);
+  });
+
+  it("keeps a lane for each computed stream key, and one checkpoint over all", async () => {
+    const settings = { publish, stream: "orders.${shard}", id: "s", uri: redis.uri };
+    const events$ = range(1, 3000).pipe(map((n) => ({ n, position: n, shard: n % 7 })));
+
+    const checkpoints = await lastValueFrom(events$.pipe(redisSink(settings), toArray()));
+    await lastValueFrom(events$.pipe(redisSink(settings)));
+
+    const positions = checkpoints.map(({ position }) => Number(position));
+    expect(positions).toEqual([...positions].sort((a, b) => a - b));
+    expect(positions.at(-1)).toBe(3000);
+    for (let shard = 0; shard < 7; shard += 1) {
+      const events = (await readEvents(redis.client, `orders.${shard}`)).map((event) => JSON.parse(event).n);
+      expect(events).toEqual(Array.from({ length: 3000 }, (_, i) => i + 1).filter((n) => n % 7 === shard));
+    }
+  });
+
+  it("ends with WrongType at once when the key holds something else", async () => {
+    await redis.client.set("orders.events", "text");
+
+    const error = await failureOf(lastValueFrom(new Subject<Numbered>().pipe(sink({ publish }))));
+
+    expect(error._tag).toBe("WrongType");
+    expect(await redis.client.get("orders.events")).toBe("text");
+  });
+
+  it("asks for a rewind from the beginning when stream and producer state are gone", async () => {
+    const events$ = new Subject<Numbered>();
+    const result = failureOf(
+      new Promise((_, reject) => {
+        events$.pipe(sink({ publish })).subscribe({
+          next: async ({ position }) => {
+            if (position !== 1) return;
+            await redis.client.flushall();
+            events$.next({ n: 2, position: 2 });
+          },
+          error: reject,
+        });
+      }),
+    );
+    events$.next({ n: 1, position: 1 });
+
+    expect(await result).toMatchObject({
+      _tag: "RewindRequired",
+      kind: "rewind",
+      details: { position: none },
+    });
+  });
+
+  it("asks for a rewind to what is left when acknowledged batches are gone", async () => {
+    const events$ = new Subject<Numbered>();
+    const state = "{orders.events}:rxadd:orders-redis";
+    const result = failureOf(
+      new Promise((_, reject) => {
+        events$.pipe(sink({ publish })).subscribe({
+          next: async ({ position = 0 }) => {
+            if (position === 3) await redis.client.hset(state, { sequence: 1, position: "1" });
+            events$.next({ n: position + 1, position: position + 1 });
+          },
+          error: reject,
+        });
+      }),
+    );
+    events$.next({ n: 1, position: 1 });
+
+    expect(await result).toMatchObject({ _tag: "RewindRequired", details: { position: some(1) } });
+  });
+
+  it("ends when the producer state is deleted while the stream stands", async () => {
+    const events$ = new Subject<Numbered>();
+    const result = failureOf(
+      new Promise((_, reject) => {
+        events$.pipe(sink({ publish })).subscribe({
+          next: async () => {
+            await redis.client.del("{orders.events}:rxadd:orders-redis");
+            events$.next({ n: 2, position: 2 });
+          },
+          error: reject,
+        });
+      }),
+    );
+    events$.next({ n: 1, position: 1 });
+
+    expect((await result)._tag).toBe("ProducerStateMissing");
+  });
+});
+
+describe("redisSink", () => {
+  it("publishes what came before an error of the source, emits its checkpoint, then fails with it", async () => {
+    const positions: number[] = [];
+    const failure = new Error("line 101 is bad");
+    const result = new Promise((resolve) => {
+      concat(
+        numbered(1, 100),
+        throwError(() => failure),
+      )
+        .pipe(sink())
+        .subscribe({ next: ({ position }) => positions.push(position ?? 0), error: resolve });
+    });
+
+    expect(await result).toBe(failure);
+    expect(positions.at(-1)).toBe(100);
+    expect(await redis.client.xlen("orders.events")).toBe(100);
+  });
+
+  it("names the event that cannot be encoded, and publishes what came before it", async () => {
+    const circular: Record<string, unknown> = { id: "e3", position: 3 };
+    circular.self = circular;
+    const events$ = of({ id: "e1", position: 1 }, { id: "e2", position: 2 }, circular);
+
+    const error = await failureOf(
+      lastValueFrom(
+        events$.pipe(redisSink<unknown, number>({ id: "x", uri: redis.uri, stream: "orders.events" })),
+      ),
+    );
+
+    expect(error._tag).toBe("EventNotEncodable");
+    expect(error.message).toContain("e3");
+    expect(await redis.client.xlen("orders.events")).toBe(2);
+  });
+
+  it("publishes a transaction in one batch, also one that is larger than a batch", async () => {
+    const events$ = range(1, 1200).pipe(
+      map((n) => ({ n, position: n, transaction: { id: `t${Math.ceil(n / 400)}`, last: n % 400 === 0 } })),
+    );
+
+    const checkpoints = await lastValueFrom(
+      events$.pipe(
+        redisSink({ id: "x", uri: redis.uri, stream: "orders.events", batch: { maxEvents: 100 } }),
+        toArray(),
+      ),
+    );
+
+    expect(checkpoints.map(({ position }) => position)).toEqual([400, 800, 1200]);
+  });
+
+  it("fails with BufferOverflow when a source goes on that was told to pause, losing nothing before it", async () => {
+    const signals: Flow[] = [];
+    const error = await failureOf(
+      lastValueFrom(
+        numbered(1, 5000).pipe(
+          sink({ buffer: { maxEvents: 1000 }, flow: { next: (signal) => signals.push(signal) } }),
+        ),
+      ),
+    );
+
+    expect(error._tag).toBe("BufferOverflow");
+    expect(signals[0]).toBe("pause");
+    expect(await tallyStream(redis.client, "orders.events", 1000)).toEqual({ entries: 1000, ...zero });
+  });
+
+  it("lets a source that heeds flow publish more than the buffer holds", async () => {
+    const flow = new BehaviorSubject<Flow>("resume");
+    const events = Array.from({ length: 20_000 }, (_, index) => ({ n: index + 1, position: index + 1 }));
+
+    await lastValueFrom(fromIterable(events, flow).pipe(sink({ flow, buffer: { maxEvents: 1000 } })));
+
+    expect(await tallyStream(redis.client, "orders.events", 20_000)).toEqual({ entries: 20_000, ...zero });
+  });
+
+  it("resumes a source strictly after the last published event", async () => {
+    await lastValueFrom(numbered(1, 5).pipe(sink()));
+    const froms: unknown[] = [];
+
+    await lastValueFrom(
+      sink().resuming((from) => {
+        froms.push(from);
+        return numbered(6, 5);
+      }),
+    );
+
+    expect(froms).toEqual([some(5)]);
+    expect(await tallyStream(redis.client, "orders.events", 10)).toEqual({ entries: 10, ...zero });
+  });
+
+  it("refuses two events at one position rather than lose one of them after a crash", async () => {
+    const events$ = of({ id: "a", position: 1 }, { id: "b", position: 1 });
+
+    const error = await failureOf(
+      lastValueFrom(events$.pipe(redisSink({ id: "x", uri: redis.uri, stream: "orders.events" }))),
+    );
+
+    expect(error).toMatchObject({ _tag: "PositionInvalid" });
+    expect(error.message).toContain("a and b");
+  });
+
+  it("publishes over a connection of the caller's and leaves it open", async () => {
+    const connection = new Redis(redis.uri);
+
+    await lastValueFrom(numbered(1, 10).pipe(redisSink({ id: "x", connection, stream: "orders.events" })));
+
+    expect(await connection.xlen("orders.events")).toBe(10);
+    await connection.quit();
+  });
+
+  it("closes its connection at once when it is unsubscribed", async () => {
+    const statuses = new Subject<Status>();
+    const publishing = new Promise<void>((resolve) =>
+      statuses.subscribe(({ state }) => state === "publishing" && resolve()),
+    );
+    const events$ = new Subject<Numbered>();
+    const subscription = events$.pipe(sink({ status: statuses })).subscribe();
+    events$.next({ n: 1, position: 1 });
+    await publishing;
+
+    subscription.unsubscribe();
+
+    await expect.poll(async () => `${await redis.client.client("LIST")}`).not.toContain("rxadd:orders-redis");
+    expect(events$.observed).toBe(false);
+  });
+
+  it("warns of an eviction policy that may evict the stream", async () => {
+    await redis.client.config("SET", "maxmemory-policy", "allkeys-lru");
+    const statuses: Status[] = [];
+
+    await lastValueFrom(numbered(1, 1).pipe(sink({ status: { next: (status) => statuses.push(status) } })));
+    await redis.client.config("SET", "maxmemory-policy", "noeviction");
+
+    expect(statuses).toContainEqual({ state: "warning", message: expect.stringContaining("allkeys-lru") });
+  });
+
+  it("says that a first run finds entries of others", async () => {
+    await redis.client.xadd("orders.events", "*", "event", "{}");
+    const statuses: Status[] = [];
+
+    await lastValueFrom(numbered(1, 1).pipe(sink({ status: { next: (status) => statuses.push(status) } })));
+
+    expect(statuses).toContainEqual(
+      expect.objectContaining({ state: "opened", epoch: 1, position: none, foreignEntries: 1 }),
+    );
+  });
+});
