@@ -118,7 +118,9 @@ function run<T, P>(
       takeUntil(connection.failure$),
       catchError((error) => {
         const cause = causeOf(error, options.id);
-        status.closed(isSinkError(cause) ? some(cause) : none);
+        if (isResuming && isSinkError(cause) && cause.kind === "rewind")
+          status.report({ state: "rewound", cause });
+        else status.closed(isSinkError(cause) ? some(cause) : none);
         return throwError(() => cause);
       }),
       finalize(() => {

@@ -39,6 +39,8 @@ export function statusReporter({
         if (isSinkError(error)) report({ state: "retrying", attempt, delayMs, cause: error });
       },
     },
-    closed: (cause) => report({ state: "closed", cause }),
+    closed: (cause) => {
+      if (state !== "rewound") report({ state: "closed", cause });
+    },
   };
 }

@@ -87,9 +87,10 @@ export async function startRedis(args: readonly string[] = [], password = ""): P
   }
 
   async function signal(name: NodeJS.Signals): Promise<void> {
-    const ended = once(child, "exit");
+    const hasToEnd = name !== "SIGSTOP" && name !== "SIGCONT";
+    const ended = hasToEnd ? once(child, "exit") : undefined;
     child.kill(name);
-    if (name !== "SIGSTOP" && name !== "SIGCONT") await ended;
+    await ended;
   }
 
   await start();
