@@ -62,12 +62,7 @@ async function underLoad(args: readonly string[], settings: Partial<SinkOptions<
     /** Resolves when that many further checkpoints have come. */
     progress: (count: number) =>
       Promise.race([
-        firstValueFrom(
-          checkpoints.pipe(
-            take(count),
-            filter((_, i) => i === count - 1),
-          ),
-        ),
+        firstValueFrom(checkpoints.pipe(skip(count - 1))),
         done,
       ]),
     status: (isIt: (status: Status) => boolean) => firstValueFrom(statuses.pipe(filter(isIt))),

@@ -1,0 +1,21 @@
+/** How many letters have to be added, dropped or changed to make one word of the other (Levenshtein). */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1];
+    for (let j = 1; j <= b.length; j += 1) {
+      const changed = (row[j - 1] ?? 0) + (letter === b[j - 1] ? 0 : 1);
+      next.push(Math.min(changed, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+/** The word that looks most like the given one. */
+export function nearest(word: string, words: readonly string[]): string {
+  return words.reduce(
+    (best, next) => (distance(word, next) < distance(word, best) ? next : best),
+    words[0] ?? "",
+  );
+}

@@ -1,0 +1,87 @@
+import { isLeft, isRight } from "fp-ts/lib/Either.js";
+import * as t from "io-ts";
+import { nearest } from "./nearest.ts";
+
+/** One setting: its codec, its default, and what the documentation says of it. */
+export interface Setting<A> {
+  readonly codec: t.Decoder<unknown, A>;
+  readonly meaning: string;
+  /** Undefined: the setting has to be given, or, if `isOptional`, may be left out. */
+  readonly fallback: A | undefined;
+  readonly isOptional: boolean;
+}
+
+/** A setting that has to be given. */
+export function required<A>(codec: t.Decoder<unknown, A>, meaning: string): Setting<A> {
+  return { codec, meaning, fallback: undefined, isOptional: false };
+}
+
+/** A setting with a default. */
+export function withDefault<A>(codec: t.Decoder<unknown, A>, fallback: A, meaning: string): Setting<A> {
+  return { codec, meaning, fallback, isOptional: true };
+}
+
+/** A setting that may be left out. */
+export function optional<A>(codec: t.Decoder<unknown, A>, meaning: string): Setting<A | undefined> {
+  return { codec, meaning, fallback: undefined, isOptional: true };
+}
+
+/** `max_events` in the file is `maxEvents` in the program. */
+type Camel<Name> = Name extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<Camel<Tail>>}` : Name;
+
+type Shape = Readonly<Record<string, Setting<unknown>>>;
+type Decoded<S extends Shape> = {
+  readonly [Name in keyof S as Camel<Name> & string]: S[Name] extends Setting<infer A> ? A : never;
+};
+
+function camel(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** A codec of an object that has just these settings; every problem in it is reported, unknown keys too. */
+export class Settings<S extends Shape> extends t.Type<Decoded<S>, unknown, unknown> {
+  readonly shape: S;
+
+  constructor(shape: S) {
+    const names = Object.keys(shape);
+    super(
+      `an object with ${names.join(", ")}`,
+      // Never asked: configuration is only ever decoded.
+      (_value): _value is Decoded<S> => false,
+      (value, context) => {
+        if (typeof value !== "object" || value === null || Array.isArray(value))
+          return t.failure(value, context);
+        const given = new Map<string, unknown>(Object.entries(value));
+        const errors: t.Errors = [];
+        const decoded: Record<string, unknown> = {};
+        for (const [name, setting] of Object.entries(shape)) {
+          const found = given.get(name);
+          given.delete(name);
+          if (found === undefined && setting.isOptional) {
+            if (setting.fallback !== undefined) decoded[camel(name)] = setting.fallback;
+            continue;
+          }
+          const result = setting.codec.validate(found, t.appendContext(context, name, setting.codec, found));
+          if (isRight(result)) decoded[camel(name)] = result.right;
+          if (isLeft(result)) errors.push(...result.left);
+        }
+        for (const [name, found] of given) {
+          const message = `no such setting; did you mean ${nearest(name, names)}?`;
+          errors.push({ value: found, context: t.appendContext(context, name, t.never, found), message });
+        }
+        // The loop above has filled in just what Decoded<S> says.
+        return errors.length > 0 ? t.failures(errors) : t.success(decoded as Decoded<S>);
+      },
+      t.identity,
+    );
+    this.shape = shape;
+  }
+}
+
+/** A group of settings, each of which has a default, and which may be left out as a whole. */
+export function group<S extends Shape>(shape: S, meaning: string): Setting<Decoded<S>> {
+  const codec = new Settings(shape);
+  const defaults = codec.decode({});
+  if (isLeft(defaults)) throw new TypeError("a group holds settings with defaults only");
+  return withDefault(codec, defaults.right, meaning);
+}

@@ -1,0 +1,63 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import type { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+
+/** The command, run as a user runs it: the built file in a process of its own. */
+export interface Run {
+  readonly child: ChildProcess;
+  /** What it has said so far. */
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+  /** Resolves with the exit code, or the signal that ended it. */
+  readonly ended: Promise<number | NodeJS.Signals | null>;
+  /** Resolves when stdout or stderr has said it. */
+  readonly says: (text: string) => Promise<void>;
+}
+
+const main = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
+
+function collect(stream: Readable | null, onText: () => void): () => string {
+  let text = "";
+  stream?.setEncoding("utf8").on("data", (chunk: string) => {
+    text += chunk;
+    onText();
+  });
+  return () => text;
+}
+
+/** Starts `rxadd`; `input`, if given, goes to its standard input, which then ends. */
+export function rxadd(args: readonly string[], input?: string | Readable, env: NodeJS.ProcessEnv = {}): Run {
+  const child = spawn(process.execPath, [main, ...args], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: { ...process.env, ...env },
+  });
+  const waiting = new Set<() => void>();
+  const wake = () => {
+    for (const check of waiting) check();
+  };
+  const stdout = collect(child.stdout, wake);
+  const stderr = collect(child.stderr, wake);
+  // A killed process closes the pipe under the writer.
+  child.stdin?.on("error", () => {});
+  if (typeof input === "string") child.stdin?.end(input);
+  else if (input !== undefined && child.stdin !== null) input.pipe(child.stdin);
+
+  return {
+    child,
+    stdout,
+    stderr,
+    ended: once(child, "close").then(([code, signal]) => code ?? signal),
+    says: (text) =>
+      new Promise((resolve, reject) => {
+        const check = () => {
+          if (!stdout().includes(text) && !stderr().includes(text)) return;
+          waiting.delete(check);
+          resolve();
+        };
+        waiting.add(check);
+        child.once("close", () => reject(new Error(`it ended without saying ${text}:\n${stderr()}`)));
+        check();
+      }),
+  };
+}
