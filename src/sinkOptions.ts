@@ -2,9 +2,9 @@ import type { Observer, SchedulerLike } from "rxjs";
 import type { Flow } from "../operators/flow.ts";
 import type { RetryBackoffOptions } from "../operators/retryBackoff.ts";
 import type { Transaction } from "./changeEvent.ts";
-import type { SinkMetrics } from "./metrics/sinkMetrics.ts";
 import type { Positions, StandardPosition } from "./positions.ts";
 import type { Server } from "./redis/connection.ts";
+import type { SinkMetrics } from "./sinkReport.ts";
 import type { Status } from "./status.ts";
 
 /** The type of a change event's position. */
