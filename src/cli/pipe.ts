@@ -1,14 +1,15 @@
 import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";
-import { type Observable, takeUntil } from "rxjs";
+import type { Observable } from "rxjs";
 import type { Checkpoint } from "../checkpoint.ts";
+import type { Config } from "../config/config.ts";
 import type { StandardPosition } from "../positions.ts";
 import { redisSink } from "../redisSink.ts";
 import { replicate } from "../replicate.ts";
 import { sinkError } from "../sinkError.ts";
-import type { SinkOptions } from "../sinkOptions.ts";
-import type { Source } from "../source.ts";
-import { type NdjsonLine, ndjson, ndjsonAccess } from "../sources/ndjson.ts";
+import { ndjson, ndjsonAccess } from "../sources/ndjson.ts";
+import { monitoring } from "./monitoring.ts";
+import { until } from "./until.ts";
 
 /** Standard input, which can be read once. */
 function readStdinOnce(): () => Readable {
@@ -25,26 +26,19 @@ function readStdinOnce(): () => Readable {
   };
 }
 
-/** A source that ends when `stop$` emits, so that the sink drains. */
-export function until<T, P>(source: Source<T, P>, stop$: Observable<unknown>): Source<T, P> {
-  const stopped: Source<T, P> = (from, flow) => source(from, flow).pipe(takeUntil(stop$));
-  return source.acknowledge === undefined
-    ? stopped
-    : Object.assign(stopped, { acknowledge: source.acknowledge });
-}
-
 /** Publishes NDJSON lines from a file or standard input; goes on where the stream ends. */
 export function pipeLines(
   input: string | undefined,
-  options: SinkOptions<NdjsonLine, StandardPosition>,
+  { pipeline, sinks }: Config,
+  metricsPort: number | undefined,
   stop$: Observable<unknown>,
 ): Observable<Checkpoint<StandardPosition>> {
+  const [{ config }] = sinks;
+  const { status, metrics, whileServing } = monitoring(pipeline, config.id, metricsPort);
   const source =
     input === undefined
       ? ndjson(readStdinOnce(), "standard input")
       : ndjson(() => createReadStream(input), input);
-  return replicate({
-    source: until(source, stop$),
-    sink: redisSink({ ...options, event: ndjsonAccess }),
-  });
+  const sink = redisSink({ ...config, event: ndjsonAccess, status, metrics });
+  return whileServing(replicate({ source: until(source, stop$), sink }));
 }

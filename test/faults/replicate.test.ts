@@ -4,8 +4,8 @@ import {
   firstValueFrom,
   lastValueFrom,
   ReplaySubject,
-  skip,
   Subject,
+  skip,
   take,
   tap,
   timer,
@@ -60,11 +60,7 @@ async function underLoad(args: readonly string[], settings: Partial<SinkOptions<
     statuses,
     positions,
     /** Resolves when that many further checkpoints have come. */
-    progress: (count: number) =>
-      Promise.race([
-        firstValueFrom(checkpoints.pipe(skip(count - 1))),
-        done,
-      ]),
+    progress: (count: number) => Promise.race([firstValueFrom(checkpoints.pipe(skip(count - 1))), done]),
     status: (isIt: (status: Status) => boolean) => firstValueFrom(statuses.pipe(filter(isIt))),
     finish: async () => {
       stop$.next();

@@ -1,0 +1,80 @@
+#!/usr/bin/env node
+import { Command, InvalidArgumentError } from "commander";
+import { lastValueFrom, type Observable, tap } from "rxjs";
+import type { Checkpoint } from "../checkpoint.ts";
+import { exitCodeOf } from "./exitCode.ts";
+import { log } from "./log.ts";
+import { configFrom, configOf, type SinkFlags } from "./options.ts";
+import { pipeLines } from "./pipe.ts";
+import { replicateSource } from "./replicate.ts";
+import { stopSignal } from "./stopSignal.ts";
+
+/** Prints each checkpoint as one JSON line, and says at the end what was done. */
+async function printCheckpoints(checkpoints$: Observable<Checkpoint<unknown>>): Promise<void> {
+  let events = 0;
+  let position: unknown;
+  await lastValueFrom(
+    checkpoints$.pipe(
+      tap((checkpoint) => {
+        process.stdout.write(`${JSON.stringify(checkpoint)}\n`);
+        events += checkpoint.events;
+        position = checkpoint.position;
+      }),
+    ),
+    { defaultValue: undefined },
+  );
+  log(events === 0 ? "done, no events" : `done: ${events} events are in Redis, up to position ${position}`);
+}
+
+/** Runs a command's work; every failure becomes one message and an exit code. */
+async function exitWith(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    log(error instanceof Error ? error.message : String(error));
+    process.exitCode = exitCodeOf(error);
+  }
+}
+
+function portOf(text: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new InvalidArgumentError("expected a port from 0 to 65535; 0 takes a free one");
+}
+
+const program = new Command("rxadd")
+  .description(
+    "Publishes change events to a Redis Stream, exactly once. Checkpoints go to stdout, logs to stderr.",
+  )
+  .addHelpText(
+    "after",
+    "\nExit codes: 0 done; 2 the configuration or the input is wrong; 3 Redis refused for good.\nCtrl-C finishes what is queued first.",
+  )
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "rxadd: ")) })
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+
+program
+  .command("pipe")
+  .description("publish NDJSON change events from standard input or a file")
+  .option("--config <file>", "YAML with the sink")
+  .option("--id <id>", "the sink's id: one writer at a time has it")
+  .option("--uri <uri>", "where Redis is: redis://… or rediss://…")
+  .option("--stream <key>", "the stream key, or a template such as cdc.${source.table}")
+  .option("--input <file>", "read this file; it can be read again if Redis loses data")
+  .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf)
+  .action((flags: SinkFlags & { input?: string; metricsPort?: number }) =>
+    exitWith(() =>
+      printCheckpoints(pipeLines(flags.input, configFrom(flags), flags.metricsPort, stopSignal())),
+    ),
+  );
+
+program
+  .command("replicate")
+  .description("publish the changes of a database, as a YAML file says")
+  .requiredOption("--config <file>", "YAML with the source and the sink")
+  .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf, 9000)
+  .action(({ config, metricsPort }: { config: string; metricsPort: number }) =>
+    exitWith(() => printCheckpoints(replicateSource(configOf(config), metricsPort, stopSignal()))),
+  );
+
+await program.parseAsync();

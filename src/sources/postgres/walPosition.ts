@@ -1,0 +1,19 @@
+import { isLsn, type Lsn } from "../../lsn.ts";
+
+/** A place in the write-ahead log as a number; PostgreSQL writes it as two 32-bit halves. */
+export function walNumber(lsn: string): bigint {
+  const [high = "0", low = "0"] = lsn.replace(/:.*$/, "").split("/");
+  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
+}
+
+/** The canonical text of a place in the write-ahead log. */
+export function walText(place: bigint): string {
+  return `${(place >> 32n).toString(16)}/${(place & 0xffff_ffffn).toString(16)}`.toUpperCase();
+}
+
+/** The position of a transaction's change: the LSN of its commit and its number, from 1. */
+export function changePosition(commit: bigint, number: number): Lsn {
+  const position = `${walText(commit)}:${number}`;
+  if (!isLsn(position)) throw new TypeError(`${position} is not a position`);
+  return position;
+}
