@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { isLeft } from "fp-ts/lib/Either.js";
 import type { Config } from "../config/config.ts";
-import { formatProblems, loadConfig } from "../config/loadConfig.ts";
+import { formatProblems, loadConfig, type Problem } from "../config/loadConfig.ts";
 import { UsageError } from "./exitCode.ts";
 
 /** The sink of a command, from `--config` or from `--id`, `--uri` and `--stream`. */
@@ -12,31 +12,26 @@ export interface SinkFlags {
   readonly stream?: string;
 }
 
-function decode(text: string, name: string): Config {
-  const config = loadConfig(text, process.env);
-  if (isLeft(config)) throw new UsageError(formatProblems(config.left, name));
+/** Reads a configuration file, or fails with all that is wrong with it. */
+export function configOf(file: string): Config {
+  const config = loadConfig(readFileSync(file, "utf8"), process.env);
+  if (isLeft(config)) throw new UsageError(formatProblems(config.left, file));
   return config.right;
 }
 
-/** Reads a configuration file, or fails with all that is wrong with it. */
-export function configOf(file: string): Config {
-  return decode(readFileSync(file, "utf8"), file);
+/** The configuration that the flags make: from a file, or as if the flags stood in one. */
+export function configFrom({ config: file, id, uri, stream }: SinkFlags): Config {
+  const flags = { id, uri, stream };
+  if (file !== undefined) {
+    const [extra] = Object.entries(flags).find(([, value]) => value !== undefined) ?? [];
+    if (extra === undefined) return configOf(file);
+    throw new UsageError(`found both --config and --${extra}, expected one of them: the file names the sink`);
+  }
+  const config = loadConfig(JSON.stringify({ sinks: [{ type: "redis", config: flags }] }), process.env);
+  if (isLeft(config)) throw new UsageError(config.left.problems.map(flagProblem).join("\n"));
+  return config.right;
 }
 
-/** The configuration that the flags make: from a file, or as if the flags stood in one. */
-export function configFrom({ config, id, uri, stream }: SinkFlags): Config {
-  const flags = { id, uri, stream };
-  if (config === undefined) {
-    return decode(
-      JSON.stringify({ sinks: [{ type: "redis", config: flags }] }),
-      "the command line (or use --config FILE)",
-    );
-  }
-  const both = Object.entries(flags).find(([, value]) => value !== undefined);
-  if (both !== undefined) {
-    throw new UsageError(
-      `found both --config and --${both[0]}, expected one of them: the file names the sink`,
-    );
-  }
-  return configOf(config);
+function flagProblem({ path, message }: Problem): string {
+  return `${path.replace("sinks[0].config.", "--")}: ${message}; or use --config FILE`;
 }

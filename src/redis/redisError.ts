@@ -73,7 +73,8 @@ function replyOf(error: unknown): string {
   const inner = Array.isArray(previous) && previous.length > 0 ? previous[0] : error;
   return messageOf(inner)
     .replace(/ script: [0-9a-f]{40}, on @user_script:\d+\.?$/, "")
-    .replace(/^EXECABORT Transaction discarded because of: /, "");
+    .replace(/^EXECABORT Transaction discarded because of: /, "")
+    .replace(/\.$/, "");
 }
 
 /**

@@ -53,6 +53,9 @@ export async function startRedis(args: readonly string[] = [], password = ""): P
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), "rxadd-redis-"));
   let child: ChildProcess;
+  // Detached, so that Ctrl-C reaches only us: we stop it when we are done with it.
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
 
   async function start(): Promise<void> {
     child = spawn(
@@ -70,7 +73,7 @@ export async function startRedis(args: readonly string[] = [], password = ""): P
         password,
         ...args,
       ],
-      { stdio: ["ignore", "pipe", "inherit"] },
+      { stdio: ["ignore", "pipe", "inherit"], detached: true },
     );
     if (child.stdout === null) throw new Error("redis-server has no stdout");
     const said: string[] = [];
@@ -106,6 +109,7 @@ export async function startRedis(args: readonly string[] = [], password = ""): P
     signal,
     start,
     stop: async () => {
+      process.off("exit", kill);
       client.disconnect();
       if (child.exitCode === null && child.signalCode === null) await signal("SIGKILL");
       rmSync(folder, { recursive: true, force: true });

@@ -119,7 +119,7 @@ export function toChangeEvents(
             transaction = {
               commit: walNumber(message.commitLsn ?? "0/0"),
               xid: message.xid >>> 0,
-              ts_ms: Number(message.commitTime) / 1000,
+              ts_ms: Math.trunc(Number(message.commitTime) / 1000),
               changes: 0,
             };
           } else if (message.tag === "commit") {

@@ -1,0 +1,183 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { rxadd } from "../support/cli.ts";
+import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { readEvents } from "../support/tally.ts";
+
+let redis: RedisServer;
+let folder: string;
+beforeAll(async () => {
+  redis = await startRedis([], "s3cr3t");
+  folder = mkdtempSync(join(tmpdir(), "rxadd-pipe-"));
+});
+afterAll(async () => {
+  await redis.stop();
+  rmSync(folder, { recursive: true });
+});
+beforeEach(async () => {
+  await redis.client.flushall();
+});
+
+function uri(password = "s3cr3t"): string {
+  return `redis://:${password}@127.0.0.1:${redis.port}`;
+}
+
+function flags(): string[] {
+  return ["pipe", "--uri", uri(), "--stream", "orders.events", "--id", "orders-redis"];
+}
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+describe("rxadd pipe", () => {
+  it("publishes each line as it is and prints checkpoints as JSON lines", async () => {
+    const run = rxadd(flags(), '{"n":1}\n{"n": 2 , "é":"✓"}\n\n{"n":3}');
+
+    expect(await run.ended).toBe(0);
+    expect(await readEvents(redis.client, "orders.events")).toEqual([
+      '{"n":1}',
+      '{"n": 2 , "é":"✓"}',
+      '{"n":3}',
+    ]);
+    const checkpoints = run
+      .stdout()
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(checkpoints.at(-1)).toMatchObject({ sink: "orders-redis", stream: "orders.events", position: 4 });
+    expect(run.stderr()).not.toContain("s3cr3t");
+  });
+
+  it("reads the sink from YAML, with the URI from the environment", async () => {
+    const config = file(
+      "sinks.yaml",
+      "sinks:\n  - type: redis\n    config:\n      id: orders-redis\n      uri: ${REDIS_URI}\n      stream: orders.events\n      required: true\n",
+    );
+
+    const run = rxadd(["pipe", "--config", config], '{"n":1}\n', { REDIS_URI: uri() });
+
+    expect(await run.ended).toBe(0);
+    expect(await redis.client.xlen("orders.events")).toBe(1);
+  });
+
+  it("goes on where the stream ends when it is started again on the same input", async () => {
+    const line = (n: number) => JSON.stringify({ n, position: `token-${n}` });
+    const lines = Array.from({ length: 20 }, (_, index) => line(index + 1));
+
+    await rxadd(flags(), lines.slice(0, 8).join("\n")).ended;
+    const run = rxadd([...flags(), "--input", file("events.ndjson", lines.join("\n"))]);
+
+    expect(await run.ended).toBe(0);
+    expect(await readEvents(redis.client, "orders.events")).toEqual(lines);
+  });
+
+  it("says which line is bad with exit code 2, and has published the lines before it", async () => {
+    const run = rxadd(flags(), '{"n":1}\n{"n":2}\nnot json\n{"n":4}\n');
+
+    expect(await run.ended).toBe(2);
+    expect(run.stderr()).toContain("standard input, line 3: found not json, expected a JSON object");
+    expect(await redis.client.xlen("orders.events")).toBe(2);
+  });
+
+  it("lists all that is wrong with a YAML file, with exit code 2", async () => {
+    const config = file(
+      "bad.yaml",
+      "sinks:\n  - type: redis\n    config:\n      id: orders-redis\n      uri: http://u:s3cr3t@h\n      steam: orders.events\n",
+    );
+
+    const run = rxadd(["pipe", "--config", config], "");
+
+    expect(await run.ended).toBe(2);
+    expect(run.stderr()).toContain(
+      "bad.yaml:5:12: sinks[0].config.uri: found http://u:***@h, expected a URI",
+    );
+    expect(run.stderr()).toContain("sinks[0].config.steam: no such setting; did you mean stream?");
+    expect(run.stderr()).toContain("sinks[0].config.stream: found nothing, expected a text");
+    expect(run.stderr()).not.toContain("    at ");
+  });
+
+  it("says which flag is missing, with exit code 2", async () => {
+    const run = rxadd(["pipe", "--id", "x", "--stream", "y"], "");
+
+    expect(await run.ended).toBe(2);
+    expect(run.stderr()).toContain("--uri: found nothing");
+  });
+
+  it("ends with exit code 2 when the host is unknown", async () => {
+    const run = rxadd(
+      ["pipe", "--uri", "redis://no-such-host.invalid", "--stream", "s", "--id", "t"],
+      '{"n":1}\n',
+    );
+
+    expect(await run.ended).toBe(2);
+    expect(run.stderr()).toContain("the host name is not known");
+  });
+
+  it("ends with exit code 3 when the password is wrong, at once and without printing it", async () => {
+    // Input that never ends: only the refusal can end it.
+    const run = rxadd(["pipe", "--uri", uri("hunter2"), "--stream", "s", "--id", "t"], new PassThrough());
+
+    expect(await run.ended).toBe(3);
+    expect(run.stderr()).toContain("WRONGPASS");
+    expect(run.stderr()).not.toContain("trying again");
+    expect(run.stdout() + run.stderr()).not.toContain("hunter2");
+  });
+
+  it("ends with exit code 3 when a password is missing", async () => {
+    const run = rxadd(
+      ["pipe", "--uri", `redis://127.0.0.1:${redis.port}`, "--stream", "s", "--id", "t"],
+      '{"n":1}\n',
+    );
+
+    expect(await run.ended).toBe(3);
+    expect(run.stderr()).toContain("NOAUTH");
+  });
+
+  it("ends with exit code 3 when the key is not a stream, and leaves it as it is", async () => {
+    await redis.client.set("orders.events", "text");
+
+    const run = rxadd(flags(), '{"n":1}\n');
+
+    expect(await run.ended).toBe(3);
+    expect(run.stderr()).toContain("WRONGTYPE orders.events holds a string");
+    expect(await redis.client.get("orders.events")).toBe("text");
+  });
+
+  it.each(["SIGINT", "SIGTERM"] as const)(
+    "publishes what it has read when it gets %s, then exits with 0",
+    async (signal) => {
+      const input = new PassThrough();
+      const run = rxadd(flags(), input);
+      input.write('{"n":1}\n{"n":2}\n');
+      await run.says('"position":2');
+
+      run.child.kill(signal);
+
+      expect(await run.ended).toBe(0);
+      expect(run.stderr()).toContain("done: 2 events are in Redis");
+      expect(await redis.client.xlen("orders.events")).toBe(2);
+    },
+  );
+
+  it("serves metrics and health while it runs", async () => {
+    const input = new PassThrough();
+    const run = rxadd([...flags(), "--metrics-port", "0"], input);
+    input.write('{"n":1}\n');
+    await run.says('"position":1');
+    const url = /metrics at (\S+)/.exec(run.stderr())?.[1] ?? "";
+
+    const metrics = await (await fetch(url)).text();
+    const ready = await fetch(url.replace("/metrics", "/readyz"));
+
+    expect(metrics).toContain('deltaforge_sink_events_total{pipeline="rxadd",sink="orders-redis"} 1');
+    expect(ready.status).toBe(200);
+    input.end();
+    expect(await run.ended).toBe(0);
+  });
+});
