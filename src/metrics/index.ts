@@ -1,9 +1,9 @@
 export type { PublishedBatch, SinkMetrics } from "../sinkReport.ts";
-export { type Health, type SinkHealth, sinkHealth } from "./health.ts";
 export {
   type MetricsServer,
   MetricsServerError,
   type ServeMetricsOptions,
   serveMetrics,
 } from "./serveMetrics.ts";
+export { type Health, type SinkHealth, sinkHealth } from "./sinkHealth.ts";
 export { type SinkMetricsOptions, sinkMetrics } from "./sinkMetrics.ts";

@@ -1,39 +1,45 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { isIPv6 } from "node:net";
 import type { Registry } from "prom-client";
 import { Observable } from "rxjs";
-import type { SinkHealth } from "./health.ts";
+import type { Health, SinkHealth } from "./sinkHealth.ts";
 
+/** What is served, and where. */
 export interface ServeMetricsOptions {
   readonly registry: Registry;
   /** Default 9000; 0 takes a free one. */
   readonly port?: number;
-  /** Default `127.0.0.1`, which only this machine reaches. */
+  /** Default `127.0.0.1`, which only this machine reaches; `0.0.0.0` lets others scrape. */
   readonly host?: string;
-  /** The sinks that `/healthz` and `/readyz` tell of. Default: none. */
+  /** The sinks that `/healthz` and `/readyz` tell of. Default: none, which is healthy. */
   readonly health?: readonly SinkHealth[];
 }
 
 /** Where the metrics are served. */
 export interface MetricsServer {
   readonly port: number;
+  /** The address of `/metrics`. */
   readonly url: string;
 }
 
-/** The address cannot be served on. */
+/** The metrics cannot be served there: the port is taken, or the host is not of this machine. */
 export class MetricsServerError extends Error {
   override readonly name = "MetricsServerError";
 }
 
 /**
- * Serves `/metrics` for Prometheus, `/healthz` and `/readyz` while it is subscribed to, and emits
- * where once it listens.
+ * Serves `/metrics` for Prometheus, `/healthz` and `/readyz` for as long as it is subscribed to, and
+ * emits where, once it listens.
  *
- * `/healthz` answers 200 while every sink works or works on it, 503 once one has ended with an error;
- * `/readyz` answers 200 only while every sink is connected and publishing.
+ * - `/healthz` is 200 while every sink works, or works on it, and 503 once one has ended with an error.
+ * - `/readyz` is 200 while every sink is connected and Redis takes what it publishes, else 503.
+ * - **Errors** a {@link MetricsServerError} when it cannot listen.
+ * - **Completion** never.
+ * - **Teardown** closes the server and its connections.
  *
  * @example
  * ```ts
- * const server = serveMetrics({ registry, health: [health] }).subscribe(({ url }) => console.log(url));
+ * const server = serveMetrics({ registry, health: [health] }).subscribe(({ url }) => console.error(url));
  * ```
  */
 export function serveMetrics({
@@ -42,24 +48,39 @@ export function serveMetrics({
   host = "127.0.0.1",
   health = [],
 }: ServeMetricsOptions): Observable<MetricsServer> {
+  const authority = (port: number) => `${isIPv6(host) ? `[${host}]` : host}:${port}`;
+
   return new Observable((subscriber) => {
     const server = createServer((request, response) => {
+      response.setHeader("cache-control", "no-store");
+      response.setHeader("x-content-type-options", "nosniff");
       answer(request, response, registry, health).catch((error) => {
-        response.writeHead(500, { "content-type": "text/plain" }).end(`${error}\n`);
+        send(response, 500, text, `metrics: ${error instanceof Error ? error.message : error}\n`);
       });
     });
-    server.once("error", (error) => {
+
+    function fail(error: unknown): void {
+      const found = error instanceof Error ? error.message : error;
       subscriber.error(
-        new MetricsServerError(`metrics on ${host}:${port}: ${error.message}; choose another port`, {
-          cause: error,
-        }),
+        new MetricsServerError(
+          `metrics on ${authority(port)}: found ${found}, expected a free port of this machine: choose another port or host`,
+          { cause: error },
+        ),
       );
-    });
-    server.listen(port, host, () => {
+    }
+
+    server.on("error", fail);
+    server.on("listening", () => {
       const address = server.address();
       if (address === null || typeof address === "string") return;
-      subscriber.next({ port: address.port, url: `http://${host}:${address.port}/metrics` });
+      subscriber.next({ port: address.port, url: `http://${authority(address.port)}/metrics` });
     });
+    try {
+      server.listen(port, host);
+    } catch (error) {
+      // Node throws a port out of range at once.
+      fail(error);
+    }
     return () => {
       server.close();
       server.closeAllConnections();
@@ -67,46 +88,45 @@ export function serveMetrics({
   });
 }
 
+const text = "text/plain; charset=utf-8";
+
 async function answer(
   { method, url = "/" }: IncomingMessage,
   response: ServerResponse,
   registry: Registry,
   health: readonly SinkHealth[],
 ): Promise<void> {
-  response.setHeader("cache-control", "no-store");
-  response.setHeader("x-content-type-options", "nosniff");
   if (method !== "GET" && method !== "HEAD") {
-    response.writeHead(405, { allow: "GET, HEAD" }).end();
+    response.setHeader("allow", "GET, HEAD");
+    send(response, 405, text, `found ${method}, expected GET or HEAD\n`);
     return;
   }
-  const sinks = health.map((sink) => sink.now());
   switch (url.split("?")[0]) {
-    case "/metrics": {
-      const text = await registry.metrics();
-      response.writeHead(200, { "content-type": registry.contentType }).end(text);
-      return;
-    }
+    case "/metrics":
+      send(response, 200, registry.contentType, await registry.metrics());
+      break;
     case "/healthz":
-      tell(
-        response,
-        sinks.every(({ isAlive }) => isAlive),
-        sinks,
-      );
-      return;
+      tell(response, health, ({ alive }) => alive);
+      break;
     case "/readyz":
-      tell(
-        response,
-        sinks.every(({ isReady }) => isReady),
-        sinks,
-      );
-      return;
+      tell(response, health, ({ ready }) => ready);
+      break;
     default:
-      response.writeHead(404, { "content-type": "text/plain" }).end("try /metrics, /healthz or /readyz\n");
+      send(response, 404, text, "expected /metrics, /healthz or /readyz\n");
   }
 }
 
-function tell(response: ServerResponse, isGood: boolean, sinks: readonly unknown[]): void {
-  response
-    .writeHead(isGood ? 200 : 503, { "content-type": "application/json" })
-    .end(`${JSON.stringify({ ok: isGood, sinks })}\n`);
+/** Says whether all sinks are well, and how each is. */
+function tell(
+  response: ServerResponse,
+  health: readonly SinkHealth[],
+  isWell: (health: Health) => boolean,
+): void {
+  const sinks = health.map((sink) => sink.now());
+  const ok = sinks.every(isWell);
+  send(response, ok ? 200 : 503, "application/json", `${JSON.stringify({ ok, sinks })}\n`);
+}
+
+function send(response: ServerResponse, status: number, type: string, body: string): void {
+  response.writeHead(status, { "content-type": type }).end(body);
 }

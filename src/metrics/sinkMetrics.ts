@@ -36,12 +36,11 @@ export function sinkMetrics({
 }: SinkMetricsOptions): SinkMetrics & { readonly registry: Registry } {
   const families = metricFamilies(registry);
   const labels = { pipeline, sink };
-  const stageLabels = { pipeline, stage: "sink" };
   const events = families.events.labels(labels);
   const batches = families.batches.labels(labels);
   const bytes = families.bytes.labels(labels);
   const latency = families.latency.labels(labels);
-  const stage = families.stage.labels(stageLabels);
+  const stage = families.stage.labels({ pipeline, stage: "sink" });
   const rewinds = families.rewinds.labels(labels);
   const bufferedEvents = families.bufferedEvents.labels(labels);
   const bufferedBytes = families.bufferedBytes.labels(labels);
@@ -56,11 +55,9 @@ export function sinkMetrics({
     for (const gauge of [bufferedEvents, bufferedBytes, paused]) gauge.set(0);
   }
 
-  // Every series is there from the start: rate() cannot see the step from nothing to the first value.
+  // Counters are there from the start: rate() cannot see the step from nothing to the first value.
   for (const counter of [events, batches, bytes, rewinds]) counter.inc(0);
   for (const cause of retryCauses) families.retries.inc({ ...labels, cause }, 0);
-  families.latency.zero(labels);
-  families.stage.zero(stageLabels);
   show();
   empty();
 
@@ -69,25 +66,29 @@ export function sinkMetrics({
       case "connecting":
       case "closed":
         empty();
-        return show(status.state);
+        show(status.state);
+        break;
       case "opened":
         families.epoch.set(labels, status.epoch);
-        return show("publishing");
+        show("publishing");
+        break;
       case "publishing":
-        return show("publishing");
+        show("publishing");
+        break;
       case "retrying":
         families.retries.inc({ ...labels, cause: status.cause._tag });
-        return show("retrying");
+        show("retrying");
+        break;
       case "rewound":
         rewinds.inc();
         empty();
-        return show("retrying");
+        show("retrying");
+        break;
       case "paused":
-        return paused.set(1);
       case "resumed":
-        return paused.set(0);
+        paused.set(status.state === "paused" ? 1 : 0);
+        break;
       case "warning":
-        return;
     }
   }
 
