@@ -176,7 +176,7 @@ export function batch<T>(options: BatchOptions<T> = {}): OperatorFunction<T, T[]
         source.pipe(takeWhile(() => !subscriber.closed)).subscribe({
           next: (item) => {
             add(item);
-            if (closed.length > 0) emit();
+            if (closed.length > 0 || isDue) emit();
             else wait();
           },
           error: (error) => {

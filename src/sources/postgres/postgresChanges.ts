@@ -37,6 +37,10 @@ export interface PostgresOptions {
   readonly tables?: readonly string[];
   /** Retries after a lost connection, with growing delays. Default: for ever. */
   readonly maxRetries?: number;
+  /** Told each time that the slot stands: changes that are committed from now on will be emitted. */
+  readonly opened?: {
+    readonly next: (slot: { readonly slot: string; readonly confirmedLsn: string }) => void;
+  };
   /** Told of each lost connection. */
   readonly failed?: { readonly next: (attempt: FailedAttempt) => void };
 }
@@ -90,6 +94,7 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
   /** One connection's worth of changes, strictly after a position. */
   function connect(after: Option<Lsn>, flow: Observable<Flow>): Observable<ChangeEvent<Lsn>> {
     return fromPromise(prepare(config, { slot, publication, tables })).pipe(
+      tap(({ confirmedLsn }) => options.opened?.next({ slot, confirmedLsn })),
       switchMap(({ db, confirmedLsn }) => {
         const ledger: Confirmations = confirmations(safe, walNumber(confirmedLsn));
         return replicationMessages({
