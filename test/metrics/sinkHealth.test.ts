@@ -1,0 +1,70 @@
+import { none, some } from "fp-ts/lib/Option.js";
+import { describe, expect, it } from "vitest";
+import { type Health, healthAfter, initialHealth, sinkHealth } from "../../src/metrics/sinkHealth.ts";
+import { sinkError } from "../../src/sinkError.ts";
+import type { Status } from "../../src/status.ts";
+
+const cause = sinkError("Unreachable", "redis://h:1: no answer");
+const ready: Health = { alive: true, ready: true, state: "publishing" };
+const retrying: Health = { alive: true, ready: false, state: "retrying", cause: cause.message };
+
+describe("healthAfter", () => {
+  const cases: readonly (readonly [string, Status, Health])[] = [
+    ["connecting is alive, not ready", { state: "connecting" }, initialHealth],
+    [
+      "an opened stream is ready before its first batch",
+      { state: "opened", stream: "s", epoch: 1, position: none, foreignEntries: 0 },
+      { alive: true, ready: true, state: "opened" },
+    ],
+    ["publishing is ready, and forgets the cause", { state: "publishing" }, ready],
+    [
+      "retrying is alive, not ready, and says why",
+      { state: "retrying", attempt: 3, delayMs: 400, cause },
+      retrying,
+    ],
+    [
+      "a rewind is alive, not ready, and says why",
+      { state: "rewound", cause },
+      { alive: true, ready: false, state: "rewound", cause: cause.message },
+    ],
+    [
+      "a sink that is done is alive, not ready",
+      { state: "closed", cause: none },
+      { alive: true, ready: false, state: "closed" },
+    ],
+    [
+      "a sink that has ended with an error is neither, and says why",
+      { state: "closed", cause: some(cause) },
+      { alive: false, ready: false, state: "closed", cause: cause.message },
+    ],
+  ];
+
+  it.each(cases)("%s", (_, status, expected) => {
+    for (const health of [initialHealth, ready, retrying]) {
+      expect(healthAfter(health, status)).toEqual(expected);
+    }
+  });
+
+  it("is left alone by what concerns the source, and by warnings", () => {
+    const beside: readonly Status[] = [
+      { state: "paused", events: 10_000, bytes: 1 },
+      { state: "resumed" },
+      { state: "warning", message: "eviction" },
+    ];
+    for (const health of [initialHealth, ready, retrying]) {
+      for (const status of beside) expect(healthAfter(health, status)).toBe(health);
+    }
+  });
+});
+
+describe("sinkHealth", () => {
+  it("starts as connecting and follows the statuses that it is told", () => {
+    const health = sinkHealth();
+    expect(health.now()).toEqual(initialHealth);
+    health.next({ state: "publishing" });
+    expect(health.now()).toEqual(ready);
+    health.next({ state: "retrying", attempt: 1, delayMs: 100, cause });
+    health.next({ state: "paused", events: 1, bytes: 1 });
+    expect(health.now()).toEqual(retrying);
+  });
+});
