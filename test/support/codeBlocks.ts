@@ -1,0 +1,19 @@
+import { readFileSync } from "node:fs";
+
+/** A fenced block of a page. */
+export interface CodeBlock {
+  /** The page and the line of the fence, for messages. */
+  readonly where: string;
+  readonly language: string;
+  readonly code: string;
+}
+
+/** The fenced blocks of a Markdown page of the project. */
+export function codeBlocks(page: string): CodeBlock[] {
+  const text = readFileSync(new URL(`../../${page}`, import.meta.url), "utf8");
+  return [...text.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(({ index, 1: language = "", 2: code = "" }) => ({
+    where: `${page}:${text.slice(0, index).split("\n").length}`,
+    language,
+    code,
+  }));
+}
