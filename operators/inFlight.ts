@@ -34,9 +34,9 @@ interface Slot<T, R> {
  *
  * ```
  * source       -ab------------|    window 2
- * send(a)       ---#  ---A|        fails, is sent again after the backoff
- * send(b)        ---B|  -B|        is sent again with it
- * result       ----------(AB)-|
+ * send(a)       ---#  ---A|        fails, is sent again after the backoff, 3 ms
+ * send(b)        --   -B|          is sent again with it
+ * result       -----------(AB)|
  * ```
  *
  * - **Delivery** at least once: what was in flight at a failure is sent again, so `send` must be
@@ -74,67 +74,75 @@ export function inFlight<T, R>(
 
       /** One go at the window: ends with the first failure, or when all is done. */
       const round$ = new Observable<R>((round) => {
-        let sent = 0;
         const sends = new Subscription();
-        round.add(sends);
+        let sent = 0;
+        let isAdvancing = false;
 
-        function settle(slot: Slot<T, R>, outcome: NonNullable<Slot<T, R>["outcome"]>): void {
-          slot.outcome = outcome;
-          let head = unacknowledged[0];
-          while (head?.outcome !== undefined && !round.closed) {
-            if ("error" in head.outcome) {
-              round.error(head.outcome.error);
-              return;
-            }
+        /** Acknowledges and sends as far as it goes: a loop, as sends may settle at once. */
+        function advance(): void {
+          if (isAdvancing) return;
+          isAdvancing = true;
+          while (!round.closed && (acknowledgeOldest() || sendNext())) {}
+          isAdvancing = false;
+          if (round.closed) return;
+          tellRoom();
+          if (sourceEnd === undefined || unacknowledged.length > 0) return;
+          if ("error" in sourceEnd) subscriber.error(sourceEnd.error);
+          else round.complete();
+        }
+
+        function acknowledgeOldest(): boolean {
+          const outcome = unacknowledged[0]?.outcome;
+          if (outcome === undefined) return false;
+          if ("error" in outcome) {
+            round.error(outcome.error);
+          } else {
             unacknowledged.shift();
             sent -= 1;
-            round.next(head.outcome.result);
-            head = unacknowledged[0];
+            round.next(outcome.result);
           }
-          advance();
+          return true;
+        }
+
+        function sendNext(): boolean {
+          const slot = sent < window ? unacknowledged[sent] : undefined;
+          if (slot === undefined) return false;
+          sent += 1;
+          start(slot);
+          return true;
         }
 
         function start(slot: Slot<T, R>): void {
           let last: { readonly result: R } | undefined;
           const sending = new Subscription();
           sends.add(sending);
+
+          function settle(outcome: NonNullable<Slot<T, R>["outcome"]>): void {
+            sends.remove(sending);
+            // A later round may be waiting for the slot by now.
+            if (round.closed) return;
+            slot.outcome = outcome;
+            advance();
+          }
+
           sending.add(
             defer(() => send(slot.item)).subscribe({
               next: (result) => {
                 last = { result };
               },
-              error: (error) => {
-                sends.remove(sending);
-                settle(slot, { error });
-              },
-              complete: () => {
-                sends.remove(sending);
-                settle(slot, last ?? { error: new Error("inFlight: send completed without a value") });
-              },
+              error: (error) => settle({ error }),
+              complete: () =>
+                settle(last ?? { error: new Error("inFlight: send completed without a value") }),
             }),
           );
         }
 
-        function advance(): void {
-          while (sent < window && !round.closed) {
-            const slot = unacknowledged[sent];
-            if (slot === undefined) break;
-            sent += 1;
-            start(slot);
-          }
-          if (round.closed) return;
-          tellRoom();
-          if (sourceEnd !== undefined && unacknowledged.length === 0) {
-            if ("error" in sourceEnd) subscriber.error(sourceEnd.error);
-            else round.complete();
-          }
-        }
-
-        for (const slot of unacknowledged) slot.outcome = undefined;
-        arrived = advance;
+        round.add(sends);
         round.add(() => {
           if (arrived === advance) arrived = () => {};
         });
+        for (const slot of unacknowledged) slot.outcome = undefined;
+        arrived = advance;
         advance();
       });
 
