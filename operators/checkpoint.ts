@@ -1,4 +1,4 @@
-import { Observable, type OperatorFunction } from "rxjs";
+import { defer, filter, map, type OperatorFunction } from "rxjs";
 
 /** How far everything is done. */
 export interface Progress<T, A> {
@@ -36,33 +36,33 @@ export function checkpoint<A, T>(
   ordinalOf: (item: T) => number,
 ): OperatorFunction<A, Progress<T, A>> {
   return (acknowledged$) =>
-    new Observable((subscriber) => {
+    defer(() => {
       const early = new Map<number, T>();
       let next = 0;
 
-      return acknowledged$.subscribe({
-        next: (acknowledgement) => {
-          const from = next;
-          let last: T | undefined;
-          for (const item of itemsOf(acknowledgement)) {
-            const ordinal = ordinalOf(item);
-            if (ordinal === next) {
-              last = item;
-              next += 1;
-            } else {
-              early.set(ordinal, item);
-            }
-          }
-          if (last === undefined) return;
-          for (let item = early.get(next); item !== undefined; item = early.get(next)) {
-            early.delete(next);
+      function progressOf(acknowledgement: A): Progress<T, A> | undefined {
+        const from = next;
+        let last: T | undefined;
+        for (const item of itemsOf(acknowledgement)) {
+          const ordinal = ordinalOf(item);
+          if (ordinal === next) {
             last = item;
             next += 1;
+          } else {
+            early.set(ordinal, item);
           }
-          subscriber.next({ last, items: next - from, acknowledgement });
-        },
-        error: (error) => subscriber.error(error),
-        complete: () => subscriber.complete(),
-      });
+        }
+        for (let item = early.get(next); item !== undefined; item = early.get(next)) {
+          early.delete(next);
+          last = item;
+          next += 1;
+        }
+        return last === undefined ? undefined : { last, items: next - from, acknowledgement };
+      }
+
+      return acknowledged$.pipe(
+        map(progressOf),
+        filter((progress) => progress !== undefined),
+      );
     });
 }
