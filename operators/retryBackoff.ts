@@ -56,7 +56,9 @@ export function backoffMs(
     random = Math.random,
   }: RetryBackoffOptions = {},
 ): number {
-  const exact = Math.min(maxMs, initialMs * factor ** (retry - 1));
+  // Finite: 0 times infinity is no number.
+  const growth = Math.min(Number.MAX_VALUE, factor ** (retry - 1));
+  const exact = Math.min(maxMs, initialMs * growth);
   return Math.min(maxMs, exact * (1 + jitter * (2 * random() - 1)));
 }
 
