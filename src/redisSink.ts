@@ -13,6 +13,7 @@ import {
   type OperatorFunction,
   pipe,
   switchMap,
+  take,
   takeUntil,
   throwError,
 } from "rxjs";
@@ -100,11 +101,13 @@ function run<T, P>(
       connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
       sendTimeoutMs: options.sendTimeoutMs ?? 10_000,
     });
-    const warnings = connection.warnings$.subscribe((message) =>
+    const watching = connection.warnings$.subscribe((message) =>
       status.report({ state: "warning", message }),
     );
     const flow = new BehaviorSubject<Flow>("resume");
     const { fixed, publish } = lanes({ options, positions, connection, status });
+    // Lanes that events have yet to ask for cannot say that they are open.
+    if (fixed === undefined) watching.add(connection.ready$.pipe(take(1)).subscribe(status.published));
     const toCheckpoints = chain(options, publish, status, flow);
 
     const checkpoints$ =
@@ -120,12 +123,12 @@ function run<T, P>(
         const cause = causeOf(error, options.id);
         if (isResuming && isSinkError(cause) && cause.kind === "rewind")
           status.report({ state: "rewound", cause });
-        else status.closed(isSinkError(cause) ? some(cause) : none);
+        else status.closed(some(cause instanceof Error ? cause : new Error(String(cause))));
         return throwError(() => cause);
       }),
       finalize(() => {
         status.closed(none);
-        warnings.unsubscribe();
+        watching.unsubscribe();
         connection.unsubscribe();
       }),
     );

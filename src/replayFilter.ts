@@ -13,6 +13,7 @@ import { sinkError } from "./sinkError.ts";
 export function replayFilter<P>(positions: Positions<P>, stored: Option<P>): (batch: Batch<P>) => Batch<P> {
   let last = toUndefined(stored);
   let newest: Entry<P> | undefined;
+  let hasGoneBack = false;
 
   function isNew(entry: Entry<P>): boolean {
     const { position } = entry;
@@ -20,8 +21,10 @@ export function replayFilter<P>(positions: Positions<P>, stored: Option<P>): (ba
     const ord = positions.orderOf(position);
     if (last !== undefined && !isNone(ord)) {
       const order = compare(ord.value.compare, position, last);
+      if (order < 0) hasGoneBack = true;
       if (order < 0 || (order === 0 && isRepeated(entry))) return false;
     }
+    hasGoneBack = false;
     last = position;
     newest = entry;
     return true;
@@ -29,9 +32,8 @@ export function replayFilter<P>(positions: Positions<P>, stored: Option<P>): (ba
 
   /** Of an event at the last position: whether it is an event that went before. */
   function isRepeated(entry: Entry<P>): boolean {
-    if (newest === undefined) return true;
-    const isSame = entry.id !== undefined && entry.id === newest.id;
-    if (isSame) return true;
+    if (newest === undefined || hasGoneBack) return true;
+    if (entry.id !== undefined && entry.id === newest.id) return true;
     if (entry.transaction !== undefined && entry.transaction.id === newest.transaction?.id) return false;
     throw sinkError(
       "PositionInvalid",

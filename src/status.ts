@@ -26,4 +26,5 @@ export type Status =
   | { readonly state: "resumed" }
   | { readonly state: "rewound"; readonly cause: SinkError }
   | { readonly state: "warning"; readonly message: string }
-  | { readonly state: "closed"; readonly cause: Option<SinkError> };
+  /** Ended: with an error of the sink or of its source, or because it was done or unsubscribed. */
+  | { readonly state: "closed"; readonly cause: Option<Error> };

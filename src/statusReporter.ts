@@ -1,6 +1,6 @@
 import type { Option } from "fp-ts/lib/Option.js";
 import type { FailedAttempt } from "../operators/retryBackoff.ts";
-import { isSinkError, type SinkError } from "./sinkError.ts";
+import { isSinkError } from "./sinkError.ts";
 import type { SinkSettings } from "./sinkOptions.ts";
 import type { Status } from "./status.ts";
 
@@ -11,7 +11,7 @@ export interface StatusReporter {
   readonly published: () => void;
   /** Told by `retryBackoff`. */
   readonly failed: { readonly next: (attempt: FailedAttempt) => void };
-  readonly closed: (cause: Option<SinkError>) => void;
+  readonly closed: (cause: Option<Error>) => void;
 }
 
 /** Makes the reporter of one subscription, which reports `closed` once. */

@@ -133,14 +133,12 @@ describe("the documentation", () => {
 
 describe("npm run demo", () => {
   it("replicates a shop, finds every committed change in the stream, and exits with 0", async () => {
-    const { REDIS_URI: _, ...own } = env;
+    const own: NodeJS.ProcessEnv = { ...env };
+    delete own.REDIS_URI;
     const { stdout } = await run(
       process.execPath,
       ["--import", "tsx", "examples/demo/demo.ts", "--seconds", "3"],
-      {
-        cwd: root,
-        env: own,
-      },
+      own,
     );
 
     expect(stdout).toMatch(

@@ -24,11 +24,10 @@ export function fromAsyncIterable<T>(
 
     async function pull(): Promise<void> {
       for await (const value of iterable) {
-        if (subscriber.closed) return;
-        subscriber.next(value);
         if (state.value === "pause")
           await firstValueFrom(state.pipe(filter((signal) => signal === "resume")));
         if (subscriber.closed) return;
+        subscriber.next(value);
       }
       subscriber.complete();
     }
