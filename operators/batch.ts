@@ -6,6 +6,7 @@ import {
   type SchedulerLike,
   type Subscription,
   takeWhile,
+  tap,
 } from "rxjs";
 
 /** What `batch` has to know of an item's transaction. */
@@ -24,8 +25,9 @@ export interface BatchOptions<T> {
   /** The size of an item in bytes. Default 0: bytes do not count. */
   readonly sizeOf?: (item: T) => number;
   /**
-   * How long a batch waits for more items, in ms from its first one. Default 0, which adapts: a batch
-   * goes as soon as there is `room`, with what the source has emitted by then without a pause.
+   * How long a batch waits for more items, in ms from its first one, or from the batch before it where
+   * it starts in mid-transaction. Default 0, which adapts: a batch goes as soon as there is `room`, with
+   * what the source has emitted by then without a pause.
    */
   readonly lingerMs?: number;
   /** Items of one transaction follow each other and stay together. Default: no transactions. */
@@ -38,13 +40,13 @@ export interface BatchOptions<T> {
   /** Likewise its most bytes. Default 16 MiB. */
   readonly maxTransactionBytes?: number;
   /**
-   * How long, in ms without a further item, a transaction stays open whose source does not mark the
-   * last item. Default 10.
+   * How long at least, in ms without a further item, a transaction stays open whose source does not
+   * mark the last item; twice as long at most. Default 10.
    */
   readonly transactionIdleMs?: number;
   /** Whether downstream takes a batch now, starting with a value at once. Default: always. */
   readonly room?: Observable<boolean>;
-  /** Default: `asapScheduler` when `lingerMs` is 0, else `asyncScheduler`. */
+  /** For all timers. Default: `asyncScheduler`, and `asapScheduler` for a `lingerMs` of 0. */
   readonly scheduler?: SchedulerLike;
 }
 
@@ -54,14 +56,15 @@ export interface BatchOptions<T> {
  *
  * ```
  * source              -abc-----d--|      maxItems 2, lingerMs 3
- * batch               --A-B-------(C|)   A: [a, b]   B: [c]   C: [d]
+ * batch               --A---B-----(C|)   A: [a, b]   B: [c]   C: [d]
  * ```
  *
  * - **Order** that of the source; a batch is never empty.
  * - **Memory** items wait without bound while there is no `room`; put `boundedBuffer` around.
  * - **Completion** emits what is left as there is room, then completes. A transaction whose source
  *   marks last items and that has none yet is incomplete, and is left out.
- * - **Errors** emits the batches that are complete, then the error, without waiting for room.
+ * - **Errors** emits the batches that are complete, then the error, without waiting for room. An error
+ *   of `room` ends the result at once.
  * - **Teardown** drops what waits and cancels the timer.
  *
  * @example
@@ -80,8 +83,10 @@ export function batch<T>(options: BatchOptions<T> = {}): OperatorFunction<T, T[]
     maxTransactionBytes = 16 * 1024 * 1024,
     transactionIdleMs = 10,
     room,
-    scheduler = lingerMs > 0 ? asyncScheduler : asapScheduler,
+    scheduler,
   } = options;
+  const lingerScheduler = scheduler ?? (lingerMs > 0 ? asyncScheduler : asapScheduler);
+  const idleScheduler = scheduler ?? asyncScheduler;
 
   return (source) =>
     new Observable((subscriber) => {
@@ -92,6 +97,7 @@ export function batch<T>(options: BatchOptions<T> = {}): OperatorFunction<T, T[]
       let boundary = 0;
       let boundaryBytes = 0;
       let transaction: TransactionMark | undefined;
+      let arrived = 0;
       let hasRoom = room === undefined;
       let isDue = false;
       let sourceDone = false;
@@ -110,6 +116,8 @@ export function batch<T>(options: BatchOptions<T> = {}): OperatorFunction<T, T[]
         boundary = 0;
         boundaryBytes = 0;
         isDue = false;
+        linger?.unsubscribe();
+        linger = undefined;
         return taken;
       }
 
@@ -125,19 +133,19 @@ export function batch<T>(options: BatchOptions<T> = {}): OperatorFunction<T, T[]
 
       /** Sets the timers that `open` needs; `emit` comes back here. */
       function wait(): void {
-        if (open.length === 0 || sourceDone) return;
+        if (open.length === 0 || sourceDone || subscriber.closed) return;
         if (!isDue) {
-          linger ??= scheduler.schedule(() => {
+          linger ??= lingerScheduler.schedule(() => {
             linger = undefined;
             isDue = true;
             emit();
           }, lingerMs);
         } else if (boundary < open.length && transaction?.last === undefined) {
-          const seen = open.length;
-          idle ??= asyncScheduler.schedule(() => {
+          const seen = arrived;
+          idle ??= idleScheduler.schedule(() => {
             idle = undefined;
             // Nothing came meanwhile: the transaction counts as ended.
-            if (open.length === seen) markBoundary();
+            if (arrived === seen) markBoundary();
             emit();
           }, transactionIdleMs);
         }
@@ -150,12 +158,14 @@ export function batch<T>(options: BatchOptions<T> = {}): OperatorFunction<T, T[]
           transaction !== undefined && transaction.last !== true && mark?.id === transaction.id;
         if (!continues) markBoundary();
         transaction = mark;
+        arrived += 1;
 
         const overflows = open.length >= maxItems || openBytes + size > maxBytes;
         if (overflows && boundary > 0) closed.push(takeToBoundary());
         open.push(item);
         openBytes += size;
-        const isTooLarge = open.length >= maxTransactionItems || openBytes >= maxTransactionBytes;
+        const isTooLarge =
+          open.length - boundary >= maxTransactionItems || openBytes - boundaryBytes >= maxTransactionBytes;
         if (mark === undefined || mark.last === true || isTooLarge) markBoundary();
         if (boundary === open.length && (open.length >= maxItems || openBytes >= maxBytes)) {
           closed.push(takeToBoundary());
@@ -167,30 +177,39 @@ export function batch<T>(options: BatchOptions<T> = {}): OperatorFunction<T, T[]
         idle?.unsubscribe();
       });
       subscriber.add(
-        room?.subscribe((value) => {
-          hasRoom = value;
-          if (hasRoom) emit();
+        room?.subscribe({
+          next: (value) => {
+            hasRoom = value;
+            if (hasRoom) emit();
+          },
+          error: (error) => subscriber.error(error),
         }),
       );
       subscriber.add(
-        source.pipe(takeWhile(() => !subscriber.closed)).subscribe({
-          next: (item) => {
-            add(item);
-            if (closed.length > 0 || isDue) emit();
-            else wait();
-          },
-          error: (error) => {
-            for (const items of closed) subscriber.next(items);
-            if (boundary > 0) subscriber.next(takeToBoundary());
-            subscriber.error(error);
-          },
-          complete: () => {
-            sourceDone = true;
-            isDue = true;
-            if (transaction?.last === undefined) markBoundary();
-            emit();
-          },
-        }),
+        source
+          .pipe(
+            takeWhile(() => !subscriber.closed),
+            // In `tap`, so that what a callback throws comes out as an error of the source does.
+            tap((item) => {
+              add(item);
+              emit();
+            }),
+          )
+          .subscribe({
+            error: (error) => {
+              // Room that opens meanwhile may take some of them.
+              for (let next = closed.shift(); next !== undefined; next = closed.shift())
+                subscriber.next(next);
+              if (boundary > 0) subscriber.next(takeToBoundary());
+              subscriber.error(error);
+            },
+            complete: () => {
+              sourceDone = true;
+              isDue = true;
+              if (transaction?.last === undefined) markBoundary();
+              emit();
+            },
+          }),
       );
     });
 }
