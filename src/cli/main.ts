@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { createRequire } from "node:module";
 import { Command, InvalidArgumentError } from "commander";
 import { lastValueFrom, type Observable, tap } from "rxjs";
 import type { Checkpoint } from "../checkpoint.ts";
@@ -42,7 +43,10 @@ function portOf(text: string): number {
   throw new InvalidArgumentError("expected a port from 0 to 65535; 0 takes a free one");
 }
 
+const { version } = createRequire(import.meta.url)("rxadd/package.json");
+
 const program = new Command("rxadd")
+  .version(version)
   .description(
     "Publishes change events to a Redis Stream, exactly once. Checkpoints go to stdout, logs to stderr.",
   )

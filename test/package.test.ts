@@ -1,0 +1,166 @@
+import { execFileSync } from "node:child_process";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const { exports: entryPoints } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const names = Object.keys(entryPoints)
+  .filter((path) => path !== "./package.json")
+  .map((path) => path.replace(/^\./, "rxadd"));
+
+let project: string;
+let tarball: string;
+
+function run(program: string, args: readonly string[], cwd = project): string {
+  return execFileSync(program, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+}
+
+/** A project that has installed the packed package, and its dependencies. */
+beforeAll(() => {
+  project = mkdtempSync(join(tmpdir(), "rxadd-package-"));
+  run("npm", ["pack", "--ignore-scripts", "--silent", "--pack-destination", project], root);
+  tarball = join(project, readdirSync(project).find((name) => name.endsWith(".tgz")) ?? "");
+  const modules = join(project, "node_modules");
+  mkdirSync(join(modules, "rxadd"), { recursive: true });
+  run("tar", ["-xzf", tarball, "--strip-components=1", "-C", join(modules, "rxadd")]);
+  for (const name of readdirSync(join(root, "node_modules"))) {
+    if (!name.startsWith(".")) symlinkSync(join(root, "node_modules", name), join(modules, name));
+  }
+  writeFileSync(join(project, "package.json"), '{ "type": "module" }\n');
+});
+afterAll(() => rmSync(project, { recursive: true }));
+
+describe("the packed package", () => {
+  it.each(names)("can be imported and required as %s in plain Node", (name) => {
+    const imported = run(process.execPath, [
+      "--input-type=module",
+      "-e",
+      `console.log(Object.keys(await import("${name}")).join())`,
+    ]);
+    const required = run(process.execPath, [
+      "--input-type=commonjs",
+      "-e",
+      `console.log(Object.keys(require("${name}")).join())`,
+    ]);
+
+    expect(imported.trim()).not.toBe("");
+    expect(required).toBe(imported);
+  });
+
+  it("exports just the names that are promised", () => {
+    const exported = names.map((name) => [
+      name,
+      run(process.execPath, [
+        "--input-type=module",
+        "-e",
+        `console.log(Object.keys(await import("${name}")).sort().join(" "))`,
+      ]).trim(),
+    ]);
+
+    expect(Object.fromEntries(exported)).toMatchInlineSnapshot(`
+      {
+        "rxadd": "fromAsyncIterable fromIterable fromReadable isLsn isRetryable isSinkError ordLsn positionsOf redisSink replicate standardPositions",
+        "rxadd/metrics": "MetricsServerError serveMetrics sinkHealth sinkMetrics",
+        "rxadd/operators": "BufferOverflow backoffMs batch boundedBuffer checkpoint inFlight retryBackoff",
+        "rxadd/sources/postgres": "PostgresSourceError postgresChanges",
+      }
+    `);
+  });
+
+  it("has types that a strict project can check", () => {
+    writeFileSync(
+      join(project, "app.ts"),
+      `import { from } from "rxjs";
+import { type ChangeEvent, type Checkpoint, type Lsn, redisSink, replicate } from "rxadd";
+import { batch } from "rxadd/operators";
+import { postgresChanges } from "rxadd/sources/postgres";
+
+const events: ChangeEvent<number>[] = [];
+from(events)
+  .pipe(redisSink({ id: "a", uri: "redis://h", stream: "s" }))
+  .subscribe((checkpoint: Checkpoint<number>) => console.log(checkpoint.position));
+
+from([{ offset: 1n, text: "x" }]).pipe(
+  redisSink({ id: "a", uri: "redis://h", stream: ({ text }) => text, event: { position: ({ offset }) => offset } }),
+);
+from([1]).pipe(batch({ maxItems: 2 }));
+replicate({
+  source: postgresChanges({ connectionString: "postgres://h" }),
+  sink: redisSink<ChangeEvent<Lsn>, Lsn>({ id: "a", uri: "redis://h", stream: "s" }),
+}).subscribe();
+
+// @ts-expect-error a sink needs a stream
+from(events).pipe(redisSink({ id: "a", uri: "redis://h" }));
+`,
+    );
+    const flags = [
+      "--noEmit",
+      "--strict",
+      "--exactOptionalPropertyTypes",
+      "--module",
+      "nodenext",
+      "--target",
+      "es2022",
+      "--types",
+      "node",
+      "--lib",
+      "es2023",
+    ];
+
+    run(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), ...flags, "app.ts"]);
+  });
+
+  it("holds nothing but what is built, and no source outside it", () => {
+    const files = run("tar", ["-tzf", tarball]).trim().split("\n");
+
+    expect(files.filter((file) => !/^package\/(dist\/|package\.json|README\.md|LICENSE)/.test(file))).toEqual(
+      [],
+    );
+  });
+
+  it("is well-formed for publint and for Are the types wrong", () => {
+    run(join(root, "node_modules", ".bin", "publint"), ["run", "--strict", tarball]);
+    run(join(root, "node_modules", ".bin", "attw"), [tarball, "--profile", "esm-only"]);
+  });
+
+  it("runs as a command", () => {
+    expect(
+      run(process.execPath, [
+        join(project, "node_modules", "rxadd", "dist", "src", "cli", "main.js"),
+        "--version",
+      ]).trim(),
+    ).toBe("0.1.0");
+  });
+});
+
+describe("npm run bench", () => {
+  it("prints one object a line, the hand-written pipeline first", () => {
+    const output = run(
+      process.execPath,
+      ["--import", "tsx", "bench/bench.ts", "--json", "--events", "2000", "--rounds", "1"],
+      root,
+    );
+    const rows = output
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+
+    expect(rows[0]).toEqual({
+      name: "ioredis pipeline of XADD",
+      eventsPerSecond: expect.any(Number),
+      ratio: 1,
+    });
+    expect(rows.every(({ ratio }) => ratio > 0)).toBe(true);
+  });
+});
