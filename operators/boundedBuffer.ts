@@ -1,4 +1,12 @@
-import { Observable, type Observer, type OperatorFunction, Subject, Subscription, takeWhile } from "rxjs";
+import {
+  Observable,
+  type Observer,
+  type OperatorFunction,
+  Subject,
+  Subscription,
+  takeWhile,
+  tap,
+} from "rxjs";
 import type { Flow } from "./flow.ts";
 
 /** How much is in a {@link boundedBuffer}. */
@@ -28,7 +36,7 @@ export interface BoundedBufferOptions<T, R> {
   readonly sizeOf?: (item: T) => number;
   /** What a result says has left. */
   readonly released: (result: R) => Fill;
-  /** Told to pause at half of a bound, and to resume at a quarter. */
+  /** Told to pause at half of a bound, and to resume at a quarter or at the end of the subscription. */
   readonly flow?: Pick<Observer<Flow>, "next">;
   /** Told how much is inside whenever that shrinks or the flow changes. */
   readonly fill?: Pick<Observer<Fill>, "next">;
@@ -40,8 +48,8 @@ export interface BoundedBufferOptions<T, R> {
  *
  * ```
  * source     -abc---d---|     maxItems 4; chain: each item leaves after 5 ms
- * flow       --P------R--     P: pause at 2 inside, R: resume at 1
- * result     ------abc---d|
+ * flow       --P-----R---     P: pause at 2 inside, R: resume at 1
+ * result     ------abc---(d|)
  * ```
  *
  * - **Errors** {@link BufferOverflow} when an item arrives and a bound is reached. It, and an error of
@@ -87,40 +95,51 @@ export function boundedBuffer<T, R>(
         input.complete();
       }
 
+      function accept(item: T): void {
+        const size = sizeOf(item);
+        if (items >= maxItems || (items > 0 && bytes + size > maxBytes)) {
+          fail(new BufferOverflow({ items, bytes }));
+          return;
+        }
+        items += 1;
+        bytes += size;
+        regulate();
+        input.next(item);
+      }
+
+      function release(result: R): void {
+        const left = released(result);
+        items -= left.items;
+        bytes -= left.bytes;
+        fill?.next({ items, bytes });
+        subscriber.next(result);
+        if (!subscriber.closed) regulate();
+      }
+
+      // Both work in `tap`, so that what a callback throws comes out as an error.
       subscriber.add(
-        chain(input).subscribe({
-          next: (result) => {
-            const left = released(result);
-            items -= left.items;
-            bytes -= left.bytes;
-            fill?.next({ items, bytes });
-            subscriber.next(result);
-            regulate();
-          },
-          error: (error) => subscriber.error(error),
-          complete: () => {
-            if (failure === undefined) subscriber.complete();
-            else subscriber.error(failure.error);
-          },
-        }),
+        chain(input)
+          .pipe(tap(release))
+          .subscribe({
+            error: (error) => subscriber.error(error),
+            complete: () => {
+              if (failure === undefined) subscriber.complete();
+              else subscriber.error(failure.error);
+            },
+          }),
       );
       subscriber.add(reading);
       reading.add(
-        source.pipe(takeWhile(() => !reading.closed)).subscribe({
-          next: (item) => {
-            const size = sizeOf(item);
-            if (items >= maxItems || (items > 0 && bytes + size > maxBytes)) {
-              fail(new BufferOverflow({ items, bytes }));
-              return;
-            }
-            items += 1;
-            bytes += size;
-            regulate();
-            input.next(item);
-          },
-          error: fail,
-          complete: () => input.complete(),
-        }),
+        source
+          .pipe(
+            takeWhile(() => !reading.closed),
+            tap(accept),
+          )
+          .subscribe({ error: fail, complete: () => input.complete() }),
       );
+      // Or the next subscription would wait for ever for a source that is still told to pause.
+      subscriber.add(() => {
+        if (isPaused) flow?.next("resume");
+      });
     });
 }
