@@ -154,9 +154,7 @@ export function batch<T>(options: BatchOptions<T> = {}): OperatorFunction<T, T[]
       function add(item: T): void {
         const mark = transactionOf(item);
         const size = sizeOf(item);
-        const continues =
-          transaction !== undefined && transaction.last !== true && mark?.id === transaction.id;
-        if (!continues) markBoundary();
+        if (mark?.id !== transaction?.id) markBoundary();
         transaction = mark;
         arrived += 1;
 

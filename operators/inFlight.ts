@@ -119,8 +119,6 @@ export function inFlight<T, R>(
 
           function settle(outcome: NonNullable<Slot<T, R>["outcome"]>): void {
             sends.remove(sending);
-            // A later round may be waiting for the slot by now.
-            if (round.closed) return;
             slot.outcome = outcome;
             advance();
           }
@@ -138,9 +136,6 @@ export function inFlight<T, R>(
         }
 
         round.add(sends);
-        round.add(() => {
-          if (arrived === advance) arrived = () => {};
-        });
         for (const slot of unacknowledged) slot.outcome = undefined;
         arrived = advance;
         advance();

@@ -7,7 +7,6 @@ import {
   type Observer,
   retry,
   type SchedulerLike,
-  take,
   throwError,
   timer,
 } from "rxjs";
@@ -95,7 +94,7 @@ export function retryBackoff<T>(options: RetryBackoffOptions = {}): MonoTypeOper
       if (attempt > maxRetries || !isRetryable(error)) return throwError(() => error);
       const delayMs = backoffMs(attempt, options);
       failed?.next({ attempt, delayMs, error });
-      return merge(timer(delayMs, scheduler), wake).pipe(take(1));
+      return merge(timer(delayMs, scheduler), wake);
     },
   });
 }

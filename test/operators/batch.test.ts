@@ -157,6 +157,31 @@ describe("batch", () => {
   });
 
   it(
+    "closes at once when maxBytes are reached",
+    marbles(({ hot, expectObservable }) => {
+      const source = hot("  -ab----|", { a: "aa", b: "bbb" });
+      const expected = "    --A----|";
+
+      const result = source.pipe(batched({ maxBytes: 5, sizeOf: (item) => item.length, lingerMs: 9 }));
+
+      expectObservable(result).toBe(expected, { A: "aa bbb" });
+    }),
+  );
+
+  it(
+    "holds batches until it is told for the first time that there is room",
+    marbles(({ cold, expectObservable }) => {
+      const room = cold("  ----t   ", flags);
+      const source = cold("ab|     ");
+      const expected = "   ----(A|)";
+
+      const result = source.pipe(batched({ maxItems: 2, room }));
+
+      expectObservable(result).toBe(expected, { A: "a b" });
+    }),
+  );
+
+  it(
     "holds batches while there is no room, then emits what is full and what is due",
     marbles(({ hot, cold, expectObservable, expectSubscriptions, expectNothingPending }) => {
       const room = cold("  f-----t----", flags);

@@ -263,6 +263,18 @@ describe("inFlight", () => {
   );
 
   it(
+    "passes an error of the source through at once while nothing is in flight",
+    marbles(({ cold, expectObservable }) => {
+      const source = cold(" -#", undefined, LOADING);
+      const expected = "    -#";
+
+      const result = source.pipe(inFlight(of, { resend }));
+
+      expectObservable(result).toBe(expected, undefined, LOADING);
+    }),
+  );
+
+  it(
     "waits for what is in flight before an error of the source",
     marbles(({ cold, expectObservable }) => {
       const source = cold(" -a#     ", undefined, LOADING);
@@ -278,7 +290,7 @@ describe("inFlight", () => {
   it(
     "sends again before an error of the source that comes in the backoff, and does not retry that",
     marbles(({ hot, cold, expectObservable, expectSubscriptions, expectNothingPending }) => {
-      const source = hot("  a-#    ", undefined, WRONGTYPE);
+      const source = hot("  a-#    ", undefined, LOADING);
       const a1 = cold("     -#     ", undefined, LOADING);
       const a2 = cold("         -A|");
       const sub = "         ^-!    ";
@@ -287,7 +299,7 @@ describe("inFlight", () => {
 
       const result = source.pipe(inFlight(sending({ a: [a1, a2] }), { resend }));
 
-      expectObservable(result).toBe(expected, undefined, WRONGTYPE);
+      expectObservable(result).toBe(expected, undefined, LOADING);
       expectSubscriptions(source.subscriptions).toBe(sub);
       expectNothingPending(end);
     }),

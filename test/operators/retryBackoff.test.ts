@@ -364,12 +364,12 @@ describe("backoffMs", () => {
     fc.assert(
       fc.property(
         fc.record({
-          retry: fc.integer({ min: 1, max: 5000 }),
-          initialMs: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 60_000, noNaN: true })),
-          factor: fc.double({ min: 1, max: 10, noNaN: true }),
+          retry: fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 5000 })),
+          initialMs: fc.integer({ min: 0, max: 1000 }),
+          factor: fc.integer({ min: 10, max: 50 }).map((tenths) => tenths / 10),
           maxMs: fc.integer({ min: 1, max: 120_000 }),
-          jitter: fc.double({ min: 0, max: 1, noNaN: true }),
-          random: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+          jitter: fc.integer({ min: 0, max: 100 }).map((percent) => percent / 100),
+          random: fc.integer({ min: 0, max: 999 }).map((thousandths) => thousandths / 1000),
         }),
         ({ retry, random, ...settings }) => {
           const { jitter, maxMs } = settings;
