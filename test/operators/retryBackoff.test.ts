@@ -354,6 +354,10 @@ describe("backoffMs", () => {
     expect(delays).toEqual([100, 200, 400, 6400, 10_000, 10_000]);
   });
 
+  it("stays 0 when it starts at 0", () => {
+    expect(backoffMs(5000, { initialMs: 0 })).toBe(0);
+  });
+
   it("strays by 20 % unless told otherwise", () => {
     expect(backoffMs(1, { random: () => 0 })).toBeCloseTo(80);
     expect(backoffMs(1, { random: () => 0.5 })).toBeCloseTo(100);
