@@ -36,7 +36,8 @@ async function run(program: string, args: readonly string[], env: NodeJS.Process
   try {
     return { ...(await execute(program, [...args], { cwd: root, env })), failure: "" };
   } catch (error) {
-    return { stdout: "", stderr: "", failure: error instanceof Error ? error.message : String(error) };
+    const said = error instanceof Error && "stdout" in error ? `\n${error.stdout}` : "";
+    return { stdout: "", stderr: "", failure: `${error}${said}` };
   }
 }
 
@@ -72,6 +73,21 @@ function ofLanguage(language: string) {
 }
 
 describe("the documentation", () => {
+  it("has TypeScript that compiles under strict settings", async () => {
+    const folder = join(scratch, "types");
+    mkdirSync(folder);
+    for (const [where, code] of ofLanguage("ts"))
+      writeFileSync(join(folder, `${where.replace(/\W/g, "-")}.ts`), code);
+    writeFileSync(
+      join(folder, "tsconfig.json"),
+      '{ "extends": "../../tsconfig.json", "compilerOptions": { "noUnusedLocals": false }, "include": ["*.ts"] }',
+    );
+
+    const { failure } = await run(join(root, "node_modules", ".bin", "tsc"), ["-p", folder], env);
+
+    expect(failure).toBe("");
+  });
+
   it.each(ofLanguage("ts"))("runs the TypeScript at %s", async (_where, code) => {
     const file = join(scratch, `block-${Math.random()}.ts`);
     // What would run for ever is ended as its reader would.

@@ -10,6 +10,7 @@ import {
   firstValueFrom,
   fromEvent,
   interval,
+  lastValueFrom,
   merge,
   NEVER,
   ReplaySubject,
@@ -118,7 +119,8 @@ async function run(): Promise<number> {
   await Promise.race([stopped, replicating]);
   await shop.close();
   console.log("Closing the shop, publishing what is left …");
-  await Promise.race([tracker.reaches(shop.written.length), firstValueFrom(timer(30_000))]);
+  const timeout = lastValueFrom(timer(30_000).pipe(takeUntil(over)), { defaultValue: 0 });
+  await Promise.race([tracker.reaches(shop.written.length), timeout]);
   over.next();
   await replicating;
   showing.unsubscribe();
