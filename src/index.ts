@@ -5,7 +5,7 @@ export { isLsn, type Lsn, ordLsn } from "./lsn.ts";
 export { type Positions, positionsOf, type StandardPosition, standardPositions } from "./positions.ts";
 export type { Server } from "./redis/connection.ts";
 export { redisSink, type Sink } from "./redisSink.ts";
-export { replicate } from "./replicate.ts";
+export { replicate, type SinkFor } from "./replicate.ts";
 export {
   isRetryable,
   isSinkError,

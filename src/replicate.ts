@@ -2,9 +2,16 @@ import { isSome } from "fp-ts/lib/Option.js";
 import { defer, filter, type Observable, tap } from "rxjs";
 import { retryBackoff } from "../operators/retryBackoff.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import type { StandardPosition } from "./positions.ts";
 import type { Sink } from "./redisSink.ts";
 import { isSinkError } from "./sinkError.ts";
 import type { Source } from "./source.ts";
+
+/**
+ * A sink for events of type T at positions P. A sink of standard positions serves every kind of them:
+ * which kind it is, the source's first event says.
+ */
+export type SinkFor<T, P> = Sink<T, P> | ([P] extends [StandardPosition] ? Sink<T, StandardPosition> : never);
 
 /**
  * Keeps a stream in step with a source: opens the sink, asks it where the stream ends, opens the
@@ -24,11 +31,13 @@ import type { Source } from "./source.ts";
  */
 export function replicate<T, P>({
   source,
-  sink,
+  sink: given,
 }: {
   readonly source: Source<T, P>;
-  readonly sink: Sink<T, P>;
+  readonly sink: SinkFor<T, P>;
 }): Observable<Checkpoint<P>> {
+  // Positions that the sink hands out are those that this source, or one before it, has put in.
+  const sink = given as Sink<T, P>;
   return defer(() => {
     const isAhead = neverBack(sink);
     return sink.resuming(source).pipe(

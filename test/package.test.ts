@@ -97,7 +97,7 @@ from([{ offset: 1n, text: "x" }]).pipe(
 from([1]).pipe(batch({ maxItems: 2 }));
 replicate({
   source: postgresChanges({ connectionString: "postgres://h" }),
-  sink: redisSink<ChangeEvent<Lsn>, Lsn>({ id: "a", uri: "redis://h", stream: "s" }),
+  sink: redisSink({ id: "a", uri: "redis://h", stream: "s" }),
 }).subscribe();
 
 // @ts-expect-error a sink needs a stream

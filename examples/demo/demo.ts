@@ -58,7 +58,7 @@ async function run(): Promise<number> {
   const health = sinkHealth();
   const { connectionString } = postgres;
   const source = postgresChanges({ connectionString, opened });
-  const sink = redisSink<ChangeEvent<Lsn>, Lsn>({ id, uri, stream, metrics, status: health });
+  const sink = redisSink({ id, uri, stream, metrics, status: health });
 
   const tracker = new Tracker();
   const watched: Source<ChangeEvent<Lsn>, Lsn> = Object.assign(

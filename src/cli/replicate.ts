@@ -1,8 +1,6 @@
 import { defer, from, type Observable, switchMap } from "rxjs";
-import type { ChangeEvent } from "../changeEvent.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Config } from "../config/config.ts";
-import type { Lsn } from "../lsn.ts";
 import { redisSink } from "../redisSink.ts";
 import { replicate } from "../replicate.ts";
 import { UsageError } from "./exitCode.ts";
@@ -42,7 +40,7 @@ export function replicateSource(
             postgresChanges({ connectionString: dsn, slot, publication, ...(tables && { tables }) }),
             stop$,
           ),
-          sink: redisSink<ChangeEvent<Lsn>, Lsn>({ ...config, status, metrics }),
+          sink: redisSink({ ...config, status, metrics }),
         }),
       ),
     ),

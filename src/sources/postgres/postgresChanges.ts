@@ -14,7 +14,7 @@ import {
 import type { Flow } from "../../../operators/flow.ts";
 import { type FailedAttempt, retryBackoff } from "../../../operators/retryBackoff.ts";
 import type { ChangeEvent } from "../../changeEvent.ts";
-import { type Lsn, ordLsn } from "../../lsn.ts";
+import { isLsn, type Lsn, ordLsn } from "../../lsn.ts";
 import type { Source } from "../../source.ts";
 import { type Confirmations, confirmations } from "./confirmations.ts";
 import { isPassing, PostgresSourceError, postgresErrorOf } from "./postgresError.ts";
@@ -136,6 +136,12 @@ function checkName(what: string, name: string): void {
 
 /** What was acknowledged is confirmed, and the server may have removed it: never skip it silently. */
 function checkAvailable(from: Option<Lsn>, safe: Option<Lsn>): void {
+  if (isSome(from) && !isLsn(`${from.value}`)) {
+    throw new PostgresSourceError(
+      "PositionUnavailable",
+      `found position ${from.value} to go on from, expected an LSN: give this source a sink id of its own`,
+    );
+  }
   if (isNone(safe) || (isSome(from) && ordLsn.compare(from.value, safe.value) >= 0)) return;
   throw new PostgresSourceError(
     "PositionUnavailable",
