@@ -1,5 +1,7 @@
+import { MetricsServerError } from "../metrics/index.ts";
 import { isSinkError, type SinkErrorTag } from "../sinkError.ts";
 import { NdjsonError } from "../sources/ndjson.ts";
+import { PostgresSourceError } from "../sources/postgres/postgresError.ts";
 
 /** How the command ends: 0 done, 2 the configuration or the input is wrong, 3 Redis refused, 1 anything else. */
 export type ExitCode = 0 | 1 | 2 | 3;
@@ -18,9 +20,11 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+const inputErrors = [UsageError, NdjsonError, PostgresSourceError, MetricsServerError];
+
 /** The exit code that an error asks for. */
 export function exitCodeOf(error: unknown): ExitCode {
-  if (error instanceof UsageError || error instanceof NdjsonError) return 2;
+  if (inputErrors.some((kind) => error instanceof kind)) return 2;
   if (isSinkError(error)) return wrongInput.has(error._tag) ? 2 : 3;
   // Files that cannot be opened or read.
   if (error instanceof Error && "syscall" in error) return 2;

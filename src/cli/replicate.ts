@@ -1,9 +1,11 @@
 import { defer, from, type Observable, switchMap } from "rxjs";
+import type { FailedAttempt } from "../../operators/retryBackoff.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Config } from "../config/config.ts";
 import { redisSink } from "../redisSink.ts";
 import { replicate } from "../replicate.ts";
 import { UsageError } from "./exitCode.ts";
+import { log } from "./log.ts";
 import { monitoring } from "./monitoring.ts";
 import { until } from "./until.ts";
 
@@ -32,12 +34,16 @@ export function replicateSource(
   const [{ config }] = sinks;
   const { status, metrics, whileServing } = monitoring(pipeline, config.id, metricsPort);
   const { dsn, slot, publication, tables } = source.config;
+  const failed = {
+    next: ({ delayMs, error }: FailedAttempt) =>
+      log(`${error instanceof Error ? error.message : error}; trying again in ${Math.round(delayMs)} ms`),
+  };
   return whileServing(
     defer(() => from(importPostgres())).pipe(
       switchMap(({ postgresChanges }) =>
         replicate({
           source: until(
-            postgresChanges({ connectionString: dsn, slot, publication, ...(tables && { tables }) }),
+            postgresChanges({ connectionString: dsn, slot, publication, ...(tables && { tables }), failed }),
             stop$,
           ),
           sink: redisSink({ ...config, status, metrics }),

@@ -109,7 +109,8 @@ export function pipelinePublisher(client: Redis): Publisher {
     for (const { payload, extra = [] } of batch.entries) {
       transaction.xadd(keys.stream, "*", "event", payload, ...extra);
     }
-    transaction.hset(keys.state, { sequence: batch.sequence, position: batch.position });
+    // Its ID is known only after EXEC: the newest one is looked up when it is asked for.
+    transaction.hset(keys.state, { sequence: batch.sequence, position: batch.position, entry: "" });
     const ids = await commit(transaction, lost);
     const entryId = stringOrNull(ids[batch.entries.length - 1]) ?? "";
     return { reply: "published", entryId };

@@ -38,7 +38,7 @@ local myEpoch, mySequence = tonumber(ARGV[1]), tonumber(ARGV[2])
 if not epoch or not sequence then return {'missing', kind == 'stream' and 1 or 0} end
 if epoch > myEpoch then return {'fenced', epoch} end
 if epoch < myEpoch then return {'outdated', state[3]} end
-if sequence >= mySequence then return state[4] end
+if sequence >= mySequence then return state[4] or '' end
 if sequence < mySequence - 1 then return {'gap', sequence, state[3]} end
 local stream, args, entry = KEYS[1], ARGV, nil
 if args[4] == '1' then

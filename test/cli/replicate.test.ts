@@ -1,0 +1,105 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Client } from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Run, rxadd } from "../support/cli.ts";
+import { type PostgresServer, startPostgres } from "../support/postgresServer.ts";
+import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { readEvents, tally } from "../support/tally.ts";
+
+let redis: RedisServer;
+let postgres: PostgresServer;
+let db: Client;
+let folder: string;
+let config: string;
+
+beforeAll(async () => {
+  [redis, postgres] = await Promise.all([startRedis(), startPostgres()]);
+  db = new Client(postgres.connectionString);
+  await db.connect();
+  await db.query("CREATE TABLE orders (id int PRIMARY KEY, item text)");
+  folder = mkdtempSync(join(tmpdir(), "rxadd-replicate-"));
+  config = join(folder, "shop.yaml");
+  writeFileSync(
+    config,
+    `pipeline: shop
+source:
+  type: postgres
+  config: { dsn: "\${POSTGRES_URI}", tables: [public.orders] }
+sinks:
+  - type: redis
+    config: { id: orders-redis, uri: "\${REDIS_URI}", stream: orders.events }
+`,
+  );
+});
+afterAll(async () => {
+  await db.end();
+  await Promise.all([redis.stop(), postgres.stop()]);
+  rmSync(folder, { recursive: true });
+});
+
+function replicate(): Run {
+  const env = { POSTGRES_URI: postgres.connectionString, REDIS_URI: redis.uri };
+  return rxadd(["replicate", "--config", config, "--metrics-port", "0"], "", env);
+}
+
+async function insert(from: number, to: number): Promise<void> {
+  await db.query(`INSERT INTO orders SELECT n, 'tea' FROM generate_series(${from}, ${to}) n`);
+}
+
+async function orders(): Promise<number[]> {
+  return (await readEvents(redis.client, "orders.events")).map((event) => JSON.parse(event).after.id);
+}
+
+describe("rxadd replicate", () => {
+  it("has each row change in the stream once, although it is killed five times", async () => {
+    let last = 0;
+    for (let kill = 0; kill < 5; kill += 1) {
+      const run = replicate();
+      await run.says("orders.events: publishing");
+      await expect
+        .poll(async () => (await db.query("SELECT 1 FROM pg_replication_slots WHERE active")).rowCount)
+        .toBe(1);
+      for (let batch = 0; batch < 20; batch += 1) {
+        await insert(last + 1, last + 50);
+        last += 50;
+      }
+      run.child.kill("SIGKILL");
+      await run.ended;
+    }
+
+    const run = replicate();
+    await expect
+      .poll(() => redis.client.xlen("orders.events"), { timeout: 30_000 })
+      .toBeGreaterThanOrEqual(last);
+    run.child.kill("SIGTERM");
+
+    expect(await run.ended).toBe(0);
+    expect(tally(await orders(), last)).toEqual({ entries: last, lost: 0, duplicates: 0, inversions: 0 });
+  });
+
+  it("says with exit code 2 that a source is missing", async () => {
+    const file = join(folder, "no-source.yaml");
+    writeFileSync(file, "sinks:\n  - type: redis\n    config: { id: a, uri: redis://h, stream: s }\n");
+
+    const run = rxadd(["replicate", "--config", file], "");
+
+    expect(await run.ended).toBe(2);
+    expect(run.stderr()).toContain("source: found nothing, expected a source");
+  });
+
+  it("ends with one message when PostgreSQL refuses the password", async () => {
+    const wrong = {
+      POSTGRES_URI: postgres.connectionString.replace("secret", "hunter2"),
+      REDIS_URI: redis.uri,
+    };
+
+    const run = rxadd(["replicate", "--config", config, "--metrics-port", "0"], "", wrong);
+
+    expect(await run.ended).toBe(2);
+    expect(run.stderr()).toContain("password authentication failed");
+    expect(run.stderr()).not.toContain("hunter2");
+    expect(run.stderr()).not.toContain("    at ");
+  });
+});
