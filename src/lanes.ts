@@ -3,6 +3,7 @@ import { BehaviorSubject, groupBy, mergeMap, type OperatorFunction, pipe, tap } 
 import { batch } from "../operators/batch.ts";
 import { inFlight } from "../operators/inFlight.ts";
 import { retryBackoff } from "../operators/retryBackoff.ts";
+import type { SinkTuning } from "./config/sinkTuning.ts";
 import type { Batch, Entry } from "./entry.ts";
 import { type AcknowledgedBatch, type Lane, lane } from "./lane.ts";
 import type { Positions } from "./positions.ts";
@@ -23,25 +24,33 @@ export interface Lanes<P> {
 
 export interface LanesOptions<T, P> {
   readonly options: SinkSettings<T, P>;
+  readonly tuning: SinkTuning;
   readonly positions: Positions<P>;
   readonly connection: Connection;
   readonly status: StatusReporter;
 }
 
 /** Makes the lanes of a sink: one, or one per stream key as events ask for them. */
-export function lanes<T, P>({ options, positions, connection, status }: LanesOptions<T, P>): Lanes<P> {
-  const { id, stream, scheduler, metrics, batch: batching = {}, buffer = {} } = options;
+export function lanes<T, P>({
+  options,
+  tuning,
+  positions,
+  connection,
+  status,
+}: LanesOptions<T, P>): Lanes<P> {
+  const { id, stream, scheduler, metrics } = options;
+  const { batch: batching, buffer } = tuning;
   const owner = randomUUID();
-  const window = options.publish === "pipeline" ? 1 : (options.window ?? 4);
+  const window = tuning.publish === "pipeline" ? 1 : tuning.window;
   const isFixed = typeof stream === "string" && !isStreamTemplate(stream);
   // A quarter of the buffer: half of it would pause the source in mid-transaction, for ever.
   const maxTransaction = {
-    items: (buffer.maxEvents ?? 20_000) / 4,
-    bytes: (buffer.maxBytes ?? 64 * 1024 * 1024) / 4,
+    items: buffer.maxEvents / 4,
+    bytes: buffer.maxBytes / 4,
   };
 
   const retry = {
-    ...options.retry,
+    ...tuning.retry,
     ...(scheduler === undefined ? {} : { scheduler }),
     isRetryable,
     wake: connection.ready$,
@@ -64,10 +73,10 @@ export function lanes<T, P>({ options, positions, connection, status }: LanesOpt
     const sentMs = new WeakMap<Batch<P>, number>();
     return pipe(
       batch({
-        maxItems: batching.maxEvents ?? 500,
-        maxBytes: batching.maxBytes ?? 1024 * 1024,
+        maxItems: batching.maxEvents,
+        maxBytes: batching.maxBytes,
         sizeOf: ({ bytes }) => bytes,
-        lingerMs: batching.lingerMs ?? 0,
+        lingerMs: batching.lingerMs,
         // One of several streams sees only a part of a transaction, and perhaps not its last event.
         transactionOf: ({ transaction }) =>
           isFixed || transaction === undefined ? transaction : { id: transaction.id },

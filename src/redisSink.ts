@@ -21,6 +21,7 @@ import { BufferOverflow, boundedBuffer, type Fill } from "../operators/boundedBu
 import { checkpoint, type Progress } from "../operators/checkpoint.ts";
 import type { Flow } from "../operators/flow.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { decodeTuning, type SinkTuning } from "./config/sinkTuning.ts";
 import type { Entry } from "./entry.ts";
 import type { AcknowledgedBatch } from "./lane.ts";
 import { type Lanes, lanes } from "./lanes.ts";
@@ -59,6 +60,7 @@ export interface Sink<T, P> extends OperatorFunction<T, Checkpoint<P>> {
  *   events carry increasing positions; see docs/guarantees.md. A second writer fences the first.
  * - **Retries** what may pass is retried with backoff, and holds the checkpoint meanwhile.
  * - **Memory** bounded by `buffer`: `flow` pauses the source; one that goes on gets `BufferOverflow`.
+ * - **Misuse** throws `ConfigurationInvalid` at once, with all that is wrong with the options.
  * - **Errors** a {@link SinkError} that says what to do. An error of the source comes out after what
  *   went before it is safe.
  * - **Completion** publishes what is left, emits the last checkpoint, closes the connection, completes.
@@ -72,21 +74,23 @@ export interface Sink<T, P> extends OperatorFunction<T, Checkpoint<P>> {
  * ```
  */
 export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): Sink<T, P> {
+  const tuning = decodeTuning(options);
   // Without `positions`, P is a standard position: PositionOf says so for every ChangeEvent.
   const positions = options.positions ?? (standardPositions as unknown as Positions<P>);
-  const sink = (events$: Observable<T>) => run(options, positions, () => events$, false);
+  const sink = (events$: Observable<T>) => run(options, tuning, positions, () => events$, false);
   return Object.assign(sink, {
     id: options.id,
-    required: options.required ?? true,
+    required: tuning.required,
     positions,
     resuming: (source: (from: Option<P>, flow: Observable<Flow>) => Observable<T>) =>
-      run(options, positions, source, true),
+      run(options, tuning, positions, source, true),
   });
 }
 
 /** One subscription: a connection, and the chain from events to checkpoints. */
 function run<T, P>(
   options: SinkOptions<T, P>,
+  tuning: SinkTuning,
   positions: Positions<P>,
   source: (from: Option<P>, flow: Observable<Flow>) => Observable<T>,
   isResuming: boolean,
@@ -97,18 +101,18 @@ function run<T, P>(
     const connection = openConnection({
       server: options,
       name: `rxadd:${options.id}`,
-      publish: options.publish ?? "script",
-      connectTimeoutMs: options.connectTimeoutMs ?? 10_000,
-      sendTimeoutMs: options.sendTimeoutMs ?? 10_000,
+      publish: tuning.publish,
+      connectTimeoutMs: tuning.connectTimeoutMs,
+      sendTimeoutMs: tuning.sendTimeoutMs,
     });
     const watching = connection.warnings$.subscribe((message) =>
       status.report({ state: "warning", message }),
     );
     const flow = new BehaviorSubject<Flow>("resume");
-    const { fixed, publish } = lanes({ options, positions, connection, status });
+    const { fixed, publish } = lanes({ options, tuning, positions, connection, status });
     // Lanes that events have yet to ask for cannot say that they are open.
     if (fixed === undefined) watching.add(connection.ready$.pipe(take(1)).subscribe(status.published));
-    const toCheckpoints = chain(options, publish, status, flow);
+    const toCheckpoints = chain(options, tuning.buffer, publish, status, flow);
 
     const checkpoints$ =
       fixed !== undefined && isResuming
@@ -138,11 +142,12 @@ function run<T, P>(
 /** events → entries → bounded buffer (batch → retry with backoff → XADD → checkpoint) */
 function chain<T, P>(
   options: SinkOptions<T, P>,
+  buffer: SinkTuning["buffer"],
   publish: Lanes<P>["publish"],
   status: StatusReporter,
   flow: BehaviorSubject<Flow>,
 ): OperatorFunction<T, Checkpoint<P>> {
-  const { id, metrics, buffer = {} } = options;
+  const { id, metrics } = options;
   let fill: Fill = { items: 0, bytes: 0 };
   let releasedBytes = 0;
 
@@ -150,8 +155,8 @@ function chain<T, P>(
     map(toEntry(options)),
     boundedBuffer(
       {
-        maxItems: buffer.maxEvents ?? 20_000,
-        maxBytes: buffer.maxBytes ?? 64 * 1024 * 1024,
+        maxItems: buffer.maxEvents,
+        maxBytes: buffer.maxBytes,
         sizeOf: ({ bytes }) => bytes,
         released: ({ last, items }: Progress<Entry<P>, AcknowledgedBatch<P>>) => {
           const bytes = last.totalBytes - releasedBytes;

@@ -36,6 +36,16 @@ export const share: t.Type<number, unknown> = expected(
   t.number,
   (value) => value >= 0 && value <= 1,
 );
+export const factor: t.Type<number, unknown> = expected(
+  "a number from 1 on",
+  t.number,
+  (value) => Number.isFinite(value) && value >= 1,
+);
+export const attempts: t.Type<number, unknown> = expected(
+  "a whole number from 0 on",
+  t.number,
+  (value) => (Number.isInteger(value) || value === Number.POSITIVE_INFINITY) && value >= 0,
+);
 export const texts: t.Type<readonly string[], unknown> = expected(
   "a list of texts",
   t.readonlyArray(t.string),

@@ -1,9 +1,8 @@
 import { type Either, isLeft, left, right } from "fp-ts/lib/Either.js";
-import type * as t from "io-ts";
 import { isNode, LineCounter, parseDocument } from "yaml";
-import { redactUri } from "../redactUri.ts";
 import { type Config, configSettings } from "./config.ts";
 import { expandEnv } from "./expandEnv.ts";
+import { messageOf, type Path, pathOf, pathText } from "./problem.ts";
 
 /** One thing wrong with a configuration. */
 export interface Problem {
@@ -20,31 +19,6 @@ export interface Problem {
 export interface ConfigInvalid {
   readonly _tag: "ConfigInvalid";
   readonly problems: readonly Problem[];
-}
-
-type Path = readonly (string | number)[];
-
-function pathText(path: Path): string {
-  return path.reduce<string>(
-    (text, key) => (typeof key === "number" ? `${text}[${key}]` : text === "" ? key : `${text}.${key}`),
-    "",
-  );
-}
-
-/** What was found, short, and without a password that may be in it. */
-function shown(value: unknown): string {
-  if (value === undefined) return "nothing";
-  const text = typeof value === "string" ? redactUri(value) : (JSON.stringify(value) ?? String(value));
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
-}
-
-function pathOf({ context }: t.ValidationError): Path {
-  // The first key is the root's; numbers come as text.
-  return context.slice(1).map(({ key }) => (/^\d+$/.test(key) ? Number(key) : key));
-}
-
-function messageOf({ value, context, message }: t.ValidationError): string {
-  return message ?? `found ${shown(value)}, expected ${context.at(-1)?.type.name ?? "something else"}`;
 }
 
 /**

@@ -41,9 +41,11 @@ function camel(name: string): string {
 /** A codec of an object that has just these settings; every problem in it is reported, unknown keys too. */
 export class Settings<S extends Shape> extends t.Type<Decoded<S>, unknown, unknown> {
   readonly shape: S;
+  /** What the settings are called in what is decoded. */
+  readonly names: readonly string[];
 
-  constructor(shape: S) {
-    const names = Object.keys(shape);
+  constructor(shape: S, toName: (name: string) => string = (name) => name) {
+    const names = Object.keys(shape).map(toName);
     super(
       `an object with ${names.join(", ")}`,
       // Never asked: configuration is only ever decoded.
@@ -54,15 +56,16 @@ export class Settings<S extends Shape> extends t.Type<Decoded<S>, unknown, unkno
         const given = new Map<string, unknown>(Object.entries(value));
         const errors: t.Errors = [];
         const decoded: Record<string, unknown> = {};
-        for (const [name, setting] of Object.entries(shape)) {
+        for (const [key, setting] of Object.entries(shape)) {
+          const name = toName(key);
           const found = given.get(name);
           given.delete(name);
           if (found === undefined && setting.isOptional) {
-            if (setting.fallback !== undefined) decoded[camel(name)] = setting.fallback;
+            if (setting.fallback !== undefined) decoded[camel(key)] = setting.fallback;
             continue;
           }
           const result = setting.codec.validate(found, t.appendContext(context, name, setting.codec, found));
-          if (isRight(result)) decoded[camel(name)] = result.right;
+          if (isRight(result)) decoded[camel(key)] = result.right;
           if (isLeft(result)) errors.push(...result.left);
         }
         for (const [name, found] of given) {
@@ -75,6 +78,16 @@ export class Settings<S extends Shape> extends t.Type<Decoded<S>, unknown, unkno
       t.identity,
     );
     this.shape = shape;
+    this.names = names;
+  }
+
+  /** The same settings, called as in a program: `maxEvents`, not `max_events`. */
+  inProgram(): Settings<S> {
+    const renamed = Object.entries(this.shape).map(([key, setting]) => [
+      key,
+      setting.codec instanceof Settings ? { ...setting, codec: setting.codec.inProgram() } : setting,
+    ]);
+    return new Settings(Object.fromEntries(renamed) as S, camel);
   }
 }
 

@@ -1,0 +1,80 @@
+import { isLeft } from "fp-ts/lib/Either.js";
+import * as t from "io-ts";
+import { sinkError } from "../sinkError.ts";
+import { attempts, count, duration, factor, flag, oneOf, redisUri, share, text } from "./codecs.ts";
+import { messageOf, pathOf, pathText } from "./problem.ts";
+import { group, optional, required, Settings, withDefault } from "./settings.ts";
+
+/** The settings of a sink that have a default, the same in a file and in a program. */
+export const sinkTuning = {
+  required: withDefault(flag, true, "Gates checkpoints"),
+  batch: group(
+    {
+      max_events: withDefault(count, 500, "Most events in a batch"),
+      max_bytes: withDefault(count, 1_048_576, "Most bytes in a batch"),
+      linger_ms: withDefault(duration, 0, "How long a batch waits for more events; 0 adapts to the load"),
+    },
+    "When a batch is published",
+  ),
+  buffer: group(
+    {
+      max_events: withDefault(count, 20_000, "Most events in memory; the source is paused at half"),
+      max_bytes: withDefault(count, 67_108_864, "Most bytes in memory; the source is paused at half"),
+    },
+    "What may wait in memory",
+  ),
+  retry: group(
+    {
+      initial_ms: withDefault(duration, 100, "Delay before the first retry"),
+      factor: withDefault(factor, 2, "Each delay is this many times the one before"),
+      max_ms: withDefault(duration, 10_000, "Longest delay"),
+      jitter: withDefault(share, 0.2, "How far a delay strays, as a share of it"),
+      max_retries: withDefault(attempts, Number.POSITIVE_INFINITY, "Retries in a row before the sink ends"),
+    },
+    "What happens when Redis does not take a batch",
+  ),
+  window: withDefault(count, 4, "Most batches in flight per stream"),
+  publish: withDefault(
+    oneOf("script", "pipeline"),
+    "script",
+    "`script`: one script call a batch; `pipeline`: for servers where scripts are forbidden",
+  ),
+  connect_timeout_ms: withDefault(duration, 10_000, "How long a connection may take to open"),
+  send_timeout_ms: withDefault(duration, 10_000, "How long Redis may owe an answer"),
+};
+
+/** A stream key or template, or, in a program only, a function of the event. */
+const streamOption = new t.Type<unknown, unknown, unknown>(
+  "a text or a function of the event",
+  (_value): _value is unknown => true,
+  (value, context) =>
+    typeof value === "function" || text.is(value) ? t.success(value) : t.failure(value, context),
+  t.identity,
+);
+
+const sinkOptions = new Settings({
+  id: required(text, "Sink identifier"),
+  uri: optional(redisUri, "Redis connection URI"),
+  stream: required(streamOption, "Redis stream key"),
+  ...sinkTuning,
+}).inProgram();
+
+/** The settings of a sink that have a default, filled in. */
+export type SinkTuning = Omit<t.TypeOf<typeof sinkOptions>, "id" | "uri" | "stream">;
+
+/**
+ * Checks the options of a `redisSink` and fills in the defaults; what is no setting, such as an
+ * observer, is left out. Throws `ConfigurationInvalid` with all that is wrong.
+ */
+export function decodeTuning(options: object): SinkTuning {
+  const given = Object.entries(options).filter(([name]) => sinkOptions.names.includes(name));
+  const decoded = sinkOptions.decode(Object.fromEntries(given));
+  const problems = isLeft(decoded)
+    ? decoded.left.map((error) => `${pathText(pathOf(error))}: ${messageOf(error)}`)
+    : [];
+  if (!("uri" in options) && !("connection" in options)) {
+    problems.push("uri: found nothing, expected a uri, or a connection of ioredis");
+  }
+  if (!isLeft(decoded) && problems.length === 0) return decoded.right;
+  throw sinkError("ConfigurationInvalid", `redisSink: ${problems.join("; ")}`);
+}
