@@ -19,10 +19,15 @@ import { type SinkError, sinkError } from "./sinkError.ts";
 export interface AcknowledgedBatch<P> {
   readonly stream: string;
   readonly batch: Batch<P>;
-  /** How many of its events this run published; the others were in the stream already. */
-  readonly published: number;
+  /** Those of its entries that this run published; the others were in the stream already. */
+  readonly published: Batch<P>;
   readonly sequence: number;
   readonly entryId: string;
+}
+
+/** A batch with its number and with what of it is new. */
+interface Numbered<P> extends NumberedBatch {
+  readonly entries: Batch<P>;
 }
 
 /** Where a lane stands when it is opened. */
@@ -83,13 +88,13 @@ export function lane<P>({ keys, owner, publisher, positions, retry, opened }: La
 
   /** What changes as batches go by, from where the lane was opened. */
   function writerFrom(state: OpenedState, from: Option<P>): Lane<P>["publish"] {
-    const numbered = new WeakMap<Batch<P>, NumberedBatch>();
+    const numbered = new WeakMap<Batch<P>, Numbered<P>>();
     const newEntriesOf = replayFilter(positions, from);
     let { sequence, position } = state;
     let acknowledged = { sequence, entryId: state.entryId };
 
     /** The same batch gets the same number each time that it is sent. */
-    function number(batch: Batch<P>): NumberedBatch {
+    function number(batch: Batch<P>): Numbered<P> {
       const known = numbered.get(batch);
       if (known !== undefined) return known;
       const entries = newEntriesOf(batch);
@@ -101,9 +106,9 @@ export function lane<P>({ keys, owner, publisher, positions, retry, opened }: La
       return next;
     }
 
-    function acknowledge(batch: Batch<P>, sent: NumberedBatch, entryId: string): AcknowledgedBatch<P> {
+    function acknowledge(batch: Batch<P>, sent: Numbered<P>, entryId: string): AcknowledgedBatch<P> {
       if (sent.sequence > acknowledged.sequence) acknowledged = { sequence: sent.sequence, entryId };
-      return { stream: keys.stream, batch, published: sent.entries.length, sequence: sent.sequence, entryId };
+      return { stream: keys.stream, batch, published: sent.entries, sequence: sent.sequence, entryId };
     }
 
     return (batch) => {

@@ -89,7 +89,9 @@ export function lanes<T, P>({
       inFlight(publish, { window, room, resend: retryBackoff(retry) }),
       tap((acknowledged) => {
         status.published();
-        if (metrics !== undefined) metrics.published(measure(acknowledged, sentMs.get(acknowledged.batch)));
+        if (acknowledged.published.length > 0) {
+          metrics?.published(measure(acknowledged, sentMs.get(acknowledged.batch)));
+        }
       }),
     );
   }
@@ -111,8 +113,8 @@ function measure<P>({ batch, published }: AcknowledgedBatch<P>, sentMs = perform
   const now = performance.now();
   const arrivedMs = batch[0]?.arrivedMs ?? now;
   return {
-    events: published,
-    bytes: batch.reduce((sum, { bytes }) => sum + bytes, 0),
+    events: published.length,
+    bytes: published.reduce((sum, { bytes }) => sum + bytes, 0),
     latencySeconds: (now - sentMs) / 1000,
     stageSeconds: (now - arrivedMs) / 1000,
   };
