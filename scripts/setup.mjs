@@ -72,10 +72,8 @@ function provideRedis() {
       "-e",
       `import { createRequire } from "node:module";
        const require = createRequire(${JSON.stringify(join(folder, "package.json"))});
-       const { RedisBinary } = require("redis-memory-server/lib/util/RedisBinary");
-       (RedisBinary ?? require("redis-memory-server/lib/util/RedisBinary").default)
-         .getPath()
-         .then((path) => require("node:fs").writeFileSync(${JSON.stringify(mark)}, path));`,
+       const { default: RedisBinary } = require("redis-memory-server/lib/util/RedisBinary");
+       require("node:fs").writeFileSync(${JSON.stringify(mark)}, await RedisBinary.getPath());`,
     ]).ok;
   if (!built) {
     fail("no Redis found. Install one: apt-get install redis-server on Debian, brew install redis on macOS.");
