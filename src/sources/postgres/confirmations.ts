@@ -1,57 +1,54 @@
-import { isNone, type Option, some } from "fp-ts/lib/Option.js";
+import { isNone, type Option } from "fp-ts/lib/Option.js";
 import { type Lsn, ordLsn } from "../../lsn.ts";
-
-interface Transaction {
-  /** The position of its last change. */
-  readonly last: Lsn;
-  /** Where its commit ends: up to there the log is dispensable once `last` is safe. */
-  readonly end: bigint;
-}
+import type { Committed } from "./toChangeEvents.ts";
 
 /** Which part of the write-ahead log the server may forget. */
 export interface Confirmations {
-  /** All changes up to this position are safe. */
-  readonly acknowledge: (position: Lsn) => void;
   /** A transaction has been emitted whole. */
-  readonly committed: (transaction: Transaction) => void;
+  readonly committed: (transaction: Committed) => void;
   /** The server has nothing before this place that it has not sent. */
   readonly idle: (place: bigint) => void;
-  /** Up to where the log is dispensable: never beyond a change that is not safe. */
+  /** Up to where the log is dispensable: never beyond a change that was not acknowledged. */
   readonly confirmed: () => bigint;
 }
 
-/**
- * Follows transactions from being emitted to being safe.
- *
- * @param safe - up to where changes are safe from earlier runs
- * @param start - what the server was told to be dispensable before
- */
-export function confirmations(safe: Option<Lsn>, start: bigint): Confirmations {
-  const pending: Transaction[] = [];
-  let acknowledged = safe;
+/** What {@link confirmations} goes by. */
+export interface ConfirmationsOptions {
+  /** Up to where the server has forgotten the log already. */
+  readonly start: bigint;
+  /** All changes up to this position are safe. */
+  readonly acknowledged: () => Option<Lsn>;
+  /** Told of each transaction that will be confirmed, by the position of its last change. */
+  readonly forget: (last: Lsn) => void;
+}
+
+/** Follows the transactions of one connection from being emitted to being confirmed. */
+export function confirmations({ start, acknowledged, forget }: ConfirmationsOptions): Confirmations {
+  const pending: Committed[] = [];
   let confirmed = start;
 
   function settle(): void {
+    const safe = acknowledged();
     for (let [first] = pending; first !== undefined; [first] = pending) {
-      if (isNone(acknowledged) || ordLsn.compare(first.last, acknowledged.value) > 0) return;
+      if (isNone(safe) || ordLsn.compare(first.last, safe.value) > 0) return;
       pending.shift();
+      forget(first.last);
       if (first.end > confirmed) confirmed = first.end;
     }
   }
 
   return {
-    acknowledge: (position) => {
-      if (isNone(acknowledged) || ordLsn.compare(position, acknowledged.value) > 0)
-        acknowledged = some(position);
-      settle();
-    },
     committed: (transaction) => {
       pending.push(transaction);
-      settle();
     },
     idle: (place) => {
+      settle();
+      // A transaction that is being received commits after this place: the server sends in order.
       if (pending.length === 0 && place > confirmed) confirmed = place;
     },
-    confirmed: () => confirmed,
+    confirmed: () => {
+      settle();
+      return confirmed;
+    },
   };
 }

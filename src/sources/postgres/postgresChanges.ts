@@ -1,23 +1,15 @@
 import { isNone, isSome, none, type Option, some } from "fp-ts/lib/Option.js";
 import type { ClientConfig } from "pg";
-import {
-  catchError,
-  defer,
-  filter,
-  from as fromPromise,
-  type Observable,
-  Subject,
-  switchMap,
-  tap,
-  throwError,
-} from "rxjs";
+import { catchError, defer, filter, type Observable, Subject, switchMap, tap, throwError } from "rxjs";
 import type { Flow } from "../../../operators/flow.ts";
 import { type FailedAttempt, retryBackoff } from "../../../operators/retryBackoff.ts";
 import type { ChangeEvent } from "../../changeEvent.ts";
-import { isLsn, type Lsn, ordLsn } from "../../lsn.ts";
+import { type Lsn, ordLsn } from "../../lsn.ts";
 import type { Source } from "../../source.ts";
-import { type Confirmations, confirmations } from "./confirmations.ts";
-import { isPassing, PostgresSourceError, postgresErrorOf } from "./postgresError.ts";
+import { checkAvailable, checkServer } from "./checkAvailable.ts";
+import { checkOptions } from "./checkOptions.ts";
+import { confirmations } from "./confirmations.ts";
+import { isPassing, postgresErrorOf } from "./postgresError.ts";
 import { prepare } from "./prepare.ts";
 import { replicationMessages } from "./replicationMessages.ts";
 import { toChangeEvents } from "./toChangeEvents.ts";
@@ -33,7 +25,7 @@ export interface PostgresOptions {
   readonly slot?: string;
   /** The publication, made if missing. Default `rxadd`. */
   readonly publication?: string;
-  /** What a new publication holds, as `schema.table`. Default: all tables. */
+  /** What the publication holds, as `schema.table`. Default: all tables, or what one that stands holds. */
   readonly tables?: readonly string[];
   /** Retries after a lost connection, with growing delays. Default: for ever. */
   readonly maxRetries?: number;
@@ -41,7 +33,7 @@ export interface PostgresOptions {
   readonly opened?: {
     readonly next: (slot: { readonly slot: string; readonly confirmedLsn: string }) => void;
   };
-  /** Told of each lost connection. */
+  /** Told of each lost connection, and each time that another process has the slot. */
   readonly failed?: { readonly next: (attempt: FailedAttempt) => void };
 }
 
@@ -53,10 +45,11 @@ export interface PostgresOptions {
  *   increasing, and the same on every replay, as is the event's `id`.
  * - **Transactions** are marked, so that a sink publishes each in one step.
  * - **Acknowledgement** moves the slot's confirmed LSN, which lets the server remove old log. Nothing
- *   is confirmed that was not acknowledged.
+ *   is confirmed that was not acknowledged; the position to go on from counts as acknowledged.
  * - **Reconnects** by itself, and goes on after the last event that it emitted.
  * - **Memory** one event; `flow` stops reading from the server.
- * - **Errors** {@link PostgresSourceError}.
+ * - **Errors** {@link PostgresSourceError}; what trying again may mend ends it after `maxRetries` only.
+ * - **Teardown** closes the connection at once, which frees the slot.
  *
  * @example
  * ```ts
@@ -65,17 +58,21 @@ export interface PostgresOptions {
  * ```
  */
 export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Lsn>, Lsn> {
-  const { connectionString, slot = "rxadd", publication = "rxadd", tables, failed } = options;
-  const config = { ...options.client, connectionString };
+  const { connectionString, slot = "rxadd", publication = "rxadd", tables, opened, failed } = options;
+  const config = { connectionTimeoutMillis: 10_000, ...options.client, connectionString };
   const acknowledged$ = new Subject<Lsn>();
-  let safe: Option<Lsn> = none;
+  /** Everything up to here is safe, says whoever reads this source. */
+  let acknowledged: Option<Lsn> = none;
+  /** Everything up to here the server was told to forget. */
+  let forgotten: Option<Lsn> = none;
+  let hasOpened = false;
 
   function changes(from: Option<Lsn>, flow: Observable<Flow>): Observable<ChangeEvent<Lsn>> {
     return defer(() => {
-      checkName("slot", slot);
-      checkName("publication", publication);
-      checkAvailable(from, safe);
-      if (isSome(from)) safe = from;
+      checkOptions({ slot, publication, tables });
+      checkAvailable(from, forgotten);
+      // What was acknowledged beyond it is safe no longer, or it would not be asked for again.
+      acknowledged = from;
       let last = from;
       return defer(() => connect(last, flow)).pipe(
         tap(({ position }) => {
@@ -93,20 +90,32 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
 
   /** One connection's worth of changes, strictly after a position. */
   function connect(after: Option<Lsn>, flow: Observable<Flow>): Observable<ChangeEvent<Lsn>> {
-    return fromPromise(prepare(config, { slot, publication, tables })).pipe(
-      tap(({ confirmedLsn }) => options.opened?.next({ slot, confirmedLsn })),
-      switchMap(({ db, confirmedLsn }) => {
-        const ledger: Confirmations = confirmations(safe, walNumber(confirmedLsn));
+    const isFirstRun = isNone(after) && !hasOpened;
+    return prepare(config, { slot, publication, tables, isFirstRun }).pipe(
+      tap(({ confirmedLsn, logEnd }) => {
+        checkServer(after, logEnd);
+        hasOpened = true;
+        opened?.next({ slot, confirmedLsn });
+      }),
+      switchMap(({ db, confirmedLsn, senderTimeoutMs }) => {
+        const { committed, idle, confirmed } = confirmations({
+          start: walNumber(confirmedLsn),
+          acknowledged: () => acknowledged,
+          forget: (last) => {
+            forgotten = some(last);
+          },
+        });
         return replicationMessages({
           config,
           slot,
           publication,
           flow,
-          confirmed: ledger.confirmed,
-          idle: ledger.idle,
-          confirm$: acknowledged$.pipe(tap(ledger.acknowledge)),
+          senderTimeoutMs,
+          confirmed,
+          idle,
+          confirm$: acknowledged$,
         }).pipe(
-          toChangeEvents(db, ledger.committed),
+          toChangeEvents(db, committed),
           filter(
             ({ position }) =>
               isNone(after) || position === undefined || ordLsn.compare(position, after.value) > 0,
@@ -117,34 +126,10 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
   }
 
   function acknowledge(position: Lsn): void {
-    if (isNone(safe) || ordLsn.compare(position, safe.value) > 0) safe = some(position);
+    if (isSome(acknowledged) && ordLsn.compare(position, acknowledged.value) <= 0) return;
+    acknowledged = some(position);
     acknowledged$.next(position);
   }
 
   return Object.assign(changes, { acknowledge });
-}
-
-/** The server names them in a command that has no quoting. */
-function checkName(what: string, name: string): void {
-  if (!/^[a-z_][a-z0-9_]{0,62}$/.test(name)) {
-    throw new PostgresSourceError(
-      "NotConfigured",
-      `${what}: found ${JSON.stringify(name)}, expected up to 63 lower-case letters, digits and underscores`,
-    );
-  }
-}
-
-/** What was acknowledged is confirmed, and the server may have removed it: never skip it silently. */
-function checkAvailable(from: Option<Lsn>, safe: Option<Lsn>): void {
-  if (isSome(from) && !isLsn(`${from.value}`)) {
-    throw new PostgresSourceError(
-      "PositionUnavailable",
-      `found position ${from.value} to go on from, expected an LSN: give this source a sink id of its own`,
-    );
-  }
-  if (isNone(safe) || (isSome(from) && ordLsn.compare(from.value, safe.value) >= 0)) return;
-  throw new PostgresSourceError(
-    "PositionUnavailable",
-    `found ${isSome(from) ? `position ${from.value}` : "no position"} to go on from, but the changes up to ${safe.value} were acknowledged and PostgreSQL keeps them no longer: fill the stream anew from a snapshot`,
-  );
 }

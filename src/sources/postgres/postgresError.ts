@@ -1,17 +1,21 @@
+import { DatabaseError } from "pg";
 import { redactUri } from "../../redactUri.ts";
 
 /** Why a PostgreSQL source ends, told apart by `_tag`. */
 export type PostgresErrorTag =
-  /** The server cannot be reached, or the connection broke; retried by the source itself. */
+  /** The server cannot be reached, or the connection broke; the source retries it by itself. */
   | "ConnectionLost"
-  /** Another process reads the slot; retried by the source itself for a while. */
+  /** Another process reads the slot; the source retries it by itself, and so takes over. */
   | "SlotInUse"
+  /** The server does not let this user in. */
   | "AuthenticationFailed"
+  /** The user may not read by replication, or not create the publication. */
   | "PermissionDenied"
-  /** The server's settings do not allow logical replication. */
+  /** The server, the publication, the slot or an option is not set up for what was asked. */
   | "NotConfigured"
   /** The changes after the position that was asked for are gone. */
   | "PositionUnavailable"
+  /** Anything else that trying again does not mend. */
   | "Refused";
 
 /** An error of a PostgreSQL source, with what to do in its message. */
@@ -20,42 +24,69 @@ export class PostgresSourceError extends Error {
   readonly _tag: PostgresErrorTag;
 
   constructor(tag: PostgresErrorTag, message: string, cause?: unknown) {
-    super(message, { cause });
+    super(message, cause === undefined ? undefined : { cause });
     this._tag = tag;
   }
 }
 
 type Class = readonly [tag: PostgresErrorTag, advice: string];
 
+const gone = "fill the stream anew from a snapshot, with a new slot and a new sink id";
+
 /** SQLSTATE codes, https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const classes: Readonly<Record<string, Class>> = {
+const codes: Readonly<Record<string, Class>> = {
   "28P01": ["AuthenticationFailed", "check user and password"],
   "28000": ["AuthenticationFailed", "check user, password and pg_hba.conf"],
   "42501": [
     "PermissionDenied",
-    "give the user the attribute REPLICATION, and the right to create publications",
+    "give the user the attribute REPLICATION; a publication of all tables takes a superuser, one of some tables their owner",
   ],
-  "55000": ["NotConfigured", "set wal_level = logical and restart PostgreSQL"],
   "53400": ["NotConfigured", "raise max_replication_slots and max_wal_senders"],
   "55006": ["SlotInUse", "one process at a time reads a slot; give this one a slot of its own"],
+  "58P01": ["PositionUnavailable", gone],
   "3D000": ["Refused", "check the database in the URI"],
   "42P01": ["Refused", "check the list of tables"],
-  "57P01": ["ConnectionLost", "the server ended the connection"],
-  "57P02": ["ConnectionLost", "the server ended the connection"],
-  "57P03": ["ConnectionLost", "the server is starting or stopping"],
 };
 
-/** Turns what `pg` throws into a {@link PostgresSourceError}. */
-export function postgresErrorOf(error: unknown, where: string): PostgresSourceError {
+/** Whole classes of SQLSTATE codes that pass: connection, resources, operator intervention. */
+const passing = new Set(["08", "53", "57"]);
+
+function classOfServer({ code = "", message }: DatabaseError): Class {
+  const known = codes[code];
+  if (known !== undefined) return known;
+  if (passing.has(code.slice(0, 2))) return ["ConnectionLost", ""];
+  if (code !== "55000") return ["Refused", ""];
+  // The one code for what is set up wrongly and for a slot that was left behind; nobody translates it here.
+  return /can no longer/.test(message)
+    ? ["PositionUnavailable", gone]
+    : ["NotConfigured", "set wal_level = logical and restart PostgreSQL"];
+}
+
+/** ENOENT: the server's Unix socket, while the server is down; but not a certificate that is not there. */
+const network = /^(E(CONN|PIPE|TIMEDOUT|HOST|NET|AI_AGAIN)|ENOENT connect)/;
+
+function classOfClient(error: Error): Class {
+  const code = "code" in error ? String(error.code) : "";
+  if (code === "ENOTFOUND") return ["Refused", "check the host in the URI"];
+  const syscall = "syscall" in error ? String(error.syscall) : "";
+  if (network.test(`${code} ${syscall}`) || /^(Connection terminated|timeout expired)/.test(error.message)) {
+    return ["ConnectionLost", ""];
+  }
+  return /^SASL|password/i.test(error.message)
+    ? ["AuthenticationFailed", "check user and password"]
+    : ["Refused", ""];
+}
+
+/** Turns what `pg` throws into a {@link PostgresSourceError}; `uri` is named without its password. */
+export function postgresErrorOf(error: unknown, uri: string): PostgresSourceError {
   if (error instanceof PostgresSourceError) return error;
-  const message = error instanceof Error ? error.message || error.name : String(error);
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  const [tag, advice] =
-    classes[code] ??
-    (/^[0-9A-Z]{5}$/.test(code) && !/^E/.test(code) ? ["Refused", ""] : ["ConnectionLost", ""]);
+  if (!(error instanceof Error)) return new PostgresSourceError("Refused", String(error));
+  const [tag, advice] = error instanceof DatabaseError ? classOfServer(error) : classOfClient(error);
+  // Node's error of several addresses tried says nothing but its code.
+  const message = error.message || ("code" in error ? String(error.code) : error.name);
   return new PostgresSourceError(
-    tag as PostgresErrorTag,
-    `${redactUri(where)}: ${message}${advice === "" ? "" : `; ${advice}`}`,
+    tag,
+    `${redactUri(uri)}: ${message}${advice === "" ? "" : `; ${advice}`}`,
     error,
   );
 }

@@ -1,8 +1,9 @@
-import type { Readable } from "node:stream";
-import type { ClientConfig } from "pg";
+import type { Socket } from "node:net";
+import { type Client, type ClientConfig, escapeIdentifier } from "pg";
 import { LogicalReplicationService, type Pgoutput, PgoutputPlugin } from "pg-logical-replication";
-import { Observable } from "rxjs";
+import { interval, Observable } from "rxjs";
 import type { Flow } from "../../../operators/flow.ts";
+import { PostgresSourceError } from "./postgresError.ts";
 import { walNumber, walText } from "./walPosition.ts";
 
 export interface ReplicationOptions {
@@ -10,77 +11,95 @@ export interface ReplicationOptions {
   readonly slot: string;
   readonly publication: string;
   readonly flow: Observable<Flow>;
+  /** After how long without a word the server ends a connection, in ms; 0: never. */
+  readonly senderTimeoutMs: number;
   /** Up to where the server may forget the log; asked whenever it is told. */
   readonly confirmed: () => bigint;
   /** The server has sent everything before this place. */
   readonly idle: (place: bigint) => void;
-  /** Emits when `confirmed` has grown. */
+  /** Emits when `confirmed` may have grown. */
   readonly confirm$: Observable<unknown>;
 }
 
-/** How often the server hears of us, also while paused: its wal_sender_timeout is 60 s by default. */
-const statusMs = 10_000;
+/** Values arrive as text: it must not depend on how the database or the user likes to see it. */
+class PlainPgoutput extends PgoutputPlugin {
+  override async start(client: Client, slotName: string, lastLsn: string): Promise<unknown> {
+    await client.query(
+      "SET datestyle = ISO; SET timezone = 'UTC'; SET intervalstyle = postgres; SET bytea_output = hex; SET extra_float_digits = 1",
+    );
+    return super.start(client, slotName, lastLsn);
+  }
+}
 
 /** The socket under the service, which has no public way to stop reading. */
-function socketOf(service: LogicalReplicationService): Readable | undefined {
+function socketOf(service: LogicalReplicationService): Socket | undefined {
   const connection: unknown = Reflect.get(service, "_connection");
   return typeof connection === "object" && connection !== null && "stream" in connection
-    ? (connection.stream as Readable)
+    ? (connection.stream as Socket)
     : undefined;
 }
 
 /**
  * The messages of a replication slot, from where it stands. It never confirms what `confirmed` does
- * not say, and stops reading while `flow` says pause.
+ * not say, stops reading while `flow` says pause, and fails when the server falls silent.
  */
-export function replicationMessages({
-  config,
-  slot,
-  publication,
-  flow,
-  confirmed,
-  idle,
-  confirm$,
-}: ReplicationOptions): Observable<Pgoutput.Message> {
+export function replicationMessages(options: ReplicationOptions): Observable<Pgoutput.Message> {
+  const { config, slot, publication, flow, senderTimeoutMs, confirmed, idle, confirm$ } = options;
+  // The server hears of us in good time also while we are paused.
+  const statusMs = senderTimeoutMs === 0 ? 10_000 : Math.min(10_000, senderTimeoutMs / 3);
+  const maxSilentTicks = senderTimeoutMs === 0 ? 12 : (2 * senderTimeoutMs) / statusMs;
+
   return new Observable((subscriber) => {
     // Left to itself the service would confirm whatever it has received.
     const service = new LogicalReplicationService(config, {
       acknowledge: { auto: false, timeoutSeconds: 0 },
     });
+    let isPaused = false;
+    let silentTicks = 0;
     const fail = (error: unknown) => subscriber.error(error);
 
-    function tell(): void {
+    function tell(ping: boolean): void {
       // The service adds one to what it is given.
       const place = confirmed();
-      if (place > 0n) service.acknowledge(walText(place - 1n)).catch(fail);
+      if (place > 0n) service.acknowledge(walText(place - 1n), ping).catch(fail);
     }
 
-    service.on("data", (_lsn, message: Pgoutput.Message) => subscriber.next(message));
+    function tick(): void {
+      silentTicks = isPaused ? 0 : silentTicks + 1;
+      if (silentTicks <= maxSilentTicks) tell(true);
+      else fail(new PostgresSourceError("ConnectionLost", "the server has not answered for too long"));
+    }
+
+    service.on("data", (_lsn, message: Pgoutput.Message) => {
+      silentTicks = 0;
+      subscriber.next(message);
+    });
     service.on("heartbeat", (lsn, _time, shouldRespond) => {
+      silentTicks = 0;
       idle(walNumber(lsn));
-      if (shouldRespond) tell();
+      if (shouldRespond) tell(false);
     });
     service.on("error", fail);
     service.on("start", () => {
-      const timer = setInterval(tell, statusMs);
-      subscriber.add(() => clearInterval(timer));
-      subscriber.add(confirm$.subscribe(tell));
+      subscriber.add(interval(statusMs).subscribe(tick));
+      subscriber.add(confirm$.subscribe(() => tell(false)));
       subscriber.add(
         flow.subscribe((signal) => {
-          if (signal === "pause") socketOf(service)?.pause();
+          isPaused = signal === "pause";
+          if (isPaused) socketOf(service)?.pause();
           else socketOf(service)?.resume();
         }),
       );
     });
+    // The plugin writes the name into a list in a literal as it is.
+    const publicationNames = [escapeIdentifier(publication).replaceAll("'", "''")];
     service
-      .subscribe(new PgoutputPlugin({ protoVersion: 1, publicationNames: [publication] }), slot)
-      .then(() => fail(new Error("the server ended the replication")), fail);
+      .subscribe(new PlainPgoutput({ protoVersion: 1, publicationNames }), slot)
+      .then(() => fail(new PostgresSourceError("ConnectionLost", "the server ended the replication")), fail);
 
     return () => {
       service.removeAllListeners();
       service.on("error", () => {});
-      // A paused socket would never see that the server has said goodbye.
-      socketOf(service)?.resume();
       service.destroy().catch(() => {});
     };
   });

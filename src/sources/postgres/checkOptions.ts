@@ -1,0 +1,29 @@
+import { PostgresSourceError } from "./postgresError.ts";
+
+/** Refuses names that PostgreSQL would cut short, or report with less to go by. */
+export function checkOptions({
+  slot,
+  publication,
+  tables = [],
+}: {
+  readonly slot: string;
+  readonly publication: string;
+  readonly tables: readonly string[] | undefined;
+}): void {
+  if (!/^[a-z0-9_]{1,63}$/.test(slot)) {
+    refuse("slot", slot, "up to 63 lower-case letters, digits and underscores");
+  }
+  if (publication === "" || Buffer.byteLength(publication) > 63) {
+    refuse("publication", publication, "a name of 1 to 63 bytes");
+  }
+  for (const table of tables) {
+    if (!/^[^.]+\.[^.]+$/.test(table)) refuse("tables", table, "schema.table");
+  }
+}
+
+function refuse(option: string, found: string, expected: string): never {
+  throw new PostgresSourceError(
+    "NotConfigured",
+    `${option}: found ${JSON.stringify(found)}, expected ${expected}`,
+  );
+}

@@ -1,0 +1,39 @@
+import { type Client, escapeIdentifier } from "pg";
+import { PostgresSourceError } from "./postgresError.ts";
+
+function quoted(table: string): string {
+  return table.split(".").map(escapeIdentifier).join(".");
+}
+
+/** Makes a publication if it is missing, and checks that one that stands holds the tables asked for. */
+export async function preparePublication(
+  client: Client,
+  publication: string,
+  tables: readonly string[] | undefined,
+): Promise<void> {
+  const target = tables && `TABLE ${tables.map(quoted).join(", ")}`;
+  const known = await client.query(
+    `SELECT puballtables, array(
+       SELECT nspname || '.' || relname FROM pg_publication_rel
+       JOIN pg_class ON pg_class.oid = prrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
+       WHERE prpubid = pg_publication.oid)::text[] AS tables
+     FROM pg_publication WHERE pubname = $1`,
+    [publication],
+  );
+  if (known.rowCount === 0) {
+    await client.query(`CREATE PUBLICATION ${escapeIdentifier(publication)} FOR ${target ?? "ALL TABLES"}`);
+    return;
+  }
+  if (tables === undefined) return;
+  const { puballtables, tables: held } = known.rows[0];
+  const found = puballtables ? ["all tables"] : (held as string[]).sort();
+  if (found.join() === [...new Set(tables)].sort().join()) return;
+  // Somebody else may rely on it: the user decides.
+  const remedy = puballtables
+    ? "leave out the tables, or choose another publication"
+    : `ALTER PUBLICATION ${escapeIdentifier(publication)} SET ${target}`;
+  throw new PostgresSourceError(
+    "NotConfigured",
+    `tables: found publication ${publication} of ${found.join(", ") || "no table"}, expected ${tables.join(", ")}: ${remedy}`,
+  );
+}

@@ -1,0 +1,108 @@
+import { none, type Option } from "fp-ts/lib/Option.js";
+import { Client } from "pg";
+import { lastValueFrom, NEVER, take, toArray } from "rxjs";
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
+import type { ChangeEvent, Lsn, Source } from "../../../src/index.ts";
+import { type PostgresOptions, postgresChanges } from "../../../src/sources/postgres/index.ts";
+import { type PostgresServer, startPostgres } from "../../support/postgresServer.ts";
+
+export type Change = ChangeEvent<Lsn>;
+
+/** A server for a test file; for each test an empty table `orders`, and a slot and a publication of its own. */
+export function postgresBed() {
+  let server: PostgresServer;
+  let db: Client;
+  let runs = 0;
+
+  async function connect(): Promise<void> {
+    db = new Client(server.connectionString);
+    // A test that restarts the server knows why.
+    db.on("error", () => {});
+    await db.connect();
+  }
+  const query = async (sql: string) => (await db.query(sql)).rows;
+  const active = () => query("SELECT active_pid AS pid FROM pg_replication_slots WHERE active");
+  const isActive = async (count: number) => {
+    await expect.poll(async () => (await active()).length, { timeout: 10_000 }).toBe(count);
+  };
+
+  beforeAll(async () => {
+    server = await startPostgres();
+    await connect();
+  });
+  afterAll(async () => {
+    await db.end();
+    await server.stop();
+  });
+  beforeEach(async () => {
+    runs += 1;
+    await query("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+    await query("CREATE TABLE orders (id int PRIMARY KEY, item text, amount int)");
+  });
+  afterEach(async () => {
+    await isActive(0);
+    await query("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots");
+    await query(`DROP PUBLICATION IF EXISTS pub_${runs}`);
+  });
+
+  function source(options: Partial<PostgresOptions> = {}): Source<Change, Lsn> {
+    return postgresChanges({
+      connectionString: server.connectionString,
+      slot: `slot_${runs}`,
+      publication: `pub_${runs}`,
+      ...options,
+    });
+  }
+
+  return {
+    query,
+    source,
+    slot: () => `slot_${runs}`,
+    publication: () => `pub_${runs}`,
+    connectionString: () => server.connectionString,
+    /** The process of the server that reads for the source. */
+    activePid: async (): Promise<number> => (await active())[0]?.pid,
+    reading: () => isActive(1),
+    idle: () => isActive(0),
+    /** Makes slot and publication without reading, so that what follows is in the log. */
+    openSlot: async (options: Partial<PostgresOptions> = {}): Promise<void> => {
+      const subscription = source(options)(none, NEVER).subscribe();
+      await isActive(1);
+      subscription.unsubscribe();
+      await isActive(0);
+    },
+    /** The first changes that a new source emits. */
+    read: (count: number, from: Option<Lsn> = none, options: Partial<PostgresOptions> = {}) =>
+      lastValueFrom(source(options)(from, NEVER).pipe(take(count), toArray<Change>())),
+    confirmedLsn: async (): Promise<string> =>
+      (await query("SELECT confirmed_flush_lsn::text AS lsn FROM pg_replication_slots"))[0]?.lsn,
+    restart: async (): Promise<void> => {
+      await server.restart();
+      await connect();
+    },
+  };
+}
+
+/** Subscribes, keeps what is emitted, and says when there is enough of it. */
+export function collect(changes$: ReturnType<Source<Change, Lsn>>) {
+  const events: Change[] = [];
+  const failures: unknown[] = [];
+  const subscription = changes$.subscribe({
+    next: (event) => events.push(event),
+    error: (error) => failures.push(error),
+  });
+  return {
+    events,
+    failures,
+    ids: () => events.map(({ after }) => Number(after?.id)),
+    position: (index: number) => events[index]?.position as Lsn,
+    has: (count: number) =>
+      expect.poll(() => events.length, { timeout: 30_000 }).toBeGreaterThanOrEqual(count),
+    unsubscribe: () => subscription.unsubscribe(),
+  };
+}
+
+/** 1, 2, … count */
+export function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index + 1);
+}
