@@ -175,7 +175,7 @@ describe("acknowledge", () => {
       const reading = collect(changes(none, NEVER));
       await reading.has(3);
       const pid = await bed.activePid();
-      const replied = "SELECT reply_time FROM pg_stat_replication";
+      const replied = "SELECT reply_time::text AS at FROM pg_stat_replication";
       const [first] = await bed.query(replied);
 
       await expect.poll(async () => (await bed.query(replied))[0]).not.toEqual(first);
