@@ -26,10 +26,20 @@ export const count: t.Type<number, unknown> = expected(
   t.number,
   (value) => Number.isInteger(value) && value >= 1,
 );
+
+/** Node fires a longer timer at once. */
+const longestMs = 2 ** 31 - 1;
+
 export const duration: t.Type<number, unknown> = expected(
-  "a number of milliseconds from 0 on",
+  `a number of milliseconds from 0 to ${longestMs}`,
   t.number,
-  (value) => Number.isFinite(value) && value >= 0,
+  (value) => value >= 0 && value <= longestMs,
+);
+/** 0 would give up every connection at once, or, while it opens, never. */
+export const timeout: t.Type<number, unknown> = expected(
+  `a number of milliseconds from 1 to ${longestMs}`,
+  t.number,
+  (value) => value >= 1 && value <= longestMs,
 );
 export const share: t.Type<number, unknown> = expected(
   "a number from 0 to 1",
@@ -42,28 +52,38 @@ export const factor: t.Type<number, unknown> = expected(
   (value) => Number.isFinite(value) && value >= 1,
 );
 export const attempts: t.Type<number, unknown> = expected(
-  "a whole number from 0 on",
+  "a whole number from 0 on, or infinity (.inf in YAML)",
   t.number,
   (value) => (Number.isInteger(value) || value === Number.POSITIVE_INFINITY) && value >= 0,
 );
-export const texts: t.Type<readonly string[], unknown> = expected(
-  "a list of texts",
-  t.readonlyArray(t.string),
-  (values) => values.length > 0,
+
+const textList = t.readonlyArray(text);
+export const texts: t.Type<readonly string[], unknown> = new t.Type(
+  "a list of one text or more",
+  textList.is,
+  (value, context) =>
+    Array.isArray(value) && value.length > 0 ? textList.validate(value, context) : t.failure(value, context),
+  t.identity,
 );
 
-/** The schemes that a sink can connect to. */
-export const redisUri: t.Type<string, unknown> = expected(
-  "a URI that starts with redis:// or rediss://",
-  t.string,
-  (value) => /^rediss?:\/\/\S+$/.test(value),
-);
+/** A URI with one of these schemes. What has none may be a bare password, so it is never shown. */
+function uriOf(...schemes: readonly string[]): t.Type<string, unknown> {
+  const name = `a URI that starts with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`;
+  const pattern = new RegExp(`^(${schemes.join("|")})://\\S+$`);
+  const uri = expected(name, t.string, (value) => pattern.test(value));
+  return new t.Type(
+    name,
+    uri.is,
+    (value, context) =>
+      typeof value === "string" && value !== "" && !value.includes("://")
+        ? t.failure(value, context, `found a text without a scheme, expected ${name}`)
+        : uri.validate(value, context),
+    t.identity,
+  );
+}
 
-export const postgresUri: t.Type<string, unknown> = expected(
-  "a URI that starts with postgres:// or postgresql://",
-  t.string,
-  (value) => /^postgres(ql)?:\/\/\S+$/.test(value),
-);
+export const redisUri: t.Type<string, unknown> = uriOf("redis", "rediss");
+export const postgresUri: t.Type<string, unknown> = uriOf("postgres", "postgresql");
 
 /** One of a few words. */
 export function oneOf<Word extends string>(...words: readonly Word[]): t.Type<Word, unknown> {

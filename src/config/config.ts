@@ -19,17 +19,17 @@ export const postgresSettings = new Settings({
   tables: optional(texts, "Tables to publish, as `schema.table`; all if left out"),
 });
 
-const redisSinkEntry = new Settings({
+export const redisSinkEntry = new Settings({
   type: required(oneOf("redis"), "The kind of sink"),
   config: required(redisSinkSettings, "Its settings"),
 });
 
-const postgresEntry = new Settings({
+export const postgresEntry = new Settings({
   type: required(oneOf("postgres"), "The kind of source"),
   config: required(postgresSettings, "Its settings"),
 });
 
-const sinkList = t.tuple([redisSinkEntry]);
+const sinkList = t.readonly(t.tuple([redisSinkEntry]));
 
 const oneSink = new t.Type(
   "a list of exactly one sink",
@@ -39,7 +39,7 @@ const oneSink = new t.Type(
       ? t.failure<t.TypeOf<typeof sinkList>>(
           value,
           context,
-          `found ${value.length} sinks, expected exactly 1`,
+          `found ${value.length} sinks, expected exactly 1: give each sink a file and a run of its own`,
         )
       : sinkList.validate(value, context),
   sinkList.encode,

@@ -1,7 +1,7 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
 import { sinkError } from "../sinkError.ts";
-import { attempts, count, duration, factor, flag, oneOf, redisUri, share, text } from "./codecs.ts";
+import { attempts, count, duration, factor, flag, oneOf, redisUri, share, text, timeout } from "./codecs.ts";
 import { messageOf, pathOf, pathText } from "./problem.ts";
 import { group, optional, required, Settings, withDefault } from "./settings.ts";
 
@@ -33,14 +33,14 @@ export const sinkTuning = {
     },
     "What happens when Redis does not take a batch",
   ),
-  window: withDefault(count, 4, "Most batches in flight per stream"),
+  window: withDefault(count, 4, "Most batches in flight per stream; with `publish: pipeline` always 1"),
   publish: withDefault(
     oneOf("script", "pipeline"),
     "script",
     "`script`: one script call a batch; `pipeline`: for servers where scripts are forbidden",
   ),
-  connect_timeout_ms: withDefault(duration, 10_000, "How long a connection may take to open"),
-  send_timeout_ms: withDefault(duration, 10_000, "How long Redis may owe an answer"),
+  connect_timeout_ms: withDefault(timeout, 10_000, "How long a connection may take to open"),
+  send_timeout_ms: withDefault(timeout, 10_000, "How long Redis may owe an answer"),
 };
 
 /** A stream key or template, or, in a program only, a function of the event. */

@@ -24,7 +24,9 @@ describe("the options of redisSink", () => {
       { ...good, uri: "http://u:hunter2@h" },
       "uri: found http://u:***@h, expected a URI that starts with redis://",
     ],
-    [{ ...good, stream: "" }, "stream: found , expected a text or a function of the event"],
+    [{ ...good, stream: "" }, 'stream: found "", expected a text or a function of the event'],
+    [{ ...good, sendTimeoutMs: 0 }, "sendTimeoutMs: found 0, expected a number of milliseconds from 1"],
+    [{ ...good, publish: () => "hunter2" }, "publish: found a function, expected script or pipeline"],
     [{ id: "a", stream: "s" }, "uri: found nothing, expected a uri, or a connection of ioredis"],
   ])("are refused at once: %j", (options, complaint) => {
     expect(complaintOf(options)).toContain(complaint);

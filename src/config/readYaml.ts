@@ -1,0 +1,62 @@
+import { type Either, isLeft, left, right, tryCatch } from "fp-ts/lib/Either.js";
+import { type Alias, isNode, LineCounter, parseDocument, visit } from "yaml";
+import { type Path, type Problem, pathText } from "./problem.ts";
+
+/** What a YAML text says, and where. */
+export interface Yaml {
+  readonly value: unknown;
+  /** Places a problem where the setting stands, or at the nearest thing around it. */
+  readonly problem: (path: Path, message: string) => Problem;
+}
+
+/** Reads YAML; every mistake in it is a problem, and nothing is thrown or printed. */
+export function readYaml(text: string): Either<readonly Problem[], Yaml> {
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { lineCounter, prettyErrors: false, logLevel: "error" });
+
+  function at(offset: number | undefined): Pick<Problem, "line" | "column"> {
+    if (offset === undefined) return { line: undefined, column: undefined };
+    const { line, col } = lineCounter.linePos(offset);
+    return { line, column: col };
+  }
+
+  function mistake(message: string, offset?: number): Problem {
+    return { path: "", message: `not YAML: ${message}`, ...at(offset) };
+  }
+
+  /** An alias that leads nowhere, or round in a circle. */
+  function aliasMistakes(): readonly Problem[] {
+    const found: Problem[] = [];
+    visit(document, {
+      Alias(_key, alias: Alias, around) {
+        const target = alias.resolve(document);
+        if (target === undefined) found.push(mistake("found an alias without its anchor", alias.range?.[0]));
+        else if (around.includes(target))
+          found.push(mistake("found an alias inside of what it stands for", alias.range?.[0]));
+      },
+    });
+    return found;
+  }
+
+  if (document.errors.length > 0) {
+    return left(
+      document.errors.map(({ code, message, pos: [offset] }) =>
+        mistake(code === "MULTIPLE_DOCS" ? "found several documents, expected one" : message, offset),
+      ),
+    );
+  }
+  const aliases = aliasMistakes();
+  if (aliases.length > 0) return left(aliases);
+  const value = tryCatch((): unknown => document.toJS(), String);
+  // Such as aliases of aliases that would fill the memory.
+  if (isLeft(value)) return left([mistake(value.left)]);
+
+  return right({
+    value: value.right,
+    problem: (path, message) => {
+      const nodes = path.map((_, index) => document.getIn(path.slice(0, index + 1), true));
+      const node = nodes.findLast((candidate) => isNode(candidate));
+      return { path: pathText(path), message, ...at(isNode(node) ? node.range?.[0] : undefined) };
+    },
+  });
+}

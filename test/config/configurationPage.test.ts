@@ -1,0 +1,70 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { stringify } from "yaml";
+import {
+  configSettings,
+  postgresEntry,
+  postgresSettings,
+  redisSinkEntry,
+  redisSinkSettings,
+} from "../../src/config/config.ts";
+import { type Setting, Settings } from "../../src/config/settings.ts";
+
+const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
+
+/** The settings listed under a title, or above the first one. */
+function listed(title?: string): string[] {
+  const section = title === undefined ? page.split("\n## ")[0] : page.split(`\n## ${title}\n`)[1];
+  return (section?.split("\n## ")[0] ?? "").split("\n").filter((line) => line.startsWith("| `"));
+}
+
+/** The row that a codec asks for. `none`: what stands for no default where a setting may be left out. */
+function row(name: string, { codec, fallback, isOptional, meaning }: Setting<unknown>, none: string): string {
+  const type = codec instanceof Settings ? "an object" : codec.name;
+  const missing = isOptional ? none : "—";
+  const standard = fallback === undefined ? missing : `\`${stringify(fallback).trim()}\``;
+  return `| \`${name}\` | ${type} | ${standard} | ${meaning} |`;
+}
+
+function settingsOf({ shape }: { readonly shape: object }): [string, Setting<unknown>][] {
+  return Object.entries(shape);
+}
+
+/** The rows of settings and of the groups among them. */
+function rows(settings: { readonly shape: object }, prefix = ""): string[] {
+  return settingsOf(settings).flatMap(([name, setting]) =>
+    setting.codec instanceof Settings
+      ? rows(setting.codec, `${prefix}${name}.`)
+      : [row(`${prefix}${name}`, setting, "all")],
+  );
+}
+
+/** The rows of just these settings. */
+function flatRows(settings: { readonly shape: object }, prefix = ""): string[] {
+  return settingsOf(settings).map(([name, setting]) => row(`${prefix}${name}`, setting, "none"));
+}
+
+describe("docs/configuration.md", () => {
+  it("begins with the four settings that most sinks need", () => {
+    expect(listed().map((line) => /`(\w+)`/.exec(line)?.[1])).toEqual(["id", "uri", "stream", "required"]);
+  });
+
+  it("lists exactly the settings of a Redis sink, with their types and defaults", () => {
+    expect([...listed(), ...listed("A Redis sink")]).toEqual(rows(redisSinkSettings));
+  });
+
+  it("lists exactly the settings of a PostgreSQL source", () => {
+    expect(listed("A PostgreSQL source")).toEqual(rows(postgresSettings));
+  });
+
+  it("lists exactly the settings of the whole file", () => {
+    const [pipeline, source, sinks] = flatRows(configSettings);
+    expect(listed("The whole")).toEqual([
+      pipeline,
+      source,
+      ...flatRows(postgresEntry, "source."),
+      sinks,
+      ...flatRows(redisSinkEntry, "sinks[]."),
+    ]);
+  });
+});
