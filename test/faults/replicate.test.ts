@@ -1,15 +1,4 @@
-import {
-  concatMap,
-  filter,
-  firstValueFrom,
-  lastValueFrom,
-  ReplaySubject,
-  Subject,
-  skip,
-  take,
-  tap,
-  timer,
-} from "rxjs";
+import { concatMap, filter, firstValueFrom, lastValueFrom, Subject, skip, take, tap, timer } from "rxjs";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Checkpoint, redisSink, replicate, type SinkOptions, type Status } from "../../src/index.ts";
 import { type Numbered, pacedNumbers } from "../support/pacedNumbers.ts";
@@ -30,11 +19,10 @@ afterEach(async () => {
 async function underLoad(args: readonly string[], settings: Partial<SinkOptions<Numbered, number>> = {}) {
   const server = await startRedis(args);
   redis = server;
-  const stop$ = new ReplaySubject<void>(1);
   const statuses = new Subject<Status>();
   const checkpoints = new Subject<Checkpoint<number>>();
   const positions: number[] = [];
-  const { source, last } = pacedNumbers(stop$);
+  const { source, last, stop } = pacedNumbers();
   const done = lastValueFrom(
     replicate({
       source,
@@ -63,7 +51,7 @@ async function underLoad(args: readonly string[], settings: Partial<SinkOptions<
     progress: (count: number) => Promise.race([firstValueFrom(checkpoints.pipe(skip(count - 1))), done]),
     status: (isIt: (status: Status) => boolean) => firstValueFrom(statuses.pipe(filter(isIt))),
     finish: async () => {
-      stop$.next();
+      stop();
       await done;
       expect(positions).toEqual([...positions].sort((a, b) => a - b));
       expect(positions.at(-1)).toBe(last());

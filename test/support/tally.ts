@@ -1,4 +1,4 @@
-import type { Redis } from "ioredis";
+import type { Cluster, Redis } from "ioredis";
 
 /** What a stream holds, compared with what it has to hold. */
 export interface Tally {
@@ -30,7 +30,7 @@ export function tally(numbers: Iterable<number>, expected: number): Tally {
 }
 
 /** Every entry of a stream, read page by page: its ID and its field `event`. */
-export async function readEvents(client: Redis, stream: string): Promise<string[]> {
+export async function readEvents(client: Redis | Cluster, stream: string): Promise<string[]> {
   const events: string[] = [];
   let start = "-";
   for (;;) {
@@ -44,7 +44,7 @@ export async function readEvents(client: Redis, stream: string): Promise<string[
 }
 
 /** The tally of a stream whose events are JSON objects with a field `n`, from 1 to `expected`. */
-export async function tallyStream(client: Redis, stream: string, expected: number): Promise<Tally> {
+export async function tallyStream(client: Redis | Cluster, stream: string, expected: number): Promise<Tally> {
   const events = await readEvents(client, stream);
   return tally(
     events.map((event) => Number(JSON.parse(event).n)),
