@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { isLeft } from "fp-ts/lib/Either.js";
 import type { Config } from "../config/config.ts";
 import { formatProblems, loadConfig, type Problem } from "../config/loadConfig.ts";
+import { loadConfigFile } from "../config/loadConfigFile.ts";
 import { UsageError } from "./exitCode.ts";
 
 /** The sink of a command, from `--config` or from `--id`, `--uri` and `--stream`. */
@@ -14,7 +14,7 @@ export interface SinkFlags {
 
 /** Reads a configuration file, or fails with all that is wrong with it. */
 export function configOf(file: string): Config {
-  const config = loadConfig(readFileSync(file, "utf8"), process.env);
+  const config = loadConfigFile(file, process.env);
   if (isLeft(config)) throw new UsageError(formatProblems(config.left, file));
   return config.right;
 }
