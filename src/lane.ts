@@ -1,6 +1,7 @@
 import { isNone, none, type Option } from "fp-ts/lib/Option.js";
 import {
   concatMap,
+  identity,
   type MonoTypeOperatorFunction,
   map,
   type Observable,
@@ -11,7 +12,14 @@ import {
 } from "rxjs";
 import type { Batch } from "./entry.ts";
 import type { Positions } from "./positions.ts";
-import type { LaneKeys, NumberedBatch, OpenedState, Publisher, PublishReply } from "./redis/publisher.ts";
+import type {
+  BatchNumber,
+  LaneKeys,
+  NumberedBatch,
+  OpenedState,
+  Publisher,
+  PublishReply,
+} from "./redis/publisher.ts";
 import { replayFilter } from "./replayFilter.ts";
 import { type SinkError, sinkError } from "./sinkError.ts";
 
@@ -43,6 +51,8 @@ export interface Lane<P> {
   readonly opened$: Observable<OpenedLane<P>>;
   /** Publishes a batch, or finds it published; safe to repeat. Batches are first given in order. */
   readonly publish: (batch: Batch<P>) => Observable<AcknowledgedBatch<P>>;
+  /** Waits until all up to a batch is durable; emits once. */
+  readonly confirm: (acknowledged: AcknowledgedBatch<P>) => Observable<unknown>;
 }
 
 export interface LaneOptions<P> {
@@ -70,7 +80,7 @@ export function lane<P>({ keys, owner, publisher, positions, retry, opened }: La
         epoch: state.epoch,
         foreignEntries: state.foreignEntries,
         position,
-        publish: writerFrom(state, position),
+        ...writerFrom(state, position),
       };
     }),
     tap((lane) => opened?.(lane)),
@@ -87,7 +97,7 @@ export function lane<P>({ keys, owner, publisher, positions, retry, opened }: La
   }
 
   /** What changes as batches go by, from where the lane was opened. */
-  function writerFrom(state: OpenedState, from: Option<P>): Lane<P>["publish"] {
+  function writerFrom(state: OpenedState, from: Option<P>): Pick<Lane<P>, "publish" | "confirm"> {
     const numbered = new WeakMap<Batch<P>, Numbered<P>>();
     const newEntriesOf = replayFilter(positions, from);
     let { sequence, position } = state;
@@ -111,21 +121,33 @@ export function lane<P>({ keys, owner, publisher, positions, retry, opened }: La
       return { stream: keys.stream, batch, published: sent.entries, sequence: sent.sequence, entryId };
     }
 
-    return (batch) => {
-      const sent = number(batch);
-      if (sent.entries.length === 0) return of(acknowledge(batch, sent, acknowledged.entryId));
-      return publisher.publish(keys, sent).pipe(
-        map((reply) => {
-          if (reply.reply === "published") return acknowledge(batch, sent, reply.entryId);
-          throw findingError(reply, keys, sent, acknowledged.sequence, decodePosition);
-        }),
-      );
+    /** Turns what Redis found into success or an error. */
+    function check<A>(reply: PublishReply, sent: BatchNumber, onSuccess: (entryId: string) => A): A {
+      if (reply.reply === "published") return onSuccess(reply.entryId);
+      throw findingError(reply, keys, sent, acknowledged.sequence, decodePosition);
+    }
+
+    return {
+      publish: (batch) => {
+        const sent = number(batch);
+        if (sent.entries.length === 0) return of(acknowledge(batch, sent, acknowledged.entryId));
+        return publisher
+          .publish(keys, sent)
+          .pipe(map((reply) => check(reply, sent, (entryId) => acknowledge(batch, sent, entryId))));
+      },
+      confirm: ({ sequence }) => {
+        const upTo = { epoch: state.epoch, sequence };
+        return (publisher.confirm?.(keys, upTo) ?? of({ reply: "published", entryId: "" } as const)).pipe(
+          map((reply) => check(reply, upTo, identity)),
+        );
+      },
     };
   }
 
   return {
     opened$: opening$,
     publish: (batch) => opening$.pipe(concatMap((lane) => lane.publish(batch))),
+    confirm: (acknowledged) => opening$.pipe(concatMap((lane) => lane.confirm(acknowledged))),
   };
 }
 
@@ -133,7 +155,7 @@ export function lane<P>({ keys, owner, publisher, positions, retry, opened }: La
 function findingError<P>(
   found: Exclude<PublishReply, { readonly reply: "published" }>,
   { stream, state }: LaneKeys,
-  sent: NumberedBatch,
+  sent: BatchNumber,
   acknowledged: number,
   decodePosition: (text: string) => Option<P>,
 ): SinkError {

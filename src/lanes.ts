@@ -1,5 +1,18 @@
 import { randomUUID } from "node:crypto";
-import { BehaviorSubject, groupBy, mergeMap, type OperatorFunction, pipe, tap } from "rxjs";
+import {
+  BehaviorSubject,
+  concatAll,
+  concatMap,
+  from,
+  groupBy,
+  identity,
+  type MonoTypeOperatorFunction,
+  map,
+  mergeMap,
+  type OperatorFunction,
+  pipe,
+  tap,
+} from "rxjs";
 import { batch } from "../operators/batch.ts";
 import { inFlight } from "../operators/inFlight.ts";
 import { retryBackoff } from "../operators/retryBackoff.ts";
@@ -68,7 +81,7 @@ export function lanes<T, P>({
     });
   }
 
-  function publishTo({ publish }: Lane<P>): OperatorFunction<Entry<P>, AcknowledgedBatch<P>> {
+  function publishTo({ publish, confirm }: Lane<P>): OperatorFunction<Entry<P>, AcknowledgedBatch<P>> {
     const room = new BehaviorSubject(true);
     const sentMs = new WeakMap<Batch<P>, number>();
     return pipe(
@@ -87,6 +100,7 @@ export function lanes<T, P>({
       }),
       tap((entries) => metrics && sentMs.set(entries, performance.now())),
       inFlight(publish, { window, room, resend: retryBackoff(retry) }),
+      tuning.durability === undefined ? identity : durable(confirm, retryBackoff(retry)),
       tap((acknowledged) => {
         status.published();
         if (acknowledged.published.length > 0) {
@@ -107,6 +121,29 @@ export function lanes<T, P>({
           )
         : publishTo(fixed),
   };
+}
+
+/**
+ * Holds acknowledged batches until they are durable; those that come meanwhile wait for the next look
+ * together.
+ */
+function durable<P>(
+  confirm: Lane<P>["confirm"],
+  resend: MonoTypeOperatorFunction<readonly AcknowledgedBatch<P>[]>,
+): MonoTypeOperatorFunction<AcknowledgedBatch<P>> {
+  const room = new BehaviorSubject(true);
+  return pipe(
+    batch({ maxItems: Number.POSITIVE_INFINITY, room }),
+    inFlight(
+      (group: readonly AcknowledgedBatch<P>[]) =>
+        from(group.slice(-1)).pipe(
+          concatMap(confirm),
+          map(() => group),
+        ),
+      { window: 1, room, resend },
+    ),
+    concatAll(),
+  );
 }
 
 function measure<P>({ batch, published }: AcknowledgedBatch<P>, sentMs = performance.now()) {

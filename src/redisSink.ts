@@ -102,6 +102,9 @@ function run<T, P>(
       server: options,
       name: `rxadd:${options.id}`,
       publish: tuning.publish,
+      durability: tuning.durability,
+      tls: tuning.tls,
+      sentinel: tuning.sentinel,
       connectTimeoutMs: tuning.connectTimeoutMs,
       sendTimeoutMs: tuning.sendTimeoutMs,
     });

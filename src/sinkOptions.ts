@@ -3,7 +3,10 @@ import type { Flow } from "../operators/flow.ts";
 import type { RetryBackoffOptions } from "../operators/retryBackoff.ts";
 import type { Transaction } from "./changeEvent.ts";
 import type { Positions, StandardPosition } from "./positions.ts";
+import type { SentinelCredentials } from "./redis/client.ts";
 import type { Server } from "./redis/connection.ts";
+import type { Durability } from "./redis/durability.ts";
+import type { TlsSettings } from "./redis/tls.ts";
 import type { SinkMetrics } from "./sinkReport.ts";
 import type { Status } from "./status.ts";
 
@@ -63,6 +66,15 @@ export interface SinkSettings<T, P> {
    * forbidden, with the same guarantees and slower.
    */
   readonly publish?: "script" | "pipeline";
+  /**
+   * A batch is safe only when so many replicas have it, which one look waits for `timeoutMs`, default
+   * 1,000; with `aof` (Redis 7.2 or later) they and the master have it on disk. Default: the master has it.
+   */
+  readonly durability?: (Partial<Durability> & Pick<Durability, "replicas">) | undefined;
+  /** Encrypts, also where the URI does not say `rediss`. */
+  readonly tls?: TlsSettings | undefined;
+  /** Credentials of the Sentinels themselves; those in the URI are the master's. */
+  readonly sentinel?: SentinelCredentials | undefined;
   /** Default 10,000. */
   readonly connectTimeoutMs?: number;
   /** A connection that owes an answer this long is given up and opened again. Default 10,000. */

@@ -1,5 +1,8 @@
 import { either } from "fp-ts";
+import { pipe } from "fp-ts/lib/function.js";
 import * as t from "io-ts";
+import { redactUri } from "../redactUri.ts";
+import { parseRedisUri, redisSchemes } from "../redisAddress.ts";
 
 /** A codec whose name says what is expected; problems show it. */
 function expected<A>(
@@ -19,8 +22,27 @@ function expected<A>(
   );
 }
 
+/** A text that no message may show. */
+export const secret: t.Type<string, unknown> = new t.Type(
+  "a text",
+  t.string.is,
+  (value, context) =>
+    t.string.is(value) && value !== ""
+      ? t.success(value)
+      : t.failure(
+          value,
+          context,
+          "found something else, expected a text that is not empty, in quotes if it looks like a number",
+        ),
+  t.identity,
+);
 export const text: t.Type<string, unknown> = expected("a text", t.string, (value) => value !== "");
 export const flag: t.Type<boolean, unknown> = expected("true or false", t.boolean, () => true);
+export const wholeNumber: t.Type<number, unknown> = expected(
+  "a whole number from 0 on",
+  t.number,
+  (value) => Number.isInteger(value) && value >= 0,
+);
 export const count: t.Type<number, unknown> = expected(
   "a whole number from 1 on",
   t.number,
@@ -68,7 +90,8 @@ export const texts: t.Type<readonly string[], unknown> = new t.Type(
 
 /** A URI with one of these schemes. What has none may be a bare password, so it is never shown. */
 function uriOf(...schemes: readonly string[]): t.Type<string, unknown> {
-  const name = `a URI that starts with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`;
+  const starts = schemes.map((scheme) => `${scheme}://`);
+  const name = `a URI that starts with ${starts.slice(0, -1).join(", ")} or ${starts.at(-1)}`;
   const pattern = new RegExp(`^(${schemes.join("|")})://\\S+$`);
   const uri = expected(name, t.string, (value) => pattern.test(value));
   return new t.Type(
@@ -82,7 +105,22 @@ function uriOf(...schemes: readonly string[]): t.Type<string, unknown> {
   );
 }
 
-export const redisUri: t.Type<string, unknown> = uriOf("redis", "rediss");
+const redisScheme = uriOf(...redisSchemes);
+export const redisUri: t.Type<string, unknown> = new t.Type(
+  redisScheme.name,
+  redisScheme.is,
+  (value, context) =>
+    either.chain((uri: string) =>
+      pipe(
+        parseRedisUri(uri),
+        either.fold(
+          (expectation) => t.failure(uri, context, `found ${redactUri(uri)}, expected ${expectation}`),
+          () => t.success(uri),
+        ),
+      ),
+    )(redisScheme.validate(value, context)),
+  t.identity,
+);
 export const postgresUri: t.Type<string, unknown> = uriOf("postgres", "postgresql");
 
 /** One of a few words. */

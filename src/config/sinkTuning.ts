@@ -1,7 +1,20 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
 import { sinkError } from "../sinkError.ts";
-import { attempts, count, duration, factor, flag, oneOf, redisUri, share, text, timeout } from "./codecs.ts";
+import {
+  attempts,
+  count,
+  duration,
+  factor,
+  flag,
+  oneOf,
+  redisUri,
+  secret,
+  share,
+  text,
+  timeout,
+  wholeNumber,
+} from "./codecs.ts";
 import { messageOf, pathOf, pathText } from "./problem.ts";
 import { group, optional, required, Settings, withDefault } from "./settings.ts";
 
@@ -38,6 +51,35 @@ export const sinkTuning = {
     oneOf("script", "pipeline"),
     "script",
     "`script`: one script call a batch; `pipeline`: for servers where scripts are forbidden",
+  ),
+  durability: optional(
+    new Settings({
+      replicas: required(wholeNumber, "How many replicas have to have a batch before it is safe"),
+      timeout_ms: withDefault(timeout, 1000, "How long one look waits for them; then another one is taken"),
+      aof: withDefault(flag, false, "Master and replicas have it on disk, too (Redis 7.2 or later)"),
+    }),
+    "When a batch is safe, beyond the master's own answer",
+  ),
+  tls: optional(
+    new Settings({
+      ca: optional(text, "Who may have signed the server's certificate: a PEM file, or its text"),
+      cert: optional(text, "The client's certificate: a PEM file, or its text"),
+      key: optional(secret, "The key of `cert`: a PEM file, or its text"),
+      server_name: optional(text, "The name that the server's certificate must have, if not the host"),
+      accept_any_certificate: withDefault(
+        flag,
+        false,
+        "Do not verify the server: no protection from who is between",
+      ),
+    }),
+    "Encrypts, also where the URI does not say `rediss`",
+  ),
+  sentinel: optional(
+    new Settings({
+      username: optional(text, "User at the Sentinels themselves"),
+      password: optional(secret, "Password at the Sentinels themselves"),
+    }),
+    "Credentials of the Sentinels; those in the URI are the master's",
   ),
   connect_timeout_ms: withDefault(timeout, 10_000, "How long a connection may take to open"),
   send_timeout_ms: withDefault(timeout, 10_000, "How long Redis may owe an answer"),

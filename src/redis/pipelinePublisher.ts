@@ -1,9 +1,9 @@
 import type { ChainableCommander, Redis } from "ioredis";
 import { defer, type Observable } from "rxjs";
 import { sinkError } from "../sinkError.ts";
+import { findingOf, type StoredState, stateFields, storedStateOf } from "./finding.ts";
 import type { LaneKeys, NumberedBatch, OpenedState, Publisher, PublishReply } from "./publisher.ts";
 
-type State = { readonly [Field in "epoch" | "sequence" | "position" | "owner"]: string | null };
 type Results = readonly (readonly [Error | null, unknown])[];
 
 /** What each command of a pipeline answered; the first error is thrown. */
@@ -52,28 +52,19 @@ export function pipelinePublisher(client: Redis): Publisher {
   }
 
   /** Arms WATCH on both keys, so that EXEC answers for what is read here. */
-  async function watch(keys: LaneKeys): Promise<{ readonly kind: unknown; readonly state: State }> {
+  async function watch(keys: LaneKeys): Promise<{ readonly kind: unknown; readonly state: StoredState }> {
     const [, kind, fields] = resultsOf(
       await client
         .pipeline()
         .watch(keys.stream, keys.state)
         .type(keys.stream)
-        .hmget(keys.state, "epoch", "sequence", "position", "owner")
+        .hmget(keys.state, ...stateFields)
         .exec(),
     );
     if (kind !== "stream" && kind !== "none") {
       throw new Error(`WRONGTYPE ${keys.stream} holds a ${kind}`);
     }
-    const [epoch, sequence, position, owner] = (Array.isArray(fields) ? fields : []).map(stringOrNull);
-    return {
-      kind,
-      state: {
-        epoch: epoch ?? null,
-        sequence: sequence ?? null,
-        position: position ?? null,
-        owner: owner ?? null,
-      },
-    };
+    return { kind, state: storedStateOf(fields) };
   }
 
   async function open(keys: LaneKeys, owner: string): Promise<OpenedState> {
@@ -97,7 +88,7 @@ export function pipelinePublisher(client: Redis): Publisher {
   async function publish(keys: LaneKeys, batch: NumberedBatch): Promise<PublishReply> {
     const lost = connectionsLost;
     const { kind, state } = await watch(keys);
-    const finding = findingOf(state, kind, batch);
+    const finding = findingOf(state, kind === "stream", batch);
     if (finding !== undefined) {
       const [, newest] = await Promise.all([
         client.unwatch(),
@@ -120,23 +111,4 @@ export function pipelinePublisher(client: Redis): Publisher {
     open: (keys, owner) => alone(() => open(keys, owner)),
     publish: (keys, batch) => alone(() => publish(keys, batch)),
   };
-}
-
-/** The comparison of `publishScript`; undefined: the batch is the next one. */
-function findingOf(
-  state: State,
-  kind: unknown,
-  { epoch, sequence }: NumberedBatch,
-): PublishReply | undefined {
-  if (state.epoch === null || state.sequence === null) {
-    return { reply: "missing", streamStands: kind === "stream" };
-  }
-  const position = state.position ?? "";
-  const storedEpoch = Number(state.epoch);
-  const storedSequence = Number(state.sequence);
-  if (storedEpoch > epoch) return { reply: "fenced", epoch: storedEpoch };
-  if (storedEpoch < epoch) return { reply: "outdated", position };
-  if (storedSequence >= sequence) return { reply: "published", entryId: "" };
-  if (storedSequence < sequence - 1) return { reply: "gap", sequence: storedSequence, position };
-  return undefined;
 }

@@ -26,10 +26,14 @@ export interface EntryContent {
   readonly extra: readonly (string | Buffer)[] | undefined;
 }
 
-/** A batch as it is sent: the same each time that it is sent again. */
-export interface NumberedBatch {
+/** Tells a batch from every other one of its lane. */
+export interface BatchNumber {
   readonly epoch: number;
   readonly sequence: number;
+}
+
+/** A batch as it is sent: the same each time that it is sent again. */
+export interface NumberedBatch extends BatchNumber {
   readonly position: string;
   readonly entries: readonly EntryContent[];
 }
@@ -56,6 +60,8 @@ export interface Publisher {
   readonly open: (keys: LaneKeys, owner: string) => Observable<OpenedState>;
   /** Appends a batch and stores its sequence and position in one atomic step, or does neither. */
   readonly publish: (keys: LaneKeys, batch: NumberedBatch) => Observable<PublishReply>;
+  /** Waits until the lane up to a batch is durable, without sending it again; undefined: it is at once. */
+  readonly confirm?: (keys: LaneKeys, upTo: BatchNumber) => Observable<PublishReply>;
 }
 
 /**

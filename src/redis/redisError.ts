@@ -45,6 +45,7 @@ const replies: readonly Reply[] = [
     "PermissionDenied",
     "grant the user the commands and keys that docs/guarantees.md lists",
   ],
+  [/^ERR unknown command 'WAITAOF'/, "Refused", "durability.aof needs Redis 7.2 or later"],
   [/^WRONGTYPE /, "WrongType", "choose another stream key, or remove what is stored there"],
   [/^CROSSSLOT /, "CrossSlot", "give the stream key a hash tag, such as {orders}.events"],
   [
@@ -74,6 +75,7 @@ function replyOf(error: unknown): string {
   return messageOf(inner)
     .replace(/ script: [0-9a-f]{40}, on @user_script:\d+\.?$/, "")
     .replace(/^EXECABORT Transaction discarded because of: /, "")
+    .replace(/^Too many Cluster redirections\. Last error: (ReplyError: )?/, "")
     .replace(/\.$/, "");
 }
 
@@ -85,6 +87,11 @@ function replyOf(error: unknown): string {
  */
 export function redisErrorOf(error: unknown, where: string): SinkError {
   if (isSinkError(error)) return error;
+  // Of a Cluster, what the last node said tells more.
+  const lastNodeError = property(error, "lastNodeError");
+  if (lastNodeError !== undefined && lastNodeError !== null) return redisErrorOf(lastNodeError, where);
+  const sentinels = /^All sentinels are unreachable\..*?(?:Last error: (.*))?$/s.exec(messageOf(error));
+  if (sentinels !== null) return sentinelError(error, sentinels[1], where);
   const code = property(error, "code");
   if (typeof code === "string") {
     if (code === "ENOTFOUND") {
@@ -102,7 +109,7 @@ export function redisErrorOf(error: unknown, where: string): SinkError {
       return sinkError("Unreachable", `${where}: ${messageOf(error)}`, error);
     }
   }
-  if (property(error, "name") === "ReplyError" || /^[A-Z]{2,} /.test(messageOf(error))) {
+  if (property(error, "name") === "ReplyError" || /^[A-Z]{2,} |^Too many Cluster/.test(messageOf(error))) {
     const reply = replyOf(error);
     const known = replies.find(([start]) => start.test(reply));
     return known === undefined
@@ -110,4 +117,25 @@ export function redisErrorOf(error: unknown, where: string): SinkError {
       : sinkError(known[1], `${where} answered: ${reply}. What to do: ${known[2]}.`, error);
   }
   return sinkError("ConnectionLost", `${where}: ${messageOf(error)}`, error);
+}
+
+/** What it means that no Sentinel could name the master; ioredis hands on only the text of the reason. */
+function sentinelError(error: unknown, reason: string | undefined, where: string): SinkError {
+  if (reason === undefined) {
+    return sinkError(
+      "UnknownHost",
+      `${where}: no Sentinel knows this master; check its name in the URI`,
+      error,
+    );
+  }
+  if (/^(WRONGPASS|NOAUTH|NOPERM) /.test(reason)) {
+    return sinkError(
+      "AuthenticationFailed",
+      `${where}: the Sentinels answered: ${reason} What to do: check the sentinel credentials, which are not those in the URI.`,
+      error,
+    );
+  }
+  return /certificate|altnames|SSL|TLS/.test(reason)
+    ? sinkError("TlsRejected", `${where}: TLS to the Sentinels failed: ${reason}`, error)
+    : sinkError("Unreachable", `${where}: no Sentinel answers: ${reason}`, error);
 }

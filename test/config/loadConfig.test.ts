@@ -72,7 +72,7 @@ describe("loadConfig", () => {
     expect(problems).toEqual([
       "sinks.yaml:4:7: sinks[0].config.stream: found nothing, expected a text",
       "sinks.yaml:4:11: sinks[0].config.id: found 7, expected a text",
-      "sinks.yaml:5:12: sinks[0].config.uri: found http://h, expected a URI that starts with redis:// or rediss://",
+      "sinks.yaml:5:12: sinks[0].config.uri: found http://h, expected a URI that starts with redis://, rediss://, redis-sentinel://, rediss-sentinel://, redis-cluster:// or rediss-cluster://",
       "sinks.yaml:6:14: sinks[0].config.steam: no such setting; did you mean stream?",
       "sinks.yaml:7:17: sinks[0].config.required: found maybe, expected true or false",
       "sinks.yaml:8:27: sinks[0].config.batch.max_event: no such setting; did you mean max_events?",

@@ -1,0 +1,69 @@
+import { Cluster, type Redis } from "ioredis";
+import { defer } from "rxjs";
+import { sinkError } from "../sinkError.ts";
+import { findingOf, stateFields, storedStateOf } from "./finding.ts";
+import type { BatchNumber, LaneKeys, Publisher, PublishReply } from "./publisher.ts";
+
+/** When a batch counts as safe, beyond the master's own answer. */
+export interface Durability {
+  /** So many replicas have it. */
+  readonly replicas: number;
+  /** How long one look waits for them, in ms. */
+  readonly timeoutMs: number;
+  /** They, and the master, have it on disk: WAITAOF, which Redis has from 7.2 on, instead of WAIT. */
+  readonly aof: boolean;
+}
+
+/**
+ * Makes the step that waits until enough replicas have a lane up to a batch.
+ *
+ * WAIT speaks of what its own connection has written. So this writes a field of the producer state,
+ * which comes after all that this server has of the lane, and waits for that. The sequence, read in the
+ * same breath, tells whether the server is one that has lost the batch in a failover.
+ */
+export function confirmWith(
+  client: Redis | Cluster,
+  { replicas, timeoutMs, aof }: Durability,
+): NonNullable<Publisher["confirm"]> {
+  async function look(keys: LaneKeys, sequence: number): Promise<readonly unknown[]> {
+    const writing = client
+      .pipeline()
+      .hmget(keys.state, ...stateFields)
+      .type(keys.stream)
+      .hset(keys.state, "durable", sequence);
+    const waiting = aof ? writing.call("WAITAOF", 1, replicas, timeoutMs) : writing.wait(replicas, timeoutMs);
+    return ((await waiting.exec()) ?? []).map(([error, reply]) => {
+      if (error !== null) throw error;
+      return reply;
+    });
+  }
+
+  async function confirm(keys: LaneKeys, { epoch, sequence }: BatchNumber): Promise<PublishReply> {
+    const [fields, kind, , waited] = await look(keys, sequence).catch(async (error) => {
+      // ioredis learns that a slot has moved from a single command, not from such a pipeline.
+      if (client instanceof Cluster) await client.hget(keys.state, "sequence");
+      throw error;
+    });
+    // As if the next batch were to be published.
+    const next = { epoch, sequence: sequence + 1 };
+    const finding = findingOf(storedStateOf(fields), kind === "stream", next);
+    if (finding !== undefined && finding.reply !== "published") return finding;
+    const missing = shortOf(waited);
+    if (missing !== undefined) {
+      throw sinkError(
+        "NotEnoughReplicas",
+        `${keys.stream}: ${missing} after ${timeoutMs} ms, expected ${replicas}: the checkpoint waits until durability.replicas have batch ${sequence}`,
+      );
+    }
+    return { reply: "published", entryId: "" };
+  }
+
+  /** What is missing in the answer of WAIT, a number, or of WAITAOF, a pair. */
+  function shortOf(waited: unknown): string | undefined {
+    const [onDisk, having] = Array.isArray(waited) ? waited.map(Number) : [1, Number(waited)];
+    if (onDisk === 0) return "the master has not written it to its disk";
+    return (having ?? 0) < replicas ? `found ${having} replicas that have it` : undefined;
+  }
+
+  return (keys, upTo) => defer(() => confirm(keys, upTo));
+}

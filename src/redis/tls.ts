@@ -1,0 +1,53 @@
+import { readFileSync } from "node:fs";
+import type { ConnectionOptions } from "node:tls";
+import { sinkError } from "../sinkError.ts";
+
+/** How a connection is encrypted. Certificates and keys are PEM: a file's path, or the text itself. */
+export interface TlsSettings {
+  /** Who may have signed the server's certificate. Default: the authorities that Node knows. */
+  readonly ca?: string | undefined;
+  /** The client's certificate, where the server asks for one; with `key`. */
+  readonly cert?: string | undefined;
+  /** The key of `cert`. */
+  readonly key?: string | undefined;
+  /** The name that the server's certificate must have. Default: the host. */
+  readonly serverName?: string | undefined;
+  /** Do not verify the server: whoever is between sees and changes everything. Default false. */
+  readonly acceptAnyCertificate?: boolean;
+}
+
+function pem(name: keyof TlsSettings, value: string | undefined): string | undefined {
+  if (value === undefined || value.includes("-----BEGIN ")) return value;
+  try {
+    return readFileSync(value, "utf8");
+  } catch (error) {
+    throw sinkError(
+      "ConfigurationInvalid",
+      `tls.${name}: cannot read the file: ${error instanceof Error ? error.message : error}`,
+      error,
+    );
+  }
+}
+
+/** What Node has to be told; reads the files, so that a renewed certificate counts from the next connection on. */
+export function tlsOptions({
+  ca,
+  cert,
+  key,
+  serverName,
+  acceptAnyCertificate,
+}: TlsSettings): ConnectionOptions {
+  if ((cert === undefined) !== (key === undefined)) {
+    throw sinkError(
+      "ConfigurationInvalid",
+      `tls: found ${cert === undefined ? "key without cert" : "cert without key"}, expected both or none`,
+    );
+  }
+  return {
+    ca: pem("ca", ca),
+    cert: pem("cert", cert),
+    key: pem("key", key),
+    ...(serverName !== undefined && { servername: serverName }),
+    rejectUnauthorized: acceptAnyCertificate !== true,
+  };
+}
