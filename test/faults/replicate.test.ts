@@ -64,24 +64,11 @@ async function underLoad(args: readonly string[], settings: Partial<SinkOptions<
   };
 }
 
-const durable = ["--appendonly", "yes", "--appendfsync", "always"];
-
 describe.each([
   ["script", 4],
   ["script", 1],
   ["pipeline", 1],
 ] as const)("replicate with publish: %s and a window of %i", (publish, window) => {
-  it("loses, doubles and reorders nothing when Redis is killed and restarted five times", async () => {
-    const load = await underLoad(durable, { publish, window });
-    for (let kill = 0; kill < 5; kill += 1) {
-      await load.progress(20);
-      await load.server.signal("SIGKILL");
-      await load.server.start();
-    }
-    await load.progress(5);
-    await load.finish();
-  });
-
   it("loses, doubles and reorders nothing while its connection is killed every 50 ms", async () => {
     const load = await underLoad([], { publish, window });
     const kills = timer(0, 50).pipe(
@@ -89,18 +76,6 @@ describe.each([
       concatMap(() => load.server.client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")),
     );
     await lastValueFrom(kills);
-    await load.progress(5);
-    await load.finish();
-  });
-
-  it("loses, doubles and reorders nothing while Redis is stopped and continued", async () => {
-    const load = await underLoad([], { publish, window, sendTimeoutMs: 200, connectTimeoutMs: 200 });
-    for (let stops = 0; stops < 5; stops += 1) {
-      await load.progress(10);
-      await load.server.signal("SIGSTOP");
-      await load.status(({ state }) => state === "retrying");
-      await load.server.signal("SIGCONT");
-    }
     await load.progress(5);
     await load.finish();
   });
@@ -129,35 +104,6 @@ describe("replicate", () => {
     expect(await load.server.client.hget(state, "position")).toBe(`${lastEvent.position}`);
     await load.server.client.config("SET", "maxmemory", 0);
     await load.progress(20);
-    await load.finish();
-  });
-
-  it("goes back by itself when Redis restarts without its data", async () => {
-    const load = await underLoad([]);
-    for (let kill = 0; kill < 3; kill += 1) {
-      await load.progress(20);
-      await load.server.signal("SIGKILL");
-      await load.server.start();
-    }
-    await load.progress(20);
-    await load.finish();
-  });
-
-  it("goes back by itself after FLUSHALL", async () => {
-    const load = await underLoad([]);
-    await load.progress(20);
-    await load.server.client.flushall();
-    await load.progress(20);
-    await load.finish();
-  });
-
-  it("goes on after SCRIPT FLUSH", async () => {
-    const load = await underLoad([]);
-    for (let flush = 0; flush < 20; flush += 1) {
-      await load.progress(2);
-      await load.server.client.script("FLUSH");
-    }
-    await load.progress(5);
     await load.finish();
   });
 });
