@@ -1,4 +1,4 @@
-import { Redis } from "ioredis";
+import { Redis, type RedisOptions } from "ioredis";
 import { type ServerProcess, startServerProcess } from "./serverProcess.ts";
 
 export { freePort } from "./freePort.ts";
@@ -13,6 +13,22 @@ export interface RedisServer extends ServerProcess {
 /** Settings, such as `["--appendonly", "yes"]`; a function is asked again for each port that is tried. */
 export type RedisArgs = readonly string[] | (() => Promise<readonly string[]>);
 
+/** What a client has to know of its server. */
+export type ClientOptions = Pick<RedisOptions, "password" | "enableReadyCheck">;
+
+/** A client of the test's own: it waits for its server as long as that takes, and is back soon. */
+export function openClient(port: number, options: ClientOptions = {}): Redis {
+  const client = new Redis(port, "127.0.0.1", {
+    retryStrategy: () => 50,
+    maxRetriesPerRequest: null,
+    ...options,
+  });
+  client.on("error", () => {
+    // A test that stops the server knows why its own client complains.
+  });
+  return client;
+}
+
 /** Starts a Redis without persistence; `args` adds settings. */
 export async function startRedis(args: RedisArgs = [], password = ""): Promise<RedisServer> {
   const server = await startServerProcess({
@@ -23,10 +39,7 @@ export async function startRedis(args: RedisArgs = [], password = ""): Promise<R
     ],
     ready: "Ready to accept connections",
   });
-  const client = new Redis(server.port, "127.0.0.1", { password });
-  client.on("error", () => {
-    // A test that stops the server knows why its own client complains.
-  });
+  const client = openClient(server.port, { password });
   return {
     ...server,
     uri: `redis://127.0.0.1:${server.port}`,
