@@ -5,7 +5,8 @@ import type { RedisServer } from "../support/redisServer.ts";
 import { noFakeClock, withClock } from "./harness/fakeClock.ts";
 import { exactlyOnce, fault, faults, type Scene } from "./harness/fault.ts";
 import { durable, type OneServer, oneServer } from "./harness/oneServer.ts";
-import { sinkId, stream } from "./harness/writers.ts";
+import { counted, killConnections, sinkConnections } from "./harness/serverView.ts";
+import { stream } from "./harness/writers.ts";
 
 type OnOneServer = Pick<Scene<OneServer>, "bed" | "load" | "random">;
 
@@ -25,20 +26,6 @@ async function stopUntilGivenUp({ bed, load }: OnOneServer): Promise<void> {
   await bed.server.signal("SIGSTOP");
   await givenUp;
   await bed.server.signal("SIGCONT");
-}
-
-/** The IDs of the sink's connections. */
-async function sinkConnections({ client }: RedisServer): Promise<string[]> {
-  const clients = String(await client.client("LIST")).split("\n");
-  return clients.flatMap((line) =>
-    line.includes(`name=rxadd:${sinkId} `) ? (line.split(" ")[0] ?? "") : [],
-  );
-}
-
-/** A counter of INFO, such as `errorstat_NOSCRIPT:count`; 0 where it is not there yet. */
-async function counted({ client }: RedisServer, name: string): Promise<number> {
-  const info = await client.info("everything");
-  return Number(new RegExp(`^${name}[:=](\\d+)`, "m").exec(info)?.[1] ?? 0);
 }
 
 /** Resolves when the server answers LOADING to a client that asks at once. */
@@ -169,7 +156,7 @@ faults("server", () => {
       const [, most = ""] = (await client.config("GET", "maxclients")) as string[];
       // The test's own client has the only place.
       await client.config("SET", "maxclients", 1);
-      await client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+      await killConnections(bed.server);
       await told;
       await vi.waitUntil(async () => (await counted(bed.server, "rejected_connections")) >= before + 3);
       await client.config("SET", "maxclients", most);
