@@ -1,4 +1,5 @@
 import type { TransactionMark } from "../operators/batch.ts";
+import type { SinkError } from "./sinkError.ts";
 
 /** An event on its way through the chain: encoded, and with all that the chain asks of it. */
 export interface Entry<P> {
@@ -8,6 +9,8 @@ export interface Entry<P> {
   readonly payload: string | Buffer;
   /** Further entry fields and values, alternating. */
   readonly extra: readonly (string | Buffer)[] | undefined;
+  /** Why the event goes to the dead letters; undefined: it does not. */
+  readonly deadLetter: SinkError | undefined;
   readonly bytes: number;
   /** The bytes of all entries up to this one. */
   readonly totalBytes: number;

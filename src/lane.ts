@@ -65,13 +65,23 @@ export interface LaneOptions<P> {
   readonly retry: MonoTypeOperatorFunction<OpenedState>;
   /** Told once, when the lane is open. */
   readonly opened?: (lane: OpenedLane<P>) => void;
+  /** Told what the user should know although the lane goes on. */
+  readonly warned?: (message: string) => void;
 }
 
 /**
  * One writer's side of the publish protocol: numbers the batches, leaves out events that are already
  * in the stream, and turns what Redis found into success or a SinkError.
  */
-export function lane<P>({ keys, owner, publisher, positions, retry, opened }: LaneOptions<P>): Lane<P> {
+export function lane<P>({
+  keys,
+  owner,
+  publisher,
+  positions,
+  retry,
+  opened,
+  warned,
+}: LaneOptions<P>): Lane<P> {
   const opening$ = publisher.open(keys, owner).pipe(
     retry,
     map((state) => {
@@ -123,7 +133,11 @@ export function lane<P>({ keys, owner, publisher, positions, retry, opened }: La
 
     /** Turns what Redis found into success or an error. */
     function check<A>(reply: PublishReply, sent: BatchNumber, onSuccess: (entryId: string) => A): A {
-      if (reply.reply === "published") return onSuccess(reply.entryId);
+      if (reply.reply === "published") {
+        if (reply.isRenewed)
+          warned?.(`${keys.stream} was deleted; it begins anew with batch ${sent.sequence}`);
+        return onSuccess(reply.entryId);
+      }
       throw findingError(reply, keys, sent, acknowledged.sequence, decodePosition);
     }
 
@@ -137,9 +151,10 @@ export function lane<P>({ keys, owner, publisher, positions, retry, opened }: La
       },
       confirm: ({ sequence }) => {
         const upTo = { epoch: state.epoch, sequence };
-        return (publisher.confirm?.(keys, upTo) ?? of({ reply: "published", entryId: "" } as const)).pipe(
-          map((reply) => check(reply, upTo, identity)),
-        );
+        return (
+          publisher.confirm?.(keys, upTo) ??
+          of({ reply: "published", entryId: "", isRenewed: false } as const)
+        ).pipe(map((reply) => check(reply, upTo, identity)));
       },
     };
   }

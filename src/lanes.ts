@@ -72,12 +72,13 @@ export function lanes<T, P>({
 
   function openLane(key: string): Lane<P> {
     return lane({
-      keys: laneKeys(key, id),
+      keys: laneKeys(key, id, isFixed ? tuning.deadLetters?.stream : undefined),
       owner,
       publisher: connection.publisher,
       positions,
       retry: retryBackoff(retry),
       opened: (opened) => status.report({ state: "opened", stream: key, ...opened }),
+      warned: (message) => status.report({ state: "warning", message }),
     });
   }
 
@@ -103,6 +104,7 @@ export function lanes<T, P>({
       tuning.durability === undefined ? identity : durable(confirm, retryBackoff(retry)),
       tap((acknowledged) => {
         status.published();
+        if (tuning.deadLetters !== undefined) reportDeadLetters(acknowledged.published, status);
         if (acknowledged.published.length > 0) {
           metrics?.published(measure(acknowledged, sentMs.get(acknowledged.batch)));
         }
@@ -146,12 +148,19 @@ function durable<P>(
   );
 }
 
+function reportDeadLetters<P>(entries: Batch<P>, status: StatusReporter): void {
+  for (const { deadLetter, id, position } of entries) {
+    if (deadLetter !== undefined) status.report({ state: "deadLetter", id, position, cause: deadLetter });
+  }
+}
+
 function measure<P>({ batch, published }: AcknowledgedBatch<P>, sentMs = performance.now()) {
+  const delivered = published.filter(({ deadLetter }) => deadLetter === undefined);
   const now = performance.now();
   const arrivedMs = batch[0]?.arrivedMs ?? now;
   return {
-    events: published.length,
-    bytes: published.reduce((sum, { bytes }) => sum + bytes, 0),
+    events: delivered.length,
+    bytes: delivered.reduce((sum, { bytes }) => sum + bytes, 0),
     latencySeconds: (now - sentMs) / 1000,
     stageSeconds: (now - arrivedMs) / 1000,
   };

@@ -115,7 +115,7 @@ function run<T, P>(
     const { fixed, publish } = lanes({ options, tuning, positions, connection, status });
     // Lanes that events have yet to ask for cannot say that they are open.
     if (fixed === undefined) watching.add(connection.ready$.pipe(take(1)).subscribe(status.published));
-    const toCheckpoints = chain(options, tuning.buffer, publish, status, flow);
+    const toCheckpoints = chain(options, tuning, positions, publish, status, flow);
 
     const checkpoints$ =
       fixed !== undefined && isResuming
@@ -145,7 +145,8 @@ function run<T, P>(
 /** events → entries → bounded buffer (batch → retry with backoff → XADD → checkpoint) */
 function chain<T, P>(
   options: SinkOptions<T, P>,
-  buffer: SinkTuning["buffer"],
+  tuning: SinkTuning,
+  positions: Positions<P>,
   publish: Lanes<P>["publish"],
   status: StatusReporter,
   flow: BehaviorSubject<Flow>,
@@ -155,11 +156,11 @@ function chain<T, P>(
   let releasedBytes = 0;
 
   return pipe(
-    map(toEntry(options)),
+    map(toEntry(options, tuning, positions)),
     boundedBuffer(
       {
-        maxItems: buffer.maxEvents,
-        maxBytes: buffer.maxBytes,
+        maxItems: tuning.buffer.maxEvents,
+        maxBytes: tuning.buffer.maxBytes,
         sizeOf: ({ bytes }) => bytes,
         released: ({ last, items }: Progress<Entry<P>, AcknowledgedBatch<P>>) => {
           const bytes = last.totalBytes - releasedBytes;

@@ -38,6 +38,7 @@ const kinds = {
   Refused: "permanent",
   BufferOverflow: "permanent",
   EventNotEncodable: "permanent",
+  EventTooLarge: "permanent",
   StreamUnresolved: "permanent",
   PositionInvalid: "permanent",
   SourceCannotRewind: "permanent",

@@ -66,6 +66,13 @@ export interface SinkSettings<T, P> {
    * forbidden, with the same guarantees and slower.
    */
   readonly publish?: "script" | "pipeline";
+  /** In bytes; a larger event is a dead letter, or an `EventTooLarge`. Default 64 MiB. */
+  readonly maxEventBytes?: number;
+  /**
+   * Where an event goes that cannot be encoded, is too large or has no stream, with the reason, in the
+   * same atomic step as its batch. Default: such an event is an error, after what came before is published.
+   */
+  readonly deadLetters?: { readonly stream: string } | undefined;
   /**
    * A batch is safe only when so many replicas have it, which one look waits for `timeoutMs`, default
    * 1,000; with `aof` (Redis 7.2 or later) they and the master have it on disk. Default: the master has it.

@@ -25,6 +25,13 @@ export type Status =
   | { readonly state: "paused"; readonly events: number; readonly bytes: number }
   | { readonly state: "resumed" }
   | { readonly state: "rewound"; readonly cause: SinkError }
+  | {
+      /** An event was set aside; it stands in the stream of the dead letters. */
+      readonly state: "deadLetter";
+      readonly id: string | undefined;
+      readonly position: unknown;
+      readonly cause: SinkError;
+    }
   | { readonly state: "warning"; readonly message: string }
   /** Ended: with an error of the sink or of its source, or because it was done or unsubscribed. */
   | { readonly state: "closed"; readonly cause: Option<Error> };

@@ -14,6 +14,9 @@ export interface StatusReporter {
   readonly closed: (cause: Option<Error>) => void;
 }
 
+/** What comes beside what the sink is doing. */
+const asides: ReadonlySet<Status["state"]> = new Set(["warning", "paused", "resumed", "deadLetter"]);
+
 /** Makes the reporter of one subscription, which reports `closed` once. */
 export function statusReporter({
   status,
@@ -23,8 +26,7 @@ export function statusReporter({
 
   function report(next: Status): void {
     if (state === "closed") return;
-    // These two come beside what the sink is doing.
-    if (next.state !== "warning" && next.state !== "paused" && next.state !== "resumed") state = next.state;
+    if (!asides.has(next.state)) state = next.state;
     status?.next(next);
     metrics?.status(next);
   }

@@ -1,6 +1,10 @@
+import { getOrElse, tryCatch } from "fp-ts/lib/Option.js";
 import type { Transaction } from "./changeEvent.ts";
+import type { SinkTuning } from "./config/sinkTuning.ts";
+import { deadLetterOf, describeEvent } from "./deadLetter.ts";
 import type { Entry } from "./entry.ts";
-import { isSinkError, sinkError } from "./sinkError.ts";
+import type { Positions } from "./positions.ts";
+import { isSinkError, type PlainTag, sinkError } from "./sinkError.ts";
 import type { EventAccess, SinkSettings } from "./sinkOptions.ts";
 import { isStreamTemplate, streamTemplate } from "./streamTemplate.ts";
 
@@ -33,20 +37,63 @@ function toJson(event: unknown): string {
   return text;
 }
 
+/** More would not fit on the stack of the Lua script, which must not fail half way. */
+const maxFields = 1000;
+
+function fieldsOf(fields: Readonly<Record<string, string | Buffer>>): readonly (string | Buffer)[] {
+  const pairs = Object.entries(fields);
+  if (pairs.length > maxFields)
+    throw new TypeError(`found ${pairs.length} fields, expected at most ${maxFields}`);
+  return pairs.flat();
+}
+
 function streamOf<T>(stream: SinkSettings<T, unknown>["stream"]): (event: T) => string {
-  if (typeof stream === "function") return stream;
-  return isStreamTemplate(stream) ? streamTemplate(stream) : () => stream;
+  if (typeof stream !== "function") return isStreamTemplate(stream) ? streamTemplate(stream) : () => stream;
+  return (event) => {
+    const key: unknown = stream(event);
+    if (typeof key === "string" && key !== "") return key;
+    throw new TypeError(`found ${JSON.stringify(key)}, expected a stream key`);
+  };
+}
+
+/** What of an entry can go wrong. */
+type Content = Pick<Entry<unknown>, "stream" | "payload" | "extra" | "bytes" | "deadLetter">;
+
+const actions = {
+  EventNotEncodable: "encode",
+  StreamUnresolved: "stream",
+  PositionInvalid: "position",
+} as const satisfies { readonly [Tag in PlainTag]?: string };
+
+/** Runs a function of the user's; what it throws becomes an error that names the event. */
+function attempt<T, A>(tag: keyof typeof actions, ordinal: number, event: T, what: (event: T) => A): A {
+  try {
+    return what(event);
+  } catch (error) {
+    if (isSinkError(error)) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw sinkError(tag, `event ${idOf(event) ?? ordinal}: ${actions[tag]} failed: ${reason}`, error);
+  }
+}
+
+function bytesOf(payload: string | Buffer, extra: readonly (string | Buffer)[] = []): number {
+  let bytes = Buffer.byteLength(payload);
+  for (const part of extra) bytes += Buffer.byteLength(part);
+  return bytes;
 }
 
 /**
  * Makes the function that encodes an event, once, and takes from it all that the chain asks of it.
- * It fails with `EventNotEncodable`, `StreamUnresolved` or `PositionInvalid`, naming the event.
+ *
+ * An event that cannot be encoded, is too large, or has no stream becomes a dead letter where the sink
+ * has a stream for them; else it fails with `EventNotEncodable`, `EventTooLarge` or `StreamUnresolved`.
+ * One without a readable position fails with `PositionInvalid`. Each names the event.
  */
-export function toEntry<T, P>({
-  stream,
-  event: access = {},
-  metrics,
-}: SinkSettings<T, P>): (event: T, ordinal: number) => Entry<P> {
+export function toEntry<T, P>(
+  { id: sink, stream, event: access = {}, metrics }: SinkSettings<T, P>,
+  { maxEventBytes, deadLetters }: Pick<SinkTuning, "maxEventBytes" | "deadLetters">,
+  positions: Positions<P>,
+): (event: T, ordinal: number) => Entry<P> {
   const {
     id = idOf,
     // The default fits events whose `position` is a P, as ChangeEvent<P> says.
@@ -56,42 +103,57 @@ export function toEntry<T, P>({
     fields,
   }: EventAccess<T, P> = access;
   const toStream = streamOf(stream);
+  const isFixed = typeof stream === "string" && !isStreamTemplate(stream);
   const now = metrics === undefined ? () => 0 : () => performance.now();
   let totalBytes = 0;
 
-  function attempt<A>(
-    what: "encode" | "stream" | "position",
-    ordinal: number,
-    event: T,
-    read: (event: T) => A,
-  ): A {
+  function contentOf(event: T, ordinal: number): Content {
+    const payload = attempt("EventNotEncodable", ordinal, event, encode);
+    const extra = fields && attempt("EventNotEncodable", ordinal, event, (event) => fieldsOf(fields(event)));
+    const bytes = bytesOf(payload, extra);
+    if (bytes > maxEventBytes) {
+      throw sinkError(
+        "EventTooLarge",
+        `event ${idOf(event) ?? ordinal}: found ${bytes} bytes, expected at most ${maxEventBytes}: raise maxEventBytes, or set deadLetters`,
+      );
+    }
+    const key = attempt("StreamUnresolved", ordinal, event, toStream);
+    return { stream: key, payload, extra, bytes, deadLetter: undefined };
+  }
+
+  /** In the batch of the event's own stream, or, where streams are computed, in one of the dead letters'. */
+  function setAside(cause: unknown, event: T, at: P | undefined): Content {
+    if (deadLetters === undefined || !isSinkError(cause)) throw cause;
+    const target = getOrElse(() => "")(tryCatch(() => toStream(event)));
+    const original = getOrElse<string | Buffer>(() => describeEvent(event))(tryCatch(() => encode(event)));
+    const origin = { sink, stream: target, position: at === undefined ? "" : positions.encode(at) };
+    const { payload, extra } = deadLetterOf(original, cause, origin, maxEventBytes);
+    const key = isFixed ? target : deadLetters.stream;
+    return { stream: key, payload, extra, bytes: bytesOf(payload, extra), deadLetter: cause };
+  }
+
+  function contentOrDeadLetter(event: T, ordinal: number, at: P | undefined): Content {
     try {
-      return read(event);
-    } catch (error) {
-      if (isSinkError(error)) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      const tag =
-        what === "encode" ? "EventNotEncodable" : what === "stream" ? "StreamUnresolved" : "PositionInvalid";
-      throw sinkError(tag, `event ${idOf(event) ?? ordinal}: ${what} failed: ${reason}`, error);
+      return contentOf(event, ordinal);
+    } catch (cause) {
+      return setAside(cause, event, at);
     }
   }
 
   return (event, ordinal) => {
-    const payload = attempt("encode", ordinal, event, encode);
-    const extra =
-      fields === undefined ? undefined : Object.entries(attempt("encode", ordinal, event, fields)).flat();
-    let bytes = Buffer.byteLength(payload);
-    for (const part of extra ?? []) bytes += Buffer.byteLength(part);
+    const at = attempt("PositionInvalid", ordinal, event, position);
+    const { stream, payload, extra, bytes, deadLetter } = contentOrDeadLetter(event, ordinal, at);
     totalBytes += bytes;
     return {
       ordinal,
-      stream: attempt("stream", ordinal, event, toStream),
+      stream,
       payload,
       extra,
       bytes,
       totalBytes,
+      deadLetter,
       id: id(event),
-      position: attempt("position", ordinal, event, position),
+      position: at,
       transaction: transaction(event),
       arrivedMs: now(),
     };

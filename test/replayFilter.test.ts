@@ -13,6 +13,7 @@ function entries(...given: readonly Given[]): Entry<StandardPosition>[] {
     stream: "s",
     payload: "",
     extra: undefined,
+    deadLetter: undefined,
     bytes: 0,
     totalBytes: 0,
     id: undefined,

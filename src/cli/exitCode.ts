@@ -11,6 +11,7 @@ const wrongInput: ReadonlySet<SinkErrorTag> = new Set<SinkErrorTag>([
   "UnknownHost",
   "ConfigurationInvalid",
   "EventNotEncodable",
+  "EventTooLarge",
   "StreamUnresolved",
   "PositionInvalid",
 ]);

@@ -21,6 +21,8 @@ function describe(status: Status): string | undefined {
       return `going back: ${status.cause.message}`;
     case "warning":
       return `warning: ${status.message}`;
+    case "deadLetter":
+      return `set aside at position ${status.position}: ${status.cause.message}`;
     case "publishing":
     case "paused":
     case "resumed":

@@ -7,7 +7,8 @@ import type { StandardPosition } from "../positions.ts";
 import { redisSink } from "../redisSink.ts";
 import { replicate } from "../replicate.ts";
 import { sinkError } from "../sinkError.ts";
-import { ndjson, ndjsonAccess } from "../sources/ndjson.ts";
+import { type NdjsonLine, ndjson, ndjsonAccess } from "../sources/ndjson.ts";
+import { isStreamTemplate, streamTemplate } from "../streamTemplate.ts";
 import { monitoring } from "./monitoring.ts";
 import { until } from "./until.ts";
 
@@ -26,6 +27,11 @@ function readStdinOnce(): () => Readable {
   };
 }
 
+/** A template speaks of the event in the line. */
+function ofLine(toStream: (event: unknown) => string): (line: NdjsonLine) => string {
+  return ({ event }) => toStream(event);
+}
+
 /** Publishes NDJSON lines from a file or standard input; goes on where the stream ends. */
 export function pipeLines(
   input: string | undefined,
@@ -39,6 +45,7 @@ export function pipeLines(
     input === undefined
       ? ndjson(readStdinOnce(), "standard input")
       : ndjson(() => createReadStream(input), input);
-  const sink = redisSink({ ...config, event: ndjsonAccess, status, metrics });
+  const stream = isStreamTemplate(config.stream) ? ofLine(streamTemplate(config.stream)) : config.stream;
+  const sink = redisSink({ ...config, stream, event: ndjsonAccess, status, metrics });
   return whileServing(replicate({ source: until(source, stop$), sink }));
 }

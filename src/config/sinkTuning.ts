@@ -52,6 +52,16 @@ export const sinkTuning = {
     "script",
     "`script`: one script call a batch; `pipeline`: for servers where scripts are forbidden",
   ),
+  max_event_bytes: withDefault(count, 67_108_864, "A larger event is a dead letter, or an error"),
+  dead_letters: optional(
+    new Settings({
+      stream: required(
+        text,
+        "Stream key; in a Cluster in the slot of the sink's stream, as in `{orders}.dead`",
+      ),
+    }),
+    "Where events go that cannot be encoded, are too large or have no stream; without it they are errors",
+  ),
   durability: optional(
     new Settings({
       replicas: required(wholeNumber, "How many replicas have to have a batch before it is safe"),

@@ -44,6 +44,7 @@ export function metricFamilies(registry: Registry) {
       "cause",
     ]),
     rewinds: counter("rxadd_sink_rewinds_total", "Times that Redis had lost acknowledged batches", ofSink),
+    deadLetters: counter("rxadd_sink_dead_letters_total", "Events set aside", ofSink),
     bufferedEvents: gauge("rxadd_sink_buffered_events", "Events in memory, not yet acknowledged", ofSink),
     bufferedBytes: gauge("rxadd_sink_buffered_bytes", "Bytes of the events in memory", ofSink),
     state: gauge("rxadd_sink_state", "1 for what the sink is doing, 0 for what it is not", [

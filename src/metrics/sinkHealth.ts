@@ -36,6 +36,7 @@ export function healthAfter(health: Health, status: Status): Health {
     case "paused":
     case "resumed":
     case "warning":
+    case "deadLetter":
       return health;
   }
 }

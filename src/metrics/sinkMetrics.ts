@@ -42,6 +42,7 @@ export function sinkMetrics({
   const latency = families.latency.labels(labels);
   const stage = families.stage.labels({ pipeline, stage: "sink" });
   const rewinds = families.rewinds.labels(labels);
+  const deadLetters = families.deadLetters.labels(labels);
   const bufferedEvents = families.bufferedEvents.labels(labels);
   const bufferedBytes = families.bufferedBytes.labels(labels);
   const paused = families.state.labels({ ...labels, state: "paused" });
@@ -56,7 +57,7 @@ export function sinkMetrics({
   }
 
   // Counters are there from the start: rate() cannot see the step from nothing to the first value.
-  for (const counter of [events, batches, bytes, rewinds]) counter.inc(0);
+  for (const counter of [events, batches, bytes, rewinds, deadLetters]) counter.inc(0);
   for (const cause of retryCauses) families.retries.inc({ ...labels, cause }, 0);
   show();
   empty();
@@ -87,6 +88,9 @@ export function sinkMetrics({
       case "paused":
       case "resumed":
         paused.set(status.state === "paused" ? 1 : 0);
+        break;
+      case "deadLetter":
+        deadLetters.inc();
         break;
       case "warning":
     }

@@ -55,7 +55,7 @@ export function confirmWith(
         `${keys.stream}: ${missing} after ${timeoutMs} ms, expected ${replicas}: the checkpoint waits until durability.replicas have batch ${sequence}`,
       );
     }
-    return { reply: "published", entryId: "" };
+    return { reply: "published", entryId: "", isRenewed: false };
   }
 
   /** What is missing in the answer of WAIT, a number, or of WAITAOF, a pair. */

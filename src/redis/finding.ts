@@ -26,7 +26,7 @@ export function findingOf(
   const storedSequence = Number(state.sequence);
   if (storedEpoch > epoch) return { reply: "fenced", epoch: storedEpoch };
   if (storedEpoch < epoch) return { reply: "outdated", position };
-  if (storedSequence >= sequence) return { reply: "published", entryId: "" };
+  if (storedSequence >= sequence) return { reply: "published", entryId: "", isRenewed: false };
   if (storedSequence < sequence - 1) return { reply: "gap", sequence: storedSequence, position };
   return undefined;
 }

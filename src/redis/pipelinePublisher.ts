@@ -2,7 +2,14 @@ import type { ChainableCommander, Redis } from "ioredis";
 import { defer, type Observable } from "rxjs";
 import { sinkError } from "../sinkError.ts";
 import { findingOf, type StoredState, stateFields, storedStateOf } from "./finding.ts";
-import type { LaneKeys, NumberedBatch, OpenedState, Publisher, PublishReply } from "./publisher.ts";
+import {
+  type LaneKeys,
+  type NumberedBatch,
+  type OpenedState,
+  type Publisher,
+  type PublishReply,
+  targetOf,
+} from "./publisher.ts";
 
 type Results = readonly (readonly [Error | null, unknown])[];
 
@@ -15,6 +22,10 @@ function resultsOf(replies: Results | null): readonly unknown[] {
     if (error !== null) throw error;
     return result;
   });
+}
+
+function checkType(key: string, kind: unknown): void {
+  if (kind !== "stream" && kind !== "none") throw new Error(`WRONGTYPE ${key} holds a ${kind}`);
 }
 
 function stringOrNull(value: unknown): string | null {
@@ -51,19 +62,20 @@ export function pipelinePublisher(client: Redis): Publisher {
     });
   }
 
-  /** Arms WATCH on both keys, so that EXEC answers for what is read here. */
+  /** Arms WATCH on the keys, so that EXEC answers for what is read here. */
   async function watch(keys: LaneKeys): Promise<{ readonly kind: unknown; readonly state: StoredState }> {
-    const [, kind, fields] = resultsOf(
+    const { stream, state, deadLetters = stream } = keys;
+    const [, kind, otherKind, fields] = resultsOf(
       await client
         .pipeline()
-        .watch(keys.stream, keys.state)
-        .type(keys.stream)
-        .hmget(keys.state, ...stateFields)
+        .watch(stream, state, deadLetters)
+        .type(stream)
+        .type(deadLetters)
+        .hmget(state, ...stateFields)
         .exec(),
     );
-    if (kind !== "stream" && kind !== "none") {
-      throw new Error(`WRONGTYPE ${keys.stream} holds a ${kind}`);
-    }
+    checkType(stream, kind);
+    checkType(deadLetters, otherKind);
     return { kind, state: storedStateOf(fields) };
   }
 
@@ -97,14 +109,16 @@ export function pipelinePublisher(client: Redis): Publisher {
       return finding.reply === "published" ? { ...finding, entryId: newest[0]?.[0] ?? "" } : finding;
     }
     const transaction = client.multi();
-    for (const { payload, extra = [] } of batch.entries) {
-      transaction.xadd(keys.stream, "*", "event", payload, ...extra);
+    for (const entry of batch.entries) {
+      transaction.xadd(targetOf(keys, entry), "*", "event", entry.payload, ...(entry.extra ?? []));
     }
     // Its ID is known only after EXEC: the newest one is looked up when it is asked for.
     transaction.hset(keys.state, { sequence: batch.sequence, position: batch.position, entry: "" });
     const ids = await commit(transaction, lost);
-    const entryId = stringOrNull(ids[batch.entries.length - 1]) ?? "";
-    return { reply: "published", entryId };
+    const last = batch.entries.findLastIndex((entry) => targetOf(keys, entry) === keys.stream);
+    // With dead letters, batches may have gone by without an entry in the stream.
+    const isRenewed = kind === "none" && Number(state.sequence) > 0 && keys.deadLetters === undefined;
+    return { reply: "published", entryId: stringOrNull(ids[last]) ?? "", isRenewed };
   }
 
   return {

@@ -1,10 +1,12 @@
 import type { Observable } from "rxjs";
 
-/** The two keys of a lane: they stand in one cluster slot. */
+/** The keys of a lane: they stand in one cluster slot. */
 export interface LaneKeys {
   readonly stream: string;
   /** The producer state, a hash with the fields epoch, sequence, position, entry and owner. */
   readonly state: string;
+  /** Where the lane's dead letters go; undefined: it has none. */
+  readonly deadLetters: string | undefined;
 }
 
 /** Where a lane stands in Redis once it is opened. */
@@ -24,6 +26,8 @@ export interface EntryContent {
   readonly payload: string | Buffer;
   /** Further fields and values, alternating; undefined when there are none. */
   readonly extra: readonly (string | Buffer)[] | undefined;
+  /** Defined: the entry goes to the lane's dead letters, if it has them. */
+  readonly deadLetter: unknown;
 }
 
 /** Tells a batch from every other one of its lane. */
@@ -41,7 +45,12 @@ export interface NumberedBatch extends BatchNumber {
 /** What Redis found when it compared a batch with the producer state. */
 export type PublishReply =
   /** The batch is in the stream, from now or from before. */
-  | { readonly reply: "published"; readonly entryId: string }
+  | {
+      readonly reply: "published";
+      readonly entryId: string;
+      /** Somebody had deleted the stream: it begins anew with this batch. */
+      readonly isRenewed: boolean;
+    }
   /** Another writer has opened the lane since. */
   | { readonly reply: "fenced"; readonly epoch: number }
   /** The batches between `sequence` and this one are not there. */
@@ -68,7 +77,12 @@ export interface Publisher {
  * The keys of a sink's lane. The braces put the state into the stream's own cluster slot; a stream
  * key with a hash tag of its own keeps that tag.
  */
-export function laneKeys(stream: string, sinkId: string): LaneKeys {
+export function laneKeys(stream: string, sinkId: string, deadLetters?: string): LaneKeys {
   const hasTag = /\{[^}]+\}/.test(stream);
-  return { stream, state: `${hasTag ? stream : `{${stream}}`}:rxadd:${sinkId}` };
+  return { stream, state: `${hasTag ? stream : `{${stream}}`}:rxadd:${sinkId}`, deadLetters };
+}
+
+/** The key that an entry goes to. */
+export function targetOf({ stream, deadLetters = stream }: LaneKeys, { deadLetter }: EntryContent): string {
+  return deadLetter === undefined ? stream : deadLetters;
 }

@@ -116,6 +116,10 @@ export function redisErrorOf(error: unknown, where: string): SinkError {
       ? sinkError("Refused", `${where} answered: ${reply}`, error)
       : sinkError(known[1], `${where} answered: ${reply}. What to do: ${known[2]}.`, error);
   }
+  // Sending it again would meet the same mistake.
+  if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) {
+    return sinkError("Refused", `${where}: the batch could not be sent: ${messageOf(error)}`, error);
+  }
   return sinkError("ConnectionLost", `${where}: ${messageOf(error)}`, error);
 }
 

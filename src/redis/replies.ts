@@ -7,6 +7,7 @@ import type { OpenedState, PublishReply } from "./publisher.ts";
 const Opened = t.tuple([t.number, t.number, t.string, t.string, t.number]);
 
 const Finding = t.union([
+  t.tuple([t.literal("renewed"), t.string]),
   t.tuple([t.literal("fenced"), t.number]),
   t.tuple([t.literal("gap"), t.number, t.string]),
   t.tuple([t.literal("outdated"), t.string]),
@@ -32,9 +33,11 @@ export function openedStateOf(reply: unknown): OpenedState {
 
 /** Reads what `publishScript` returns. */
 export function publishReplyOf(reply: unknown): PublishReply {
-  if (typeof reply === "string") return { reply: "published", entryId: reply };
+  if (typeof reply === "string") return { reply: "published", entryId: reply, isRenewed: false };
   const finding = decodeOrFail(Finding, reply);
   switch (finding[0]) {
+    case "renewed":
+      return { reply: "published", entryId: finding[1], isRenewed: true };
     case "fenced":
       return { reply: "fenced", epoch: finding[1] };
     case "gap":

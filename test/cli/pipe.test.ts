@@ -66,6 +66,21 @@ describe("rxadd pipe", () => {
     expect(await redis.client.xlen("orders.events")).toBe(1);
   });
 
+  it("fills a stream template from each line, and sets aside what has no stream, with YAML", async () => {
+    const config = file(
+      "template.yaml",
+      "sinks:\n  - type: redis\n    config:\n      id: orders-redis\n      uri: ${REDIS_URI}\n      stream: cdc.${source.table}\n      dead_letters: { stream: cdc.dead }\n",
+    );
+    const lines = '{"source":{"table":"orders"},"n":1}\n{"n":2}\n{"source":{"table":"items"},"n":3}\n';
+    const run = rxadd(["pipe", "--config", config], lines, { REDIS_URI: uri() });
+
+    expect(await run.ended).toBe(0);
+    expect(await readEvents(redis.client, "cdc.orders")).toEqual(['{"source":{"table":"orders"},"n":1}']);
+    expect(await readEvents(redis.client, "cdc.items")).toHaveLength(1);
+    expect(await readEvents(redis.client, "cdc.dead")).toEqual(['{"n":2}']);
+    expect(run.stderr()).toContain("set aside at position 2");
+  });
+
   it("goes on where the stream ends when it is started again on the same input", async () => {
     const line = (n: number) => JSON.stringify({ n, position: `token-${n}` });
     const lines = Array.from({ length: 20 }, (_, index) => line(index + 1));

@@ -88,6 +88,7 @@ describe("redisErrorOf", () => {
     ["MISCONF Errors writing to the AOF file: No space left on device", "PersistenceFailing"],
     ["MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", "ReadOnlyReplica"],
     ["CLUSTERDOWN Hash slot not served", "ClusterDown"],
+    ["Too many Cluster redirections. Last error: ReplyError: CLUSTERDOWN The cluster is down", "ClusterDown"],
     ["TRYAGAIN Multiple keys request during rehashing of slot", "SlotMoving"],
     ["MOVED 8579 127.0.0.1:17101", "SlotMoving"],
     ["ERR max number of clients reached", "TooManyClients"],
@@ -122,6 +123,32 @@ describe("redisErrorOf", () => {
       _tag: "ConnectionLost",
       kind: "unknown",
     });
+  });
+
+  it("takes a mistake in the program, which would come again, to be final", () => {
+    expect(redisErrorOf(new RangeError("Invalid string length"), "redis://h")).toMatchObject({
+      _tag: "Refused",
+      kind: "permanent",
+    });
+  });
+
+  it.each([
+    ["Last error: connect ECONNREFUSED 127.0.0.1:1", "Unreachable"],
+    ["Last error: WRONGPASS invalid username-password pair or user is disabled.", "AuthenticationFailed"],
+    ["Last error: self-signed certificate in certificate chain", "TlsRejected"],
+    ["", "UnknownHost"],
+  ])("takes Sentinels that do not lead to a master by their last error: %s", (reason, tag) => {
+    const message = `All sentinels are unreachable. Retrying from scratch after 10ms. ${reason}`.trim();
+
+    expect(redisErrorOf(new Error(message), "redis-sentinel://h/m")._tag).toBe(tag);
+  });
+
+  it("takes a Cluster by what its last node said", () => {
+    const error = Object.assign(new Error("Failed to refresh slots cache."), {
+      lastNodeError: Object.assign(new Error("WRONGPASS invalid password"), { name: "ReplyError" }),
+    });
+
+    expect(redisErrorOf(error, "redis-cluster://h")._tag).toBe("AuthenticationFailed");
   });
 
   it("leaves a SinkError as it is", () => {

@@ -1,0 +1,48 @@
+import { inspect } from "node:util";
+import type { SinkError } from "./sinkError.ts";
+
+/** What a dead letter says besides the event. */
+export interface DeadLetterOrigin {
+  /** The id of the sink. */
+  readonly sink: string;
+  /** The stream that the event was meant for; empty where that is not known. */
+  readonly stream: string;
+  /** The event's position as the producer state would have it; empty without one. */
+  readonly position: string;
+}
+
+/** The entry of an event that is set aside: its field `event`, and the fields that say why. */
+export interface DeadLetterContent {
+  readonly payload: string | Buffer;
+  readonly extra: readonly string[];
+}
+
+/** Shows what JSON cannot express; runs no code of the event. */
+export function describeEvent(event: unknown): string {
+  return inspect(event, {
+    depth: 8,
+    breakLength: Number.POSITIVE_INFINITY,
+    getters: false,
+    customInspect: false,
+  });
+}
+
+/**
+ * Makes the entry of an event that is set aside: the fields `event`, the original or as much of it as
+ * `maxBytes` allows, `error`, `reason`, `sink`, `stream`, `position` and `bytes`, the size of the original.
+ */
+export function deadLetterOf(
+  original: string | Buffer,
+  cause: SinkError,
+  { sink, stream, position }: DeadLetterOrigin,
+  maxBytes: number,
+): DeadLetterContent {
+  const bytes = Buffer.byteLength(original);
+  return {
+    payload: bytes > maxBytes ? Buffer.from(original).subarray(0, maxBytes) : original,
+    extra: [
+      ...["error", cause._tag, "reason", cause.message],
+      ...["sink", sink, "stream", stream, "position", position, "bytes", `${bytes}`],
+    ],
+  };
+}
