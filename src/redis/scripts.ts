@@ -44,6 +44,8 @@ if epoch > myEpoch then return {'fenced', epoch} end
 if epoch < myEpoch then return {'outdated', state[3]} end
 if sequence >= mySequence then return state[4] or '' end
 if sequence < mySequence - 1 then return {'gap', sequence, state[3]} end
+-- Who may not write the state must find out before the first entry is there.
+call('HSET', KEYS[2], 'epoch', state[1])
 local stream, args, entry = KEYS[1], ARGV, state[4] or ''
 if args[4] == '1' then
   for i = 5, #args do entry = call('XADD', stream, '*', 'event', args[i]) end

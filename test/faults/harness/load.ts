@@ -42,8 +42,8 @@ export interface Load {
   readonly start: () => void;
   /** Ends the source, waits until the writer has drained. */
   readonly finish: () => Promise<Outcome>;
-  /** The checkpoints so far, of this writer. */
-  readonly checkpoints: () => number;
+  /** The highest event that a checkpoint has covered. */
+  readonly safe: () => number;
 }
 
 /** What a load did from its first start to its finish. */
@@ -123,7 +123,7 @@ export function startLoad(writer: Writer, perTick: number): Load {
     },
     crash: () => running?.unsubscribe(),
     start,
-    checkpoints: () => count,
+    safe: () => safe,
     finish: async () => {
       const ended = firstValueFrom(endings);
       if (ending !== undefined) throw failureOf(ending);
