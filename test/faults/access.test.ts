@@ -148,10 +148,10 @@ faults("access", () => {
       ["EVAL", "-eval", "-evalsha"],
       ["HMGET", "-hmget"],
       ["XADD", "-xadd"],
-      // These two leave a batch half written, and so doubled: the script adds the entries before Redis refuses
-      // the state. To be taken in when the script finds out before its first XADD.
+      // Leaves a batch half written, and so doubled: the script adds the entries before Redis refuses the state.
+      // To be taken in when the script finds out before its first XADD.
       // ["HSET", "-hset"],
-      // ["writing the state's key", "resetkeys", `~${stream}`, `%R~{${stream}}:rxadd:*`],
+      ["writing the state's key", "resetkeys", `~${stream}`, `%R~{${stream}}:rxadd:*`],
       ...keys,
     ],
     pipeline: [

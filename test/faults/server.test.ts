@@ -81,7 +81,7 @@ faults("server", () => {
     bed: () => oneServer(durable),
     inject: async ({ bed, load }) => {
       await bed.server.signal("SIGKILL");
-      for (let refused = 0; refused < 3; refused += 1) await load.retrying("Unreachable");
+      for (let refused = 0; refused < 4; refused += 1) await load.retrying("Unreachable");
       await bed.server.start();
     },
   });
