@@ -43,7 +43,7 @@ describe("startRedis", () => {
     const first = server.pid();
 
     await server.signal("SIGKILL");
-    expect([isAlive(first), server.hasEnded()]).toEqual([false, true]);
+    expect([isAlive(first), server.isRunning()]).toEqual([false, false]);
     await server.start();
 
     expect(server.pid()).not.toBe(first);

@@ -48,7 +48,7 @@ describe("startSentinels", { timeout }, () => {
 
   it("puts a replica in the place of a killed master, which comes back as a replica", async () => {
     const killed = await bed.killMaster();
-    expect(killed.hasEnded()).toBe(true);
+    expect(killed.isRunning()).toBe(false);
     const after = await bed.master();
     await after.client.set("while", "away");
 
@@ -61,7 +61,7 @@ describe("startSentinels", { timeout }, () => {
 
   it("puts a replica in the place of a frozen master, which comes back as a replica", async () => {
     const frozen = await bed.freezeMaster();
-    expect(frozen.hasEnded()).toBe(false);
+    expect(frozen.isRunning()).toBe(false);
     const after = await bed.master();
     expect(after).not.toBe(frozen);
 

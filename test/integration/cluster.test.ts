@@ -1,46 +1,20 @@
 import { Cluster } from "ioredis";
 import { lastValueFrom, map, range } from "rxjs";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { redisSink } from "../../src/index.ts";
-import { freePort, type RedisServer, startRedis } from "../support/redisServer.ts";
+import { type ClusterServers, startCluster } from "../support/clusterServers.ts";
 import { readEvents } from "../support/tally.ts";
 
-let nodes: readonly RedisServer[];
+let servers: ClusterServers;
 let cluster: Cluster;
 
-/** A node whose bus is on a free port, too: by default it is 10,000 above the other, which may be too high. */
-async function startNode() {
-  const busPort = await freePort();
-  const node = await startRedis(["--cluster-enabled", "yes", "--cluster-port", `${busPort}`]);
-  return { node, busPort };
-}
-
-/** Three masters that share the slots. */
 beforeAll(async () => {
-  const started = await Promise.all([startNode(), startNode(), startNode()]);
-  nodes = started.map(({ node }) => node);
-  const [first] = started;
-  for (const [index, { node }] of started.entries()) {
-    const from = Math.floor((16_384 * index) / 3);
-    const to = Math.floor((16_384 * (index + 1)) / 3) - 1;
-    await node.client.call("CLUSTER", "ADDSLOTSRANGE", from, to);
-    await node.client.call("CLUSTER", "SET-CONFIG-EPOCH", index + 1);
-    if (index > 0) await node.client.call("CLUSTER", "MEET", "127.0.0.1", first.node.port, first.busPort);
-  }
-  for (const { client } of nodes) {
-    await vi.waitUntil(
-      async () => {
-        const info = `${await client.call("CLUSTER", "INFO")}`;
-        return info.includes("cluster_state:ok") && info.includes("cluster_known_nodes:3");
-      },
-      { timeout: 30_000 },
-    );
-  }
-  cluster = new Cluster([{ host: "127.0.0.1", port: first.node.port }]);
+  servers = await startCluster();
+  cluster = new Cluster(servers.nodes.map(({ port }) => ({ host: "127.0.0.1", port })));
 });
 afterAll(async () => {
   cluster.disconnect();
-  await Promise.all(nodes.map((node) => node.stop()));
+  await servers.stop();
 });
 
 describe("redisSink over a Cluster of the caller's", () => {
@@ -53,10 +27,10 @@ describe("redisSink over a Cluster of the caller's", () => {
 
     expect(checkpoint.position).toBe(3000);
     const perNode = await Promise.all(
-      nodes.map(async ({ client }) => (await client.keys("orders.*")).length),
+      servers.nodes.map(async ({ client }) => (await client.keys("orders.*")).length),
     );
     expect(perNode.every((keys) => keys > 0)).toBe(true);
-    for (const { client } of nodes) {
+    for (const { client } of servers.nodes) {
       for (const key of await client.keys("orders.*")) {
         const shard = Number(key.split(".")[1]);
         const numbers = (await readEvents(client, key)).map((event) => JSON.parse(event).n);

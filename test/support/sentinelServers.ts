@@ -1,9 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { openClient, type RedisServer, startRedis } from "./redisServer.ts";
 import { viewOf, wrongIn } from "./sentinelView.ts";
 import { type ServerProcess, startServerProcess } from "./serverProcess.ts";
+import { untilNothingWrong } from "./untilNothingWrong.ts";
 
 /** What to start. */
 export interface SentinelSettings {
@@ -60,8 +60,6 @@ export interface SentinelServers {
 }
 
 const name = "rxadd";
-/** How long a change may take, in ms. */
-const patienceMs = 60_000;
 
 /** Starts a master, replicas and Sentinels; resolves when they know each other and replicate. */
 export async function startSentinels(settings: SentinelSettings = {}): Promise<SentinelServers> {
@@ -74,8 +72,6 @@ export async function startSentinels(settings: SentinelSettings = {}): Promise<S
   const sentinels = started.map(({ sentinel }) => sentinel);
   const clients = started.map(({ client }) => client);
   const ports = sentinels.map(({ port }) => port);
-  const frozen = new Set<RedisServer>();
-  const isThere = (server: RedisServer) => !server.hasEnded() && !frozen.has(server);
 
   /** Each Sentinel's word on it. */
   async function masters(): Promise<readonly (RedisServer | undefined)[]> {
@@ -94,8 +90,8 @@ export async function startSentinels(settings: SentinelSettings = {}): Promise<S
   async function whyUnsettled(): Promise<string | undefined> {
     const [now, ...others] = await masters();
     if (now === undefined || others.some((other) => other !== now)) return "the Sentinels disagree";
-    if (!isThere(now)) return "the master is away";
-    const replicas = servers.filter((server) => server !== now && isThere(server));
+    if (!now.isRunning()) return "the master is away";
+    const replicas = servers.filter((server) => server !== now && server.isRunning());
     const replicating = await wrongInReplication(now, replicas);
     if (replicating !== undefined) return replicating;
     for (const client of clients) {
@@ -110,16 +106,16 @@ export async function startSentinels(settings: SentinelSettings = {}): Promise<S
     return undefined;
   }
 
-  const settled = () => untilNothing(whyUnsettled);
+  const settled = () => untilNothingWrong(whyUnsettled);
 
   /** Resolves when another server is the master, with the one that was. */
   async function change(depose: (old: RedisServer) => Promise<unknown>): Promise<RedisServer> {
     const old = await master();
     await depose(old);
-    await untilNothing(async () =>
+    await untilNothingWrong(async () =>
       (await masters()).includes(old) ? `${old.port} is still the master of some` : undefined,
     );
-    await Promise.all(servers.filter(isThere).map(allowReplication));
+    await Promise.all(servers.filter((server) => server.isRunning()).map(allowReplication));
     await settled();
     return old;
   }
@@ -134,15 +130,9 @@ export async function startSentinels(settings: SentinelSettings = {}): Promise<S
     master,
     failover: () => change(async () => clients[0]?.call("SENTINEL", "FAILOVER", name)),
     killMaster: () => change((old) => old.signal("SIGKILL")),
-    freezeMaster: () =>
-      change((old) => {
-        frozen.add(old);
-        return old.signal("SIGSTOP");
-      }),
+    freezeMaster: () => change((old) => old.signal("SIGSTOP")),
     restart: async (server) => {
-      if (server.hasEnded()) await server.start();
-      await server.signal("SIGCONT");
-      frozen.delete(server);
+      await server.start();
       const now = await master();
       await allowReplication(server);
       if (server !== now) await server.client.replicaof("127.0.0.1", now.port);
@@ -169,7 +159,7 @@ async function startServers({ replicas = 2, redisArgs = [], password = "" }: Sen
   const following = [...args, "--replicaof", `127.0.0.1 ${master.port}`];
   const others = await Promise.all(Array.from({ length: replicas }, () => startRedis(following, password)));
   // A Sentinel learns of replicas from the master: it should see them at the first look.
-  await untilNothing(() => wrongInReplication(master, others));
+  await untilNothingWrong(() => wrongInReplication(master, others));
   return [master, ...others];
 }
 
@@ -230,13 +220,4 @@ async function wrongInReplication(
 /** Undoes `cutReplication`. */
 function allowReplication({ client }: RedisServer): Promise<unknown> {
   return client.acl("SETUSER", "default", "+psync", "+sync");
-}
-
-/** Looks until nothing is wrong any more. */
-async function untilNothing(wrong: () => Promise<string | undefined>): Promise<void> {
-  const end = performance.now() + patienceMs;
-  for (let found = await wrong(); found !== undefined; found = await wrong()) {
-    if (performance.now() > end) throw new Error(`after ${patienceMs} ms ${found}`);
-    await delay(50);
-  }
 }

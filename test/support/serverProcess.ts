@@ -11,11 +11,11 @@ export interface ServerProcess {
   readonly port: number;
   /** A new one after `start`. */
   readonly pid: () => number;
-  /** Whether it has ended. */
-  readonly hasEnded: () => boolean;
+  /** Neither ended nor frozen. */
+  readonly isRunning: () => boolean;
   /** Sends a signal; resolves when the process has ended, or at once for SIGSTOP and SIGCONT. */
   readonly signal: (signal: NodeJS.Signals) => Promise<void>;
-  /** Starts it again on the same port and folder; resolves when it is ready. */
+  /** Starts it again on the same port and folder, or wakes it up; resolves when it is ready. */
   readonly start: () => Promise<void>;
   /** Ends it and removes its folder. */
   readonly stop: () => Promise<void>;
@@ -67,10 +67,12 @@ async function supervise(
   launchAgain: () => Promise<ChildProcess>,
 ): Promise<ServerProcess> {
   let child = await launchAgain();
+  let isFrozen = false;
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
 
   async function signal(name: NodeJS.Signals): Promise<void> {
     if (hasEnded()) return;
+    isFrozen = name === "SIGSTOP" || (isFrozen && name !== "SIGCONT");
     const hasToEnd = name !== "SIGSTOP" && name !== "SIGCONT";
     const ended = hasToEnd ? once(child, "exit") : undefined;
     child.kill(name);
@@ -80,10 +82,11 @@ async function supervise(
   return {
     port,
     pid: () => child.pid ?? 0,
-    hasEnded,
+    isRunning: () => !hasEnded() && !isFrozen,
     signal,
     start: async () => {
-      child = await launchAgain();
+      if (hasEnded()) child = await launchAgain();
+      else await signal("SIGCONT");
     },
     stop: async () => {
       await signal("SIGKILL");
