@@ -1,5 +1,6 @@
 import { isNone, none, type Option } from "fp-ts/lib/Option.js";
 import {
+  catchError,
   concatMap,
   identity,
   type MonoTypeOperatorFunction,
@@ -9,6 +10,7 @@ import {
   ReplaySubject,
   share,
   tap,
+  throwError,
 } from "rxjs";
 import type { Batch } from "./entry.ts";
 import type { Positions } from "./positions.ts";
@@ -22,6 +24,7 @@ import type {
 } from "./redis/publisher.ts";
 import { replayFilter } from "./replayFilter.ts";
 import { type SinkError, sinkError } from "./sinkError.ts";
+import { withSizeHint } from "./sizeHint.ts";
 
 /** A batch that Redis has. */
 export interface AcknowledgedBatch<P> {
@@ -145,9 +148,10 @@ export function lane<P>({
       publish: (batch) => {
         const sent = number(batch);
         if (sent.entries.length === 0) return of(acknowledge(batch, sent, acknowledged.entryId));
-        return publisher
-          .publish(keys, sent)
-          .pipe(map((reply) => check(reply, sent, (entryId) => acknowledge(batch, sent, entryId))));
+        return publisher.publish(keys, sent).pipe(
+          map((reply) => check(reply, sent, (entryId) => acknowledge(batch, sent, entryId))),
+          catchError((error) => throwError(() => withSizeHint(error, sent.entries))),
+        );
       },
       confirm: ({ sequence }) => {
         const upTo = { epoch: state.epoch, sequence };

@@ -45,6 +45,11 @@ const replies: readonly Reply[] = [
     "PermissionDenied",
     "grant the user the commands and keys that docs/guarantees.md lists",
   ],
+  [
+    /^ERR Protocol error: invalid (multi)?bulk length/,
+    "EventTooLarge",
+    "set maxEventBytes below the server's proto-max-bulk-len, so that such an event is found before it is sent",
+  ],
   [/^ERR unknown command 'WAITAOF'/, "Refused", "durability.aof needs Redis 7.2 or later"],
   [/^WRONGTYPE /, "WrongType", "choose another stream key, or remove what is stored there"],
   [/^CROSSSLOT /, "CrossSlot", "give the stream key a hash tag, such as {orders}.events"],
