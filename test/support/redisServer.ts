@@ -1,3 +1,4 @@
+import type { ConnectionOptions } from "node:tls";
 import { Redis, type RedisOptions } from "ioredis";
 import { type ServerProcess, startServerProcess } from "./serverProcess.ts";
 
@@ -14,7 +15,7 @@ export interface RedisServer extends ServerProcess {
 export type RedisArgs = readonly string[] | (() => Promise<readonly string[]>);
 
 /** What a client has to know of its server. */
-export type ClientOptions = Pick<RedisOptions, "password" | "enableReadyCheck">;
+export type ClientOptions = Pick<RedisOptions, "password" | "enableReadyCheck" | "tls">;
 
 /** A client of the test's own: it waits for its server as long as that takes, and is back soon. */
 export function openClient(port: number, options: ClientOptions = {}): Redis {
@@ -29,20 +30,27 @@ export function openClient(port: number, options: ClientOptions = {}): Redis {
   return client;
 }
 
+/** Makes a server speak nothing but TLS: its settings, and how the test's own client speaks to it. */
+export interface ServerTls {
+  readonly args: readonly string[];
+  readonly client: ConnectionOptions;
+}
+
 /** Starts a Redis without persistence; `args` adds settings. */
-export async function startRedis(args: RedisArgs = [], password = ""): Promise<RedisServer> {
+export async function startRedis(args: RedisArgs = [], password = "", tls?: ServerTls): Promise<RedisServer> {
   const server = await startServerProcess({
     args: async (port, folder) => [
-      ...["--port", `${port}`, "--bind", "127.0.0.1", "--dir", folder],
+      ...(tls === undefined ? ["--port", `${port}`] : ["--port", "0", "--tls-port", `${port}`, ...tls.args]),
+      ...["--bind", "127.0.0.1", "--dir", folder],
       ...["--save", "", "--requirepass", password],
       ...(typeof args === "function" ? await args() : args),
     ],
     ready: "Ready to accept connections",
   });
-  const client = openClient(server.port, { password });
+  const client = openClient(server.port, { password, ...(tls && { tls: tls.client }) });
   return {
     ...server,
-    uri: `redis://127.0.0.1:${server.port}`,
+    uri: `${tls === undefined ? "redis" : "rediss"}://127.0.0.1:${server.port}`,
     client,
     stop: async () => {
       client.disconnect();
