@@ -42,6 +42,8 @@ function settingsOf({ name, connectTimeoutMs, sendTimeoutMs }: ClientOptions) {
   return {
     connectionName: name,
     maxRetriesPerRequest: 0,
+    // How soon a server that loads its data is asked again; its own estimate may be seconds too long.
+    maxLoadingRetryTime: 100,
     connectTimeout: connectTimeoutMs,
     socketTimeout: sendTimeoutMs,
     // How long a connection that is left may take to end politely.

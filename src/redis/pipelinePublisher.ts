@@ -3,6 +3,7 @@ import { defer, type Observable } from "rxjs";
 import { sinkError } from "../sinkError.ts";
 import { findingOf, type StoredState, stateFields, storedStateOf } from "./finding.ts";
 import {
+  type BatchNumber,
   type LaneKeys,
   type NumberedBatch,
   type OpenedState,
@@ -45,11 +46,27 @@ export function pipelinePublisher(client: Redis): Publisher {
   });
 
   /** Runs the transaction only on the connection whose WATCH guards it. */
-  async function commit(transaction: ChainableCommander, lostAtWatch: number): Promise<readonly unknown[]> {
+  async function commit(transaction: ChainableCommander, lostAtWatch: number): Promise<Results | null> {
     if (connectionsLost !== lostAtWatch || client.status !== "ready") {
       throw sinkError("Contended", "the connection was lost between WATCH and EXEC; nothing was sent");
     }
-    return resultsOf(await transaction.exec());
+    return transaction.exec();
+  }
+
+  /**
+   * EXEC goes on after a command that is refused, such as an XADD beyond the last possible ID: the state,
+   * written all the same, must not say that the batch is there.
+   */
+  async function putBack(
+    keys: LaneKeys,
+    { epoch, sequence }: BatchNumber,
+    before: StoredState,
+  ): Promise<void> {
+    const lost = connectionsLost;
+    const { state } = await watch(keys);
+    if (state.epoch !== `${epoch}` || state.sequence !== `${sequence}`) return;
+    const former = { sequence: before.sequence ?? "0", position: before.position ?? "" };
+    resultsOf(await commit(client.multi().hset(keys.state, former), lost));
   }
 
   // One transaction at a time, also between lanes.
@@ -87,7 +104,7 @@ export function pipelinePublisher(client: Redis): Publisher {
     const epoch = Number(state.epoch ?? 0) + (state.owner === owner ? 0 : 1);
     const transaction = client.multi().hset(keys.state, { epoch, owner });
     if (isFirst) transaction.hset(keys.state, { sequence: 0, position: "" });
-    await commit(transaction, lost);
+    resultsOf(await commit(transaction, lost));
     return {
       epoch,
       sequence: Number(state.sequence ?? 0),
@@ -114,7 +131,9 @@ export function pipelinePublisher(client: Redis): Publisher {
     }
     // Its ID is known only after EXEC: the newest one is looked up when it is asked for.
     transaction.hset(keys.state, { sequence: batch.sequence, position: batch.position, entry: "" });
-    const ids = await commit(transaction, lost);
+    const replies = await commit(transaction, lost);
+    if (replies?.some(([error]) => error !== null)) await putBack(keys, batch, state).catch(() => {});
+    const ids = resultsOf(replies);
     const last = batch.entries.findLastIndex((entry) => targetOf(keys, entry) === keys.stream);
     // With dead letters, batches may have gone by without an entry in the stream.
     const isRenewed = kind === "none" && Number(state.sequence) > 0 && keys.deadLetters === undefined;

@@ -148,9 +148,7 @@ faults("access", () => {
       ["EVAL", "-eval", "-evalsha"],
       ["HMGET", "-hmget"],
       ["XADD", "-xadd"],
-      // Leaves a batch half written, and so doubled: the script adds the entries before Redis refuses the state.
-      // To be taken in when the script finds out before its first XADD.
-      // ["HSET", "-hset"],
+      ["HSET", "-hset"],
       ["writing the state's key", "resetkeys", `~${stream}`, `%R~{${stream}}:rxadd:*`],
       ...keys,
     ],

@@ -338,6 +338,26 @@ describe("redisSink", () => {
     expect(events$.observed).toBe(false);
   });
 
+  it.each(["script", "pipeline"] as const)(
+    "leaves the state as it was when Redis refuses an entry (publish: %s)",
+    async (publish) => {
+      await lastValueFrom(numbered(1, 5).pipe(sink({ publish })));
+      const most = "18446744073709551615";
+      await redis.client.xadd("orders.events", `${most}-${most}`, "event", "{}");
+
+      const failure = lastValueFrom(numbered(1, 10).pipe(sink({ publish })));
+
+      await expect(failure).rejects.toMatchObject({
+        _tag: "Refused",
+        message: expect.stringContaining("exhausted"),
+      });
+      expect(await redis.client.hmget("{orders.events}:rxadd:orders-redis", "sequence", "position")).toEqual([
+        "1",
+        "5",
+      ]);
+    },
+  );
+
   it("warns of an eviction policy that may evict the stream", async () => {
     await redis.client.config("SET", "maxmemory-policy", "allkeys-lru");
     const statuses: Status[] = [];
