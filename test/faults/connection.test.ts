@@ -1,26 +1,135 @@
 import { expect } from "vitest";
-import { fault, faults } from "./harness/fault.ts";
-import { type OneServer, oneServer } from "./harness/oneServer.ts";
+import { type Fault, fault, faults, type Scene } from "./harness/fault.ts";
+import { oneServer } from "./harness/oneServer.ts";
+import { type Proxied, proxied } from "./harness/proxied.ts";
+import { killConnections } from "./harness/serverView.ts";
 import { handWritten } from "./harness/writers.ts";
 
-const killed = {
-  times: { short: 40, long: 200 },
-  bed: () => oneServer(),
-  inject: async ({ bed }: { readonly bed: OneServer }) => {
-    await bed.server.client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+type OnProxied = Pick<Scene<Proxied>, "bed" | "load" | "random">;
+type Kind = Pick<Fault<Proxied>, "fault" | "times" | "inject">;
+
+/** At a byte of a request, or of a reply, that may be any. */
+const resetInRequest: Kind = {
+  fault: "reset in the middle of a request",
+  times: { short: 15, long: 100 },
+  inject: ({ bed: { proxy }, random }) => proxy.resetAfter(random.between(0, 60_000), "requests"),
+};
+const resetInReply: Kind = {
+  fault: "reset in the middle of a reply",
+  times: { short: 15, long: 100 },
+  inject: ({ bed: { proxy }, random }) => proxy.resetAfter(random.between(0, 60), "replies"),
+};
+
+/** Redis does what it is told, and nobody hears of it. */
+const repliesLost: Kind = {
+  fault: "replies lost: Redis has done what nobody knows of",
+  times: { short: 5, long: 40 },
+  inject: async ({ bed: { proxy }, load }) => {
+    const told = load.retrying("ConnectionLost");
+    proxy.dropReplies();
+    await told;
+    await proxy.restore();
   },
 };
 
+const forms = [
+  { publish: "script", window: 4 },
+  { publish: "script", window: 1 },
+  { publish: "pipeline" },
+] as const;
+
+/** The network does something until the sink has noticed, and mends. */
+function until(state: "ConnectionLost" | "Unreachable", start: (scene: OnProxied) => unknown) {
+  return async (scene: OnProxied) => {
+    const told = scene.load.retrying(state);
+    await start(scene);
+    await told;
+    await scene.bed.proxy.restore();
+  };
+}
+
+const control = {
+  bed: () => proxied(),
+  writer: ({ proxy }: Proxied) => handWritten(proxy.uri),
+  promise: {
+    text: "duplicates",
+    holds: ({ duplicates }) => expect(duplicates).toBeGreaterThan(0),
+  },
+} satisfies Partial<Fault<Proxied>>;
+
 faults("connection", () => {
-  fault({ fault: "killed by the server (CLIENT KILL)", ...killed });
+  for (const settings of forms) {
+    const form = Object.values(settings).join(", window ");
+    fault({
+      fault: `killed by the server (${form})`,
+      times: { short: 40, long: 200 },
+      bed: () => oneServer([], settings),
+      inject: ({ bed }) => killConnections(bed.server),
+    });
+    for (const kind of [resetInRequest, resetInReply, repliesLost]) {
+      fault({ ...kind, fault: `${kind.fault} (${form})`, bed: () => proxied(settings) });
+    }
+  }
+
+  fault({
+    fault: "all connections reset at once",
+    times: { short: 20, long: 100 },
+    bed: () => proxied(),
+    inject: async ({ bed: { proxy } }) => {
+      expect(proxy.reset()).toBeGreaterThan(0);
+    },
+  });
+
+  fault({
+    fault: "partition: nothing comes through, nothing is closed",
+    times: { short: 4, long: 30 },
+    bed: () => proxied(),
+    inject: until("ConnectionLost", ({ bed: { proxy } }) => proxy.blackHole()),
+  });
+
+  fault({
+    fault: "partition that lasts for several attempts",
+    times: { short: 1, long: 8 },
+    bed: () => proxied(),
+    inject: until("ConnectionLost", async ({ bed: { proxy }, load }) => {
+      proxy.blackHole();
+      for (let attempt = 0; attempt < 3; attempt += 1) await load.status(({ state }) => state === "retrying");
+    }),
+  });
+
+  fault({
+    fault: "refused",
+    times: { short: 4, long: 30 },
+    bed: () => proxied(),
+    inject: until("Unreachable", ({ bed: { proxy } }) => proxy.refuse()),
+  });
+
+  fault({
+    fault: "slow: each way takes 20 ms longer",
+    times: { short: 3, long: 20 },
+    bed: () => proxied({ sendTimeoutMs: 2000 }),
+    inject: async ({ bed: { proxy }, load }) => {
+      proxy.delay(20);
+      await load.progress(10);
+      proxy.delay(0);
+    },
+  });
+
+  fault({
+    fault: "slower than sendTimeoutMs",
+    times: { short: 3, long: 20 },
+    bed: () => proxied(),
+    inject: until("ConnectionLost", ({ bed: { proxy } }) => proxy.delay(300)),
+  });
 
   fault({
     fault: "killed by the server, control: hand-written ioredis",
-    ...killed,
-    writer: (bed) => handWritten(bed.server.uri),
-    promise: {
-      text: "duplicates",
-      holds: ({ duplicates }) => expect(duplicates).toBeGreaterThan(0),
-    },
+    times: { short: 40, long: 100 },
+    inject: ({ bed }) => killConnections(bed.server),
+    ...control,
   });
+
+  for (const kind of [resetInReply, { ...resetInRequest, times: { short: 40, long: 100 } }]) {
+    fault({ ...kind, fault: `${kind.fault}, control: hand-written ioredis`, ...control });
+  }
 });
