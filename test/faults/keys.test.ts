@@ -1,0 +1,173 @@
+import { expect } from "vitest";
+import { readEvents, type Tally, tally } from "../support/tally.ts";
+import { exactlyOnce, type Fault, fault, faults, type Scene } from "./harness/fault.ts";
+import { type OneServer, oneServer } from "./harness/oneServer.ts";
+import { sinkId, stream } from "./harness/writers.ts";
+
+const state = `{${stream}}:rxadd:${sinkId}`;
+
+/** A server, and how many entries somebody has taken away. */
+interface Robbed extends OneServer {
+  taken: number;
+}
+
+async function robbed(settings: OneServer["settings"] = {}): Promise<Robbed> {
+  return { ...(await oneServer([], settings)), taken: 0 };
+}
+
+type OnRobbed = Pick<Scene<Robbed>, "bed" | "load">;
+
+/** Just what somebody else took away is gone. */
+const restInOrder: Pick<Fault<Robbed>, "promise" | "afterwards"> = {
+  promise: {
+    text: "what somebody took away is gone, all else is there once and in order",
+    holds: ({ entries, lost, duplicates, inversions }: Tally, events: number) =>
+      expect({ duplicates, inversions, entries }).toEqual({
+        duplicates: 0,
+        inversions: 0,
+        entries: events - lost,
+      }),
+  },
+  afterwards: ({ bed, found }) => {
+    expect(found.lost).toBe(bed.taken);
+    expect(bed.taken).toBeGreaterThan(0);
+  },
+};
+
+/** Takes all away, and puts a text in its place if there is one. */
+async function takeStream(bed: Robbed, text?: string): Promise<void> {
+  const transaction = bed.server.client.multi().xlen(stream);
+  if (text === undefined) transaction.del(stream);
+  else transaction.set(stream, text);
+  const [length] = (await transaction.exec()) ?? [];
+  bed.taken += Number(length?.[1]);
+}
+
+const rewound = {
+  ...exactlyOnce,
+  text: "0 / 0 / 0 from a source that has everything: rewound to the beginning",
+};
+
+faults("keys", () => {
+  for (const publish of ["script", "pipeline"] as const) {
+    fault({
+      fault: `the stream deleted (${publish})`,
+      times: { short: 3, long: 20 },
+      bed: () => robbed({ publish }),
+      inject: async ({ bed, load }: OnRobbed) => {
+        const told = load.status(
+          (status) => status.state === "warning" && status.message.includes("was deleted"),
+        );
+        await takeStream(bed);
+        await told;
+      },
+      ...restInOrder,
+    });
+
+    fault({
+      fault: `the stream replaced by a text, and that removed (${publish})`,
+      times: { short: 3, long: 20 },
+      bed: () => robbed({ publish }),
+      inject: async ({ bed, load }: OnRobbed) => {
+        await takeStream(bed, "a text");
+        const { message } = await load.failed("WrongType");
+        expect(message).toContain(`${stream} holds a string`);
+        await bed.server.client.del(stream);
+        load.start();
+      },
+      ...restInOrder,
+    });
+  }
+
+  fault({
+    fault: "the producer state deleted, and restored",
+    times: { short: 3, long: 20 },
+    bed: () => oneServer(),
+    inject: async ({ bed, load }) => {
+      const { client } = bed.server;
+      load.crash();
+      const former = await client.hgetall(state);
+      await client.del(state);
+      load.start();
+      // It takes what it finds for a first run, on a stream that others have filled.
+      await load.status((status) => status.state === "opened" && status.foreignEntries > 0);
+      load.crash();
+      await client.hset(state, former);
+      load.start();
+    },
+  });
+
+  fault({
+    fault: "the producer state deleted under a writer, and restored",
+    times: { short: 3, long: 20 },
+    bed: () => oneServer(),
+    inject: async ({ bed, load }) => {
+      const { client } = bed.server;
+      // In one step, so that the copy is the last state.
+      await client.rename(state, "kept");
+      await load.failed("ProducerStateMissing");
+      await client.rename("kept", state);
+      load.start();
+    },
+  });
+
+  fault({
+    fault: "the stream and its producer state deleted",
+    times: { short: 2, long: 8 },
+    bed: () => oneServer(),
+    inject: async ({ bed, load }) => {
+      const goneBack = load.status((status) => status.state === "rewound");
+      await bed.server.client.del(stream, state);
+      await goneBack;
+    },
+    promise: rewound,
+  });
+
+  fault({
+    fault: "trimmed by somebody else (XTRIM MAXLEN)",
+    times: { short: 20, long: 150 },
+    bed: () => robbed(),
+    inject: async ({ bed }) => {
+      bed.taken += await bed.server.client.xtrim(stream, "MAXLEN", 1000);
+    },
+    ...restInOrder,
+  });
+
+  fault({
+    fault: "single entries deleted (XDEL)",
+    times: { short: 20, long: 150 },
+    bed: () => robbed(),
+    inject: async ({ bed, random }) => {
+      const page = await bed.server.client.xrevrange(stream, "+", "-", "COUNT", random.between(1, 100));
+      bed.taken += await bed.server.client.xdel(stream, page.at(-1)?.[0] ?? "");
+    },
+    ...restInOrder,
+  });
+
+  fault({
+    fault: "the stream's last ID set an hour ahead (XSETID), as after a clock set back",
+    times: { short: 5, long: 40 },
+    bed: () => oneServer(),
+    inject: async ({ bed, index }) => {
+      await bed.server.client.call("XSETID", stream, `${Date.now() + (index + 1) * 3_600_000}-0`);
+    },
+  });
+
+  fault({
+    fault: "entries of somebody else between ours",
+    times: { short: 50, long: 300 },
+    bed: () => oneServer(),
+    inject: async ({ bed }) => {
+      await bed.server.client.xadd(stream, "*", "event", '{"n":0}');
+    },
+    between: [1, 2],
+    count: async ({ server }, events) => {
+      const numbers = (await readEvents(server.client, stream)).map((event) => Number(JSON.parse(event).n));
+      return tally(
+        numbers.filter((n) => n > 0),
+        events,
+      );
+    },
+    promise: { ...exactlyOnce, text: "0 / 0 / 0 of ours" },
+  });
+});
