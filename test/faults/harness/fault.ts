@@ -6,6 +6,7 @@ import { type Tally, tallyStream } from "../../support/tally.ts";
 import { form, seed } from "./form.ts";
 import { type Load, startLoad, type Writer } from "./load.ts";
 import { type Random, randomOf } from "./random.ts";
+import { recordRow } from "./row.ts";
 import { nothingLeakedSince, openHandles, watchMemory } from "./watch.ts";
 import { rxadd, stream } from "./writers.ts";
 
@@ -101,8 +102,7 @@ export function fault<B extends Bed>(kind: Fault<B>): void {
         const { events, longestStallMs } = await load.finish();
         const { memoryMiB, growthMiB } = memory();
         const found = await (kind.count?.(bed, events) ?? tallyStream(await bed.reader(), stream, events));
-        task.meta.faultRow = {
-          family: task.suite?.name ?? "",
+        recordRow(task, {
           fault: kind.fault,
           times,
           events,
@@ -112,8 +112,7 @@ export function fault<B extends Bed>(kind: Fault<B>): void {
           longestStallMs,
           memoryMiB,
           promise: promise.text,
-          seed,
-        };
+        });
         promise.holds(found, events);
         expect(growthMiB, "growth of memory in MiB").toBeLessThan(mostGrowthMiB);
         await kind.afterwards?.({ bed, found, events });

@@ -31,7 +31,7 @@ export class TableReporter implements Reporter {
     if (rows.length === 0) return;
     const titles = Object.values(columns);
     const lines = rows.map((row) =>
-      (Object.keys(columns) as (keyof typeof columns)[]).map((key) => row[key].toLocaleString("en")),
+      (Object.keys(columns) as (keyof typeof columns)[]).map((key) => (row[key] ?? "–").toLocaleString("en")),
     );
     const widths = titles.map((title, column) =>
       Math.max(title.length, ...lines.map((line) => line[column]?.length ?? 0)),
