@@ -7,6 +7,8 @@ import type { Writer } from "./load.ts";
 
 export const stream = "orders.events";
 export const sinkId = "orders-redis";
+/** The sink's producer state. */
+export const state = `{${stream}}:rxadd:${sinkId}`;
 
 /** What is under test. */
 export function rxadd(settings: Partial<SinkOptions<Numbered, number>>): Writer {
