@@ -35,6 +35,7 @@ const kinds = {
   CrossSlot: "permanent",
   TlsRejected: "permanent",
   UnknownHost: "permanent",
+  UnknownMaster: "permanent",
   Refused: "permanent",
   BufferOverflow: "permanent",
   EventNotEncodable: "permanent",

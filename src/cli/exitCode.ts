@@ -9,6 +9,7 @@ export type ExitCode = 0 | 1 | 2 | 3;
 /** What the user has to mend before Redis is even asked. */
 const wrongInput: ReadonlySet<SinkErrorTag> = new Set<SinkErrorTag>([
   "UnknownHost",
+  "UnknownMaster",
   "ConfigurationInvalid",
   "EventNotEncodable",
   "EventTooLarge",

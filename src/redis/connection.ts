@@ -19,7 +19,7 @@ import {
   type Unsubscribable,
 } from "rxjs";
 import { redactUri } from "../redactUri.ts";
-import { type SinkError, sinkError } from "../sinkError.ts";
+import { type SinkError, type SinkErrorTag, sinkError } from "../sinkError.ts";
 import { addressOf, type ClientOptions, openClient } from "./client.ts";
 import { confirmWith, type Durability } from "./durability.ts";
 import { pipelinePublisher } from "./pipelinePublisher.ts";
@@ -133,10 +133,16 @@ function link(client: Redis | Cluster, where: string, isOwned: boolean): Link {
   };
 }
 
-function isFinal(error: SinkError): boolean {
-  return (
-    error._tag === "AuthenticationFailed" || error._tag === "TlsRejected" || error._tag === "UnknownHost"
-  );
+/** What trying again cannot help, although ioredis would go on for ever. */
+const finalTags: ReadonlySet<SinkErrorTag> = new Set<SinkErrorTag>([
+  "AuthenticationFailed",
+  "TlsRejected",
+  "UnknownHost",
+  "UnknownMaster",
+]);
+
+function isFinal({ _tag }: SinkError): boolean {
+  return finalTags.has(_tag);
 }
 
 /** Opens a connection, which goes on reconnecting until it is closed. */

@@ -92,9 +92,7 @@ function replyOf(error: unknown): string {
  */
 export function redisErrorOf(error: unknown, where: string): SinkError {
   if (isSinkError(error)) return error;
-  // Of a Cluster, what the last node said tells more.
-  const lastNodeError = property(error, "lastNodeError");
-  if (lastNodeError !== undefined && lastNodeError !== null) return redisErrorOf(lastNodeError, where);
+  if (messageOf(error) === "Failed to refresh slots cache.") return clusterError(error, where);
   const sentinels = /^All sentinels are unreachable\..*?(?:Last error: (.*))?$/s.exec(messageOf(error));
   if (sentinels !== null) return sentinelError(error, sentinels[1], where);
   const code = property(error, "code");
@@ -128,11 +126,19 @@ export function redisErrorOf(error: unknown, where: string): SinkError {
   return sinkError("ConnectionLost", `${where}: ${messageOf(error)}`, error);
 }
 
+/** What it means that no node could show the Cluster: what the last one said, if one said anything. */
+function clusterError(error: unknown, where: string): SinkError {
+  const said = redisErrorOf(property(error, "lastNodeError") ?? new Error("none is known"), where);
+  return said._tag === "ConnectionLost"
+    ? sinkError("Unreachable", `${where}: no node of the Cluster answers`, error)
+    : said;
+}
+
 /** What it means that no Sentinel could name the master; ioredis hands on only the text of the reason. */
 function sentinelError(error: unknown, reason: string | undefined, where: string): SinkError {
-  if (reason === undefined) {
+  if (reason === undefined || reason.includes("No such master")) {
     return sinkError(
-      "UnknownHost",
+      "UnknownMaster",
       `${where}: no Sentinel knows this master; check its name in the URI`,
       error,
     );

@@ -136,7 +136,8 @@ describe("redisErrorOf", () => {
     ["Last error: connect ECONNREFUSED 127.0.0.1:1", "Unreachable"],
     ["Last error: WRONGPASS invalid username-password pair or user is disabled.", "AuthenticationFailed"],
     ["Last error: self-signed certificate in certificate chain", "TlsRejected"],
-    ["", "UnknownHost"],
+    ["Last error: ERR No such master with that name", "UnknownMaster"],
+    ["", "UnknownMaster"],
   ])("takes Sentinels that do not lead to a master by their last error: %s", (reason, tag) => {
     const message = `All sentinels are unreachable. Retrying from scratch after 10ms. ${reason}`.trim();
 
