@@ -7,6 +7,7 @@ export default defineConfig({
     include: ["test/faults/**/*.test.ts"],
     env: { RXADD_FAULTS: "long" },
     fileParallelism: false,
+    testTimeout: 600_000,
     hookTimeout: 60_000,
     reporters: ["default", new TableReporter()],
   },

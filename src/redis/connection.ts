@@ -101,6 +101,8 @@ function link(client: Redis | Cluster, where: string, isOwned: boolean): Link {
         ).pipe(take(1)),
   ).pipe(share());
 
+  // What still fails after the end, such as a last write, concerns nobody; ioredis would print it.
+  if (isOwned) client.on("error", () => {});
   const watching = errors$.subscribe((error) => {
     lastError = error;
   });

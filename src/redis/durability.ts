@@ -41,7 +41,7 @@ export function confirmWith(
   async function confirm(keys: LaneKeys, { epoch, sequence }: BatchNumber): Promise<PublishReply> {
     const [fields, kind, , waited] = await look(keys, sequence).catch(async (error) => {
       // ioredis learns that a slot has moved from a single command, not from such a pipeline.
-      if (client instanceof Cluster) await client.hget(keys.state, "sequence");
+      if (client instanceof Cluster) await client.hmget(keys.state, "sequence");
       throw error;
     });
     // As if the next batch were to be published.

@@ -34,16 +34,16 @@ const replies: readonly Reply[] = [
   [/^NOAUTH /, "AuthenticationFailed", "Redis wants a password; put it into the URI"],
   [/^WRONGPASS /, "AuthenticationFailed", "check user and password in the URI"],
   [/^ERR invalid password/, "AuthenticationFailed", "check the password in the URI"],
-  [/^NOPERM /, "PermissionDenied", "grant the user the commands and keys that docs/guarantees.md lists"],
+  [/^NOPERM /, "PermissionDenied", "grant the user the commands and keys that docs/connections.md lists"],
   [
     /^ERR The user executing the script can't/,
     "PermissionDenied",
-    "grant the user the commands and keys that docs/guarantees.md lists",
+    "grant the user the commands and keys that docs/connections.md lists",
   ],
   [
     /^ERR ACL failure in script/,
     "PermissionDenied",
-    "grant the user the commands and keys that docs/guarantees.md lists",
+    "grant the user the commands and keys that docs/connections.md lists",
   ],
   [
     /^ERR Protocol error: invalid (multi)?bulk length/,

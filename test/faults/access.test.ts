@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { documentedExtra, documentedRights } from "../support/documentedRights.ts";
 import { fault, faults, type Scene } from "./harness/fault.ts";
 import { type OneServer, oneServer } from "./harness/oneServer.ts";
 import { counted, killConnections, sinkConnections } from "./harness/serverView.ts";
@@ -12,12 +13,15 @@ interface Guarded extends OneServer {
 
 const state = `{${stream}}:rxadd:${sinkId}`;
 
-/** What docs/guarantees.md asks for. */
+/** Eval or not: the page gives the rights for scripts, and what differs without them. */
 const rights = {
-  keys: [`~${stream}`, `~{${stream}}:rxadd:*`],
-  both: ["+type", "+hmget", "+hset", "+xadd", "+xlen", "+info", "+quit"],
-  script: ["+eval", "+evalsha"],
-  pipeline: ["+watch", "+unwatch", "+multi", "+exec", "+xrevrange"],
+  script: documentedRights("producer"),
+  pipeline: [
+    ...documentedRights("producer"),
+    "-eval",
+    "-evalsha",
+    ...documentedExtra('`publish: "pipeline"`'),
+  ],
 };
 
 type OnGuarded = Pick<Scene<Guarded>, "bed" | "load" | "index">;
@@ -26,10 +30,10 @@ async function setUser({ server }: OneServer, ...rules: readonly string[]): Prom
   await server.client.call("ACL", "SETUSER", "producer", ...rules);
 }
 
-/** Gives the user the least rights that the sink needs, and no more. */
+/** Gives the user the least rights that the sink needs, and no more; the password stays. */
 async function grant(bed: OneServer): Promise<void> {
-  const form = rights[bed.settings.publish ?? "script"];
-  await setUser(bed, "resetchannels", "resetkeys", "-@all", ...rights.keys, ...rights.both, ...form);
+  const rules = rights[bed.settings.publish ?? "script"].filter((rule) => !rule.startsWith(">"));
+  await setUser(bed, ...rules);
 }
 
 /** Starts a server with a user `producer`. */
