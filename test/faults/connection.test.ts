@@ -1,9 +1,11 @@
-import { expect } from "vitest";
+import { setTimeout as delay } from "node:timers/promises";
+import { expect, vi } from "vitest";
+import type { RedisServer } from "../support/redisServer.ts";
 import { type Fault, fault, faults, type Scene } from "./harness/fault.ts";
 import { oneServer } from "./harness/oneServer.ts";
 import { type Proxied, proxied } from "./harness/proxied.ts";
 import { killConnections } from "./harness/serverView.ts";
-import { handWritten } from "./harness/writers.ts";
+import { handWritten, stream } from "./harness/writers.ts";
 
 type OnProxied = Pick<Scene<Proxied>, "bed" | "load" | "random">;
 type Kind = Pick<Fault<Proxied>, "fault" | "times" | "inject">;
@@ -17,20 +19,37 @@ const resetInRequest: Kind = {
 const resetInReply: Kind = {
   fault: "reset in the middle of a reply",
   times: { short: 15, long: 100 },
-  inject: ({ bed: { proxy }, random }) => proxy.resetAfter(random.between(0, 60), "replies"),
+  inject: ({ bed: { proxy, settings }, random }) => {
+    // An EXEC answers with each entry's ID, a script with the last one.
+    const longest = settings.publish === "pipeline" ? 4000 : 60;
+    return proxy.resetAfter(random.between(0, longest), "replies");
+  },
 };
 
 /** Redis does what it is told, and nobody hears of it. */
 const repliesLost: Kind = {
-  fault: "replies lost: Redis has done what nobody knows of",
-  times: { short: 5, long: 40 },
-  inject: async ({ bed: { proxy }, load }) => {
-    const told = load.retrying("ConnectionLost");
-    proxy.dropReplies();
-    await told;
-    await proxy.restore();
+  fault: "replies lost, then reset: Redis has done what nobody knows of",
+  times: { short: 15, long: 100 },
+  inject: async ({ bed: { proxy, server }, load, random }) => {
+    const isUnheard = async () => (await lastEvent(server)) > load.safe();
+    let hasHit = false;
+    while (!hasHit) {
+      await delay(random.between(0, 10));
+      proxy.dropReplies();
+      // When this is answered, all that was on its way is there.
+      await server.client.ping();
+      hasHit = await vi.waitUntil(isUnheard, { timeout: 50, interval: 1 }).catch(() => false);
+      await proxy.restore();
+      // In a pipeline, it was the answer to WATCH.
+      if (!hasHit) await load.progress(1);
+    }
   },
 };
+
+async function lastEvent({ client }: RedisServer): Promise<number> {
+  const [newest] = await client.xrevrange(stream, "+", "-", "COUNT", 1);
+  return Number(JSON.parse(newest?.[1][1] ?? "{}").n);
+}
 
 const forms = [
   { publish: "script", window: 4 },
@@ -78,6 +97,13 @@ faults("connection", () => {
     inject: async ({ bed: { proxy } }) => {
       expect(proxy.reset()).toBeGreaterThan(0);
     },
+  });
+
+  fault({
+    fault: "replies lost until sendTimeoutMs",
+    times: { short: 4, long: 30 },
+    bed: () => proxied(),
+    inject: until("ConnectionLost", ({ bed: { proxy } }) => proxy.dropReplies()),
   });
 
   fault({
@@ -129,7 +155,7 @@ faults("connection", () => {
     ...control,
   });
 
-  for (const kind of [resetInReply, { ...resetInRequest, times: { short: 40, long: 100 } }]) {
+  for (const kind of [resetInReply, repliesLost, { ...resetInRequest, times: { short: 40, long: 100 } }]) {
     fault({ ...kind, fault: `${kind.fault}, control: hand-written ioredis`, ...control });
   }
 });
