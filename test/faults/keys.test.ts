@@ -2,9 +2,12 @@ import { expect } from "vitest";
 import { readEvents, type Tally, tally } from "../support/tally.ts";
 import { exactlyOnce, type Fault, fault, faults, type Scene } from "./harness/fault.ts";
 import { type OneServer, oneServer } from "./harness/oneServer.ts";
-import { sinkId, stream } from "./harness/writers.ts";
+import { state, stream } from "./harness/writers.ts";
 
-const state = `{${stream}}:rxadd:${sinkId}`;
+/** The number of an entry's event. */
+function numberOf(event: string): number {
+  return Number(JSON.parse(event).n);
+}
 
 /** A server, and how many entries somebody has taken away. */
 interface Robbed extends OneServer {
@@ -48,7 +51,36 @@ const rewound = {
   text: "0 / 0 / 0 from a source that has everything: rewound to the beginning",
 };
 
+/** A new stream every so many events. */
+const perStream = 2000;
+
+function streamOf(n: number): string {
+  return `orders.${Math.ceil(n / perStream)}`;
+}
+
+const exhausted = "18446744073709551615-18446744073709551615";
+
 faults("keys", () => {
+  fault({
+    fault: "the stream does not exist: the first XADD makes it",
+    times: { short: 5, long: 100 },
+    between: [1, 5],
+    bed: () => oneServer([], { stream: ({ n }) => streamOf(n) }),
+    inject: async ({ load }) => {
+      await load.status(({ state }) => state === "opened");
+    },
+    count: async ({ server }, events) => {
+      const numbers: number[] = [];
+      for (let n = 1; n <= events; n += perStream) {
+        const ours = (await readEvents(server.client, streamOf(n))).map(numberOf);
+        expect(ours.filter((number) => streamOf(number) !== streamOf(n))).toEqual([]);
+        numbers.push(...ours);
+      }
+      return tally(numbers, events);
+    },
+    promise: { ...exactlyOnce, text: `0 / 0 / 0 in streams of ${perStream}` },
+  });
+
   for (const publish of ["script", "pipeline"] as const) {
     fault({
       fault: `the stream deleted (${publish})`,
@@ -77,10 +109,38 @@ faults("keys", () => {
       },
       ...restInOrder,
     });
+
+    fault({
+      fault: `the stream's last possible ID reached, and set back (${publish})`,
+      times: { short: 3, long: 20 },
+      bed: () => oneServer([], { publish }),
+      inject: async ({ bed: { server }, load }) => {
+        await server.client.call("XSETID", stream, exhausted);
+        const { message } = await load.failed("Refused");
+        expect(message).toContain("exhausted the last possible ID");
+        const [newest] = await server.client.xrevrange(stream, "+", "-", "COUNT", 1);
+        await server.client.call("XSETID", stream, newest?.[0] ?? "");
+        load.start();
+      },
+    });
+
+    fault({
+      fault: `the producer state deleted under a writer, and restored (${publish})`,
+      times: { short: 3, long: 20 },
+      bed: () => oneServer([], { publish }),
+      inject: async ({ bed, load }) => {
+        const { client } = bed.server;
+        // In one step, so that the copy is the last state.
+        await client.rename(state, "kept");
+        await load.failed("ProducerStateMissing");
+        await client.rename("kept", state);
+        load.start();
+      },
+    });
   }
 
   fault({
-    fault: "the producer state deleted, and restored",
+    fault: "the producer state deleted between two writers, and restored",
     times: { short: 3, long: 20 },
     bed: () => oneServer(),
     inject: async ({ bed, load }) => {
@@ -93,20 +153,6 @@ faults("keys", () => {
       await load.status((status) => status.state === "opened" && status.foreignEntries > 0);
       load.crash();
       await client.hset(state, former);
-      load.start();
-    },
-  });
-
-  fault({
-    fault: "the producer state deleted under a writer, and restored",
-    times: { short: 3, long: 20 },
-    bed: () => oneServer(),
-    inject: async ({ bed, load }) => {
-      const { client } = bed.server;
-      // In one step, so that the copy is the last state.
-      await client.rename(state, "kept");
-      await load.failed("ProducerStateMissing");
-      await client.rename("kept", state);
       load.start();
     },
   });
@@ -162,7 +208,7 @@ faults("keys", () => {
     },
     between: [1, 2],
     count: async ({ server }, events) => {
-      const numbers = (await readEvents(server.client, stream)).map((event) => Number(JSON.parse(event).n));
+      const numbers = (await readEvents(server.client, stream)).map(numberOf);
       return tally(
         numbers.filter((n) => n > 0),
         events,
