@@ -5,18 +5,29 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { filter, firstValueFrom, from, lastValueFrom, Subject } from "rxjs";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, type TestContext } from "vitest";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  type TestContext,
+  vi,
+} from "vitest";
 import { redisSink, type Status } from "../../src/index.ts";
 import { type Run, rxadd } from "../support/cli.ts";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
 import { tallyStream } from "../support/tally.ts";
 import { startProxy } from "../support/tcpProxy.ts";
-import { exactlyOnce, fault, faults } from "./harness/fault.ts";
+import { type Bed, exactlyOnce, fault, faults, type Scene } from "./harness/fault.ts";
 import { form, seed } from "./harness/form.ts";
 import { durable, oneServer } from "./harness/oneServer.ts";
-import { proxied } from "./harness/proxied.ts";
+import { type Proxied, proxied } from "./harness/proxied.ts";
 import { randomOf } from "./harness/random.ts";
 import { type Row, recordRow } from "./harness/row.ts";
+import { rxaddPipe } from "./harness/rxaddPipe.ts";
 import { sinkId, stream } from "./harness/writers.ts";
 
 const events = 200_000;
@@ -36,29 +47,64 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
+/** The position of the last checkpoint that it has printed. */
+function lastCheckpoint(run: Run): number {
+  // Behind the last line end may stand a part of the next line.
+  const line = run.stdout().split("\n").at(-2) ?? "{}";
+  return Number(JSON.parse(line).position);
+}
+
+/** At any moment. */
+async function crash({ load, random }: Pick<Scene<Bed>, "load" | "random">): Promise<void> {
+  await delay(random.between(0, 10));
+  load.crash();
+  load.start();
+}
+
+/** While Redis has done something that nobody knows of. */
+async function crashUnheard({
+  bed: { proxy, server },
+  load,
+}: Pick<Scene<Proxied>, "bed" | "load">): Promise<void> {
+  proxy.dropReplies();
+  const before = await server.client.xlen(stream);
+  await vi.waitUntil(async () => (await server.client.xlen(stream)) > before, { interval: 1 });
+  load.crash();
+  await proxy.restore();
+  load.start();
+}
+
 faults("process", () => {
-  fault({
-    fault: "the writer crashes in mid-flight and is started again",
-    times: { short: 20, long: 200 },
-    bed: () => oneServer(),
-    inject: async ({ load }) => {
-      load.crash();
-      load.start();
-    },
-  });
+  for (const publish of ["script", "pipeline"] as const) {
+    fault({
+      fault: `the writer crashes in mid-flight and is started again (${publish})`,
+      times: { short: 20, long: 200 },
+      bed: () => oneServer([], { publish }),
+      inject: crash,
+    });
+  }
 
   fault({
     fault: "the writer crashes after XADD, before the checkpoint",
     times: { short: 10, long: 60 },
     bed: () => proxied(),
-    inject: async ({ bed: { proxy, server }, load }) => {
-      proxy.dropReplies();
-      const before = await server.client.xlen(stream);
-      while ((await server.client.xlen(stream)) === before) await delay(1);
-      load.crash();
-      await proxy.restore();
-      load.start();
-    },
+    inject: crashUnheard,
+  });
+
+  fault({
+    fault: "rxadd pipe ended by SIGKILL",
+    times: { short: 10, long: 50 },
+    bed: () => oneServer(),
+    writer: ({ server }) => rxaddPipe(server.uri),
+    inject: crash,
+  });
+
+  fault({
+    fault: "rxadd pipe killed after XADD, before the checkpoint",
+    times: { short: 5, long: 40 },
+    bed: () => proxied(),
+    writer: ({ proxy }) => rxaddPipe(proxy.uri),
+    inject: crashUnheard,
   });
 });
 
@@ -69,8 +115,13 @@ describe("process", () => {
   });
   afterEach(() => redis.stop());
 
-  function flags(): string[] {
-    return ["pipe", "--uri", redis.uri, "--stream", stream, "--id", sinkId];
+  function flags({ uri }: { readonly uri: string } = redis): string[] {
+    return ["pipe", "--uri", uri, "--stream", stream, "--id", sinkId];
+  }
+
+  async function lastEvent(): Promise<number> {
+    const [newest] = await redis.client.xrevrange(stream, "+", "-", "COUNT", 1);
+    return Number(JSON.parse(newest?.[1][1] ?? "{}").n);
   }
 
   /** Counts, and gives the line to the table. */
@@ -91,23 +142,39 @@ describe("process", () => {
     while ((await redis.client.xlen(stream)) < goal && run.child.exitCode === null) await delay(2);
   }
 
-  it.for(["SIGKILL", "SIGTERM"] as const)(
-    "rxadd pipe ended by %s again and again: 0 / 0 / 0",
-    { timeout: 300_000 },
-    async (signal, { task }) => {
-      const times = isLong ? 40 : 10;
-      for (let kill = 0; kill < times; kill += 1) {
-        const run = rxadd([...flags(), "--input", input]);
-        await further(run, (events / (times + 2)) * 0.9);
-        await delay(random.between(0, 10));
-        run.child.kill(signal);
-        expect(await run.ended).toBe(signal === "SIGKILL" ? "SIGKILL" : 0);
-      }
-      expect(await rxadd([...flags(), "--input", input]).ended).toBe(0);
+  it("rxadd pipe ended by SIGTERM drains: 0 / 0 / 0", { timeout: 300_000 }, async ({ task }) => {
+    const times = isLong ? 12 : 3;
+    for (let ended = 0; ended < times; ended += 1) {
+      const run = rxadd([...flags(), "--input", input]);
+      await further(run, (events / times) * 0.4);
+      run.child.kill("SIGTERM");
+      expect(await run.ended).toBe(0);
+      expect(lastCheckpoint(run)).toBe(await lastEvent());
+    }
+    expect(await rxadd([...flags(), "--input", input]).ended).toBe(0);
 
-      await countAll(task, { fault: `rxadd pipe ended by ${signal}`, times, events });
-    },
-  );
+    await countAll(task, { fault: "rxadd pipe ended by SIGTERM", times, events });
+  });
+
+  it("a process that was stopped while another one took over: 0 / 0 / 0", { timeout: 300_000 }, async ({
+    task,
+  }) => {
+    const times = isLong ? 20 : 3;
+    let run = rxadd([...flags(), "--input", input]);
+    for (let takeover = 1; takeover <= times; takeover += 1) {
+      await further(run, events / (2 * times + 2));
+      run.child.kill("SIGSTOP");
+      const newer = rxadd([...flags(), "--input", input]);
+      await newer.says('"position"');
+      run.child.kill("SIGCONT");
+      expect(await run.ended).toBe(3);
+      expect(run.stderr()).toContain("another writer with this sink id has taken over");
+      run = newer;
+    }
+    expect(await run.ended).toBe(0);
+
+    await countAll(task, { fault: "a stopped process wakes up after a takeover", times, events });
+  });
 
   it("a second process with the same sink id takes over, the first ends with FENCED: 0 / 0 / 0", async ({
     task,
@@ -139,30 +206,43 @@ describe("process", () => {
     await countAll(task, { fault: "a second writer takes over", times, events: times * 2000 });
   });
 
-  it("a batch of a fenced writer that arrives late changes nothing: 0 / 0 / 0", async ({ task }) => {
-    const times = isLong ? 60 : 10;
-    const proxy = await startProxy(redis.port);
-    const numbers = (upTo: number) =>
-      Array.from({ length: upTo }, (_, index) => ({ n: index + 1, position: index + 1 }));
-    const settings = { id: sinkId, stream };
-    for (let round = 1; round <= times; round += 1) {
-      const events$ = new Subject<{ n: number; position: number }>();
-      const statuses = new Subject<Status>();
-      const opened = firstValueFrom(statuses.pipe(filter(({ state }) => state === "opened")));
-      const late = lastValueFrom(events$.pipe(redisSink({ ...settings, uri: proxy.uri, status: statuses })));
-      const refused = expect(late).rejects.toMatchObject({ _tag: "Fenced" });
-      await opened;
-      // It has the lane, and a batch on its way, when the other one comes.
-      proxy.delay(200);
-      for (const event of numbers(round * 1000)) events$.next(event);
-      await lastValueFrom(from(numbers(round * 1000)).pipe(redisSink({ ...settings, uri: redis.uri })));
-      await refused;
-      proxy.delay(0);
-    }
-    await proxy.stop();
+  it.for([
+    ["script", { short: 8, long: 60 }],
+    ["pipeline", { short: 3, long: 30 }],
+  ] as const)(
+    "a batch of a fenced writer that arrives late changes nothing (%s): 0 / 0 / 0",
+    { timeout: 300_000 },
+    async ([publish, { [form]: times }], { task }) => {
+      const proxy = await startProxy(redis.port);
+      const numbers = (after: number) =>
+        Array.from({ length: 1000 }, (_, index) => ({ n: after + index + 1, position: after + index + 1 }));
+      const settings = { id: sinkId, stream, publish };
+      for (let round = 0; round < times; round += 1) {
+        const news = numbers(round * 1000);
+        const events$ = new Subject<{ n: number; position: number }>();
+        const statuses = new Subject<Status>();
+        const opened = firstValueFrom(statuses.pipe(filter(({ state }) => state === "opened")));
+        const late = lastValueFrom(
+          events$.pipe(redisSink({ ...settings, uri: proxy.uri, status: statuses })),
+        );
+        const refused = expect(late).rejects.toMatchObject({ _tag: "Fenced" });
+        await opened;
+        // It has the lane, and a batch on its way, when the other one comes: before WATCH, before EXEC, after it.
+        proxy.delay(100);
+        for (const event of news) events$.next(event);
+        if (publish === "pipeline") await delay(random.between(0, 350));
+        await lastValueFrom(from(news).pipe(redisSink({ ...settings, uri: redis.uri })));
+        // For one that was done before.
+        for (const event of numbers((round + 1) * 1000).slice(0, 1)) events$.next(event);
+        await refused;
+        proxy.delay(0);
+      }
+      await proxy.stop();
 
-    await countAll(task, { fault: "a late batch of a fenced writer", times, events: times * 1000 });
-  });
+      const fault = `a late batch of a fenced writer (${publish})`;
+      await countAll(task, { fault, times, events: times * 1000 });
+    },
+  );
 
   it("Redis down for 30 s and a fast source: memory within the buffer, 0 / 0 / 0", {
     timeout: 120_000,
