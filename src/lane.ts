@@ -13,6 +13,7 @@ import {
   throwError,
 } from "rxjs";
 import type { Batch } from "./entry.ts";
+import { findingError } from "./findingError.ts";
 import type { Positions } from "./positions.ts";
 import type {
   BatchNumber,
@@ -23,7 +24,7 @@ import type {
   PublishReply,
 } from "./redis/publisher.ts";
 import { replayFilter } from "./replayFilter.ts";
-import { type SinkError, sinkError } from "./sinkError.ts";
+import { sinkError } from "./sinkError.ts";
 import { withSizeHint } from "./sizeHint.ts";
 
 /** A batch that Redis has. */
@@ -168,56 +169,4 @@ export function lane<P>({
     publish: (batch) => opening$.pipe(concatMap((lane) => lane.publish(batch))),
     confirm: (acknowledged) => opening$.pipe(concatMap((lane) => lane.confirm(acknowledged))),
   };
-}
-
-/** What it means that Redis did not take the batch. */
-function findingError<P>(
-  found: Exclude<PublishReply, { readonly reply: "published" }>,
-  { stream, state }: LaneKeys,
-  sent: BatchNumber,
-  acknowledged: number,
-  decodePosition: (text: string) => Option<P>,
-): SinkError {
-  switch (found.reply) {
-    case "fenced":
-      return sinkError(
-        "Fenced",
-        `${state}: found epoch ${found.epoch}, mine is ${sent.epoch}: another writer with this sink id has taken over; run one writer per sink id`,
-        undefined,
-        { epoch: sent.epoch, storedEpoch: found.epoch },
-      );
-    case "gap":
-      if (found.sequence >= acknowledged) {
-        return sinkError(
-          "EarlierBatchFailed",
-          `${stream}: batch ${sent.sequence} waits for batch ${found.sequence + 1}, which failed`,
-        );
-      }
-      return sinkError(
-        "RewindRequired",
-        `${state}: found sequence ${found.sequence}, but ${acknowledged} was acknowledged: Redis has lost batches; send again from position ${found.position || "(beginning)"}`,
-        undefined,
-        { position: decodePosition(found.position) },
-      );
-    case "outdated":
-      return sinkError(
-        "RewindRequired",
-        `${state}: found an older epoch than mine, ${sent.epoch}: Redis has lost writes; send again from position ${found.position || "(beginning)"}`,
-        undefined,
-        { position: decodePosition(found.position) },
-      );
-    case "missing":
-      if (found.streamStands) {
-        return sinkError(
-          "ProducerStateMissing",
-          `${state}: the producer state is gone but the stream ${stream} stands: somebody deleted it; restore it, or delete the stream as well and start again`,
-        );
-      }
-      return sinkError(
-        "RewindRequired",
-        `${stream}: the stream and its producer state are gone: Redis has lost its data; send again from the beginning`,
-        undefined,
-        { position: none },
-      );
-  }
 }

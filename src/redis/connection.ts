@@ -1,30 +1,13 @@
-import { Cluster, Redis } from "ioredis";
-import {
-  catchError,
-  defer,
-  EMPTY,
-  filter,
-  from,
-  fromEvent,
-  ignoreElements,
-  map,
-  merge,
-  mergeMap,
-  type Observable,
-  of,
-  share,
-  switchMap,
-  take,
-  throwError,
-  type Unsubscribable,
-} from "rxjs";
+import { Cluster, type Redis } from "ioredis";
+import { fromEvent, merge, type Observable, type Unsubscribable } from "rxjs";
 import { redactUri } from "../redactUri.ts";
-import { type SinkError, type SinkErrorTag, sinkError } from "../sinkError.ts";
+import { sinkError } from "../sinkError.ts";
 import { addressOf, type ClientOptions, openClient } from "./client.ts";
 import { confirmWith, type Durability } from "./durability.ts";
+import { evictionWarning } from "./evictionWarning.ts";
+import { link } from "./link.ts";
 import { pipelinePublisher } from "./pipelinePublisher.ts";
 import type { Publisher } from "./publisher.ts";
-import { redisErrorOf } from "./redisError.ts";
 import { scriptPublisher } from "./scriptPublisher.ts";
 
 /** How a sink reaches Redis. */
@@ -56,95 +39,6 @@ export interface Connection extends Unsubscribable {
   readonly warnings$: Observable<string>;
   /** Lets what was sent be answered, closes the connection, completes. */
   readonly close$: Observable<never>;
-}
-
-/** A client, and what its errors mean. */
-interface Link extends Unsubscribable {
-  readonly client: Redis | Cluster;
-  /** Calls Redis, once it takes commands; fails with a SinkError, also when it cannot be reached. */
-  readonly call: <A>(command: () => Observable<A>) => Observable<A>;
-  readonly failure$: Observable<never>;
-  readonly close$: Observable<never>;
-}
-
-/** Watches a client, and closes it at the end if `isOwned`. */
-function link(client: Redis | Cluster, where: string, isOwned: boolean): Link {
-  let lastError: unknown;
-  let wasReady = client.status === "ready";
-  const hasOneHost = client instanceof Redis && !client.options.sentinels;
-  const errors$ = merge(
-    fromEvent(client, "error"),
-    fromEvent(client, "node error", (error: unknown) => error),
-  );
-
-  /** ioredis rejects commands with a generic error; the cause came before, as an event. */
-  function classify(error: unknown): SinkError {
-    const classified = redisErrorOf(error, where);
-    const cause =
-      classified._tag === "ConnectionLost" && lastError !== undefined
-        ? redisErrorOf(lastError, where)
-        : classified;
-    return cause._tag === "UnknownHost" && (wasReady || !hasOneHost)
-      ? sinkError("Unreachable", `${where}: the host name is not known any more`, error)
-      : cause;
-  }
-
-  /** Or a command would wait, unseen, for as long as no Sentinel and no node answers. */
-  const reachable$ = defer(() =>
-    client.status === "ready" || client.status === "wait" || client.status === "end"
-      ? of(undefined)
-      : merge(
-          fromEvent(client, "ready"),
-          merge(fromEvent(client, "error"), fromEvent(client, "close")).pipe(
-            mergeMap((error) => throwError(() => error ?? new Error("Connection is closed."))),
-          ),
-        ).pipe(take(1)),
-  ).pipe(share());
-
-  // What still fails after the end, such as a last write, concerns nobody; ioredis would print it.
-  if (isOwned) client.on("error", () => {});
-  const watching = errors$.subscribe((error) => {
-    lastError = error;
-  });
-  watching.add(
-    fromEvent(client, "ready").subscribe(() => {
-      lastError = undefined;
-      wasReady = true;
-    }),
-  );
-
-  return {
-    client,
-    call: (command) =>
-      reachable$.pipe(
-        switchMap(command),
-        catchError((error) => throwError(() => classify(error))),
-      ),
-    failure$: errors$.pipe(
-      map(classify),
-      filter(isFinal),
-      mergeMap((error) => throwError(() => error)),
-    ),
-    close$: defer(() => (isOwned ? client.quit().catch(() => client.disconnect()) : EMPTY)).pipe(
-      ignoreElements(),
-    ),
-    unsubscribe: () => {
-      watching.unsubscribe();
-      if (isOwned) client.disconnect();
-    },
-  };
-}
-
-/** What trying again cannot help, although ioredis would go on for ever. */
-const finalTags: ReadonlySet<SinkErrorTag> = new Set<SinkErrorTag>([
-  "AuthenticationFailed",
-  "TlsRejected",
-  "UnknownHost",
-  "UnknownMaster",
-]);
-
-function isFinal({ _tag }: SinkError): boolean {
-  return finalTags.has(_tag);
 }
 
 /** Opens a connection, which goes on reconnecting until it is closed. */
@@ -192,8 +86,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     },
     ready$: merge(...links.map(({ client }) => fromEvent(client, "ready"))),
     failure$: merge(...links.map(({ failure$ }) => failure$)),
-    warnings$:
-      main.client.status === "ready" ? warnings(main.client, where) : warningsOnceReady(main.client, where),
+    warnings$: evictionWarning(main.client, where),
     close$: merge(...links.map(({ close$ }) => close$)),
     unsubscribe: () => {
       for (const { unsubscribe } of links) unsubscribe();
@@ -203,27 +96,4 @@ export function openConnection(options: ConnectionOptions): Connection {
 
 function isCluster(server: Server): boolean {
   return "uri" in server ? addressOf(server.uri).kind === "cluster" : server.connection instanceof Cluster;
-}
-
-function warningsOnceReady(client: Redis | Cluster, where: string): Observable<string> {
-  return fromEvent(client, "ready").pipe(
-    take(1),
-    switchMap(() => warnings(client, where)),
-  );
-}
-
-/** Looks at the eviction policy of each master; without the right to ask, says nothing. */
-function warnings(client: Redis | Cluster, where: string): Observable<string> {
-  const masters = client instanceof Cluster ? client.nodes("master") : [client];
-  return from(masters).pipe(
-    mergeMap((master) => defer(() => master.info("memory")).pipe(catchError(() => EMPTY))),
-    map((info) => /^maxmemory_policy:(allkeys-\S+)/m.exec(info)?.[1]),
-    filter((policy) => policy !== undefined),
-    map((policy) => evictionWarning(where, policy)),
-    take(1),
-  );
-}
-
-function evictionWarning(where: string, policy: string): string {
-  return `${where} has maxmemory-policy ${policy}, which evicts whole streams when memory is short: set noeviction or a volatile-* policy`;
 }

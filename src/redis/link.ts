@@ -1,0 +1,112 @@
+import { type Cluster, Redis } from "ioredis";
+import {
+  catchError,
+  defer,
+  EMPTY,
+  filter,
+  fromEvent,
+  ignoreElements,
+  map,
+  merge,
+  mergeMap,
+  type Observable,
+  of,
+  share,
+  switchMap,
+  take,
+  throwError,
+  type Unsubscribable,
+} from "rxjs";
+import { type SinkError, type SinkErrorTag, sinkError } from "../sinkError.ts";
+import { redisErrorOf } from "./redisError.ts";
+
+/** A client, and what its errors mean. */
+export interface Link extends Unsubscribable {
+  readonly client: Redis | Cluster;
+  /** Calls Redis, once it takes commands; fails with a SinkError, also when it cannot be reached. */
+  readonly call: <A>(command: () => Observable<A>) => Observable<A>;
+  /** Errors when trying again cannot help. Never emits. */
+  readonly failure$: Observable<never>;
+  /** Lets what was sent be answered, closes an own client, completes. */
+  readonly close$: Observable<never>;
+}
+
+/** Watches a client, and closes it at the end if `isOwned`. */
+export function link(client: Redis | Cluster, where: string, isOwned: boolean): Link {
+  let lastError: unknown;
+  let wasReady = client.status === "ready";
+  const hasOneHost = client instanceof Redis && !client.options.sentinels;
+  const errors$ = merge(
+    fromEvent(client, "error"),
+    fromEvent(client, "node error", (error: unknown) => error),
+  );
+
+  /** ioredis rejects commands with a generic error; the cause came before, as an event. */
+  function classify(error: unknown): SinkError {
+    const classified = redisErrorOf(error, where);
+    const cause =
+      classified._tag === "ConnectionLost" && lastError !== undefined
+        ? redisErrorOf(lastError, where)
+        : classified;
+    return cause._tag === "UnknownHost" && (wasReady || !hasOneHost)
+      ? sinkError("Unreachable", `${where}: the host name is not known any more`, error)
+      : cause;
+  }
+
+  /** Or a command would wait, unseen, for as long as no Sentinel and no node answers. */
+  const reachable$ = defer(() =>
+    client.status === "ready" || client.status === "wait" || client.status === "end"
+      ? of(undefined)
+      : merge(
+          fromEvent(client, "ready"),
+          merge(fromEvent(client, "error"), fromEvent(client, "close")).pipe(
+            mergeMap((error) => throwError(() => error ?? new Error("Connection is closed."))),
+          ),
+        ).pipe(take(1)),
+  ).pipe(share());
+
+  // What still fails after the end, such as a last write, concerns nobody; ioredis would print it.
+  if (isOwned) client.on("error", () => {});
+  const watching = errors$.subscribe((error) => {
+    lastError = error;
+  });
+  watching.add(
+    fromEvent(client, "ready").subscribe(() => {
+      lastError = undefined;
+      wasReady = true;
+    }),
+  );
+
+  return {
+    client,
+    call: (command) =>
+      reachable$.pipe(
+        switchMap(command),
+        catchError((error) => throwError(() => classify(error))),
+      ),
+    failure$: errors$.pipe(
+      map(classify),
+      filter(isFinal),
+      mergeMap((error) => throwError(() => error)),
+    ),
+    close$: defer(() => (isOwned ? client.quit().catch(() => client.disconnect()) : EMPTY)).pipe(
+      ignoreElements(),
+    ),
+    unsubscribe: () => {
+      watching.unsubscribe();
+      if (isOwned) client.disconnect();
+    },
+  };
+}
+
+/** What trying again cannot help, although ioredis would go on for ever. */
+const finalTags: ReadonlySet<SinkErrorTag> = new Set<SinkErrorTag>([
+  "AuthenticationFailed",
+  "TlsRejected",
+  "UnknownHost",
+  "UnknownMaster",
+]);
+
+function isFinal({ _tag }: SinkError): boolean {
+  return finalTags.has(_tag);
+}
