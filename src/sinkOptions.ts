@@ -75,7 +75,7 @@ export interface SinkSettings<T, P> {
   readonly deadLetters?: { readonly stream: string } | undefined;
   /**
    * A batch is safe only when so many replicas have it, which one look waits for `timeoutMs`, default
-   * 1,000; with `aof` (Redis 7.2 or later) they and the master have it on disk. Default: the master has it.
+   * 2,000; with `aof` (Redis 7.2 or later) they and the master have it on disk. Default: the master has it.
    */
   readonly durability?: (Partial<Durability> & Pick<Durability, "replicas">) | undefined;
   /** Encrypts, also where the URI does not say `rediss`. */

@@ -65,7 +65,7 @@ export const sinkTuning = {
   durability: optional(
     new Settings({
       replicas: required(wholeNumber, "How many replicas have to have a batch before it is safe"),
-      timeout_ms: withDefault(timeout, 1000, "How long one look waits for them; then another one is taken"),
+      timeout_ms: withDefault(timeout, 2000, "How long one look waits for them; then another one is taken"),
       aof: withDefault(flag, false, "Master and replicas have it on disk, too (Redis 7.2 or later)"),
     }),
     "When a batch is safe, beyond the master's own answer",

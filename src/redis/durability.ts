@@ -8,7 +8,7 @@ import type { BatchNumber, LaneKeys, Publisher, PublishReply } from "./publisher
 export interface Durability {
   /** So many replicas have it. */
   readonly replicas: number;
-  /** How long one look waits for them, in ms. */
+  /** How long one look waits for them, in ms; with `aof` longer than Redis waits between two fsyncs. */
   readonly timeoutMs: number;
   /** They, and the master, have it on disk: WAITAOF, which Redis has from 7.2 on, instead of WAIT. */
   readonly aof: boolean;
@@ -48,21 +48,19 @@ export function confirmWith(
     const next = { epoch, sequence: sequence + 1 };
     const finding = findingOf(storedStateOf(fields), kind === "stream", next);
     if (finding !== undefined && finding.reply !== "published") return finding;
-    const missing = shortOf(waited);
-    if (missing !== undefined) {
-      throw sinkError(
-        "NotEnoughReplicas",
-        `${keys.stream}: ${missing} after ${timeoutMs} ms, expected ${replicas}: the checkpoint waits until durability.replicas have batch ${sequence}`,
-      );
-    }
+    const missing = missingIn(waited, sequence);
+    if (missing !== undefined) throw sinkError("NotEnoughReplicas", `${keys.stream}: ${missing}`);
     return { reply: "published", entryId: "", isRenewed: false };
   }
 
   /** What is missing in the answer of WAIT, a number, or of WAITAOF, a pair. */
-  function shortOf(waited: unknown): string | undefined {
-    const [onDisk, having] = Array.isArray(waited) ? waited.map(Number) : [1, Number(waited)];
-    if (onDisk === 0) return "the master has not written it to its disk";
-    return (having ?? 0) < replicas ? `found ${having} replicas that have it` : undefined;
+  function missingIn(waited: unknown, sequence: number): string | undefined {
+    const [onDisk, having = 0] = Array.isArray(waited) ? waited.map(Number) : [1, Number(waited)];
+    if (onDisk === 0) {
+      return `batch ${sequence} is not on the master's disk after ${timeoutMs} ms; if that stays, raise durability.timeoutMs above the time between two fsyncs`;
+    }
+    if (having >= replicas) return undefined;
+    return `found ${having} replicas with batch ${sequence} after ${timeoutMs} ms, expected ${replicas}; the checkpoint waits for them`;
   }
 
   return (keys, upTo) => defer(() => confirm(keys, upTo));

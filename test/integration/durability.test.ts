@@ -119,6 +119,22 @@ describe("durability", () => {
     sink.stop();
   });
 
+  it("with aof: holds the checkpoint until master and replica have it on disk", async ({ skip }) => {
+    skip(!knowsWaitAof, "this server has no WAITAOF");
+    const sink = publishing({ durability: { replicas: 1, timeoutMs: 3000, aof: true } });
+    for (const { client } of [master, replica]) await client.config("SET", "appendonly", "yes");
+    await replica.signal("SIGSTOP");
+    sink.emit(1);
+    await until(sink.waitsForReplicas);
+    expect(sink.checkpoints).toEqual([]);
+
+    await replica.signal("SIGCONT");
+    await until(() => sink.checkpoints.at(-1) === 1);
+
+    for (const { client } of [master, replica]) await client.config("SET", "appendonly", "no");
+    sink.stop();
+  });
+
   it("with aof: says which Redis it needs, where WAITAOF is missing", async ({ skip }) => {
     skip(knowsWaitAof, "this server has WAITAOF");
     const sink = publishing({ durability: { replicas: 1, aof: true } });
