@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { makeCertificates, tlsOf } from "../support/certificates.ts";
 import { rxadd } from "../support/cli.ts";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
 import { readEvents } from "../support/tally.ts";
@@ -79,6 +80,23 @@ describe("rxadd pipe", () => {
     expect(await readEvents(redis.client, "cdc.items")).toHaveLength(1);
     expect(await readEvents(redis.client, "cdc.dead")).toEqual(['{"n":2}']);
     expect(run.stderr()).toContain("set aside at position 2");
+  });
+
+  it("reaches a server over TLS as YAML says, and trusts no other with exit code 3", async () => {
+    const certificates = await makeCertificates();
+    const server = await startRedis([], "", tlsOf(certificates));
+    onTestFinished(server.stop);
+    onTestFinished(certificates.remove);
+    const sink = `sinks:\n  - type: redis\n    config:\n      id: a\n      uri: ${server.uri}\n      stream: s\n`;
+    const trusting = file("tls.yaml", `${sink}      tls: { ca: "${certificates.ca.certFile}" }\n`);
+
+    const run = rxadd(["pipe", "--config", trusting], '{"n":1}\n');
+    expect(await run.ended).toBe(0);
+    expect(await server.client.xlen("s")).toBe(1);
+
+    const refusing = rxadd(["pipe", "--config", file("no-tls.yaml", sink)], '{"n":1}\n');
+    expect(await refusing.ended).toBe(3);
+    expect(refusing.stderr()).toContain("TLS failed with");
   });
 
   it("goes on where the stream ends when it is started again on the same input", async () => {
