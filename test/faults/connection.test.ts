@@ -13,12 +13,12 @@ type Kind = Pick<Fault<Proxied>, "fault" | "times" | "inject">;
 /** At a byte of a request, or of a reply, that may be any. */
 const resetInRequest: Kind = {
   fault: "reset in the middle of a request",
-  times: { short: 15, long: 100 },
+  times: { short: 15, long: 60 },
   inject: ({ bed: { proxy }, random }) => proxy.resetAfter(random.between(0, 60_000), "requests"),
 };
 const resetInReply: Kind = {
   fault: "reset in the middle of a reply",
-  times: { short: 15, long: 100 },
+  times: { short: 15, long: 60 },
   inject: ({ bed: { proxy, settings }, random }) => {
     // An EXEC answers with each entry's ID, a script with the last one.
     const longest = settings.publish === "pipeline" ? 4000 : 60;
@@ -29,7 +29,7 @@ const resetInReply: Kind = {
 /** Redis does what it is told, and nobody hears of it. */
 const repliesLost: Kind = {
   fault: "replies lost, then reset: Redis has done what nobody knows of",
-  times: { short: 15, long: 100 },
+  times: { short: 15, long: 60 },
   inject: async ({ bed: { proxy, server }, load, random }) => {
     const isUnheard = async () => (await lastEvent(server)) > load.safe();
     let hasHit = false;
@@ -81,7 +81,7 @@ faults("connection", () => {
     const form = Object.values(settings).join(", window ");
     fault({
       fault: `killed by the server (${form})`,
-      times: { short: 40, long: 200 },
+      times: { short: 40, long: 100 },
       bed: () => oneServer([], settings),
       inject: ({ bed }) => killConnections(bed.server),
     });
@@ -150,12 +150,12 @@ faults("connection", () => {
 
   fault({
     fault: "killed by the server, control: hand-written ioredis",
-    times: { short: 40, long: 100 },
+    times: { short: 40, long: 60 },
     inject: ({ bed }) => killConnections(bed.server),
     ...control,
   });
 
-  for (const kind of [resetInReply, repliesLost, { ...resetInRequest, times: { short: 40, long: 100 } }]) {
+  for (const kind of [resetInReply, repliesLost, { ...resetInRequest, times: { short: 40, long: 60 } }]) {
     fault({ ...kind, fault: `${kind.fault}, control: hand-written ioredis`, ...control });
   }
 });
