@@ -136,21 +136,21 @@ function clusterError(error: unknown, where: string): SinkError {
 
 /** What it means that no Sentinel could name the master; ioredis hands on only the text of the reason. */
 function sentinelError(error: unknown, reason: string | undefined, where: string): SinkError {
-  if (reason === undefined || reason.includes("No such master")) {
+  if (reason?.includes("No such master")) {
     return sinkError(
       "UnknownMaster",
       `${where}: no Sentinel knows this master; check its name in the URI`,
       error,
     );
   }
-  if (/^(WRONGPASS|NOAUTH|NOPERM) /.test(reason)) {
+  if (/^(WRONGPASS|NOAUTH|NOPERM) /.test(reason ?? "")) {
     return sinkError(
       "AuthenticationFailed",
       `${where}: the Sentinels answered: ${reason} What to do: check the sentinel credentials, which are not those in the URI.`,
       error,
     );
   }
-  return /certificate|altnames|SSL|TLS/.test(reason)
+  return /certificate|altnames|SSL|TLS/.test(reason ?? "")
     ? sinkError("TlsRejected", `${where}: TLS to the Sentinels failed: ${reason}`, error)
-    : sinkError("Unreachable", `${where}: no Sentinel answers: ${reason}`, error);
+    : sinkError("Unreachable", `${where}: no Sentinel answers: ${reason ?? "none was asked yet"}`, error);
 }

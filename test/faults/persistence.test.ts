@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, rmdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect, vi } from "vitest";
@@ -8,6 +7,8 @@ import {
   appendOnlyFileOf,
   cutEnd,
   cutInsideTransaction,
+  fix,
+  noCheckAof,
   sizeOf,
 } from "./harness/appendOnlyFile.ts";
 import { exactlyOnce, fault, faults } from "./harness/fault.ts";
@@ -53,15 +54,6 @@ async function loseEnd(server: RedisServer, lose: (aof: AppendOnlyFile) => void)
 async function restart(server: RedisServer): Promise<void> {
   await server.signal("SIGKILL");
   await server.start();
-}
-
-function whyNoCheckAof(): string | undefined {
-  try {
-    execFileSync("sh", ["-c", "command -v redis-check-aof"], { stdio: "ignore" });
-    return undefined;
-  } catch {
-    return "redis-check-aof is not there";
-  }
 }
 
 /** A server, and how many entries stand twice in it by its own doing. */
@@ -117,12 +109,12 @@ faults("persistence", () => {
 
   fault<OneServer>({
     fault: "power loss, then redis-check-aof --fix",
-    skip: whyNoCheckAof(),
+    skip: noCheckAof,
     times: { short: 3, long: 15 },
     bed: () => oneServer(everySecond),
     inject: async ({ bed, load, random }) => {
       const aof = await loseEnd(bed.server, (file) => cutEnd(file, random.between(1, mostLost)));
-      execFileSync("redis-check-aof", ["--fix", aof.manifest], { input: "y\n" });
+      fix(aof);
       await bed.server.start();
       await load.progress(3);
       await restart(bed.server);

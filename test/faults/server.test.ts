@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { expect, vi } from "vitest";
 import type { RedisServer } from "../support/redisServer.ts";
+import { appendOnlyFileOf, fix, noCheckAof } from "./harness/appendOnlyFile.ts";
 import { noFakeClock, withClock } from "./harness/fakeClock.ts";
 import { exactlyOnce, fault, faults, type Scene } from "./harness/fault.ts";
 import { durable, type OneServer, oneServer } from "./harness/oneServer.ts";
@@ -17,6 +18,21 @@ const rewound = {
 
 async function restart({ bed }: OnOneServer): Promise<void> {
   await bed.server.signal("SIGKILL");
+  await bed.server.start();
+}
+
+/**
+ * A kill may come in the middle of a write: some 1 in 100 leaves half a transaction in the append-only file, from
+ * which Redis 7 doubles entries at the restart after the next (see "power loss inside a transaction").
+ */
+async function killAndRepair({ server }: OneServer): Promise<void> {
+  const aof = await appendOnlyFileOf(server.client);
+  await server.signal("SIGKILL");
+  fix(aof);
+}
+
+async function repairedRestart({ bed }: OnOneServer): Promise<void> {
+  await killAndRepair(bed);
   await bed.server.start();
 }
 
@@ -61,26 +77,39 @@ faults("server", () => {
   ] as const) {
     const form = Object.values(settings).join(", window ");
     fault({
-      fault: `killed and restarted, appendfsync always (${form})`,
+      fault: `killed, repaired and restarted, appendfsync always (${form})`,
+      skip: noCheckAof,
       times: { short: 4, long: 20 },
       bed: () => oneServer(durable, settings),
-      inject: restart,
+      inject: repairedRestart,
     });
   }
 
   fault({
-    fault: "killed and restarted, appendfsync everysec",
+    fault: "killed, repaired and restarted, appendfsync everysec",
+    skip: noCheckAof,
     times: { short: 4, long: 20 },
     bed: () => oneServer(["--appendonly", "yes", "--appendfsync", "everysec"]),
-    inject: restart,
+    inject: repairedRestart,
+  });
+
+  fault({
+    fault: "shut down and restarted",
+    times: { short: 4, long: 20 },
+    bed: () => oneServer(durable),
+    inject: async ({ bed }) => {
+      await bed.server.signal("SIGTERM");
+      await bed.server.start();
+    },
   });
 
   fault({
     fault: "connections refused for about a second",
     times: { short: 1, long: 8 },
     bed: () => oneServer(durable),
+    skip: noCheckAof,
     inject: async ({ bed, load }) => {
-      await bed.server.signal("SIGKILL");
+      await killAndRepair(bed);
       for (let refused = 0; refused < 4; refused += 1) await load.retrying("Unreachable");
       await bed.server.start();
     },

@@ -137,7 +137,7 @@ describe("redisErrorOf", () => {
     ["Last error: WRONGPASS invalid username-password pair or user is disabled.", "AuthenticationFailed"],
     ["Last error: self-signed certificate in certificate chain", "TlsRejected"],
     ["Last error: ERR No such master with that name", "UnknownMaster"],
-    ["", "UnknownMaster"],
+    ["", "Unreachable"],
   ])("takes Sentinels that do not lead to a master by their last error: %s", (reason, tag) => {
     const message = `All sentinels are unreachable. Retrying from scratch after 10ms. ${reason}`.trim();
 

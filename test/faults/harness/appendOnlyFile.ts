@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { readFileSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import type { Redis } from "ioredis";
@@ -23,6 +24,21 @@ export async function appendOnlyFileOf(client: Redis): Promise<AppendOnlyFile> {
   const file = (number: number) => inFolder(`appendonly.aof.${number}.incr.aof`);
   return { manifest, newest: file(newest), next: file(newest + 1) };
 }
+
+/** Cuts off what a crash, or a kill, has left of the last transaction. */
+export function fix({ manifest }: AppendOnlyFile): void {
+  execFileSync("redis-check-aof", ["--fix", manifest], { input: "y\n" });
+}
+
+/** Why it cannot be fixed here; undefined: it can. */
+export const noCheckAof = ((): string | undefined => {
+  try {
+    execFileSync("sh", ["-c", "command -v redis-check-aof"], { stdio: "ignore" });
+    return undefined;
+  } catch {
+    return "redis-check-aof is not there";
+  }
+})();
 
 /** Its size in bytes. */
 export function sizeOf({ newest }: AppendOnlyFile): number {
