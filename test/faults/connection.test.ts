@@ -95,7 +95,7 @@ faults("connection", () => {
     times: { short: 20, long: 100 },
     bed: () => proxied(),
     inject: async ({ bed: { proxy } }) => {
-      expect(proxy.reset()).toBeGreaterThan(0);
+      await vi.waitUntil(() => proxy.reset() > 0, { interval: 5 });
     },
   });
 

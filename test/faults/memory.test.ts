@@ -156,7 +156,7 @@ faults("memory", () => {
     ...pressed,
     fault: "OOM that comes and goes, control: hand-written ioredis",
     bed: () => oneServer(),
-    writer: (bed) => handWritten(bed.server.uri),
+    writer: (bed) => handWritten(bed.server.uri, 500),
     promise: {
       text: "duplicates or losses",
       holds: ({ duplicates, lost }) => expect(duplicates + lost).toBeGreaterThan(0),

@@ -54,9 +54,7 @@ function lastCheckpoint(run: Run): number {
   return Number(JSON.parse(line).position);
 }
 
-/** At any moment. */
-async function crash({ load, random }: Pick<Scene<Bed>, "load" | "random">): Promise<void> {
-  await delay(random.between(0, 10));
+async function crash({ load }: Pick<Scene<Bed>, "load">): Promise<void> {
   load.crash();
   load.start();
 }

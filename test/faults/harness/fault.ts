@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Cluster, Redis } from "ioredis";
 import { describe, expect, it } from "vitest";
 import type { SinkOptions } from "../../../src/index.ts";
@@ -94,6 +95,8 @@ export function fault<B extends Bed>(kind: Fault<B>): void {
         const [fewest, most] = kind.between ?? [1, 20];
         for (let index = 0; index < kind.times[form]; index += 1) {
           await load.progress(random.between(fewest, most));
+          // At any moment, not just after a checkpoint, when least is on its way.
+          await delay(random.between(0, 10));
           await kind.inject({ bed, load, random, index });
           times += 1;
         }

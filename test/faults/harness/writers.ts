@@ -24,10 +24,10 @@ export function rxadd(settings: Partial<SinkOptions<Numbered, number>>): Writer 
 }
 
 /**
- * The control: batches of 100 by an ioredis pipeline, sent again when they fail, as most write it by
+ * The control: batches of so many by an ioredis pipeline, sent again when they fail, as most write it by
  * hand. Under the same faults it must leave duplicates, or the harness injects nothing.
  */
-export function handWritten(uri: string): Writer {
+export function handWritten(uri: string, perBatch = 100): Writer {
   return (source) =>
     defer(() => {
       const client = new Redis(uri);
@@ -35,7 +35,7 @@ export function handWritten(uri: string): Writer {
         // The batch that fails tells.
       });
       return source(none, NEVER).pipe(
-        bufferCount(100),
+        bufferCount(perBatch),
         concatMap((events) => sendUntilDone(client, events)),
         finalize(() => client.disconnect()),
       );
