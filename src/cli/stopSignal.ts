@@ -1,22 +1,23 @@
-import { fromEvent, merge, type Observable, share, take, tap } from "rxjs";
+import { fromEvent, merge, type Observable, ReplaySubject, take, tap } from "rxjs";
 import { log } from "./log.ts";
 
 /**
  * Emits when the user wants the command to finish: SIGINT, SIGTERM, or a closed stdout. The command
  * then drains; a second signal ends it at once, which loses nothing that a checkpoint has covered.
+ *
+ * It listens for as long as the process lives: also a source that has ended may leave much to drain.
  */
 export function stopSignal(): Observable<unknown> {
-  return merge(
-    fromEvent(process, "SIGINT"),
-    fromEvent(process, "SIGTERM"),
-    fromEvent(process.stdout, "error"),
-  ).pipe(
-    take(1),
-    tap(() => {
-      log("finishing what is queued; press Ctrl-C again to stop at once");
-      process.once("SIGINT", () => process.exit(130));
-      process.once("SIGTERM", () => process.exit(143));
-    }),
-    share(),
-  );
+  const stop$ = new ReplaySubject<unknown>(1);
+  merge(fromEvent(process, "SIGINT"), fromEvent(process, "SIGTERM"), fromEvent(process.stdout, "error"))
+    .pipe(
+      take(1),
+      tap(() => {
+        log("finishing what is queued; press Ctrl-C again to stop at once");
+        process.once("SIGINT", () => process.exit(130));
+        process.once("SIGTERM", () => process.exit(143));
+      }),
+    )
+    .subscribe(stop$);
+  return stop$;
 }
