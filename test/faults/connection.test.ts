@@ -70,6 +70,7 @@ function until(state: "ConnectionLost" | "Unreachable", start: (scene: OnProxied
 const control = {
   bed: () => proxied(),
   writer: ({ proxy }: Proxied) => handWritten(proxy.uri),
+  isControl: true,
   promise: {
     text: "duplicates",
     holds: ({ duplicates }) => expect(duplicates).toBeGreaterThan(0),

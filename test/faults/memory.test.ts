@@ -157,6 +157,7 @@ faults("memory", () => {
     fault: "OOM that comes and goes, control: hand-written ioredis",
     bed: () => oneServer(),
     writer: (bed) => handWritten(bed.server.uri, 500),
+    isControl: true,
     promise: {
       text: "duplicates or losses",
       holds: ({ duplicates, lost }) => expect(duplicates + lost).toBeGreaterThan(0),

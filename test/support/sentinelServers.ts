@@ -115,7 +115,7 @@ export async function startSentinels(settings: SentinelSettings = {}): Promise<S
     await untilNothingWrong(async () =>
       (await masters()).includes(old) ? `${old.port} is still the master of some` : undefined,
     );
-    await Promise.all(servers.filter((server) => server.isRunning()).map(allowReplication));
+    for (const server of servers.filter((server) => server.isRunning())) await allowReplication(server);
     await settled();
     return old;
   }
@@ -135,7 +135,7 @@ export async function startSentinels(settings: SentinelSettings = {}): Promise<S
       await server.start();
       const now = await master();
       await allowReplication(server);
-      if (server !== now) await server.client.replicaof("127.0.0.1", now.port);
+      if (server !== now) await onceLoaded(() => server.client.replicaof("127.0.0.1", now.port));
       await settled();
     },
     cutReplication: async () => {
@@ -218,6 +218,14 @@ async function wrongInReplication(
 }
 
 /** Undoes `cutReplication`. */
-function allowReplication({ client }: RedisServer): Promise<unknown> {
-  return client.acl("SETUSER", "default", "+psync", "+sync");
+function allowReplication({ client }: RedisServer): Promise<void> {
+  return onceLoaded(() => client.acl("SETUSER", "default", "+psync", "+sync"));
+}
+
+/** Tells a server something, which may load just now what its master has sent. */
+function onceLoaded(tell: () => Promise<unknown>): Promise<void> {
+  return untilNothingWrong(async () => {
+    await tell();
+    return undefined;
+  });
 }
