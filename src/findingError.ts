@@ -9,7 +9,7 @@ import { type SinkError, sinkError } from "./sinkError.ts";
  */
 export function findingError<P>(
   found: Exclude<PublishReply, { readonly reply: "published" }>,
-  { stream, state }: LaneKeys,
+  { stream = "the computed streams", state }: LaneKeys,
   sent: BatchNumber,
   acknowledged: number,
   decodePosition: (text: string) => Option<P>,
@@ -46,12 +46,12 @@ export function findingError<P>(
       if (found.streamStands) {
         return sinkError(
           "ProducerStateMissing",
-          `${state}: the producer state is gone but the stream ${stream} stands: somebody deleted it; restore it, or delete the stream as well and start again`,
+          `${state}: the producer state is gone but ${stream} stands: somebody deleted it; restore it, or delete the stream as well and start again`,
         );
       }
       return sinkError(
         "RewindRequired",
-        `${stream}: the stream and its producer state are gone: Redis has lost its data; send again from the beginning`,
+        `${state}: the producer state and the stream are gone: Redis has lost its data; send again from the beginning`,
         undefined,
         { position: none },
       );

@@ -49,7 +49,7 @@ export interface OpenedLane<P> {
   readonly foreignEntries: number;
 }
 
-/** What has one sequence: one stream key of one sink. */
+/** What has one sequence: one sink, or in a Cluster one stream key of a sink. */
 export interface Lane<P> {
   /** Opens the lane once, however often it is subscribed to; emits where it stands and completes. */
   readonly opened$: Observable<OpenedLane<P>>;
@@ -132,13 +132,20 @@ export function lane<P>({
 
     function acknowledge(batch: Batch<P>, sent: Numbered<P>, entryId: string): AcknowledgedBatch<P> {
       if (sent.sequence > acknowledged.sequence) acknowledged = { sequence: sent.sequence, entryId };
-      return { stream: keys.stream, batch, published: sent.entries, sequence: sent.sequence, entryId };
+      return {
+        stream: keys.stream ?? newestStreamOf(batch),
+        batch,
+        published: sent.entries,
+        sequence: sent.sequence,
+        entryId,
+      };
     }
 
     /** Turns what Redis found into success or an error. */
     function check<A>(reply: PublishReply, sent: BatchNumber, onSuccess: (entryId: string) => A): A {
       if (reply.reply === "published") {
-        if (reply.isRenewed)
+        // Of computed streams there may be new ones at any time.
+        if (reply.isRenewed && keys.stream !== undefined)
           warned?.(`${keys.stream} was deleted; it begins anew with batch ${sent.sequence}`);
         return onSuccess(reply.entryId);
       }
@@ -154,10 +161,10 @@ export function lane<P>({
           catchError((error) => throwError(() => withSizeHint(error, sent.entries))),
         );
       },
-      confirm: ({ sequence }) => {
+      confirm: ({ sequence, stream }) => {
         const upTo = { epoch: state.epoch, sequence };
         return (
-          publisher.confirm?.(keys, upTo) ??
+          publisher.confirm?.(keys, upTo, stream) ??
           of({ reply: "published", entryId: "", isRenewed: false } as const)
         ).pipe(map((reply) => check(reply, upTo, identity)));
       },
@@ -169,4 +176,10 @@ export function lane<P>({
     publish: (batch) => opening$.pipe(concatMap((lane) => lane.publish(batch))),
     confirm: (acknowledged) => opening$.pipe(concatMap((lane) => lane.confirm(acknowledged))),
   };
+}
+
+/** Of a batch over several streams: that of its last entry which is no dead letter. */
+function newestStreamOf<P>(batch: Batch<P>): string {
+  const last = batch.findLast(({ deadLetter }) => deadLetter === undefined) ?? batch.at(-1);
+  return last?.stream ?? "";
 }

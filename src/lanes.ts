@@ -4,24 +4,23 @@ import {
   concatAll,
   concatMap,
   from,
-  groupBy,
   identity,
   type MonoTypeOperatorFunction,
   map,
-  mergeMap,
   type OperatorFunction,
   pipe,
   tap,
 } from "rxjs";
-import { batch } from "../operators/batch.ts";
+import { type BatchOptions, batch } from "../operators/batch.ts";
 import { inFlight } from "../operators/inFlight.ts";
 import { retryBackoff } from "../operators/retryBackoff.ts";
+import { byStream } from "./byStream.ts";
 import type { SinkTuning } from "./config/sinkTuning.ts";
 import type { Batch, Entry } from "./entry.ts";
 import { type AcknowledgedBatch, type Lane, lane } from "./lane.ts";
 import type { Positions } from "./positions.ts";
 import type { Connection } from "./redis/connection.ts";
-import { laneKeys } from "./redis/publisher.ts";
+import { computedLaneKeys, type LaneKeys, laneKeys } from "./redis/publisher.ts";
 import { isRetryable } from "./sinkError.ts";
 import type { SinkSettings } from "./sinkOptions.ts";
 import type { StatusReporter } from "./statusReporter.ts";
@@ -29,8 +28,8 @@ import { isStreamTemplate } from "./streamTemplate.ts";
 
 /** All lanes of one subscription. */
 export interface Lanes<P> {
-  /** The only lane, when the stream is not computed from the event. */
-  readonly fixed: Lane<P> | undefined;
+  /** The only lane; undefined: each stream has its own, as in a Cluster computed streams have. */
+  readonly only: Lane<P> | undefined;
   /** Publishes each entry to its stream: batch → retry with backoff → XADD. */
   readonly publish: OperatorFunction<Entry<P>, AcknowledgedBatch<P>>;
 }
@@ -43,7 +42,10 @@ export interface LanesOptions<T, P> {
   readonly status: StatusReporter;
 }
 
-/** Makes the lanes of a sink: one, or one per stream key as events ask for them. */
+/**
+ * Makes the lanes of a sink: one, or where computed streams stand on several servers one for each, as
+ * events ask for them.
+ */
 export function lanes<T, P>({
   options,
   tuning,
@@ -55,12 +57,6 @@ export function lanes<T, P>({
   const { batch: batching, buffer } = tuning;
   const owner = randomUUID();
   const window = tuning.publish === "pipeline" ? 1 : tuning.window;
-  const isFixed = typeof stream === "string" && !isStreamTemplate(stream);
-  // A quarter of the buffer: half of it would pause the source in mid-transaction, for ever.
-  const maxTransaction = {
-    items: buffer.maxEvents / 4,
-    bytes: buffer.maxBytes / 4,
-  };
 
   const retry = {
     ...tuning.retry,
@@ -70,37 +66,39 @@ export function lanes<T, P>({
     failed: status.failed,
   };
 
-  function openLane(key: string): Lane<P> {
+  function openLane(keys: LaneKeys, name: string): Lane<P> {
     return lane({
-      keys: laneKeys(key, id, isFixed ? tuning.deadLetters?.stream : undefined),
+      keys,
       owner,
       publisher: connection.publisher,
       positions,
       retry: retryBackoff(retry),
-      opened: (opened) => status.report({ state: "opened", stream: key, ...opened }),
+      opened: (opened) => status.report({ state: "opened", stream: name, ...opened }),
       warned: (message) => status.report({ state: "warning", message }),
     });
   }
 
-  function publishTo({ publish, confirm }: Lane<P>): OperatorFunction<Entry<P>, AcknowledgedBatch<P>> {
-    const room = new BehaviorSubject(true);
+  const limits: BatchOptions<Entry<P>> = {
+    maxItems: batching.maxEvents,
+    maxBytes: batching.maxBytes,
+    sizeOf: ({ bytes }) => bytes,
+    lingerMs: batching.lingerMs,
+    transactionOf: ({ transaction }) => transaction,
+    // A quarter of the buffer: half of it would pause the source in mid-transaction, for ever.
+    maxTransactionItems: buffer.maxEvents / 4,
+    maxTransactionBytes: buffer.maxBytes / 4,
+    ...(scheduler === undefined ? {} : { scheduler }),
+  };
+
+  /** Retries with backoff → XADD. */
+  function publishTo(
+    { publish, confirm }: Lane<P>,
+    room?: BehaviorSubject<boolean>,
+  ): OperatorFunction<Batch<P>, AcknowledgedBatch<P>> {
     const sentMs = new WeakMap<Batch<P>, number>();
     return pipe(
-      batch({
-        maxItems: batching.maxEvents,
-        maxBytes: batching.maxBytes,
-        sizeOf: ({ bytes }) => bytes,
-        lingerMs: batching.lingerMs,
-        // One of several streams sees only a part of a transaction, and perhaps not its last event.
-        transactionOf: ({ transaction }) =>
-          isFixed || transaction === undefined ? transaction : { id: transaction.id },
-        maxTransactionItems: maxTransaction.items,
-        maxTransactionBytes: maxTransaction.bytes,
-        room,
-        ...(scheduler === undefined ? {} : { scheduler }),
-      }),
       tap((entries) => metrics && sentMs.set(entries, performance.now())),
-      inFlight(publish, { window, room, resend: retryBackoff(retry) }),
+      inFlight(publish, { window, resend: retryBackoff(retry), ...(room && { room }) }),
       tuning.durability === undefined ? identity : durable(confirm, retryBackoff(retry)),
       tap((acknowledged) => {
         status.published();
@@ -112,17 +110,19 @@ export function lanes<T, P>({
     );
   }
 
-  const fixed = isFixed ? openLane(stream) : undefined;
-  return {
-    fixed,
-    publish:
-      fixed === undefined
-        ? pipe(
-            groupBy(({ stream }) => stream),
-            mergeMap((entries$) => entries$.pipe(publishTo(openLane(entries$.key)))),
-          )
-        : publishTo(fixed),
-  };
+  const isFixed = typeof stream === "string" && !isStreamTemplate(stream);
+  const deadLetters = tuning.deadLetters?.stream;
+  if (connection.isCluster && !isFixed) {
+    // At half of the buffer the source pauses: more would not come.
+    const gathering = { maxItems: buffer.maxEvents / 2, maxBytes: buffer.maxBytes / 2 };
+    const publishToStream = (key: string) => publishTo(openLane(laneKeys(key, id), key));
+    return { only: undefined, publish: byStream(limits, gathering, window, publishToStream) };
+  }
+  const only = isFixed
+    ? openLane(laneKeys(stream, id, deadLetters), stream)
+    : openLane(computedLaneKeys(id, deadLetters), typeof stream === "string" ? stream : "(computed)");
+  const room = new BehaviorSubject(true);
+  return { only, publish: pipe(batch({ ...limits, room }), publishTo(only, room)) };
 }
 
 /**

@@ -39,8 +39,8 @@ export interface Sink<T, P> extends OperatorFunction<T, Checkpoint<P>> {
   /** How the sink's positions are stored and ordered. */
   readonly positions: Positions<P>;
   /**
-   * Opens the stream first, then the source where the stream ends. A computed stream has no one end:
-   * it gives `none`, and leaves out what each of its streams has already.
+   * Asks Redis first where the sink stands, then opens the source there. In a Cluster computed streams
+   * have no one end: the source gets `none`, and each stream leaves out what it has already.
    */
   readonly resuming: (
     source: (from: Option<P>, flow: Observable<Flow>) => Observable<T>,
@@ -112,16 +112,16 @@ function run<T, P>(
       status.report({ state: "warning", message }),
     );
     const flow = new BehaviorSubject<Flow>("resume");
-    const { fixed, publish } = lanes({ options, tuning, positions, connection, status });
+    const { only, publish } = lanes({ options, tuning, positions, connection, status });
     // Lanes that events have yet to ask for cannot say that they are open.
-    if (fixed === undefined) watching.add(connection.ready$.pipe(take(1)).subscribe(status.published));
+    if (only === undefined) watching.add(connection.ready$.pipe(take(1)).subscribe(status.published));
     const toCheckpoints = chain(options, tuning, positions, publish, status, flow);
 
     const checkpoints$ =
-      fixed !== undefined && isResuming
-        ? fixed.opened$.pipe(switchMap(({ position }) => toCheckpoints(source(position, flow))))
+      only !== undefined && isResuming
+        ? only.opened$.pipe(switchMap(({ position }) => toCheckpoints(source(position, flow))))
         : // Opened at once, so that a wrong password shows before the first event.
-          merge(fixed?.opened$.pipe(ignoreElements()) ?? EMPTY, toCheckpoints(source(none, flow)));
+          merge(only?.opened$.pipe(ignoreElements()) ?? EMPTY, toCheckpoints(source(none, flow)));
 
     return checkpoints$.pipe(
       concatWith(connection.close$),

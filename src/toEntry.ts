@@ -103,7 +103,6 @@ export function toEntry<T, P>(
     fields,
   }: EventAccess<T, P> = access;
   const toStream = streamOf(stream);
-  const isFixed = typeof stream === "string" && !isStreamTemplate(stream);
   const now = metrics === undefined ? () => 0 : () => performance.now();
   let totalBytes = 0;
 
@@ -121,15 +120,14 @@ export function toEntry<T, P>(
     return { stream: key, payload, extra, bytes, deadLetter: undefined };
   }
 
-  /** In the batch of the event's own stream, or, where streams are computed, in one of the dead letters'. */
+  /** In the same batch as what goes before and after it, or in a Cluster in a lane of its own. */
   function setAside(cause: unknown, event: T, at: P | undefined): Content {
     if (deadLetters === undefined || !isSinkError(cause)) throw cause;
     const target = getOrElse(() => "")(tryCatch(() => toStream(event)));
     const original = getOrElse<string | Buffer>(() => describeEvent(event))(tryCatch(() => encode(event)));
     const origin = { sink, stream: target, position: at === undefined ? "" : positions.encode(at) };
     const { payload, extra } = deadLetterOf(original, cause, origin, maxEventBytes);
-    const key = isFixed ? target : deadLetters.stream;
-    return { stream: key, payload, extra, bytes: bytesOf(payload, extra), deadLetter: cause };
+    return { stream: deadLetters.stream, payload, extra, bytes: bytesOf(payload, extra), deadLetter: cause };
   }
 
   function contentOrDeadLetter(event: T, ordinal: number, at: P | undefined): Content {

@@ -145,10 +145,10 @@ from(events).pipe(redisSink({ id: "a", uri: "redis://h" }));
 });
 
 describe("npm run bench", () => {
-  it("prints one object a line, the hand-written pipeline first", () => {
+  it("prints one object a line, with each contender's ratio to the hand-written pipeline", () => {
     const output = run(
       process.execPath,
-      ["--import", "tsx", "bench/bench.ts", "--json", "--events", "2000", "--rounds", "1"],
+      ["--import", "tsx", "bench/bench.ts", "throughput", "--json", "--events", "2000", "--rounds", "1"],
       root,
     );
     const rows = output
@@ -156,11 +156,8 @@ describe("npm run bench", () => {
       .split("\n")
       .map((line) => JSON.parse(line));
 
-    expect(rows[0]).toEqual({
-      name: "ioredis pipeline of XADD",
-      eventsPerSecond: expect.any(Number),
-      ratio: 1,
-    });
-    expect(rows.every(({ ratio }) => ratio > 0)).toBe(true);
+    expect(rows.find(({ name }) => name === "ioredis pipeline")).toMatchObject({ ratio: 1 });
+    expect(rows.map(({ name }) => name)).toContain("rxadd");
+    expect(rows.every((row) => row["events/s"] > 0 && row.ratio > 0)).toBe(true);
   });
 });

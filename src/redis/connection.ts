@@ -31,6 +31,8 @@ export interface ConnectionOptions extends Omit<ClientOptions, "uri"> {
 export interface Connection extends Unsubscribable {
   /** Its errors are SinkErrors. */
   readonly publisher: Publisher;
+  /** Keys stand on several servers, a script call and a lane on one. */
+  readonly isCluster: boolean;
   /** Emits each time that Redis takes commands again. */
   readonly ready$: Observable<unknown>;
   /** Errors when trying again cannot help: wrong password, TLS refused, unknown host. Never emits. */
@@ -82,8 +84,9 @@ export function openConnection(options: ConnectionOptions): Connection {
     publisher: {
       open: (keys, owner) => main.call(() => publisher.open(keys, owner)),
       publish: (keys, batch) => main.call(() => publisher.publish(keys, batch)),
-      ...(confirm && { confirm: (keys, upTo) => replicas.call(() => confirm(keys, upTo)) }),
+      ...(confirm && { confirm: (keys, upTo, stream) => replicas.call(() => confirm(keys, upTo, stream)) }),
     },
+    isCluster: isCluster(server),
     ready$: merge(...links.map(({ client }) => fromEvent(client, "ready"))),
     failure$: merge(...links.map(({ failure$ }) => failure$)),
     warnings$: evictionWarning(main.client, where),

@@ -25,11 +25,11 @@ export function confirmWith(
   client: Redis | Cluster,
   { replicas, timeoutMs, aof }: Durability,
 ): NonNullable<Publisher["confirm"]> {
-  async function look(keys: LaneKeys, sequence: number): Promise<readonly unknown[]> {
+  async function look(keys: LaneKeys, stream: string, sequence: number): Promise<readonly unknown[]> {
     const writing = client
       .pipeline()
       .hmget(keys.state, ...stateFields)
-      .type(keys.stream)
+      .type(stream)
       .hset(keys.state, "durable", sequence);
     const waiting = aof ? writing.call("WAITAOF", 1, replicas, timeoutMs) : writing.wait(replicas, timeoutMs);
     return ((await waiting.exec()) ?? []).map(([error, reply]) => {
@@ -38,8 +38,12 @@ export function confirmWith(
     });
   }
 
-  async function confirm(keys: LaneKeys, { epoch, sequence }: BatchNumber): Promise<PublishReply> {
-    const [fields, kind, , waited] = await look(keys, sequence).catch(async (error) => {
+  async function confirm(
+    keys: LaneKeys,
+    { epoch, sequence }: BatchNumber,
+    stream: string,
+  ): Promise<PublishReply> {
+    const [fields, kind, , waited] = await look(keys, stream, sequence).catch(async (error) => {
       // ioredis learns that a slot has moved from a single command, not from such a pipeline.
       if (client instanceof Cluster) await client.hmget(keys.state, "sequence");
       throw error;
@@ -49,7 +53,7 @@ export function confirmWith(
     const finding = findingOf(storedStateOf(fields), kind === "stream", next);
     if (finding !== undefined && finding.reply !== "published") return finding;
     const missing = missingIn(waited, sequence);
-    if (missing !== undefined) throw sinkError("NotEnoughReplicas", `${keys.stream}: ${missing}`);
+    if (missing !== undefined) throw sinkError("NotEnoughReplicas", `${stream}: ${missing}`);
     return { reply: "published", entryId: "", isRenewed: false };
   }
 
@@ -63,5 +67,5 @@ export function confirmWith(
     return `found ${having} replicas with batch ${sequence} after ${timeoutMs} ms, expected ${replicas}; the checkpoint waits for them`;
   }
 
-  return (keys, upTo) => defer(() => confirm(keys, upTo));
+  return (keys, upTo, stream) => defer(() => confirm(keys, upTo, stream));
 }

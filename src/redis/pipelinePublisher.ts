@@ -9,7 +9,7 @@ import {
   type OpenedState,
   type Publisher,
   type PublishReply,
-  targetOf,
+  streamsOf,
 } from "./publisher.ts";
 
 type Results = readonly (readonly [Error | null, unknown])[];
@@ -23,6 +23,13 @@ function resultsOf(replies: Results | null): readonly unknown[] {
     if (error !== null) throw error;
     return result;
   });
+}
+
+/** What the keys held when they were watched. */
+interface Watched {
+  /** Whether one of the streams does, the one of the dead letters apart. */
+  readonly streamStands: boolean;
+  readonly state: StoredState;
 }
 
 function checkType(key: string, kind: unknown): void {
@@ -63,7 +70,7 @@ export function pipelinePublisher(client: Redis): Publisher {
     before: StoredState,
   ): Promise<void> {
     const lost = connectionsLost;
-    const { state } = await watch(keys);
+    const { state } = await watch(keys, []);
     if (state.epoch !== `${epoch}` || state.sequence !== `${sequence}`) return;
     const former = { sequence: before.sequence ?? "0", position: before.position ?? "" };
     resultsOf(await commit(client.multi().hset(keys.state, former), lost));
@@ -80,27 +87,26 @@ export function pipelinePublisher(client: Redis): Publisher {
   }
 
   /** Arms WATCH on the keys, so that EXEC answers for what is read here. */
-  async function watch(keys: LaneKeys): Promise<{ readonly kind: unknown; readonly state: StoredState }> {
-    const { stream, state, deadLetters = stream } = keys;
-    const [, kind, otherKind, fields] = resultsOf(
-      await client
-        .pipeline()
-        .watch(stream, state, deadLetters)
-        .type(stream)
-        .type(deadLetters)
-        .hmget(state, ...stateFields)
-        .exec(),
+  async function watch(keys: LaneKeys, streams: readonly string[]): Promise<Watched> {
+    const looking = client
+      .pipeline()
+      .watch(keys.state, ...streams)
+      .hmget(keys.state, ...stateFields);
+    for (const stream of streams) looking.type(stream);
+    const [, fields, ...kinds] = resultsOf(await looking.exec());
+    for (const [index, stream] of streams.entries()) checkType(stream, kinds[index]);
+    const streamStands = streams.some(
+      (stream, index) => kinds[index] === "stream" && stream !== keys.deadLetters,
     );
-    checkType(stream, kind);
-    checkType(deadLetters, otherKind);
-    return { kind, state: storedStateOf(fields) };
+    return { streamStands, state: storedStateOf(fields) };
   }
 
   async function open(keys: LaneKeys, owner: string): Promise<OpenedState> {
     const lost = connectionsLost;
-    const { kind, state } = await watch(keys);
+    const streams = [keys.stream, keys.deadLetters].filter((stream) => stream !== undefined);
+    const { streamStands, state } = await watch(keys, streams);
     const isFirst = state.epoch === null;
-    const foreignEntries = isFirst && kind === "stream" ? await client.xlen(keys.stream) : 0;
+    const foreignEntries = isFirst && streamStands ? await client.xlen(keys.stream ?? "") : 0;
     const epoch = Number(state.epoch ?? 0) + (state.owner === owner ? 0 : 1);
     const transaction = client.multi().hset(keys.state, { epoch, owner });
     if (isFirst) transaction.hset(keys.state, { sequence: 0, position: "" });
@@ -116,27 +122,27 @@ export function pipelinePublisher(client: Redis): Publisher {
 
   async function publish(keys: LaneKeys, batch: NumberedBatch): Promise<PublishReply> {
     const lost = connectionsLost;
-    const { kind, state } = await watch(keys);
-    const finding = findingOf(state, kind === "stream", batch);
+    const { streamStands, state } = await watch(keys, streamsOf(keys, batch.entries));
+    const last = batch.entries.findLastIndex(({ stream }) => stream !== keys.deadLetters);
+    const finding = findingOf(state, streamStands, batch);
     if (finding !== undefined) {
       const [, newest] = await Promise.all([
         client.unwatch(),
-        client.xrevrange(keys.stream, "+", "-", "COUNT", 1),
+        client.xrevrange(batch.entries[last]?.stream ?? "", "+", "-", "COUNT", 1),
       ]);
       return finding.reply === "published" ? { ...finding, entryId: newest[0]?.[0] ?? "" } : finding;
     }
     const transaction = client.multi();
-    for (const entry of batch.entries) {
-      transaction.xadd(targetOf(keys, entry), "*", "event", entry.payload, ...(entry.extra ?? []));
+    for (const { stream, payload, extra = [] } of batch.entries) {
+      transaction.xadd(stream, "*", "event", payload, ...extra);
     }
     // Its ID is known only after EXEC: the newest one is looked up when it is asked for.
     transaction.hset(keys.state, { sequence: batch.sequence, position: batch.position, entry: "" });
     const replies = await commit(transaction, lost);
     if (replies?.some(([error]) => error !== null)) await putBack(keys, batch, state).catch(() => {});
     const ids = resultsOf(replies);
-    const last = batch.entries.findLastIndex((entry) => targetOf(keys, entry) === keys.stream);
     // With dead letters, batches may have gone by without an entry in the stream.
-    const isRenewed = kind === "none" && Number(state.sequence) > 0 && keys.deadLetters === undefined;
+    const isRenewed = !streamStands && Number(state.sequence) > 0 && keys.deadLetters === undefined;
     return { reply: "published", entryId: stringOrNull(ids[last]) ?? "", isRenewed };
   }
 

@@ -1,8 +1,9 @@
 import type { Observable } from "rxjs";
 
-/** The keys of a lane: they stand in one cluster slot. */
+/** The keys of a lane; in a Cluster they stand in one slot. */
 export interface LaneKeys {
-  readonly stream: string;
+  /** Its only stream, but for dead letters; undefined: each entry has one of its own. */
+  readonly stream: string | undefined;
   /** The producer state, a hash with the fields epoch, sequence, position, entry and owner. */
   readonly state: string;
   /** Where the lane's dead letters go; undefined: it has none. */
@@ -21,13 +22,12 @@ export interface OpenedState {
   readonly foreignEntries: number;
 }
 
-/** The fields and values of one entry; the first field is `event`. */
+/** Where an entry goes, its fields and values; the first field is `event`. */
 export interface EntryContent {
+  readonly stream: string;
   readonly payload: string | Buffer;
   /** Further fields and values, alternating; undefined when there are none. */
   readonly extra: readonly (string | Buffer)[] | undefined;
-  /** Defined: the entry goes to the lane's dead letters, if it has them. */
-  readonly deadLetter: unknown;
 }
 
 /** Tells a batch from every other one of its lane. */
@@ -69,20 +69,28 @@ export interface Publisher {
   readonly open: (keys: LaneKeys, owner: string) => Observable<OpenedState>;
   /** Appends a batch and stores its sequence and position in one atomic step, or does neither. */
   readonly publish: (keys: LaneKeys, batch: NumberedBatch) => Observable<PublishReply>;
-  /** Waits until the lane up to a batch is durable, without sending it again; undefined: it is at once. */
-  readonly confirm?: (keys: LaneKeys, upTo: BatchNumber) => Observable<PublishReply>;
+  /**
+   * Waits until the lane up to a batch is durable, without sending it again; undefined: it is at once.
+   * `stream` is one that the batch has an entry in.
+   */
+  readonly confirm?: (keys: LaneKeys, upTo: BatchNumber, stream: string) => Observable<PublishReply>;
 }
 
 /**
- * The keys of a sink's lane. The braces put the state into the stream's own cluster slot; a stream
- * key with a hash tag of its own keeps that tag.
+ * The keys of a lane with one stream. The braces put the state into the stream's own cluster slot; a
+ * stream key with a hash tag of its own keeps that tag.
  */
 export function laneKeys(stream: string, sinkId: string, deadLetters?: string): LaneKeys {
   const hasTag = /\{[^}]+\}/.test(stream);
   return { stream, state: `${hasTag ? stream : `{${stream}}`}:rxadd:${sinkId}`, deadLetters };
 }
 
-/** The key that an entry goes to. */
-export function targetOf({ stream, deadLetters = stream }: LaneKeys, { deadLetter }: EntryContent): string {
-  return deadLetter === undefined ? stream : deadLetters;
+/** The keys of a lane whose streams are computed, on a server that has all keys. */
+export function computedLaneKeys(sinkId: string, deadLetters?: string): LaneKeys {
+  return { stream: undefined, state: `rxadd:${sinkId}`, deadLetters };
+}
+
+/** The streams that entries go to, each once; the lane's own one first. */
+export function streamsOf({ stream }: LaneKeys, entries: readonly EntryContent[]): readonly string[] {
+  return [...new Set([...(stream === undefined ? [] : [stream]), ...entries.map(({ stream }) => stream)])];
 }

@@ -1,60 +1,67 @@
 import type { Cluster, Redis } from "ioredis";
 import { defer, map, type Observable } from "rxjs";
 import {
+  type EntryContent,
   type LaneKeys,
   type NumberedBatch,
   type OpenedState,
   type Publisher,
   type PublishReply,
-  targetOf,
+  streamsOf,
 } from "./publisher.ts";
 import { openedStateOf, publishReplyOf } from "./replies.ts";
+import { script } from "./script.ts";
 import { openScript, publishScript } from "./scripts.ts";
 
-/** The commands that `defineCommand` adds; ioredis cannot type them itself. */
-interface ScriptCommands {
-  rxaddOpen(args: readonly (string | Buffer)[]): Promise<unknown>;
-  rxaddPublish(args: readonly (string | Buffer)[]): Promise<unknown>;
+/** What `publishScript` is called with. */
+interface Request {
+  readonly keys: readonly string[];
+  readonly args: readonly (string | Buffer)[];
 }
 
-function argumentsOf(
-  keys: LaneKeys,
-  { epoch, sequence, position, entries }: NumberedBatch,
-): (string | Buffer)[] {
+function requestOf(lane: LaneKeys, { epoch, sequence, position, entries }: NumberedBatch): Request {
   const isPlain = entries.every(({ extra }) => extra === undefined);
-  const args: (string | Buffer)[] = [
-    ...keysOf(keys),
-    `${epoch}`,
-    `${sequence}`,
-    position,
-    isPlain ? "1" : "0",
-  ];
-  for (const entry of entries) {
-    const { payload, extra = [] } = entry;
-    if (isPlain) args.push(payload);
-    else {
-      const key = targetOf(keys, entry) === keys.stream ? "1" : "3";
-      args.push(key, `${extra.length + 2}`, "event", payload, ...extra);
-    }
+  const start = (dead: string, layout: string) => [`${epoch}`, `${sequence}`, position, dead, layout];
+  if (isPlain && entries.every(({ stream }) => stream === lane.stream)) {
+    const args: (string | Buffer)[] = start("0", "1");
+    for (const { payload } of entries) args.push(payload);
+    return { keys: keysOf(lane, lane.stream), args };
   }
-  return args;
+  const streams = streamsOf(lane, entries);
+  const numbers = numbersOf(streams);
+  const numberOf = (stream = "") => numbers.get(stream) ?? "0";
+  const args: (string | Buffer)[] = start(numberOf(lane.deadLetters), isPlain ? "2" : "3");
+  for (const entry of entries) args.push(numberOf(entry.stream), ...fieldsOf(entry, isPlain));
+  return { keys: keysOf(lane, ...streams), args };
 }
 
-/** How many keys, and which. */
-function keysOf({ stream, state, deadLetters }: LaneKeys): string[] {
-  return deadLetters === undefined ? ["2", stream, state] : ["3", stream, state, deadLetters];
+function fieldsOf({ payload, extra = [] }: EntryContent, isPlain: boolean): readonly (string | Buffer)[] {
+  return isPlain ? [payload] : [`${extra.length + 2}`, "event", payload, ...extra];
+}
+
+/** The number of each stream among the keys. */
+function numbersOf(streams: readonly string[]): ReadonlyMap<string, string> {
+  return new Map(streams.map((stream, index) => [stream, `${index + 2}`]));
+}
+
+function keysOf({ state }: LaneKeys, ...streams: readonly (string | undefined)[]): readonly string[] {
+  return [state, ...streams.filter((stream) => stream !== undefined)];
 }
 
 /** Publishes a batch by one script call: the exact form, and the fastest. */
 export function scriptPublisher(client: Redis | Cluster): Publisher {
-  client.defineCommand("rxaddOpen", { lua: openScript });
-  client.defineCommand("rxaddPublish", { lua: publishScript });
-  const commands = client as (Redis | Cluster) & ScriptCommands;
-
+  const open = script(client, openScript);
+  const publish = script(client, publishScript);
   return {
-    open: (keys, owner): Observable<OpenedState> =>
-      defer(() => commands.rxaddOpen([...keysOf(keys), owner])).pipe(map(openedStateOf)),
-    publish: (keys, batch): Observable<PublishReply> =>
-      defer(() => commands.rxaddPublish(argumentsOf(keys, batch))).pipe(map(publishReplyOf)),
+    open: (lane, owner): Observable<OpenedState> =>
+      defer(() => {
+        const keys = keysOf(lane, lane.stream, lane.deadLetters);
+        return open(keys, [owner, lane.deadLetters === undefined ? "0" : `${keys.length}`]);
+      }).pipe(map(openedStateOf)),
+    publish: (lane, batch): Observable<PublishReply> =>
+      defer(() => {
+        const { keys, args } = requestOf(lane, batch);
+        return publish(keys, args);
+      }).pipe(map(publishReplyOf)),
   };
 }

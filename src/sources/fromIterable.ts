@@ -1,8 +1,11 @@
 import { NEVER, Observable } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 
+/** After so many values the event loop has a turn, so that a sink's answers do not wait for the next pause. */
+const valuesPerTurn = 500;
+
 /**
- * The values of an iterable, pulled synchronously, and not while `flow` says pause.
+ * The values of an iterable, pulled as fast as they are taken, and not while `flow` says pause.
  *
  * Errors of the iterable pass through; unsubscribing calls its `return`.
  *
@@ -18,13 +21,15 @@ export function fromIterable<T>(iterable: Iterable<T>, flow: Observable<Flow> = 
     let isPaused = false;
     let isPulling = false;
     let isDone = false;
+    let nextTurn: NodeJS.Immediate | undefined;
 
     function pull(): void {
       // A pause and a resume may come while a value is on its way.
       if (isPulling) return;
       isPulling = true;
+      nextTurn = undefined;
       try {
-        while (!isPaused && !subscriber.closed) {
+        for (let left = valuesPerTurn; left > 0 && !isPaused && !subscriber.closed; left -= 1) {
           const { done, value } = values.next();
           isDone = done === true;
           if (isDone) subscriber.complete();
@@ -35,15 +40,17 @@ export function fromIterable<T>(iterable: Iterable<T>, flow: Observable<Flow> = 
         subscriber.error(error);
       }
       isPulling = false;
+      if (!isPaused && !subscriber.closed) nextTurn = setImmediate(pull);
     }
 
     subscriber.add(() => {
+      clearImmediate(nextTurn);
       if (!isDone) values.return?.();
     });
     subscriber.add(
       flow.subscribe((signal) => {
         isPaused = signal === "pause";
-        pull();
+        if (nextTurn === undefined) pull();
       }),
     );
     pull();

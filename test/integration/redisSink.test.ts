@@ -1,9 +1,22 @@
-import { none, some } from "fp-ts/lib/Option.js";
+import { none, type Option, some } from "fp-ts/lib/Option.js";
 import { Redis } from "ioredis";
-import { BehaviorSubject, concat, lastValueFrom, map, of, range, Subject, throwError, toArray } from "rxjs";
+import {
+  BehaviorSubject,
+  concat,
+  filter,
+  firstValueFrom,
+  lastValueFrom,
+  map,
+  of,
+  range,
+  Subject,
+  throwError,
+  toArray,
+} from "rxjs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   type ChangeEvent,
+  type EventAccess,
   type Flow,
   fromIterable,
   isSinkError,
@@ -128,7 +141,7 @@ describe.each(["script", "pipeline"] as const)("redisSink with publish: %s", (pu
     ]);
   });
 
-  it("keeps a lane for each computed stream key, and one checkpoint over all", async () => {
+  it("publishes to computed streams, each exactly once and in order, with one checkpoint over all", async () => {
     const settings = { publish, stream: "orders.${shard}", id: "s", uri: redis.uri };
     const events$ = range(1, 3000).pipe(map((n) => ({ n, position: n, shard: n % 7 })));
 
@@ -142,6 +155,41 @@ describe.each(["script", "pipeline"] as const)("redisSink with publish: %s", (pu
       const events = (await readEvents(redis.client, `orders.${shard}`)).map((event) => JSON.parse(event).n);
       expect(events).toEqual(Array.from({ length: 3000 }, (_, i) => i + 1).filter((n) => n % 7 === shard));
     }
+  });
+
+  it("says in the checkpoint of computed streams where the last event went", async () => {
+    const events$ = of({ position: 1, shard: "a" }, { position: 2, shard: "b" });
+
+    const last = await lastValueFrom(
+      events$.pipe(redisSink({ publish, stream: "orders.${shard}", id: "s", uri: redis.uri })),
+    );
+
+    const [entry] = await redis.client.xrevrange("orders.b", "+", "-", "COUNT", 1);
+    expect(last).toMatchObject({ stream: "orders.b", position: 2, entryId: entry?.[0] });
+  });
+
+  it("puts further fields beside the event in computed streams too", async () => {
+    const event: EventAccess<{ position: number; shard: string }, number> = {
+      fields: ({ position }) => (position === 1 ? { key: "ä" } : {}),
+    };
+    const events$ = of({ position: 1, shard: "a" }, { position: 2, shard: "b" });
+    const settings = { publish, stream: "orders.${shard}", id: "s", uri: redis.uri, event };
+
+    await lastValueFrom(events$.pipe(redisSink(settings)));
+
+    expect((await redis.client.xrange("orders.a", "-", "+"))[0]?.[1].slice(2)).toEqual(["key", "ä"]);
+    expect((await redis.client.xrange("orders.b", "-", "+"))[0]?.[1].slice(2)).toEqual([]);
+  });
+
+  it("publishes nothing of a batch when one of its computed streams holds something else", async () => {
+    await redis.client.set("orders.b", "text");
+    const events$ = of({ position: 1, shard: "a" }, { position: 2, shard: "b" });
+    const settings = { publish, stream: "orders.${shard}", id: "s", uri: redis.uri };
+
+    const error = await failureOf(lastValueFrom(events$.pipe(redisSink(settings))));
+
+    expect(error._tag).toBe("WrongType");
+    expect(await redis.client.exists("orders.a")).toBe(0);
   });
 
   it("ends with WrongType at once when the key holds something else", async () => {
@@ -377,5 +425,42 @@ describe("redisSink", () => {
     expect(statuses).toContainEqual(
       expect.objectContaining({ state: "opened", epoch: 1, position: none, foreignEntries: 1 }),
     );
+  });
+});
+
+describe("redisSink with computed streams", () => {
+  it("takes a batch back when one of its streams refuses an entry half way", async () => {
+    const mostId = "18446744073709551615-18446744073709551615";
+    await redis.client.xadd("orders.b", mostId, "event", "last");
+    const events$ = of({ position: 1, shard: "a" }, { position: 2, shard: "b" });
+    const status$ = new Subject<Status>();
+    const retrying = firstValueFrom(
+      status$.pipe(filter(({ state }) => state === "retrying" || state === "closed")),
+    );
+
+    const done = lastValueFrom(
+      events$.pipe(redisSink({ stream: "orders.${shard}", id: "s", uri: redis.uri, status: status$ })),
+    ).catch((error) => error);
+    await retrying;
+
+    expect(await redis.client.xlen("orders.a")).toBe(0);
+    await redis.client.del("orders.b");
+    await done;
+  });
+
+  it("resumes where it stands, without reading the source from its beginning", async () => {
+    const settings = { id: "s", uri: redis.uri, stream: "orders.${shard}" };
+    const froms: unknown[] = [];
+    const source = (from: Option<number>) => {
+      froms.push(from);
+      return of({ position: 1, shard: "a" }, { position: 2, shard: "b" });
+    };
+
+    for (let run = 1; run <= 2; run += 1) {
+      await lastValueFrom(redisSink<{ position: number; shard: string }, number>(settings).resuming(source));
+    }
+
+    expect(froms).toEqual([none, some(2)]);
+    expect(await redis.client.xlen("orders.a")).toBe(1);
   });
 });

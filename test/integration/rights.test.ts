@@ -67,6 +67,7 @@ describe("the rights that docs/connections.md gives a producer", () => {
   const extras: readonly [string, Partial<SinkOptions<Numbered, number>>][] = [
     ["`durability`", { durability: { replicas: 0 } }],
     ["`deadLetters`", { deadLetters: { stream: "orders.dead" } }],
+    ["computed streams", { stream: ({ position }) => `orders.${position % 2}` }],
     ['`publish: "pipeline"`', { publish: "pipeline" }],
   ];
 

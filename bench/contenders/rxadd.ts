@@ -1,0 +1,36 @@
+import { type Flow, fromIterable, redisSink } from "rxadd";
+import { BehaviorSubject, lastValueFrom } from "rxjs";
+import type { BenchEvent } from "../benchEvent.ts";
+import { type Contender, streamOf, type Task } from "../contender.ts";
+
+async function publish(task: Task, form: "script" | "pipeline"): Promise<undefined> {
+  const { uri, ca, stream, streams, events, batchSize, window } = task;
+  const flow = new BehaviorSubject<Flow>("resume");
+  const checkpoint = await lastValueFrom(
+    fromIterable(events, flow).pipe(
+      redisSink<BenchEvent, number>({
+        id: stream,
+        uri,
+        stream: streams === 1 ? stream : ({ position }) => streamOf(task, position),
+        flow,
+        publish: form,
+        window,
+        batch: { maxEvents: batchSize },
+        event: { encode: ({ json }) => json },
+        tls: ca === undefined ? undefined : { ca },
+      }),
+    ),
+  );
+  if (checkpoint.position !== events.length) throw new Error(`rxadd ended at ${checkpoint.position}`);
+  return undefined;
+}
+
+export const rxaddScript: Contender = {
+  name: "rxadd",
+  publish: (task) => publish(task, "script"),
+};
+
+export const rxaddPipeline: Contender = {
+  name: "rxadd, publish: pipeline",
+  publish: (task) => publish(task, "pipeline"),
+};

@@ -1,0 +1,138 @@
+import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
+import { Redis } from "ioredis";
+import { redisSink } from "rxadd";
+import { Subject } from "rxjs";
+import { type BenchEvent, eventsOf } from "../benchEvent.ts";
+import { rxaddScript } from "../contenders/rxadd.ts";
+import { race } from "../race.ts";
+import { type Row, rounded } from "../row.ts";
+import type { Settings } from "../section.ts";
+
+/** Publishes one event; tells when it is safe. */
+type Publish = (event: BenchEvent) => void;
+
+/** A way to publish single events as they come. */
+interface Lane {
+  readonly publish: Publish;
+  readonly close: () => Promise<void>;
+}
+
+/** Opens one; `safe` is told the position up to which everything is in the stream. */
+type OpenLane = (uri: string, stream: string, safe: (position: number) => void) => Promise<Lane>;
+
+const bareXadd: OpenLane = async (uri, stream, safe) => {
+  const redis = new Redis(uri);
+  await redis.ping();
+  return {
+    publish: async ({ position, json }) => {
+      await redis.xadd(stream, "*", "event", json);
+      safe(position);
+    },
+    close: async () => {
+      await redis.quit();
+    },
+  };
+};
+
+const rxadd: OpenLane = async (uri, stream, safe) => {
+  const events$ = new Subject<BenchEvent>();
+  const sink = redisSink<BenchEvent, number>({
+    id: "bench",
+    uri,
+    stream,
+    event: { encode: ({ json }) => json },
+    status: { next: ({ state }) => state === "opened" && opened() },
+  });
+  let opened = () => {};
+  const isOpen = new Promise<void>((resolve) => {
+    opened = resolve;
+  });
+  const done = events$.pipe(sink).forEach(({ position = 0 }) => {
+    safe(position);
+  });
+  await isOpen;
+  return {
+    publish: (event) => events$.next(event),
+    close: async () => {
+      events$.complete();
+      await done;
+    },
+  };
+};
+
+/** Publishes at a steady rate, and records for each event the ns from `publish` until it was safe. */
+async function run(
+  open: OpenLane,
+  uri: string,
+  events: readonly BenchEvent[],
+  perSecond: number,
+  histogram: RecordableHistogram,
+): Promise<void> {
+  const stream = `rxadd-bench-${process.pid}`;
+  const sentMs = new Float64Array(events.length + 1);
+  // The first half second warms up.
+  const warmUp = perSecond / 2;
+  let isSafe = 0;
+  let isDone = () => {};
+  const done = new Promise<void>((resolve) => {
+    isDone = resolve;
+  });
+  const { publish, close } = await open(uri, stream, (position) => {
+    const now = performance.now();
+    for (; isSafe < position; isSafe += 1) {
+      const ns = Math.max(1, Math.round((now - (sentMs[isSafe + 1] ?? now)) * 1e6));
+      if (isSafe >= warmUp) histogram.record(ns);
+    }
+    if (isSafe === events.length) isDone();
+  });
+
+  const start = performance.now();
+  let sent = 0;
+  const tick = () => {
+    const due = Math.min(events.length, Math.ceil(((performance.now() - start) / 1000) * perSecond));
+    for (; sent < due; sent += 1) {
+      const event = events[sent];
+      if (event === undefined) break;
+      sentMs[event.position] = performance.now();
+      publish(event);
+    }
+    if (sent < events.length) setTimeout(tick, 1);
+  };
+  tick();
+  await done;
+  await close();
+  const redis = new Redis(uri);
+  await redis.del(stream, `{${stream}}:rxadd:bench`);
+  await redis.quit();
+}
+
+function ms(histogram: RecordableHistogram, percentile: number): number {
+  return rounded(histogram.percentile(percentile) / 1e6, 3);
+}
+
+/** From `next()` to the checkpoint, beside a bare awaited XADD at the same rate. */
+export async function* latency({ uri, events, rounds }: Settings): AsyncGenerator<Row> {
+  const all = eventsOf(events);
+  const order = { uri, count: events, bytes: 220, batchSize: 500, window: 4, streams: 1 };
+  const [fastest] = await race({ contenders: [rxaddScript], order, rounds: 1 });
+  const maximum = fastest?.eventsPerSecond ?? 0;
+  const lanes: ReadonlyMap<string, OpenLane> = new Map([
+    ["await redis.xadd()", bareXadd],
+    ["rxadd", rxadd],
+  ]);
+  for (const rate of [10, 1_000, 10_000, Math.round(0.8 * maximum)]) {
+    const seconds = rate === 10 ? 5 : 2;
+    const some = all.slice(0, Math.min(all.length, rate * seconds));
+    // A bare XADD each does not reach the last rate.
+    const contenders = [...lanes].filter(([name]) => name === "rxadd" || rate <= 10_000);
+    const histograms = new Map(contenders.map(([name]) => [name, createHistogram()]));
+    for (let round = 0; round < rounds; round += 1) {
+      for (const [name, open] of contenders)
+        await run(open, uri, some, rate, histograms.get(name) ?? createHistogram());
+    }
+    for (const [name, histogram] of histograms) {
+      const [p50, p99, p999] = [ms(histogram, 50), ms(histogram, 99), ms(histogram, 99.9)];
+      yield { section: "latency", name, rate, "p50 ms": p50, "p99 ms": p99, "p99.9 ms": p999 };
+    }
+  }
+}
