@@ -67,9 +67,7 @@ faults("keys", () => {
     times: { short: 5, long: 100 },
     between: [1, 5],
     bed: () => oneServer([], { stream: ({ n }) => streamOf(n) }),
-    inject: async ({ load }) => {
-      await load.status(({ state }) => state === "opened");
-    },
+    inject: ({ load, index }) => load.reach((index + 1) * perStream),
     count: async ({ server }, events) => {
       const numbers: number[] = [];
       for (let n = 1; n <= events; n += perStream) {
