@@ -2,7 +2,7 @@ import {
   Observable,
   type Observer,
   type OperatorFunction,
-  Subject,
+  type Subscriber,
   Subscription,
   takeWhile,
   tap,
@@ -73,7 +73,11 @@ export function boundedBuffer<T, R>(
 
   return (source) =>
     new Observable((subscriber) => {
-      const input = new Subject<T>();
+      // One chain subscribes, once: a Subject would make a closure for each item.
+      let input: Subscriber<T> | undefined;
+      const input$ = new Observable<T>((entering) => {
+        input = entering;
+      });
       const reading = new Subscription();
       let items = 0;
       let bytes = 0;
@@ -92,7 +96,7 @@ export function boundedBuffer<T, R>(
         failure = { error };
         reading.unsubscribe();
         // Drains the chain; its completion brings the failure out.
-        input.complete();
+        input?.complete();
       }
 
       function accept(item: T): void {
@@ -104,7 +108,7 @@ export function boundedBuffer<T, R>(
         items += 1;
         bytes += size;
         regulate();
-        input.next(item);
+        input?.next(item);
       }
 
       function release(result: R): void {
@@ -118,7 +122,7 @@ export function boundedBuffer<T, R>(
 
       // Both work in `tap`, so that what a callback throws comes out as an error.
       subscriber.add(
-        chain(input)
+        chain(input$)
           .pipe(tap(release))
           .subscribe({
             error: (error) => subscriber.error(error),
@@ -135,7 +139,7 @@ export function boundedBuffer<T, R>(
             takeWhile(() => !reading.closed),
             tap(accept),
           )
-          .subscribe({ error: fail, complete: () => input.complete() }),
+          .subscribe({ error: fail, complete: () => input?.complete() }),
       );
       // Or the next subscription would wait for ever for a source that is still told to pause.
       subscriber.add(() => {

@@ -4,7 +4,7 @@ import type { SinkTuning } from "./config/sinkTuning.ts";
 import { deadLetterOf, describeEvent } from "./deadLetter.ts";
 import type { Entry } from "./entry.ts";
 import type { Positions } from "./positions.ts";
-import { isSinkError, type PlainTag, sinkError } from "./sinkError.ts";
+import { isSinkError, type PlainTag, type SinkError, sinkError } from "./sinkError.ts";
 import type { EventAccess, SinkSettings } from "./sinkOptions.ts";
 import { isStreamTemplate, streamTemplate } from "./streamTemplate.ts";
 
@@ -56,9 +56,6 @@ function streamOf<T>(stream: SinkSettings<T, unknown>["stream"]): (event: T) => 
   };
 }
 
-/** What of an entry can go wrong. */
-type Content = Pick<Entry<unknown>, "stream" | "payload" | "extra" | "bytes" | "deadLetter">;
-
 const actions = {
   EventNotEncodable: "encode",
   StreamUnresolved: "stream",
@@ -106,41 +103,16 @@ export function toEntry<T, P>(
   const now = metrics === undefined ? () => 0 : () => performance.now();
   let totalBytes = 0;
 
-  function contentOf(event: T, ordinal: number): Content {
-    const payload = attempt("EventNotEncodable", ordinal, event, encode);
-    const extra = fields && attempt("EventNotEncodable", ordinal, event, (event) => fieldsOf(fields(event)));
-    const bytes = bytesOf(payload, extra);
-    if (bytes > maxEventBytes) {
-      throw sinkError(
-        "EventTooLarge",
-        `event ${idOf(event) ?? ordinal}: found ${bytes} bytes, expected at most ${maxEventBytes}: raise maxEventBytes, or set deadLetters`,
-      );
-    }
-    const key = attempt("StreamUnresolved", ordinal, event, toStream);
-    return { stream: key, payload, extra, bytes, deadLetter: undefined };
-  }
-
-  /** In the same batch as what goes before and after it, or in a Cluster in a lane of its own. */
-  function setAside(cause: unknown, event: T, at: P | undefined): Content {
-    if (deadLetters === undefined || !isSinkError(cause)) throw cause;
-    const target = getOrElse(() => "")(tryCatch(() => toStream(event)));
-    const original = getOrElse<string | Buffer>(() => describeEvent(event))(tryCatch(() => encode(event)));
-    const origin = { sink, stream: target, position: at === undefined ? "" : positions.encode(at) };
-    const { payload, extra } = deadLetterOf(original, cause, origin, maxEventBytes);
-    return { stream: deadLetters.stream, payload, extra, bytes: bytesOf(payload, extra), deadLetter: cause };
-  }
-
-  function contentOrDeadLetter(event: T, ordinal: number, at: P | undefined): Content {
-    try {
-      return contentOf(event, ordinal);
-    } catch (cause) {
-      return setAside(cause, event, at);
-    }
-  }
-
-  return (event, ordinal) => {
-    const at = attempt("PositionInvalid", ordinal, event, position);
-    const { stream, payload, extra, bytes, deadLetter } = contentOrDeadLetter(event, ordinal, at);
+  function entryOf(
+    event: T,
+    ordinal: number,
+    at: P | undefined,
+    stream: string,
+    payload: string | Buffer,
+    extra?: readonly (string | Buffer)[],
+    bytes = bytesOf(payload, extra),
+    deadLetter?: SinkError,
+  ): Entry<P> {
     totalBytes += bytes;
     return {
       ordinal,
@@ -155,5 +127,38 @@ export function toEntry<T, P>(
       transaction: transaction(event),
       arrivedMs: now(),
     };
+  }
+
+  function publishable(event: T, ordinal: number, at: P | undefined): Entry<P> {
+    const payload = attempt("EventNotEncodable", ordinal, event, encode);
+    const extra = fields && attempt("EventNotEncodable", ordinal, event, (event) => fieldsOf(fields(event)));
+    const bytes = bytesOf(payload, extra);
+    if (bytes > maxEventBytes) {
+      throw sinkError(
+        "EventTooLarge",
+        `event ${idOf(event) ?? ordinal}: found ${bytes} bytes, expected at most ${maxEventBytes}: raise maxEventBytes, or set deadLetters`,
+      );
+    }
+    const key = attempt("StreamUnresolved", ordinal, event, toStream);
+    return entryOf(event, ordinal, at, key, payload, extra, bytes);
+  }
+
+  /** In the same batch as what goes before and after it, or in a Cluster in a lane of its own. */
+  function setAside(cause: unknown, event: T, ordinal: number, at: P | undefined): Entry<P> {
+    if (deadLetters === undefined || !isSinkError(cause)) throw cause;
+    const target = getOrElse(() => "")(tryCatch(() => toStream(event)));
+    const original = getOrElse<string | Buffer>(() => describeEvent(event))(tryCatch(() => encode(event)));
+    const origin = { sink, stream: target, position: at === undefined ? "" : positions.encode(at) };
+    const { payload, extra } = deadLetterOf(original, cause, origin, maxEventBytes);
+    return entryOf(event, ordinal, at, deadLetters.stream, payload, extra, undefined, cause);
+  }
+
+  return (event, ordinal) => {
+    const at = attempt("PositionInvalid", ordinal, event, position);
+    try {
+      return publishable(event, ordinal, at);
+    } catch (cause) {
+      return setAside(cause, event, ordinal, at);
+    }
   };
 }

@@ -20,7 +20,8 @@ function socketTo({ uri }: Task): Socket {
 function lineCounter(socket: Socket): (lines: number) => Promise<void> {
   const waiting: { lines: number; readonly done: () => void }[] = [];
   socket.on("data", (chunk: Buffer) => {
-    if (chunk[0] === 45) throw new Error(chunk.toString());
+    // "-ERR …"; a chunk may also begin within an ID, as in "-42".
+    if (chunk[0] === 45 && Number(chunk[1]) > 57) throw new Error(chunk.subarray(0, 200).toString());
     for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) {
       const [first] = waiting;
       if (first === undefined) throw new Error(`found an answer that nobody waits for: ${chunk}`);

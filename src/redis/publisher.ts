@@ -28,6 +28,8 @@ export interface EntryContent {
   readonly payload: string | Buffer;
   /** Further fields and values, alternating; undefined when there are none. */
   readonly extra: readonly (string | Buffer)[] | undefined;
+  /** The bytes of all of them. */
+  readonly bytes: number;
 }
 
 /** Tells a batch from every other one of its lane. */

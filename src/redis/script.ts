@@ -1,7 +1,13 @@
 import { createHash } from "node:crypto";
 import { type Cluster, Command, type Redis } from "ioredis";
 
-type Argument = string | Buffer;
+/** One value of a call; with its size in bytes where that is known already. */
+export type Argument = string | Buffer | Sized;
+
+interface Sized {
+  readonly payload: string | Buffer;
+  readonly bytes: number;
+}
 
 /** A Lua script that is called by its hash, and sent in full where the server may not know it. */
 export type Script = (keys: readonly string[], args: readonly Argument[]) => Promise<unknown>;
@@ -59,13 +65,12 @@ function encode(start: readonly string[], args: readonly Argument[]): Buffer {
   let text = `*${start.length + args.length}\r\n`;
   let isAscii = true;
 
-  function add(argument: Argument): void {
-    const bytes = Buffer.byteLength(argument);
-    if (typeof argument === "string") {
-      if (bytes !== argument.length) isAscii = false;
-      text += `$${bytes}\r\n${argument}\r\n`;
+  function add(value: string | Buffer, bytes: number): void {
+    if (typeof value === "string") {
+      if (bytes !== value.length) isAscii = false;
+      text += `$${bytes}\r\n${value}\r\n`;
     } else {
-      buffers.push(textBuffer(`${text}$${bytes}\r\n`), argument);
+      buffers.push(textBuffer(`${text}$${bytes}\r\n`), value);
       text = "\r\n";
     }
   }
@@ -73,8 +78,11 @@ function encode(start: readonly string[], args: readonly Argument[]): Buffer {
   /** Text without a special character is copied, which takes half of the time. */
   const textBuffer = (some: string) => Buffer.from(some, isAscii ? "latin1" : "utf8");
 
-  for (const argument of start) add(argument);
-  for (const argument of args) add(argument);
+  for (const value of start) add(value, Buffer.byteLength(value));
+  for (const argument of args) {
+    if (typeof argument === "string" || Buffer.isBuffer(argument)) add(argument, Buffer.byteLength(argument));
+    else add(argument.payload, argument.bytes);
+  }
   buffers.push(textBuffer(text));
   return buffers.length === 1 && buffers[0] !== undefined ? buffers[0] : Buffer.concat(buffers);
 }

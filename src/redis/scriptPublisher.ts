@@ -10,33 +10,33 @@ import {
   streamsOf,
 } from "./publisher.ts";
 import { openedStateOf, publishReplyOf } from "./replies.ts";
-import { script } from "./script.ts";
+import { type Argument, script } from "./script.ts";
 import { openScript, publishScript } from "./scripts.ts";
 
 /** What `publishScript` is called with. */
 interface Request {
   readonly keys: readonly string[];
-  readonly args: readonly (string | Buffer)[];
+  readonly args: readonly Argument[];
 }
 
 function requestOf(lane: LaneKeys, { epoch, sequence, position, entries }: NumberedBatch): Request {
   const isPlain = entries.every(({ extra }) => extra === undefined);
   const start = (dead: string, layout: string) => [`${epoch}`, `${sequence}`, position, dead, layout];
   if (isPlain && entries.every(({ stream }) => stream === lane.stream)) {
-    const args: (string | Buffer)[] = start("0", "1");
-    for (const { payload } of entries) args.push(payload);
-    return { keys: keysOf(lane, lane.stream), args };
+    const keys = keysOf(lane, lane.stream);
+    return { keys, args: [...start("0", "1"), ...entries] };
   }
   const streams = streamsOf(lane, entries);
   const numbers = numbersOf(streams);
   const numberOf = (stream = "") => numbers.get(stream) ?? "0";
-  const args: (string | Buffer)[] = start(numberOf(lane.deadLetters), isPlain ? "2" : "3");
+  const args: Argument[] = start(numberOf(lane.deadLetters), isPlain ? "2" : "3");
   for (const entry of entries) args.push(numberOf(entry.stream), ...fieldsOf(entry, isPlain));
   return { keys: keysOf(lane, ...streams), args };
 }
 
-function fieldsOf({ payload, extra = [] }: EntryContent, isPlain: boolean): readonly (string | Buffer)[] {
-  return isPlain ? [payload] : [`${extra.length + 2}`, "event", payload, ...extra];
+function fieldsOf(entry: EntryContent, isPlain: boolean): readonly Argument[] {
+  const { payload, extra = [] } = entry;
+  return isPlain ? [entry] : [`${extra.length + 2}`, "event", payload, ...extra];
 }
 
 /** The number of each stream among the keys. */
