@@ -144,6 +144,26 @@ from(events).pipe(redisSink({ id: "a", uri: "redis://h" }));
   });
 });
 
+describe("package-lock.json", () => {
+  // A registry that lacks a package for another platform makes npm leave it out here, and refuse it elsewhere.
+  it("names each package that another one may need, for every platform", () => {
+    const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
+    const installed = Object.keys(packages);
+    const missing = Object.entries<{ optionalDependencies?: object }>(packages).flatMap(
+      ([path, { optionalDependencies = {} }]) =>
+        Object.keys(optionalDependencies)
+          .filter((name) => !installed.some((other) => other.endsWith(`node_modules/${name}`)))
+          .map((name) => `${path} needs ${name}`),
+    );
+
+    expect(missing).toEqual([]);
+  });
+
+  it("names no registry", () => {
+    expect(readFileSync(join(root, "package-lock.json"), "utf8")).not.toContain('"resolved"');
+  });
+});
+
 describe("npm run bench", () => {
   it("prints one object a line, with each contender's ratio to the hand-written pipeline", () => {
     const output = run(

@@ -16,6 +16,8 @@ async function publish(task: Task, form: "script" | "pipeline"): Promise<undefin
         publish: form,
         window,
         batch: { maxEvents: batchSize },
+        // The source pauses at half of it: as much again as the window waits to be sent.
+        buffer: { maxEvents: Math.max(20_000, 4 * window * batchSize) },
         event: { encode: ({ json }) => json },
         tls: ca === undefined ? undefined : { ca },
       }),
