@@ -4,6 +4,7 @@ import { type Row, tableOf } from "./row.ts";
 import type { Section } from "./section.ts";
 import { latency } from "./sections/latency.ts";
 import { memory } from "./sections/memory.ts";
+import { flame, profiled } from "./sections/profile.ts";
 import { batchSizes, eventSizes, roundTrip, streams, tls, windows } from "./sections/sweeps.ts";
 import { throughput } from "./sections/throughput.ts";
 
@@ -11,6 +12,8 @@ const sections: Readonly<Record<string, Section>> = {
   throughput,
   latency,
   memory,
+  profile: profiled,
+  flame,
   "event-size": eventSizes,
   "batch-size": batchSizes,
   window: windows,

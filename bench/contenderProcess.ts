@@ -18,7 +18,7 @@ async function run({ count, bytes, ...order }: Order): Promise<Outcome> {
   const measured = await contender?.publish({ ...order, events });
   const seconds = measured ?? (performance.now() - start) / 1000;
   const { user, system } = process.cpuUsage(cpu);
-  return { seconds, cpuSeconds: (user + system) / 1e6 };
+  return { seconds, cpuSeconds: measured === undefined ? (user + system) / 1e6 : undefined };
 }
 
 process.on("message", async (order: Order) => process.send?.(await run(order)));

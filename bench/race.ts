@@ -15,8 +15,8 @@ export interface Order extends Omit<Task, "events"> {
 /** What it answers. */
 export interface Outcome {
   readonly seconds: number;
-  /** Of its own process. */
-  readonly cpuSeconds: number;
+  /** Of its own process, if it is that which publishes. */
+  readonly cpuSeconds: number | undefined;
 }
 
 /**
@@ -35,7 +35,7 @@ export interface Race {
 export interface Result {
   readonly name: string;
   readonly eventsPerSecond: number;
-  /** Processor time of the contender's process for one event, in µs. */
+  /** Processor time of the contender's process for one event, in µs; NaN: another program publishes. */
   readonly clientUs: number;
   /** And of the server. */
   readonly serverUs: number;
@@ -60,7 +60,11 @@ export async function race({ contenders, order, rounds, inspect }: Race): Promis
   for (let round = 0; round <= rounds; round += 1) {
     for (const racer of racers) {
       const before = await cpuSeconds(redis);
-      const { seconds, cpuSeconds: own } = await tell(racer.child, { ...order, count: racer.count, stream });
+      const { seconds, cpuSeconds: own = Number.NaN } = await tell(racer.child, {
+        ...order,
+        count: racer.count,
+        stream,
+      });
       const server = (await cpuSeconds(redis)) - before;
       await count(redis, { ...order, stream }, racer);
       await remove(redis, stream);

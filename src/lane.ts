@@ -86,6 +86,7 @@ export function lane<P>({
   opened,
   warned,
 }: LaneOptions<P>): Lane<P> {
+  let writer: Pick<Lane<P>, "publish"> | undefined;
   const opening$ = publisher.open(keys, owner).pipe(
     retry,
     map((state) => {
@@ -97,7 +98,10 @@ export function lane<P>({
         ...writerFrom(state, position),
       };
     }),
-    tap((lane) => opened?.(lane)),
+    tap((lane) => {
+      writer = lane;
+      opened?.(lane);
+    }),
     share({ connector: () => new ReplaySubject(1), resetOnComplete: false, resetOnError: false }),
   );
 
@@ -173,7 +177,7 @@ export function lane<P>({
 
   return {
     opened$: opening$,
-    publish: (batch) => opening$.pipe(concatMap((lane) => lane.publish(batch))),
+    publish: (batch) => writer?.publish(batch) ?? opening$.pipe(concatMap((lane) => lane.publish(batch))),
     confirm: (acknowledged) => opening$.pipe(concatMap((lane) => lane.confirm(acknowledged))),
   };
 }

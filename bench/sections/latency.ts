@@ -2,6 +2,7 @@ import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 import { Redis } from "ioredis";
 import { redisSink } from "rxadd";
 import { Subject } from "rxjs";
+import { publishScript } from "../../src/redis/scripts.ts";
 import { type BenchEvent, eventsOf } from "../benchEvent.ts";
 import { rxaddScript } from "../contenders/rxadd.ts";
 import { race } from "../race.ts";
@@ -26,6 +27,23 @@ const bareXadd: OpenLane = async (uri, stream, safe) => {
   return {
     publish: async ({ position, json }) => {
       await redis.xadd(stream, "*", "event", json);
+      safe(position);
+    },
+    close: async () => {
+      await redis.quit();
+    },
+  };
+};
+
+/** What `redisSink` calls, without the chain around it: what exactly once costs by itself. */
+const bareScript: OpenLane = async (uri, stream, safe) => {
+  const redis = new Redis(uri);
+  const sha = String(await redis.script("LOAD", publishScript));
+  const state = `{${stream}}:rxadd:bench`;
+  await redis.hset(state, { epoch: 1, sequence: 0, position: "", entry: "" });
+  return {
+    publish: async ({ position, json }) => {
+      await redis.evalsha(sha, 2, state, stream, 1, position, position, 0, 1, json);
       safe(position);
     },
     close: async () => {
@@ -117,36 +135,44 @@ function ms(histogram: RecordableHistogram, percentile: number): number {
   return rounded(histogram.percentile(percentile) / 1e6, 3);
 }
 
+const contenders = {
+  "await redis.xadd()": bareXadd,
+  "await redis.evalsha()": bareScript,
+  rxadd,
+};
+
+/** The contenders take turns at one rate; the first round only warms up. */
+async function* at(
+  perSecond: number,
+  names: readonly (keyof typeof contenders)[],
+  { uri, rounds }: Settings,
+): AsyncGenerator<Row> {
+  const load = { uri, perSecond, seconds: perSecond < 100 ? 4 : 2 };
+  const histograms = new Map(names.map((name) => [name, createHistogram()]));
+  for (let round = 0; round <= rounds; round += 1) {
+    for (const [name, histogram] of histograms)
+      await run(contenders[name], load, round === 0 ? createHistogram() : histogram);
+  }
+  for (const [name, histogram] of histograms) {
+    const [p50, p99, p999] = [ms(histogram, 50), ms(histogram, 99), ms(histogram, 99.9)];
+    yield {
+      section: "latency",
+      name,
+      "events/s": perSecond,
+      "p50 ms": p50,
+      "p99 ms": p99,
+      "p99.9 ms": p999,
+    };
+  }
+}
+
 /** From `next()` to the checkpoint, beside a bare awaited XADD at the same rate. */
-export async function* latency({ uri, events, rounds }: Settings): AsyncGenerator<Row> {
+export async function* latency(settings: Settings): AsyncGenerator<Row> {
+  const { uri, events } = settings;
+  for (const rate of [10, 1_000, 10_000])
+    yield* at(rate, ["await redis.xadd()", "await redis.evalsha()", "rxadd"], settings);
   const order = { uri, count: events, bytes: 220, batchSize: 500, window: 4, streams: 1 };
   const [fastest] = await race({ contenders: [rxaddScript], order, rounds: 2 });
-  const most = Math.round(0.8 * (fastest?.eventsPerSecond ?? 0));
-  const contenders = new Map([
-    ["await redis.xadd()", bareXadd],
-    ["rxadd", rxadd],
-  ]);
-  for (const perSecond of [10, 1_000, 10_000, most]) {
-    const load = { uri, perSecond, seconds: perSecond === 10 ? 4 : 2 };
-    // A bare XADD each does not reach the last rate.
-    const able = [...contenders].filter(([name]) => name === "rxadd" || perSecond !== most);
-    const histograms = new Map(able.map(([name]) => [name, createHistogram()]));
-    for (let round = 0; round <= rounds; round += 1) {
-      for (const [name, open] of able) {
-        const histogram = (round > 0 && histograms.get(name)) || createHistogram();
-        await run(open, load, histogram);
-      }
-    }
-    for (const [name, histogram] of histograms) {
-      const [p50, p99, p999] = [ms(histogram, 50), ms(histogram, 99), ms(histogram, 99.9)];
-      yield {
-        section: "latency",
-        name,
-        "events/s": perSecond,
-        "p50 ms": p50,
-        "p99 ms": p99,
-        "p99.9 ms": p999,
-      };
-    }
-  }
+  // One by one does not reach that rate.
+  yield* at(Math.round(0.8 * (fastest?.eventsPerSecond ?? 0)), ["rxadd"], settings);
 }

@@ -15,7 +15,7 @@ export async function* throughput({ uri, events, rounds }: Settings): AsyncGener
       name,
       "events/s": Math.round(eventsPerSecond),
       ratio: rounded(eventsPerSecond / base),
-      "client µs/event": rounded(clientUs),
+      "client µs/event": Number.isNaN(clientUs) ? undefined : rounded(clientUs),
       "server µs/event": rounded(serverUs),
     };
   }

@@ -10,7 +10,6 @@ import {
   merge,
   mergeMap,
   type Observable,
-  of,
   share,
   switchMap,
   take,
@@ -53,17 +52,16 @@ export function link(client: Redis | Cluster, where: string, isOwned: boolean): 
       : cause;
   }
 
-  /** Or a command would wait, unseen, for as long as no Sentinel and no node answers. */
-  const reachable$ = defer(() =>
-    client.status === "ready" || client.status === "wait" || client.status === "end"
-      ? of(undefined)
-      : merge(
-          fromEvent(client, "ready"),
-          merge(fromEvent(client, "error"), fromEvent(client, "close")).pipe(
-            mergeMap((error) => throwError(() => error ?? new Error("Connection is closed."))),
-          ),
-        ).pipe(take(1)),
-  ).pipe(share());
+  /** Emits when the client takes commands, or fails: they would wait, unseen, while no Sentinel and no node answers. */
+  const reachable$ = merge(
+    fromEvent(client, "ready"),
+    merge(fromEvent(client, "error"), fromEvent(client, "close")).pipe(
+      mergeMap((error) => throwError(() => error ?? new Error("Connection is closed."))),
+    ),
+  ).pipe(take(1), share());
+
+  /** Answers at once, with the command's outcome or why there is none. */
+  const answers = () => client.status === "ready" || client.status === "wait" || client.status === "end";
 
   // What still fails after the end, such as a last write, concerns nobody; ioredis would print it.
   if (isOwned) client.on("error", () => {});
@@ -80,8 +78,7 @@ export function link(client: Redis | Cluster, where: string, isOwned: boolean): 
   return {
     client,
     call: (command) =>
-      reachable$.pipe(
-        switchMap(command),
+      defer(() => (answers() ? command() : reachable$.pipe(switchMap(command)))).pipe(
         catchError((error) => throwError(() => classify(error))),
       ),
     failure$: errors$.pipe(
