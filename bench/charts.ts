@@ -8,14 +8,18 @@ type Chart = (rows: readonly Row[]) => string;
 const ink = "#7a828c";
 const [own, others] = ["#d9822b", "#2b7bd9"] as const;
 
+function colorOf(name: string): string {
+  if (name.startsWith("rxadd")) return own;
+  return name.includes("evalsha") ? "#3fa45b" : others;
+}
+
 function svgOf(option: EChartsOption, height: number): string {
   const chart = init(null, null, { renderer: "svg", ssr: true, width: 800, height });
   chart.setOption({
     animation: false,
-    color: [others, own, "#3fa45b", "#a05fc0"],
     textStyle: { color: ink, fontFamily: "sans-serif" },
-    grid: { left: 8, right: 70, top: 48, bottom: 28, containLabel: true },
-    legend: { top: 0, textStyle: { color: ink } },
+    grid: { left: 8, right: 70, top: 56, bottom: 40, containLabel: true },
+    legend: { top: 0, itemGap: 28, textStyle: { color: ink } },
     ...option,
   });
   const svg = chart.renderToSVGString();
@@ -47,14 +51,14 @@ function bars(figureName: string): Chart {
           axisLabel: { hideOverlap: true },
         },
         yAxis: { type: "category", data: sorted.map(({ name }) => name), axisLabel: { color: ink } },
-        grid: { left: 8, right: 70, top: 8, bottom: 40, containLabel: true },
+        grid: { left: 24, right: 70, top: 8, bottom: 40, containLabel: true },
         series: [
           {
             type: "bar",
             label: { show: true, position: "right", color: ink, formatter: ({ value }) => thousands(value) },
             data: sorted.map((row) => ({
               value: figure(row, figureName),
-              itemStyle: { color: row.name.startsWith("rxadd") ? own : others },
+              itemStyle: { color: colorOf(row.name) },
             })),
           },
         ],
@@ -76,6 +80,8 @@ function lines(
       figures.map((figureName) => ({
         type: "line" as const,
         name: figures.length === 1 ? name : `${name}, ${figureName}`,
+        color: colorOf(name),
+        lineStyle: { type: figureName === figures[0] ? ("solid" as const) : ("dashed" as const) },
         data: points.map((at) => {
           const value = figure(
             rows.find((row) => row.name === name && row[over] === at),
@@ -87,7 +93,14 @@ function lines(
     );
     return svgOf(
       {
-        xAxis: { type: "category", name: over, data: points.map(thousands), boundaryGap: false },
+        xAxis: {
+          type: "category",
+          name: over,
+          nameLocation: "middle",
+          nameGap: 26,
+          data: points.map(thousands),
+          boundaryGap: false,
+        },
         yAxis: log ? { type: "log", name: unit } : { type: "value", name: unit, min: 0 },
         series,
       },
