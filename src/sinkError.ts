@@ -42,6 +42,7 @@ const kinds = {
   EventTooLarge: "permanent",
   StreamUnresolved: "permanent",
   PositionInvalid: "permanent",
+  EntryNotDecodable: "permanent",
   SourceCannotRewind: "permanent",
   ConfigurationInvalid: "permanent",
 

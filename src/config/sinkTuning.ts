@@ -1,6 +1,4 @@
-import { isLeft } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
-import { sinkError } from "../sinkError.ts";
 import {
   attempts,
   count,
@@ -15,7 +13,7 @@ import {
   timeout,
   wholeNumber,
 } from "./codecs.ts";
-import { messageOf, pathOf, pathText } from "./problem.ts";
+import { decodeOptions } from "./decodeOptions.ts";
 import { group, optional, required, Settings, withDefault } from "./settings.ts";
 
 /** The settings of a sink that have a default, the same in a file and in a program. */
@@ -118,15 +116,4 @@ export type SinkTuning = Omit<t.TypeOf<typeof sinkOptions>, "id" | "uri" | "stre
  * Checks the options of a `redisSink` and fills in the defaults; what is no setting, such as an
  * observer, is left out. Throws `ConfigurationInvalid` with all that is wrong.
  */
-export function decodeTuning(options: object): SinkTuning {
-  const given = Object.entries(options).filter(([name]) => sinkOptions.names.includes(name));
-  const decoded = sinkOptions.decode(Object.fromEntries(given));
-  const problems = isLeft(decoded)
-    ? decoded.left.map((error) => `${pathText(pathOf(error))}: ${messageOf(error)}`)
-    : [];
-  if (!("uri" in options) && !("connection" in options)) {
-    problems.push("uri: found nothing, expected a uri, or a connection of ioredis");
-  }
-  if (!isLeft(decoded) && problems.length === 0) return decoded.right;
-  throw sinkError("ConfigurationInvalid", `redisSink: ${problems.join("; ")}`);
-}
+export const decodeTuning = (options: object): SinkTuning => decodeOptions(sinkOptions, "redisSink", options);

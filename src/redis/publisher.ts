@@ -83,8 +83,13 @@ export interface Publisher {
  * stream key with a hash tag of its own keeps that tag.
  */
 export function laneKeys(stream: string, sinkId: string, deadLetters?: string): LaneKeys {
+  return { stream, state: keyBeside(stream, sinkId), deadLetters };
+}
+
+/** A key of our own that stands in the stream's slot. */
+export function keyBeside(stream: string, name: string): string {
   const hasTag = /\{[^}]+\}/.test(stream);
-  return { stream, state: `${hasTag ? stream : `{${stream}}`}:rxadd:${sinkId}`, deadLetters };
+  return `${hasTag ? stream : `{${stream}}`}:rxadd:${name}`;
 }
 
 /** The keys of a lane whose streams are computed, on a server that has all keys. */

@@ -1,0 +1,72 @@
+import type * as t from "io-ts";
+import type { Observable, Observer } from "rxjs";
+import type { Flow } from "../../operators/flow.ts";
+import type { RetryBackoffOptions } from "../../operators/retryBackoff.ts";
+import type { SentinelCredentials } from "../redis/client.ts";
+import type { Server } from "../redis/connection.ts";
+import type { TlsSettings } from "../redis/tls.ts";
+import type { ConsumerReport } from "./consumerReport.ts";
+import type { ConsumerStatus } from "./consumerStatus.ts";
+
+/** What every reader of streams can be told. Durations are ms. */
+interface ReaderSettings<E> {
+  /** A stream key or several, which in a Cluster stand in one slot. */
+  readonly stream: string | readonly string[];
+  /** Most entries that one read brings. Default 500. */
+  readonly count?: number;
+  /** How long one read waits for an entry. Default 5,000. */
+  readonly blockMs?: number;
+  /**
+   * What an event has to be: decodes the JSON in the field `event`, or where there is none all fields.
+   * Default: it is believed.
+   */
+  readonly codec?: t.Decoder<unknown, E>;
+  /** Default: 100 ms, doubled up to 10 s, ±20 %, for ever. */
+  readonly retry?: Pick<RetryBackoffOptions, "initialMs" | "factor" | "maxMs" | "jitter" | "maxRetries">;
+  /** Encrypts, also where the URI does not say `rediss`. */
+  readonly tls?: TlsSettings | undefined;
+  /** Credentials of the Sentinels themselves; those in the URI are the master's. */
+  readonly sentinel?: SentinelCredentials | undefined;
+  /** Default 10,000. */
+  readonly connectTimeoutMs?: number;
+  /** A connection that owes an answer this long is given up and opened again. Default 10,000. */
+  readonly sendTimeoutMs?: number;
+  /** Told what the consumer is doing. */
+  readonly status?: Pick<Observer<ConsumerStatus>, "next">;
+  /** Reads no more once it emits or completes; then drains and completes. */
+  readonly until?: Observable<unknown>;
+}
+
+/** All that `streamEntries` can be told. */
+export type ReaderOptions<E> = ReaderSettings<E> &
+  Server & {
+    /** After which entry to begin: an ID, `$` for new entries only, or `0-0` for all. Default `$`. */
+    readonly from?: string;
+    /** Pauses reading and resumes it. Default: it never pauses. */
+    readonly flow?: Observable<Flow>;
+  };
+
+/** All that `groupDeliveries` can be told. */
+export type GroupOptions<E> = ReaderSettings<E> &
+  Server & {
+    readonly group: string;
+    /** Names this consumer in the group; two that run at a time need two names. Default: host and process. */
+    readonly consumer?: string;
+    /** Where a group that is not there yet begins: an ID, `$`, or `0-0` for all. Default `0-0`. */
+    readonly start?: string;
+    /** Most deliveries handed out and not settled. Default 500. */
+    readonly window?: number;
+    /** A delivery of which its consumer gives no sign for so long is claimed by another one. Default 60,000. */
+    readonly claimIdleMs?: number;
+    /** When a delivery comes again that failed. Default: 100 ms, doubled up to 60 s, ±20 %. */
+    readonly redelivery?: Pick<RetryBackoffOptions, "initialMs" | "factor" | "maxMs" | "jitter">;
+    /** With `deadLetters`: one that failed so often goes there. Default 5. */
+    readonly maxDeliveries?: number;
+    /**
+     * Where deliveries go that cannot be decoded, or failed too often, with the reason, in the same atomic step as their
+     * acknowledgement. Default: what fails comes again for ever, and what cannot be decoded is an error.
+     */
+    readonly deadLetters?: { readonly stream: string } | undefined;
+    /** See `rxadd/metrics`. */
+    readonly metrics?: ConsumerReport;
+  };

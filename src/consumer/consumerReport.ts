@@ -1,0 +1,12 @@
+import type { ConsumerStatus } from "./consumerStatus.ts";
+
+/** What a consumer tells its metrics; `consumerMetrics` makes one. */
+export interface ConsumerReport {
+  readonly status: (status: ConsumerStatus) => void;
+  /** So many deliveries were handed out. */
+  readonly delivered: (deliveries: number) => void;
+  /** So many were acknowledged. */
+  readonly acknowledged: (deliveries: number) => void;
+  /** So many are handed out and not settled. */
+  readonly held: (deliveries: number) => void;
+}

@@ -1,0 +1,157 @@
+import { concatMap, forkJoin, type MonoTypeOperatorFunction, map, Observable, type Observer, of } from "rxjs";
+import { batch } from "../../operators/batch.ts";
+import type { Delivery, Mark, Settler } from "./delivery.ts";
+
+/** What {@link deduplicate} goes by. */
+export interface DeduplicateOptions<E> {
+  /** What tells an event from every other one of its stream, such as its `id`. */
+  readonly key: (event: E) => string;
+  /** How many processed events the group remembers of each stream, about 100 bytes each. Default 100,000. */
+  readonly window?: number;
+  /** Told of each delivery that is acknowledged without being handled. */
+  readonly skipped?: Pick<Observer<Delivery<E>>, "next">;
+}
+
+type Marked<E> = Delivery<E> & { readonly mark: Mark };
+
+interface Checked<E> {
+  readonly delivery: Marked<E>;
+  readonly isProcessed: boolean;
+}
+
+/** Asks which of them are processed already, once for each stream. */
+function checked<E>(deliveries: readonly Marked<E>[]): Observable<readonly Checked<E>[]> {
+  const streams = new Set(deliveries.map(({ stream }) => stream));
+  const parts = [...streams].map((name) => {
+    const own = deliveries.filter(({ stream }) => stream === name);
+    const answer = own[0]?.settler.processed(
+      name,
+      own.map(({ mark }) => mark.id),
+    );
+    return (answer ?? of([])).pipe(
+      map((processed) =>
+        own.map((delivery, index) => ({ delivery, isProcessed: processed[index] === true })),
+      ),
+    );
+  });
+  return forkJoin(parts).pipe(map((all) => all.flat()));
+}
+
+/**
+ * Lets each event through once, whichever consumer of the group processed it before, and acknowledges the others.
+ *
+ * ```
+ * deliveries   -abac---|
+ * result       -ab-c---|      the second a is acknowledged as soon as the first one is
+ * ```
+ *
+ * An event counts as processed from the step that acknowledges it on, so a crash can neither lose nor double it.
+ * The keys are kept in Redis, in the sorted set `{<stream>}:rxadd:<group>:processed`.
+ *
+ * - **Order** an event with the key of one that is being handled waits for that one's outcome; the
+ *   others keep the source's order.
+ * - **Memory** what waits is part of the source's `window`; in Redis `window` keys.
+ * - **Errors** pass through.
+ * - **Completion** when the source has completed and nothing waits.
+ *
+ * @example
+ * ```ts
+ * groupDeliveries<Order>({ uri, stream: "orders.events", group: "mailer" })
+ *   .pipe(deduplicate({ key: ({ id }) => id }), acknowledge(sendMail))
+ *   .subscribe();
+ * ```
+ */
+export function deduplicate<E>({
+  key,
+  window = 100_000,
+  skipped,
+}: DeduplicateOptions<E>): MonoTypeOperatorFunction<Delivery<E>> {
+  return (source) =>
+    new Observable((subscriber) => {
+      // By stream and key: what waits for the outcome of the one that is being handled.
+      const handled = new Map<string, Delivery<E>[]>();
+      const watched = new Map<Settler<E>, Settler<E>>();
+      let unsettled = 0;
+      let sourceDone = false;
+
+      const nameOf = ({ stream, mark }: Delivery<E>) => `${stream}\n${mark?.id}`;
+
+      function completeIfDone(): void {
+        if (sourceDone && unsettled === 0) subscriber.complete();
+      }
+
+      function settled(): void {
+        unsettled -= 1;
+        completeIfDone();
+      }
+
+      function skip(delivery: Delivery<E>): void {
+        skipped?.next(delivery);
+        delivery.settler.acknowledge({ ...delivery, mark: undefined }, [], settled);
+      }
+
+      function take(delivery: Delivery<E>): void {
+        const waiting = handled.get(nameOf(delivery));
+        if (waiting !== undefined) {
+          waiting.push(delivery);
+          return;
+        }
+        handled.set(nameOf(delivery), []);
+        subscriber.next({ ...delivery, settler: watch(delivery.settler) });
+      }
+
+      function release(delivery: Delivery<E>, isProcessed: boolean): void {
+        const waiting = handled.get(nameOf(delivery)) ?? [];
+        handled.delete(nameOf(delivery));
+        for (const next of waiting) {
+          if (isProcessed) skip(next);
+          else take(next);
+        }
+        settled();
+      }
+
+      /** The same settler, watched for what becomes of a delivery. */
+      function watch(settler: Settler<E>): Settler<E> {
+        const known = watched.get(settler);
+        if (known !== undefined) return known;
+        const watching: Settler<E> = {
+          ...settler,
+          acknowledge: (delivery, effects, done) =>
+            settler.acknowledge(delivery, effects, (refusal) => {
+              done(refusal);
+              if (refusal === undefined) release(delivery, true);
+            }),
+          reject: (delivery, reason, done) =>
+            settler.reject(delivery, reason, (again) => {
+              done(again);
+              if (again === undefined) release(delivery, false);
+            }),
+        };
+        watched.set(settler, watching);
+        return watching;
+      }
+
+      subscriber.add(
+        source
+          .pipe(
+            map((delivery): Marked<E> => ({ ...delivery, mark: { id: key(delivery.event), keep: window } })),
+            batch({ maxItems: 500 }),
+            concatMap(checked),
+          )
+          .subscribe({
+            next: (deliveries) => {
+              unsettled += deliveries.length;
+              for (const { delivery, isProcessed } of deliveries) {
+                if (isProcessed) skip(delivery);
+                else take(delivery);
+              }
+            },
+            error: (error) => subscriber.error(error),
+            complete: () => {
+              sourceDone = true;
+              completeIfDone();
+            },
+          }),
+      );
+    });
+}

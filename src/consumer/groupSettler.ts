@@ -1,0 +1,188 @@
+import type { Observable, Unsubscribable } from "rxjs";
+import { merge, Subscription, take, timer } from "rxjs";
+import { backoffMs } from "../../operators/retryBackoff.ts";
+import type { GroupConnection } from "../redis/groupConnection.ts";
+import type { Outcome, Settlement } from "../redis/settlement.ts";
+import type { ConsumerReport } from "./consumerReport.ts";
+import type { ConsumerStatus } from "./consumerStatus.ts";
+import type { GroupTuning } from "./consumerTuning.ts";
+import { type DeadLetterCause, deadLetterFields, reasonOf } from "./deadLetterFields.ts";
+import type { Delivery, Settler, StreamEntry } from "./delivery.ts";
+import type { Held, Holding } from "./held.ts";
+import type { Settling } from "./settling.ts";
+
+interface GroupSettlerOptions {
+  readonly connection: GroupConnection;
+  readonly tuning: GroupTuning;
+  readonly consumer: string;
+  readonly held: Held;
+  readonly settlements: Settling;
+  /** Emits when nothing shall be tried again. */
+  readonly stop$: Observable<unknown>;
+  readonly report: (status: ConsumerStatus) => void;
+  readonly metrics: ConsumerReport | undefined;
+}
+
+/** The settler of one consumer, and what else becomes of its deliveries. */
+export interface GroupSettler<E> extends Settler<E>, Unsubscribable {
+  /** Sets an entry aside; `refused` is called if Redis does not take it. */
+  readonly setAside: (
+    entry: Holding & Pick<StreamEntry<E>, "fields">,
+    cause: DeadLetterCause,
+    reason: string,
+    deadLetters: string,
+    done: (refusal?: Error) => void,
+  ) => void;
+  /** Acknowledges what nobody has to handle. */
+  readonly dismiss: (stream: string, entryId: string) => void;
+  /** Tells Redis that all that is held is alive; finds out what is not this consumer's any more. */
+  readonly keepAlive: () => void;
+}
+
+/** Settles deliveries with Redis. */
+export function groupSettler<E>({
+  connection,
+  tuning,
+  consumer,
+  held,
+  settlements,
+  stop$,
+  report,
+  metrics,
+}: GroupSettlerOptions): GroupSettler<E> {
+  const { group, claimIdleMs, redelivery, maxDeliveries, deadLetters } = tuning;
+  const waiting = new Subscription();
+  let isStopping = false;
+  let beats = 0;
+  waiting.add(
+    stop$.subscribe(() => {
+      isStopping = true;
+    }),
+  );
+
+  function ask(stream: string, settlement: Settlement, done: (outcome: Outcome) => void, keep = 0): void {
+    settlements.ask({ stream, settlement, keep, done });
+  }
+
+  function holds({ stream, entryId, deliveries }: Holding): boolean {
+    return held.get(stream, entryId)?.deliveries === deliveries;
+  }
+
+  function lose(holding: Holding): void {
+    if (!holds(holding)) return;
+    held.remove(holding);
+    report({ state: "lost", stream: holding.stream, entryId: holding.entryId });
+  }
+
+  function hold(
+    { stream, entryId }: Holding,
+    deliveries: number,
+    idleMs: number,
+    done: (isKept: boolean) => void,
+  ): void {
+    ask(stream, { kind: "hold", entryId, deliveries, idleMs }, (outcome) => done(outcome === "settled"));
+  }
+
+  function tryAgain(delivery: Delivery<E>, done: (again?: Delivery<E>) => void): void {
+    const deliveries = delivery.deliveries + 1;
+    hold(delivery, deliveries, 0, (isKept) => {
+      if (isKept) {
+        const again = { ...delivery, deliveries };
+        held.add(again);
+        metrics?.delivered(1);
+        done(again);
+      } else {
+        lose(delivery);
+        done();
+      }
+    });
+  }
+
+  /** Counts as idle for so long that any other consumer may claim it at once. */
+  function handBack(delivery: Delivery<E>, done: () => void): void {
+    hold(delivery, delivery.deliveries, claimIdleMs, () => {
+      held.remove(delivery);
+      done();
+    });
+  }
+
+  function tryLater(delivery: Delivery<E>, reason: unknown, done: (again?: Delivery<E>) => void): void {
+    const { stream, entryId, deliveries } = delivery;
+    const delayMs = backoffMs(deliveries, redelivery);
+    report({ state: "rejected", stream, entryId, deliveries, delayMs, reason });
+    const wait = merge(timer(delayMs), stop$)
+      .pipe(take(1))
+      .subscribe(() => {
+        waiting.remove(wait);
+        if (isStopping) handBack(delivery, done);
+        else tryAgain(delivery, done);
+      });
+    waiting.add(wait);
+  }
+
+  const settler: GroupSettler<E> = {
+    holds,
+
+    acknowledge: (delivery, effects, done) => {
+      const { stream, entryId, mark } = delivery;
+      ask(
+        stream,
+        { kind: "acknowledge", entryId, mark: mark?.id ?? "", effects },
+        (outcome) => {
+          if (outcome instanceof Error) {
+            done(outcome);
+            return;
+          }
+          metrics?.acknowledged(1);
+          held.remove(delivery);
+          done();
+        },
+        mark?.keep,
+      );
+    },
+
+    reject: (delivery, reason, done) => {
+      if (!holds(delivery)) done();
+      else if (isStopping) handBack(delivery, done);
+      else if (deadLetters !== undefined && delivery.deliveries >= maxDeliveries) {
+        settler.setAside(delivery, "HandlerFailed", reasonOf(reason), deadLetters.stream, (refusal) => {
+          if (refusal === undefined) done();
+          else tryLater(delivery, refusal, done);
+        });
+      } else tryLater(delivery, reason, done);
+    },
+
+    setAside: (holding, cause, reason, deadLetters, done) => {
+      const { stream, entryId, deliveries } = holding;
+      const fields = deadLetterFields(holding, holding.fields, { error: cause, reason, group, consumer });
+      ask(stream, { kind: "deadLetter", entryId, stream: deadLetters, fields }, (outcome) => {
+        if (outcome instanceof Error) {
+          report({ state: "warning", message: `${entryId} cannot be set aside: ${outcome.message}` });
+          done(outcome);
+          return;
+        }
+        if (outcome === "settled") report({ state: "deadLetter", stream, entryId, deliveries, reason });
+        held.remove(holding);
+        done();
+      });
+    },
+
+    dismiss: (stream, entryId) =>
+      ask(stream, { kind: "acknowledge", entryId, mark: "", effects: [] }, () => {}),
+
+    keepAlive: () => {
+      if (beats > 0) return;
+      for (const holding of held.all()) {
+        beats += 1;
+        hold(holding, holding.deliveries, 0, (isKept) => {
+          beats -= 1;
+          if (!isKept) lose(holding);
+        });
+      }
+    },
+
+    processed: (stream, ids) => connection.processed(stream, ids),
+    unsubscribe: () => waiting.unsubscribe(),
+  };
+  return settler;
+}

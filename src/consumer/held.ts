@@ -1,0 +1,54 @@
+import { BehaviorSubject, type Observable } from "rxjs";
+import type { Delivery } from "./delivery.ts";
+
+/** What tells a delivery from every other one. */
+export type Holding = Pick<Delivery<unknown>, "stream" | "entryId" | "deliveries">;
+
+/** The deliveries that this consumer has and that are not settled. */
+export interface Held {
+  readonly add: (delivery: Holding) => void;
+  readonly get: (stream: string, entryId: string) => Holding | undefined;
+  readonly remove: (delivery: Holding) => void;
+  readonly all: () => readonly Holding[];
+  /** How many more there may be. */
+  readonly room: () => number;
+  /** Whether there are so few that reading pays: half of the window, or less. */
+  readonly hasRoom$: Observable<boolean>;
+  /** How many there are, whenever that shrinks. */
+  readonly count$: Observable<number>;
+}
+
+/** Holds up to `window` deliveries. */
+export function heldDeliveries(window: number): Held {
+  const byStream = new Map<string, Map<string, Holding>>();
+  const hasRoom$ = new BehaviorSubject(true);
+  const count$ = new BehaviorSubject(0);
+  let count = 0;
+
+  function tellRoom(): void {
+    const hasRoom = count <= window / 2;
+    if (hasRoom !== hasRoom$.value) hasRoom$.next(hasRoom);
+  }
+
+  return {
+    add: (delivery) => {
+      const { stream, entryId } = delivery;
+      const entries = byStream.get(stream) ?? new Map<string, Holding>();
+      byStream.set(stream, entries);
+      if (!entries.has(entryId)) count += 1;
+      entries.set(entryId, delivery);
+      tellRoom();
+    },
+    get: (stream, entryId) => byStream.get(stream)?.get(entryId),
+    remove: ({ stream, entryId }) => {
+      if (byStream.get(stream)?.delete(entryId) !== true) return;
+      count -= 1;
+      tellRoom();
+      count$.next(count);
+    },
+    all: () => [...byStream.values()].flatMap((entries) => [...entries.values()]),
+    room: () => window - count,
+    hasRoom$,
+    count$,
+  };
+}

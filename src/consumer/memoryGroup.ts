@@ -1,0 +1,81 @@
+import { asyncScheduler, of, type SchedulerLike } from "rxjs";
+import { backoffMs, type RetryBackoffOptions } from "../../operators/retryBackoff.ts";
+import type { Effect } from "../redis/settlement.ts";
+import type { Delivery, Settler } from "./delivery.ts";
+
+/** How a {@link memoryGroup} behaves. */
+export interface MemoryGroupOptions {
+  /** After so many a delivery that fails is a dead letter. Default: never. */
+  readonly maxDeliveries?: number;
+  /** Default: as `groupDeliveries` has it, without jitter. */
+  readonly redelivery?: RetryBackoffOptions;
+  readonly scheduler?: SchedulerLike;
+}
+
+/** A consumer group in memory: what pipelines of deliveries are tested with, marbles included. */
+export interface MemoryGroup<E> {
+  /** A new entry, handed out for the first time. */
+  readonly delivery: (event: E) => Delivery<E>;
+  /** Entry IDs, in the order in which they were acknowledged. */
+  readonly acknowledged: readonly string[];
+  /** What was written along with acknowledgements. */
+  readonly effects: readonly Effect[];
+  readonly deadLetters: readonly { readonly entryId: string; readonly reason: unknown }[];
+}
+
+/**
+ * Makes a consumer group that lives in memory and answers at once.
+ *
+ * @example
+ * ```ts
+ * const group = memoryGroup<Order>();
+ * const source = hot("-a|", { a: group.delivery(order) });
+ * expectObservable(source.pipe(acknowledge(mail))).toBe("-a|", …);
+ * ```
+ */
+export function memoryGroup<E>({
+  maxDeliveries = Number.POSITIVE_INFINITY,
+  redelivery = {},
+  scheduler = asyncScheduler,
+}: MemoryGroupOptions = {}): MemoryGroup<E> {
+  const acknowledged: string[] = [];
+  const effects: Effect[] = [];
+  const deadLetters: { entryId: string; reason: unknown }[] = [];
+  const processed = new Set<string>();
+  let entries = 0;
+
+  const settler: Settler<E> = {
+    holds: () => true,
+    acknowledge: ({ entryId, mark }, commands, done) => {
+      acknowledged.push(entryId);
+      if (mark !== undefined) processed.add(mark.id);
+      effects.push(...commands);
+      done();
+    },
+    reject: (delivery, reason, done) => {
+      const { entryId, deliveries } = delivery;
+      if (deliveries >= maxDeliveries) {
+        deadLetters.push({ entryId, reason });
+        done();
+      } else {
+        scheduler.schedule(
+          () => done({ ...delivery, deliveries: deliveries + 1 }),
+          backoffMs(deliveries, { jitter: 0, ...redelivery }),
+        );
+      }
+    },
+    processed: (_stream, ids) => of(ids.map((id) => processed.has(id))),
+  };
+
+  return {
+    delivery: (event) => {
+      entries += 1;
+      const entryId = `${entries}-0`;
+      const fields = { event: JSON.stringify(event) };
+      return { stream: "memory", entryId, fields, event, deliveries: 1, mark: undefined, settler };
+    },
+    acknowledged,
+    effects,
+    deadLetters,
+  };
+}

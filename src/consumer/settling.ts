@@ -1,0 +1,75 @@
+import {
+  BehaviorSubject,
+  catchError,
+  forkJoin,
+  ignoreElements,
+  type MonoTypeOperatorFunction,
+  map,
+  type Observable,
+  of,
+  Subject,
+  tap,
+  throwError,
+} from "rxjs";
+import { batch } from "../../operators/batch.ts";
+import { inFlight } from "../../operators/inFlight.ts";
+import { type GroupConnection, isAnswer } from "../redis/groupConnection.ts";
+import type { Outcome, Settlement } from "../redis/settlement.ts";
+
+/** A settlement of one delivery. */
+export interface Asked {
+  readonly stream: string;
+  readonly settlement: Settlement;
+  /** How many marks of the stream are kept. */
+  readonly keep: number;
+  readonly done: (outcome: Outcome) => void;
+}
+
+/** Settles deliveries in the order in which that is asked for. */
+export interface Settling {
+  readonly ask: (asked: Asked) => void;
+  /** Does what is asked for while it is subscribed to; errors when Redis refuses for good. Never emits. */
+  readonly run$: Observable<never>;
+}
+
+type Answered = readonly Outcome[];
+
+/** Sends what is asked for while one call is in flight with the next one; again, with backoff, after a failure. */
+export function settling(
+  connection: GroupConnection,
+  resend: MonoTypeOperatorFunction<readonly [readonly Asked[], Answered]>,
+): Settling {
+  const asked$ = new Subject<Asked>();
+  const room = new BehaviorSubject(true);
+
+  function settle(stream: string, asked: readonly Asked[]): Observable<Answered> {
+    const settlements = asked.map(({ settlement }) => settlement);
+    const keep = asked.reduce((most, { keep }) => Math.max(most, keep), 0);
+    return connection.settle(stream, settlements, keep).pipe(
+      // Group and stream are gone: so is what was pending.
+      catchError((error) =>
+        isAnswer(error, "NOGROUP") ? of(settlements.map(() => "lost" as const)) : throwError(() => error),
+      ),
+    );
+  }
+
+  function settleAll(asked: readonly Asked[]): Observable<readonly [readonly Asked[], Answered]> {
+    const streams = [...new Set(asked.map(({ stream }) => stream))];
+    const sorted = streams.map((name) => asked.filter(({ stream }) => stream === name));
+    return forkJoin(streams.map((stream, index) => settle(stream, sorted[index] ?? []))).pipe(
+      map((answered) => [sorted.flat(), answered.flat()] as const),
+    );
+  }
+
+  return {
+    ask: (asked) => asked$.next(asked),
+    run$: asked$.pipe(
+      batch({ maxItems: 1000, room }),
+      inFlight(settleAll, { window: 1, room, resend }),
+      tap(([asked, answered]) => {
+        for (const [index, { done }] of asked.entries()) done(answered[index] ?? "settled");
+      }),
+      ignoreElements(),
+    ),
+  };
+}

@@ -1,0 +1,60 @@
+import { sinkError } from "../sinkError.ts";
+
+/** An entry as Redis hands it out: fields and values, alternating; null: it has been deleted. */
+export interface RawEntry {
+  readonly stream: string;
+  readonly entryId: string;
+  readonly fields: readonly string[] | null;
+}
+
+type RawFields = readonly [entryId: string, fields: readonly string[] | null];
+
+function unexpected(reply: unknown): never {
+  throw sinkError(
+    "Refused",
+    `Redis gave an answer that is not one of its streams: ${JSON.stringify(reply)?.slice(0, 200)}. Is it a Redis or a Valkey, without a proxy that rewrites answers?`,
+  );
+}
+
+function isFields(reply: unknown): reply is RawFields {
+  return (
+    Array.isArray(reply) && typeof reply[0] === "string" && (reply[1] === null || Array.isArray(reply[1]))
+  );
+}
+
+/** Reads a list of entries, as XRANGE, XCLAIM and XAUTOCLAIM give one. */
+export function entriesOf(stream: string, reply: unknown): RawEntry[] {
+  if (!Array.isArray(reply)) return unexpected(reply);
+  return reply
+    .filter((entry) => entry !== null)
+    .map((entry) => {
+      if (!isFields(entry)) return unexpected(entry);
+      return { stream, entryId: entry[0], fields: entry[1] };
+    });
+}
+
+/** Reads what XREAD and XREADGROUP give: in RESP3 names and entries alternate, in RESP2 they are pairs; null: nothing came. */
+export function streamsRead(reply: unknown): readonly RawEntry[] {
+  if (reply === null) return [];
+  if (!Array.isArray(reply)) return unexpected(reply);
+  const flat = typeof reply[0] === "string" ? reply : reply.flat(1);
+  const entries: RawEntry[][] = [];
+  for (let index = 0; index < flat.length; index += 2) {
+    const stream = flat[index];
+    entries.push(typeof stream === "string" ? entriesOf(stream, flat[index + 1]) : unexpected(reply));
+  }
+  return entries.length === 1 && entries[0] !== undefined ? entries[0] : entries.flat();
+}
+
+/** Reads a list of names and values that alternate, as XINFO gives one. */
+export function pairsOf(reply: unknown): ReadonlyMap<string, unknown> {
+  if (!Array.isArray(reply)) return unexpected(reply);
+  const pairs = new Map<string, unknown>();
+  for (let index = 0; index + 1 < reply.length; index += 2) pairs.set(String(reply[index]), reply[index + 1]);
+  return pairs;
+}
+
+/** Reads a list of such lists. */
+export function tablesOf(reply: unknown): readonly ReadonlyMap<string, unknown>[] {
+  return Array.isArray(reply) ? reply.map(pairsOf) : unexpected(reply);
+}
