@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 import { startRedis } from "../test/support/redisServer.ts";
 import { type Row, tableOf } from "./row.ts";
 import type { Section } from "./section.ts";
+import { consume } from "./sections/consume.ts";
 import { latency } from "./sections/latency.ts";
 import { memory } from "./sections/memory.ts";
 import { flame, profiled } from "./sections/profile.ts";
@@ -10,6 +11,7 @@ import { throughput } from "./sections/throughput.ts";
 
 const sections: Readonly<Record<string, Section>> = {
   throughput,
+  consume,
   latency,
   memory,
   profile: profiled,

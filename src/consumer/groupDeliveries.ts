@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import { isLeft } from "fp-ts/lib/Either.js";
 import { none, some } from "fp-ts/lib/Option.js";
 import {
+  asapScheduler,
   catchError,
   concat,
   concatMap,
@@ -18,6 +19,7 @@ import {
   merge,
   NEVER,
   type Observable,
+  observeOn,
   ReplaySubject,
   repeat,
   Subject,
@@ -25,6 +27,7 @@ import {
   takeUntil,
   tap,
   throwError,
+  timer,
 } from "rxjs";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { openGroupConnection } from "../redis/groupConnection.ts";
@@ -32,10 +35,11 @@ import { isRetryable, isSinkError, type SinkError, sinkError } from "../sinkErro
 import type { GroupOptions } from "./consumerOptions.ts";
 import { consumerReporter } from "./consumerReporter.ts";
 import { type GroupTuning, groupTuning } from "./consumerTuning.ts";
+import type { DeadLetterCause } from "./deadLetterFields.ts";
 import { decodeEntry, fieldsOf } from "./decodeEntry.ts";
 import type { Delivery } from "./delivery.ts";
 import { groupSettler } from "./groupSettler.ts";
-import { heldDeliveries } from "./held.ts";
+import { type Holding, heldDeliveries } from "./held.ts";
 import { type Arrived, reading } from "./reading.ts";
 import { settling } from "./settling.ts";
 
@@ -103,7 +107,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     sendTimeoutMs: tuning.sendTimeoutMs,
   });
   const retry = { ...tuning.retry, isRetryable, wake: connection.ready$ };
-  const held = heldDeliveries(tuning.window);
+  const held = heldDeliveries(tuning.window, Math.min(tuning.count, Math.ceil(tuning.window / 2)));
   const settlements = settling(connection, retryBackoff({ ...retry, failed: { next: failed } }));
   const settler = groupSettler<E>({
     connection,
@@ -119,40 +123,35 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
   const { read$, recover } = reading({ connection, streams, blockMs, claimIdleMs, room, report });
 
   /** Makes deliveries of what came; what cannot be one is set aside. */
-  function receive(arrived: readonly Arrived[]): readonly Delivery<E>[] {
+  function receive({ entries, deliveries: counts }: Arrived): readonly Delivery<E>[] {
     reached();
     const received: Delivery<E>[] = [];
     const deleted = new Map<string, string[]>();
-    for (const { entry, deliveries } of arrived) {
-      const { stream, entryId } = entry;
+    for (const { stream, entryId, fields: pairs } of entries) {
       if (failure !== undefined || held.get(stream, entryId) !== undefined) continue;
-      if (entry.fields === null) {
+      if (pairs === null) {
         settler.dismiss(stream, entryId);
         deleted.set(stream, [...(deleted.get(stream) ?? []), entryId]);
         continue;
       }
-      const fields = fieldsOf(entry.fields);
-      const holding = { stream, entryId, deliveries, fields };
+      const deliveries = counts?.get(entryId) ?? 1;
+      const fields = fieldsOf(pairs);
       const decoded = decode(fields);
-      if (deadLetters !== undefined && (isLeft(decoded) || deliveries > maxDeliveries)) {
-        held.add(holding);
-        const [cause, reason] = isLeft(decoded)
-          ? (["EntryNotDecodable", decoded.left] as const)
-          : (["DeliveredTooOften", `delivered ${deliveries} times: its consumers died or hung`] as const);
-        settler.setAside(holding, cause, reason, deadLetters.stream, (refusal) => {
-          if (refusal === undefined) return;
-          held.remove(holding);
-          fail(refusal);
-        });
-      } else if (isLeft(decoded)) {
-        fail(
-          sinkError(
-            "EntryNotDecodable",
-            `${stream}: entry ${entryId} is not what codec expects: ${decoded.left}: set deadLetters, or mend the codec`,
-          ),
-        );
+      if (isLeft(decoded)) {
+        setAside({ stream, entryId, deliveries, fields }, "EntryNotDecodable", decoded.left);
+      } else if (deadLetters !== undefined && deliveries > maxDeliveries) {
+        const reason = `delivered ${deliveries} times: its consumers died or hung`;
+        setAside({ stream, entryId, deliveries, fields }, "DeliveredTooOften", reason);
       } else {
-        const delivery = { ...holding, event: decoded.right, mark: undefined, settler };
+        const delivery = {
+          stream,
+          entryId,
+          fields,
+          event: decoded.right,
+          deliveries,
+          mark: undefined,
+          settler,
+        };
         held.add(delivery);
         received.push(delivery);
       }
@@ -160,6 +159,29 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     for (const [stream, entryIds] of deleted) report({ state: "deleted", stream, entryIds });
     if (received.length > 0) metrics?.delivered(received.length);
     return received;
+  }
+
+  function setAside(
+    entry: Holding & Pick<Delivery<E>, "fields">,
+    cause: DeadLetterCause,
+    reason: string,
+  ): void {
+    if (deadLetters === undefined) {
+      const { stream, entryId } = entry;
+      fail(
+        sinkError(
+          "EntryNotDecodable",
+          `${stream}: entry ${entryId} is not what codec expects: ${reason}: set deadLetters, or mend the codec`,
+        ),
+      );
+      return;
+    }
+    held.add(entry);
+    settler.setAside(entry, cause, reason, deadLetters.stream, (refusal) => {
+      if (refusal === undefined) return;
+      held.remove(entry);
+      fail(refusal);
+    });
   }
 
   /** Ends, once what came before is settled. */
@@ -189,8 +211,10 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
         },
       },
     }),
-    concatMap((received) => received),
     repeat({ delay: () => held.hasRoom$.pipe(first(Boolean), takeUntil(stop$)) }),
+    // So that Redis reads what comes next while this is handled.
+    observeOn(asapScheduler),
+    concatMap((received) => received),
   );
 
   const drained$ = defer(() => {
@@ -206,7 +230,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     ),
     stop$.pipe(
       first(),
-      concatMap(() => interval(interruptEveryMs)),
+      concatMap(() => timer(0, interruptEveryMs)),
       tap(connection.interrupt),
     ),
   ).pipe(ignoreElements());

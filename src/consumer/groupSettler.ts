@@ -2,7 +2,6 @@ import type { Observable, Unsubscribable } from "rxjs";
 import { merge, Subscription, take, timer } from "rxjs";
 import { backoffMs } from "../../operators/retryBackoff.ts";
 import type { GroupConnection } from "../redis/groupConnection.ts";
-import type { Outcome, Settlement } from "../redis/settlement.ts";
 import type { ConsumerReport } from "./consumerReport.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
 import type { GroupTuning } from "./consumerTuning.ts";
@@ -60,10 +59,6 @@ export function groupSettler<E>({
     }),
   );
 
-  function ask(stream: string, settlement: Settlement, done: (outcome: Outcome) => void, keep = 0): void {
-    settlements.ask({ stream, settlement, keep, done });
-  }
-
   function holds({ stream, entryId, deliveries }: Holding): boolean {
     return held.get(stream, entryId)?.deliveries === deliveries;
   }
@@ -80,7 +75,15 @@ export function groupSettler<E>({
     idleMs: number,
     done: (isKept: boolean) => void,
   ): void {
-    ask(stream, { kind: "hold", entryId, deliveries, idleMs }, (outcome) => done(outcome === "settled"));
+    settlements.ask({
+      kind: "hold",
+      stream,
+      entryId,
+      deliveries,
+      idleMs,
+      keep: 0,
+      done: (outcome) => done(outcome === "settled"),
+    });
   }
 
   function tryAgain(delivery: Delivery<E>, done: (again?: Delivery<E>) => void): void {
@@ -125,10 +128,14 @@ export function groupSettler<E>({
 
     acknowledge: (delivery, effects, done) => {
       const { stream, entryId, mark } = delivery;
-      ask(
+      settlements.ask({
+        kind: "acknowledge",
         stream,
-        { kind: "acknowledge", entryId, mark: mark?.id ?? "", effects },
-        (outcome) => {
+        entryId,
+        mark: mark?.id ?? "",
+        effects,
+        keep: mark?.keep ?? 0,
+        done: (outcome) => {
           if (outcome instanceof Error) {
             done(outcome);
             return;
@@ -137,8 +144,7 @@ export function groupSettler<E>({
           held.remove(delivery);
           done();
         },
-        mark?.keep,
-      );
+      });
     },
 
     reject: (delivery, reason, done) => {
@@ -155,20 +161,36 @@ export function groupSettler<E>({
     setAside: (holding, cause, reason, deadLetters, done) => {
       const { stream, entryId, deliveries } = holding;
       const fields = deadLetterFields(holding, holding.fields, { error: cause, reason, group, consumer });
-      ask(stream, { kind: "deadLetter", entryId, stream: deadLetters, fields }, (outcome) => {
-        if (outcome instanceof Error) {
-          report({ state: "warning", message: `${entryId} cannot be set aside: ${outcome.message}` });
-          done(outcome);
-          return;
-        }
-        if (outcome === "settled") report({ state: "deadLetter", stream, entryId, deliveries, reason });
-        held.remove(holding);
-        done();
+      settlements.ask({
+        kind: "deadLetter",
+        stream,
+        entryId,
+        deadLetters,
+        fields,
+        keep: 0,
+        done: (outcome) => {
+          if (outcome instanceof Error) {
+            report({ state: "warning", message: `${entryId} cannot be set aside: ${outcome.message}` });
+            done(outcome);
+            return;
+          }
+          if (outcome === "settled") report({ state: "deadLetter", stream, entryId, deliveries, reason });
+          held.remove(holding);
+          done();
+        },
       });
     },
 
     dismiss: (stream, entryId) =>
-      ask(stream, { kind: "acknowledge", entryId, mark: "", effects: [] }, () => {}),
+      settlements.ask({
+        kind: "acknowledge",
+        stream,
+        entryId,
+        mark: "",
+        effects: [],
+        keep: 0,
+        done: () => {},
+      }),
 
     keepAlive: () => {
       if (beats > 0) return;

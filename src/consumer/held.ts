@@ -12,21 +12,21 @@ export interface Held {
   readonly all: () => readonly Holding[];
   /** How many more there may be. */
   readonly room: () => number;
-  /** Whether there are so few that reading pays: half of the window, or less. */
+  /** Whether there is enough room for reading to pay. */
   readonly hasRoom$: Observable<boolean>;
   /** How many there are, whenever that shrinks. */
   readonly count$: Observable<number>;
 }
 
-/** Holds up to `window` deliveries. */
-export function heldDeliveries(window: number): Held {
+/** Holds up to `window` deliveries; `enough` room is what a read pays for. */
+export function heldDeliveries(window: number, enough: number): Held {
   const byStream = new Map<string, Map<string, Holding>>();
   const hasRoom$ = new BehaviorSubject(true);
   const count$ = new BehaviorSubject(0);
   let count = 0;
 
   function tellRoom(): void {
-    const hasRoom = count <= window / 2;
+    const hasRoom = window - count >= enough;
     if (hasRoom !== hasRoom$.value) hasRoom$.next(hasRoom);
   }
 

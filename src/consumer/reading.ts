@@ -3,11 +3,15 @@ import type { RawEntry } from "../redis/entryReplies.ts";
 import { type GroupConnection, isAnswer } from "../redis/groupConnection.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
 
-/** An entry that was read, and how often it was delivered; without fields: it has been deleted. */
+/** What one read brought. */
 export interface Arrived {
-  readonly entry: RawEntry;
-  readonly deliveries: number;
+  /** One without fields has been deleted. */
+  readonly entries: readonly RawEntry[];
+  /** How often each was delivered, by entry ID; undefined: all of them once. */
+  readonly deliveries: ReadonlyMap<string, number> | undefined;
 }
+
+const nothing: Arrived = { entries: [], deliveries: undefined };
 
 interface ReadingOptions {
   readonly connection: GroupConnection;
@@ -22,7 +26,7 @@ interface ReadingOptions {
 /** What a consumer reads next. */
 export interface Reading {
   /** Reads once; emits what came, perhaps nothing. */
-  readonly read$: Observable<readonly Arrived[]>;
+  readonly read$: Observable<Arrived>;
   /** An answer was lost: what Redis has delivered since the last one is looked for first. */
   readonly recover: () => void;
 }
@@ -48,7 +52,7 @@ export function reading({
     for (const stream of streams) own.set(stream, "0-0");
   }
 
-  function readOwn(stream: string, after: string): Observable<readonly Arrived[]> {
+  function readOwn(stream: string, after: string): Observable<Arrived> {
     return connection.readOwn(stream, after, room()).pipe(
       concatMap((entries) => {
         const last = entries.at(-1)?.entryId;
@@ -59,7 +63,7 @@ export function reading({
     );
   }
 
-  function claim(stream: string, from: string): Observable<readonly Arrived[]> {
+  function claim(stream: string, from: string): Observable<Arrived> {
     return connection.claim(stream, claimIdleMs, from, room()).pipe(
       concatMap(({ entries, next }) => {
         if (next === "0-0") stale.delete(stream);
@@ -71,32 +75,29 @@ export function reading({
   }
 
   /** With how often each was delivered; what another consumer has claimed meanwhile is left out. */
-  function counted(stream: string, entries: readonly RawEntry[]): Observable<readonly Arrived[]> {
+  function counted(stream: string, entries: readonly RawEntry[]): Observable<Arrived> {
     return connection.pending(stream, entries).pipe(
       map((pending) => {
         const deliveries = new Map(pending.map(({ entryId, deliveries }) => [entryId, deliveries]));
-        return entries.flatMap((entry) => {
-          const count = deliveries.get(entry.entryId);
-          return count === undefined ? [] : [{ entry, deliveries: count }];
-        });
+        return { entries: entries.filter(({ entryId }) => deliveries.has(entryId)), deliveries };
       }),
     );
   }
 
-  function readNew(): Observable<readonly Arrived[]> {
+  function readNew(): Observable<Arrived> {
     const untilClaimMs = Math.max(1, Math.ceil(claimDueMs - performance.now()));
     return connection
       .readNew(streams, room(), Math.min(blockMs, untilClaimMs))
-      .pipe(map((entries) => entries.map((entry) => ({ entry, deliveries: 1 }))));
+      .pipe(map((entries) => ({ entries, deliveries: undefined })));
   }
 
   /** The group is gone, and its stream with it, or somebody removed it: all that is there now is new. */
-  function renew(): Observable<readonly Arrived[]> {
+  function renew(): Observable<Arrived> {
     report({
       state: "warning",
       message: "the group was gone; it is made anew, and reads from the beginning",
     });
-    return forkJoin(streams.map((stream) => connection.create(stream, "0-0"))).pipe(map(() => []));
+    return forkJoin(streams.map((stream) => connection.create(stream, "0-0"))).pipe(map(() => nothing));
   }
 
   recover();

@@ -16,14 +16,13 @@ import { inFlight } from "../../operators/inFlight.ts";
 import { type GroupConnection, isAnswer } from "../redis/groupConnection.ts";
 import type { Outcome, Settlement } from "../redis/settlement.ts";
 
-/** A settlement of one delivery. */
-export interface Asked {
+/** A settlement of one delivery, and who is told of its outcome. */
+export type Asked = Settlement & {
   readonly stream: string;
-  readonly settlement: Settlement;
   /** How many marks of the stream are kept. */
   readonly keep: number;
   readonly done: (outcome: Outcome) => void;
-}
+};
 
 /** Settles deliveries in the order in which that is asked for. */
 export interface Settling {
@@ -43,21 +42,23 @@ export function settling(
   const room = new BehaviorSubject(true);
 
   function settle(stream: string, asked: readonly Asked[]): Observable<Answered> {
-    const settlements = asked.map(({ settlement }) => settlement);
     const keep = asked.reduce((most, { keep }) => Math.max(most, keep), 0);
-    return connection.settle(stream, settlements, keep).pipe(
+    return connection.settle(stream, asked, keep).pipe(
       // Group and stream are gone: so is what was pending.
       catchError((error) =>
-        isAnswer(error, "NOGROUP") ? of(settlements.map(() => "lost" as const)) : throwError(() => error),
+        isAnswer(error, "NOGROUP") ? of(asked.map(() => "lost" as const)) : throwError(() => error),
       ),
     );
   }
 
   function settleAll(asked: readonly Asked[]): Observable<readonly [readonly Asked[], Answered]> {
-    const streams = [...new Set(asked.map(({ stream }) => stream))];
+    const [first, ...others] = new Set(asked.map(({ stream }) => stream));
+    if (first !== undefined && others.length === 0)
+      return settle(first, asked).pipe(map((answered) => [asked, answered]));
+    const streams = first === undefined ? [] : [first, ...others];
     const sorted = streams.map((name) => asked.filter(({ stream }) => stream === name));
     return forkJoin(streams.map((stream, index) => settle(stream, sorted[index] ?? []))).pipe(
-      map((answered) => [sorted.flat(), answered.flat()] as const),
+      map((answered) => [sorted.flat(), answered.flat()]),
     );
   }
 

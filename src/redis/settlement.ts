@@ -25,8 +25,8 @@ export type Settlement =
   | {
       readonly kind: "deadLetter";
       readonly entryId: string;
-      /** The stream of the dead letters. */
-      readonly stream: string;
+      /** Their stream. */
+      readonly deadLetters: string;
       /** Fields and values, alternating. */
       readonly fields: readonly string[];
     };
@@ -45,7 +45,7 @@ export function keysOf(settlement: Settlement): readonly string[] {
     case "acknowledge":
       return settlement.effects.map(([, key]) => key);
     case "deadLetter":
-      return [settlement.stream];
+      return [settlement.deadLetters];
     case "hold":
       return [];
   }
@@ -69,7 +69,7 @@ export function argsOf(settlement: Settlement): readonly Argument[] {
     case "hold":
       return [kind, entryId, `${settlement.deliveries}`, `${Math.round(settlement.idleMs)}`];
     case "deadLetter":
-      return [kind, entryId, settlement.stream, ...counted(settlement.fields)];
+      return [kind, entryId, settlement.deadLetters, ...counted(settlement.fields)];
   }
 }
 
