@@ -3,8 +3,8 @@ export type { ChangeEvent, EventOrigin, Operation, Row, Transaction } from "./ch
 export type { Checkpoint } from "./checkpoint.ts";
 export { isLsn, type Lsn, ordLsn } from "./lsn.ts";
 export { type Positions, positionsOf, type StandardPosition, standardPositions } from "./positions.ts";
+export type { Server } from "./redis/anotherClient.ts";
 export type { SentinelCredentials } from "./redis/client.ts";
-export type { Server } from "./redis/connection.ts";
 export type { Durability } from "./redis/durability.ts";
 export type { TlsSettings } from "./redis/tls.ts";
 export { redisSink, type Sink } from "./redisSink.ts";

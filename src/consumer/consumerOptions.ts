@@ -2,25 +2,16 @@ import type * as t from "io-ts";
 import type { Observable, Observer } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 import type { RetryBackoffOptions } from "../../operators/retryBackoff.ts";
+import type { Server } from "../redis/anotherClient.ts";
 import type { SentinelCredentials } from "../redis/client.ts";
-import type { Server } from "../redis/connection.ts";
 import type { TlsSettings } from "../redis/tls.ts";
 import type { ConsumerReport } from "./consumerReport.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
 
-/** What every reader of streams can be told. Durations are ms. */
-interface ReaderSettings<E> {
+/** How every reader of streams reaches them. Durations are ms. */
+interface Access {
   /** A stream key or several, which in a Cluster stand in one slot. */
   readonly stream: string | readonly string[];
-  /** Most entries that one read brings. Default 500. */
-  readonly count?: number;
-  /** How long one read waits for an entry. Default 5,000. */
-  readonly blockMs?: number;
-  /**
-   * What an event has to be: decodes the JSON in the field `event`, or where there is none all fields.
-   * Default: it is believed.
-   */
-  readonly codec?: t.Decoder<unknown, E>;
   /** Default: 100 ms, doubled up to 10 s, ±20 %, for ever. */
   readonly retry?: Pick<RetryBackoffOptions, "initialMs" | "factor" | "maxMs" | "jitter" | "maxRetries">;
   /** Encrypts, also where the URI does not say `rediss`. */
@@ -31,6 +22,19 @@ interface ReaderSettings<E> {
   readonly connectTimeoutMs?: number;
   /** A connection that owes an answer this long is given up and opened again. Default 10,000. */
   readonly sendTimeoutMs?: number;
+}
+
+/** What every reader of streams can be told. */
+interface ReaderSettings<E> extends Access {
+  /** Most entries that one read brings. Default 500. */
+  readonly count?: number;
+  /** How long one read waits for an entry. Default 5,000. */
+  readonly blockMs?: number;
+  /**
+   * What an event has to be: decodes the JSON in the field `event`, or where there is none all fields.
+   * Default: it is believed.
+   */
+  readonly codec?: t.Decoder<unknown, E>;
   /** Told what the consumer is doing. */
   readonly status?: Pick<Observer<ConsumerStatus>, "next">;
   /** Reads no more once it emits or completes; then drains and completes. */
@@ -69,4 +73,12 @@ export type GroupOptions<E> = ReaderSettings<E> &
     readonly deadLetters?: { readonly stream: string } | undefined;
     /** See `rxadd/metrics`. */
     readonly metrics?: ConsumerReport;
+  };
+
+/** All that `groupStatus` can be told. */
+export type GroupStatusOptions = Access &
+  Server & {
+    readonly group: string;
+    /** How often it looks, in ms. Default 1,000. */
+    readonly everyMs?: number;
   };

@@ -3,7 +3,7 @@ import type { ConsumerStatus } from "./consumerStatus.ts";
 /** What a consumer tells its metrics; `consumerMetrics` makes one. */
 export interface ConsumerReport {
   readonly status: (status: ConsumerStatus) => void;
-  /** So many deliveries were handed out. */
+  /** So many deliveries were handed out, again included. */
   readonly delivered: (deliveries: number) => void;
   /** So many were acknowledged. */
   readonly acknowledged: (deliveries: number) => void;

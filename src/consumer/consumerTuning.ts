@@ -14,17 +14,21 @@ const streams = new t.Type<readonly string[], unknown, unknown>(
   t.identity,
 );
 
-/** What every reader of streams can be told. */
-const reader = {
+/** How every reader of streams reaches them. */
+const access = {
   uri: optional(redisUri, "Redis connection URI"),
   stream: required(streams, "Stream key, or several"),
-  count: withDefault(count, 500, "Most entries that one read brings"),
-  block_ms: withDefault(timeout, 5000, "How long one read waits for an entry"),
   retry: sinkTuning.retry,
   tls: sinkTuning.tls,
   sentinel: sinkTuning.sentinel,
   connect_timeout_ms: sinkTuning.connect_timeout_ms,
   send_timeout_ms: sinkTuning.send_timeout_ms,
+};
+
+const reader = {
+  ...access,
+  count: withDefault(count, 500, "Most entries that one read brings"),
+  block_ms: withDefault(timeout, 5000, "How long one read waits for an entry"),
 };
 
 const entryId = new t.Type<string, unknown, unknown>(
@@ -65,11 +69,22 @@ const groupSettings = new Settings({
   ),
 }).inProgram();
 
+const watchSettings = new Settings({
+  ...access,
+  group: required(text, "Consumer group"),
+  every_ms: withDefault(timeout, 1000, "How often it looks"),
+}).inProgram();
+
 /** The settings of `streamEntries` that have a default, filled in. */
 export type ReaderTuning = t.TypeOf<typeof readerSettings>;
 /** Those of `groupDeliveries`. */
 export type GroupTuning = t.TypeOf<typeof groupSettings>;
 
+/** Those of `groupStatus`. */
+export type WatchTuning = t.TypeOf<typeof watchSettings>;
+
+export const watchTuning = (options: object): WatchTuning =>
+  decodeOptions(watchSettings, "groupStatus", options);
 export const readerTuning = (options: object): ReaderTuning =>
   decodeOptions(readerSettings, "streamEntries", options);
 export const groupTuning = (options: object): GroupTuning =>

@@ -239,6 +239,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     settlements.run$,
     interval(claimIdleMs / 3).pipe(tap(settler.keepAlive), ignoreElements()),
     stopping$,
+    metrics === undefined ? EMPTY : held.count$.pipe(tap(metrics.held), ignoreElements()),
     connection.failure$,
   );
 

@@ -104,8 +104,8 @@ export function groupSettler<E>({
   /** Counts as idle for so long that any other consumer may claim it at once. */
   function handBack(delivery: Delivery<E>, done: () => void): void {
     hold(delivery, delivery.deliveries, claimIdleMs, () => {
-      held.remove(delivery);
       done();
+      held.remove(delivery);
     });
   }
 
@@ -141,8 +141,9 @@ export function groupSettler<E>({
             return;
           }
           metrics?.acknowledged(1);
-          held.remove(delivery);
+          // Told first: with the last one that is held everything ends.
           done();
+          held.remove(delivery);
         },
       });
     },
@@ -175,8 +176,8 @@ export function groupSettler<E>({
             return;
           }
           if (outcome === "settled") report({ state: "deadLetter", stream, entryId, deliveries, reason });
-          held.remove(holding);
           done();
+          held.remove(holding);
         },
       });
     },

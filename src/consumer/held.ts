@@ -1,4 +1,4 @@
-import { BehaviorSubject, type Observable } from "rxjs";
+import { BehaviorSubject, defer, type Observable, Subject, startWith } from "rxjs";
 import type { Delivery } from "./delivery.ts";
 
 /** What tells a delivery from every other one. */
@@ -14,7 +14,7 @@ export interface Held {
   readonly room: () => number;
   /** Whether there is enough room for reading to pay. */
   readonly hasRoom$: Observable<boolean>;
-  /** How many there are, whenever that shrinks. */
+  /** How many there are, now and whenever that shrinks. */
   readonly count$: Observable<number>;
 }
 
@@ -22,7 +22,7 @@ export interface Held {
 export function heldDeliveries(window: number, enough: number): Held {
   const byStream = new Map<string, Map<string, Holding>>();
   const hasRoom$ = new BehaviorSubject(true);
-  const count$ = new BehaviorSubject(0);
+  const shrunk$ = new Subject<number>();
   let count = 0;
 
   function tellRoom(): void {
@@ -44,11 +44,11 @@ export function heldDeliveries(window: number, enough: number): Held {
       if (byStream.get(stream)?.delete(entryId) !== true) return;
       count -= 1;
       tellRoom();
-      count$.next(count);
+      shrunk$.next(count);
     },
     all: () => [...byStream.values()].flatMap((entries) => [...entries.values()]),
     room: () => window - count,
     hasRoom$,
-    count$,
+    count$: defer(() => shrunk$.pipe(startWith(count))),
   };
 }

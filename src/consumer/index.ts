@@ -1,9 +1,14 @@
+export type { ConsumerFigures, GroupFigures } from "../redis/groupFigures.ts";
+export type { Effect } from "../redis/settlement.ts";
 export { type Acknowledged, type AcknowledgeOptions, acknowledge, type Handled } from "./acknowledge.ts";
-export type { GroupOptions, ReaderOptions } from "./consumerOptions.ts";
+export { type ConsumerMetrics, type ConsumerMetricsOptions, consumerMetrics } from "./consumerMetrics.ts";
+export type { GroupOptions, GroupStatusOptions, ReaderOptions } from "./consumerOptions.ts";
 export type { ConsumerReport } from "./consumerReport.ts";
 export type { ConsumerStatus } from "./consumerStatus.ts";
 export { type DeduplicateOptions, deduplicate } from "./deduplicate.ts";
 export type { Delivery, Mark, Settler, StreamEntry } from "./delivery.ts";
 export { Effects, effects } from "./effects.ts";
 export { groupDeliveries } from "./groupDeliveries.ts";
+export { groupStatus } from "./groupStatus.ts";
 export { type MemoryGroup, type MemoryGroupOptions, memoryGroup } from "./memoryGroup.ts";
+export { streamEntries } from "./streamEntries.ts";

@@ -112,6 +112,11 @@ export function reading({
       }
       const [abandoned] = stale;
       return abandoned === undefined ? readNew() : claim(...abandoned);
-    }).pipe(catchError((error) => (isAnswer(error, "NOGROUP") ? renew() : throwError(() => error)))),
+    }).pipe(catchError((error) => (isGone(error) ? renew() : throwError(() => error)))),
   };
+}
+
+/** The group is not there, or its stream was deleted while a read waited for entries. */
+function isGone(error: unknown): boolean {
+  return isAnswer(error, "NOGROUP") || isAnswer(error, "UNBLOCKED");
 }

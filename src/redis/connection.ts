@@ -2,23 +2,14 @@ import { Cluster, type Redis } from "ioredis";
 import { fromEvent, merge, type Observable, type Unsubscribable } from "rxjs";
 import { redactUri } from "../redactUri.ts";
 import { sinkError } from "../sinkError.ts";
-import { addressOf, type ClientOptions, openClient } from "./client.ts";
+import { anotherClient, type Server } from "./anotherClient.ts";
+import { addressOf, type ClientOptions } from "./client.ts";
 import { confirmWith, type Durability } from "./durability.ts";
 import { evictionWarning } from "./evictionWarning.ts";
 import { link } from "./link.ts";
 import { pipelinePublisher } from "./pipelinePublisher.ts";
 import type { Publisher } from "./publisher.ts";
 import { scriptPublisher } from "./scriptPublisher.ts";
-
-/** How a sink reaches Redis. */
-export type Server =
-  /**
-   * `redis://`, `redis-sentinel://` or `redis-cluster://`, and with TLS `rediss://` and so on; the sink
-   * opens a connection of its own and closes it.
-   */
-  | { readonly uri: string }
-  /** The caller's own connection, which the sink never closes. */
-  | { readonly connection: Redis | Cluster };
 
 export interface ConnectionOptions extends Omit<ClientOptions, "uri"> {
   readonly server: Server;
@@ -55,15 +46,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     );
   }
 
-  /** A further client like the first; the caller's has its own settings but for these. */
-  function another(sendTimeoutMs: number): Redis | Cluster {
-    if (isOwned) return openClient({ ...options, uri: server.uri, sendTimeoutMs });
-    const { connection } = server;
-    const settings = { maxRetriesPerRequest: 0, socketTimeout: sendTimeoutMs };
-    return connection instanceof Cluster
-      ? connection.duplicate([], { redisOptions: settings })
-      : connection.duplicate(settings);
-  }
+  const another = (sendTimeoutMs: number) => anotherClient(server, options, sendTimeoutMs);
 
   // WATCH needs a connection of its own, so does WAIT, which holds up everything behind it.
   const main =

@@ -1,4 +1,4 @@
-import { Cluster, type Redis } from "ioredis";
+import { Cluster } from "ioredis";
 import {
   catchError,
   concat,
@@ -17,8 +17,8 @@ import {
 } from "rxjs";
 import { redactUri } from "../redactUri.ts";
 import { isSinkError } from "../sinkError.ts";
-import { type ClientOptions, openClient } from "./client.ts";
-import type { Server } from "./connection.ts";
+import { anotherClient, type Server } from "./anotherClient.ts";
+import type { ClientOptions } from "./client.ts";
 import { settleScript } from "./consumerScripts.ts";
 import { entriesOf, type RawEntry, streamsRead } from "./entryReplies.ts";
 import { link } from "./link.ts";
@@ -96,19 +96,9 @@ export function openGroupConnection(options: GroupConnectionOptions): GroupConne
   const isOwned = "uri" in server;
   const where = isOwned ? redactUri(server.uri) : "the caller's connection";
 
-  function waiting(): Redis | Cluster {
-    const socketTimeout = sendTimeoutMs + blockMs;
-    if (isOwned) return openClient({ ...options, uri: server.uri, sendTimeoutMs: socketTimeout });
-    const { connection } = server;
-    const settings = { maxRetriesPerRequest: 0, socketTimeout };
-    return connection instanceof Cluster
-      ? connection.duplicate([], { redisOptions: settings })
-      : connection.duplicate(settings);
-  }
-
-  const reading = link(waiting(), where, true);
+  const reading = link(anotherClient(server, options, sendTimeoutMs + blockMs), where, true);
   const settling = isOwned
-    ? link(openClient({ ...options, uri: server.uri }), where, true)
+    ? link(anotherClient(server, options), where, true)
     : link(server.connection, where, false);
   const links = [reading, settling];
   const settle = script(settling.client, settleScript);

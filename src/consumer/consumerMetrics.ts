@@ -1,0 +1,109 @@
+import { Registry } from "prom-client";
+import type { Observer } from "rxjs";
+import { familiesIn } from "../metrics/familiesIn.ts";
+import type { GroupFigures } from "../redis/groupFigures.ts";
+import type { ConsumerReport } from "./consumerReport.ts";
+import type { ConsumerStatus } from "./consumerStatus.ts";
+import type { Delivery } from "./delivery.ts";
+
+/** Which series a consumer's metrics are, and where they are kept. */
+export interface ConsumerMetricsOptions {
+  readonly group: string;
+  /** Default: empty. */
+  readonly consumer?: string;
+  /** Where the metrics are registered; sinks and consumers may share one. Default: a new one. */
+  readonly registry?: Registry;
+}
+
+/** The metrics of one consumer. */
+export interface ConsumerMetrics extends ConsumerReport {
+  readonly registry: Registry;
+  /** For `deduplicate`: counts what it skips. */
+  readonly skipped: Pick<Observer<Delivery<unknown>>, "next">;
+  /** For `groupStatus`: shows how far the group is. */
+  readonly group: Pick<Observer<GroupFigures>, "next">;
+}
+
+/**
+ * Makes the metrics of one consumer, to pass as its option `metrics`; docs/metrics.md lists them.
+ *
+ * @example
+ * ```ts
+ * const metrics = consumerMetrics({ group: "mailer", registry });
+ * groupDeliveries<Order>({ uri, stream, group: "mailer", metrics });
+ * groupStatus({ uri, stream, group: "mailer" }).subscribe(metrics.group);
+ * ```
+ */
+export function consumerMetrics({
+  group,
+  consumer = "",
+  registry = new Registry(),
+}: ConsumerMetricsOptions): ConsumerMetrics {
+  const { counter, gauge } = familiesIn(registry);
+  const labels = { group, consumer };
+  const ofConsumer = ["group", "consumer"] as const;
+  const ofGroup = ["stream", "group"] as const;
+
+  const count = (name: string, help: string) => {
+    const series = counter(`rxadd_consumer_${name}_total`, help, ofConsumer).labels(labels);
+    // There from the start: rate() cannot see the step from nothing to the first value.
+    series.inc(0);
+    return series;
+  };
+  const deliveries = count("deliveries", "Deliveries handed out, those that came again included");
+  const acknowledged = count("acknowledged", "Deliveries acknowledged");
+  const rejected = count("rejected", "Deliveries that failed and come again");
+  const deadLetters = count("dead_letters", "Deliveries set aside");
+  const duplicates = count("duplicates", "Deliveries acknowledged without being handled, as duplicates");
+  const claimed = count("claimed", "Deliveries taken over from other consumers");
+  const lost = count("lost", "Deliveries that other consumers took over");
+  const retries = counter("rxadd_consumer_retries_total", "Failed attempts to reach Redis, by cause", [
+    ...ofConsumer,
+    "cause",
+  ]);
+  const held = gauge("rxadd_consumer_held", "Deliveries handed out and not settled", ofConsumer);
+  const lag = gauge("rxadd_consumer_group_lag", "Entries that the group has not read", ofGroup);
+  const pending = gauge("rxadd_consumer_group_pending", "Deliveries of the group not acknowledged", ofGroup);
+  const consumers = gauge("rxadd_consumer_group_consumers", "Consumers of the group", ofGroup);
+  held.set(labels, 0);
+
+  function status(now: ConsumerStatus): void {
+    switch (now.state) {
+      case "retrying":
+        retries.inc({ ...labels, cause: now.cause._tag });
+        break;
+      case "claimed":
+        claimed.inc(now.entries);
+        break;
+      case "lost":
+        lost.inc();
+        break;
+      case "rejected":
+        rejected.inc();
+        break;
+      case "deadLetter":
+        deadLetters.inc();
+        break;
+      case "closed":
+        held.set(labels, 0);
+    }
+  }
+
+  return {
+    registry,
+    status,
+    delivered: (count) => deliveries.inc(count),
+    acknowledged: (count) => acknowledged.inc(count),
+    held: (count) => held.set(labels, count),
+    skipped: { next: () => duplicates.inc() },
+    group: {
+      next: (figures) => {
+        const series = { stream: figures.stream, group: figures.group };
+        if (figures.lag === undefined) lag.remove(series);
+        else lag.set(series, figures.lag);
+        pending.set(series, figures.pending);
+        consumers.set(series, figures.consumers.length);
+      },
+    },
+  };
+}

@@ -1,0 +1,9 @@
+import { contramap, fromCompare, type Ord, tuple } from "fp-ts/lib/Ord.js";
+
+const ordBigint: Ord<bigint> = fromCompare((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+
+/** Entry IDs in the order of the stream: by milliseconds, then by number. */
+export const ordEntryId: Ord<string> = contramap((entryId: string): readonly [bigint, bigint] => {
+  const [ms = "0", number = "0"] = entryId.split("-");
+  return [BigInt(ms), BigInt(number)];
+})(tuple(ordBigint, ordBigint));

@@ -1,0 +1,28 @@
+import { from, type Observable, type Unsubscribable } from "rxjs";
+import { redactUri } from "../redactUri.ts";
+import { anotherClient, type Server } from "./anotherClient.ts";
+import type { ClientOptions } from "./client.ts";
+import { type GroupFigures, groupFigures } from "./groupFigures.ts";
+import { link } from "./link.ts";
+
+/** Looks at groups. */
+export interface GroupWatch extends Unsubscribable {
+  /** Emits once; undefined: the group is not there. Fails with a SinkError. */
+  readonly look: (stream: string, group: string) => Observable<GroupFigures | undefined>;
+  /** Errors when trying again cannot help. Never emits. */
+  readonly failure$: Observable<never>;
+}
+
+/** Opens a connection for it, unless there is the caller's. */
+export function openGroupWatch(server: Server, options: Omit<ClientOptions, "uri">): GroupWatch {
+  const isOwned = "uri" in server;
+  const where = isOwned ? redactUri(server.uri) : "the caller's connection";
+  const { client, call, failure$, unsubscribe } = isOwned
+    ? link(anotherClient(server, options), where, true)
+    : link(server.connection, where, false);
+  return {
+    look: (stream, group) => call(() => from(groupFigures(client, stream, group))),
+    failure$,
+    unsubscribe,
+  };
+}

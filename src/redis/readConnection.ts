@@ -1,0 +1,105 @@
+import { from, fromEvent, map, merge, type Observable, type Unsubscribable } from "rxjs";
+import { redactUri } from "../redactUri.ts";
+import { anotherClient, type Server } from "./anotherClient.ts";
+import type { ClientOptions } from "./client.ts";
+import { entriesOf, pairsOf, type RawEntry, streamsRead } from "./entryReplies.ts";
+import { link } from "./link.ts";
+
+/** How a stream stands. */
+export interface Standing {
+  readonly lastEntryId: string;
+  /** Undefined: it is empty. */
+  readonly firstEntryId: string | undefined;
+  readonly length: number;
+  /** How many entries it has had; undefined: the server does not count them (before Redis 7). */
+  readonly added: number | undefined;
+  /** Whether single entries were deleted from it. */
+  readonly hasDeleted: boolean;
+}
+
+/** Reads streams without a group. All fail with SinkErrors. */
+export interface ReadConnection extends Unsubscribable {
+  /** Entries after the ID of each stream, up to `count` each, waiting for the first for `blockMs`. */
+  readonly read: (after: ReadonlyMap<string, string>, count: number) => Observable<readonly RawEntry[]>;
+  readonly standing: (stream: string) => Observable<Standing>;
+  readonly exists: (stream: string, entryId: string) => Observable<boolean>;
+  /** Emits each time that Redis takes commands again. */
+  readonly ready$: Observable<unknown>;
+  /** Errors when trying again cannot help. Never emits. */
+  readonly failure$: Observable<never>;
+}
+
+export interface ReadConnectionOptions extends Omit<ClientOptions, "uri"> {
+  readonly server: Server;
+  /** How long a read waits for entries, in ms. */
+  readonly blockMs: number;
+}
+
+const empty: Standing = {
+  lastEntryId: "0-0",
+  firstEntryId: undefined,
+  length: 0,
+  added: 0,
+  hasDeleted: false,
+};
+
+function standingOf(reply: unknown): Standing {
+  const info = pairsOf(reply);
+  const added = info.get("entries-added");
+  const first = info.get("first-entry");
+  return {
+    lastEntryId: String(info.get("last-generated-id")),
+    firstEntryId: Array.isArray(first) ? String(first[0]) : undefined,
+    length: Number(info.get("length")),
+    added: added === undefined ? undefined : Number(added),
+    hasDeleted: (info.get("max-deleted-entry-id") ?? "0-0") !== "0-0",
+  };
+}
+
+/** Opens one connection that waits for entries, and one for questions, which is the caller's if there is one. */
+export function openReadConnection(options: ReadConnectionOptions): ReadConnection {
+  const { server, blockMs, sendTimeoutMs } = options;
+  const isOwned = "uri" in server;
+  const where = isOwned ? redactUri(server.uri) : "the caller's connection";
+  const reading = link(anotherClient(server, options, sendTimeoutMs + blockMs), where, true);
+  const asking = isOwned
+    ? link(anotherClient(server, options), where, true)
+    : link(server.connection, where, false);
+  const links = [reading, asking];
+
+  return {
+    read: (after, count) =>
+      reading
+        .call(() =>
+          from(
+            reading.client.call("XREAD", [
+              ...["COUNT", count, "BLOCK", blockMs],
+              ...["STREAMS", ...after.keys(), ...after.values()],
+            ]),
+          ),
+        )
+        .pipe(map(streamsRead)),
+
+    standing: (stream) =>
+      asking
+        .call(() =>
+          from(
+            asking.client
+              .exists(stream)
+              .then((stands) => stands === 1 && asking.client.xinfo("STREAM", stream)),
+          ),
+        )
+        .pipe(map((reply) => (reply === false ? empty : standingOf(reply)))),
+
+    exists: (stream, entryId) =>
+      asking
+        .call(() => from(asking.client.xrange(stream, entryId, entryId)))
+        .pipe(map((reply) => entriesOf(stream, reply).length > 0)),
+
+    ready$: merge(...links.map(({ client }) => fromEvent(client, "ready"))),
+    failure$: merge(...links.map(({ failure$ }) => failure$)),
+    unsubscribe: () => {
+      for (const { unsubscribe } of links) unsubscribe();
+    },
+  };
+}

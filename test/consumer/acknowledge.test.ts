@@ -1,0 +1,318 @@
+import fc from "fast-check";
+import { from, lastValueFrom, map, type Observable, of, throwError, timer, toArray } from "rxjs";
+import { describe, expect, it } from "vitest";
+import { acknowledge, type Delivery, effects, memoryGroup } from "../../src/consumer/index.ts";
+import { marbles } from "../support/marbles.ts";
+
+interface Order {
+  readonly id: string;
+  readonly customer: string;
+}
+
+const a: Order = { id: "a", customer: "ann" };
+const b: Order = { id: "b", customer: "ben" };
+const c: Order = { id: "c", customer: "ann" };
+const FULL = new Error("the mail box is full");
+
+/** A group with three deliveries. */
+function three(options: Parameters<typeof memoryGroup>[0] = {}) {
+  const group = memoryGroup<Order>({ redelivery: { initialMs: 3 }, ...options });
+  return { group, values: { a: group.delivery(a), b: group.delivery(b), c: group.delivery(c) } };
+}
+
+const ids = map(({ delivery }: { readonly delivery: Delivery<Order> }) => delivery.event.id);
+const customer = (order: Order) => order.customer;
+
+/** A handler that does the next thing on the order's list each time. */
+function handling(outputs: Readonly<Record<string, readonly Observable<unknown>[]>>) {
+  const times = new Map<string, number>();
+  return ({ id }: Order) => {
+    const time = times.get(id) ?? 0;
+    times.set(id, time + 1);
+    return outputs[id]?.[time] ?? throwError(() => new Error(`no output ${time} for ${id}`));
+  };
+}
+
+describe("acknowledge", () => {
+  it(
+    "handles one delivery at a time by default, in the order in which they come",
+    marbles(({ hot, cold, expectObservable, expectSubscriptions }) => {
+      const { values } = three();
+      const source = hot("     -abc-------|", values);
+      const handleA = cold("    --|        ");
+      const handleB = cold("      --|      ");
+      const handleC = cold("        --|    ");
+      const subA = "           -^-!        ";
+      const subB = "           ---^-!      ";
+      const expected = "       ---a-b-c---|";
+
+      const result = source.pipe(acknowledge(handling({ a: [handleA], b: [handleB], c: [handleC] })), ids);
+
+      expectObservable(result).toBe(expected);
+      expectSubscriptions(handleA.subscriptions).toBe(subA);
+      expectSubscriptions(handleB.subscriptions).toBe(subB);
+    }),
+  );
+
+  it(
+    "runs as many handlers at a time as concurrency allows, and emits as they end",
+    marbles(({ hot, cold, expectObservable }) => {
+      const { values } = three();
+      const source = hot("-abc-------|", values);
+      const handleA = cold("    ----|");
+      const handleB = cold("     -|");
+      const handleC = cold("      --|");
+      const expected = "  ---b-(ac)--|";
+
+      const result = source.pipe(
+        acknowledge(handling({ a: [handleA], b: [handleB], c: [handleC] }), { concurrency: 2 }),
+        ids,
+      );
+
+      expectObservable(result).toBe(expected);
+    }),
+  );
+
+  it(
+    "handles deliveries with the same key one after the other, whatever the concurrency",
+    marbles(({ hot, cold, expectObservable, expectSubscriptions }) => {
+      const { values } = three();
+      const source = hot("   -abc-------|", values);
+      const handleA = cold("  ----|");
+      const handleB = cold("   ----|");
+      const handleC = cold("      --|");
+      const subC = "         -----^-!";
+      const expected = "     -----abc---|";
+
+      const result = source.pipe(
+        acknowledge(handling({ a: [handleA], b: [handleB], c: [handleC] }), {
+          concurrency: 10,
+          orderBy: customer,
+        }),
+        ids,
+      );
+
+      expectObservable(result).toBe(expected);
+      expectSubscriptions(handleC.subscriptions).toBe(subC);
+    }),
+  );
+
+  it(
+    "handles a delivery again after the backoff, and others meanwhile",
+    marbles(({ hot, cold, expectObservable }) => {
+      const { values } = three();
+      const source = hot("-ab---------|", values);
+      const failing = cold("--#", undefined, FULL);
+      const again = cold("       --|");
+      const handleB = cold("  --|");
+      const expected = "  -----b--a---|";
+
+      const result = source.pipe(acknowledge(handling({ a: [failing, again], b: [handleB] })), ids);
+
+      expectObservable(result).toBe(expected);
+    }),
+  );
+
+  it(
+    "holds up the key of a delivery that failed, and no other one",
+    marbles(({ hot, cold, expectObservable }) => {
+      const { values } = three();
+      const source = hot("-abc---------|", values);
+      const failing = cold("#", undefined, FULL);
+      const again = cold("   --|");
+      const quick = cold("-|");
+      const expected = "  ---b--ac-----|";
+
+      const result = source.pipe(
+        acknowledge(handling({ a: [failing, again], b: [quick], c: [cold("-|")] }), {
+          concurrency: 10,
+          orderBy: customer,
+        }),
+        ids,
+      );
+
+      expectObservable(result).toBe(expected);
+    }),
+  );
+
+  it(
+    "sets a delivery aside after maxDeliveries, and goes on with its key",
+    marbles(({ hot, cold, expectObservable, flush }) => {
+      const { group, values } = three({ maxDeliveries: 2 });
+      const source = hot("-ac--------|", values);
+      const failing = cold("#", undefined, FULL);
+      const expected = "  -----c-----|";
+
+      const result = source.pipe(
+        acknowledge(handling({ a: [failing, failing], c: [cold("-|")] }), { orderBy: customer }),
+        ids,
+      );
+
+      expectObservable(result).toBe(expected);
+      flush();
+      expect(group.deadLetters).toEqual([{ entryId: "1-0", reason: FULL }]);
+      expect(group.acknowledged).toEqual(["3-0"]);
+    }),
+  );
+
+  it(
+    "rejects a delivery whose handler throws",
+    marbles(({ hot, expectObservable, flush }) => {
+      const { group, values } = three({ maxDeliveries: 1 });
+      const source = hot("-ab|", values);
+      const expected = "  --b|";
+
+      const result = source.pipe(
+        acknowledge(({ id }) => {
+          if (id === "a") throw FULL;
+          return undefined;
+        }),
+        ids,
+      );
+
+      expectObservable(result).toBe(expected);
+      flush();
+      expect(group.deadLetters).toEqual([{ entryId: "1-0", reason: FULL }]);
+    }),
+  );
+
+  it(
+    "waits after the source has completed until everything is settled",
+    marbles(({ hot, cold, expectObservable }) => {
+      const { values } = three();
+      const source = hot("-a|", values);
+      const handleA = cold("-----|");
+      const expected = "  ------(a|)";
+
+      const result = source.pipe(acknowledge(handling({ a: [handleA] })), ids);
+
+      expectObservable(result).toBe(expected);
+    }),
+  );
+
+  it(
+    "passes an error of the source on, and unsubscribes the handlers",
+    marbles(({ hot, cold, expectObservable, expectSubscriptions }) => {
+      const { values } = three();
+      const source = hot("    -a--#", values, FULL);
+      const handleA = cold("   -----|");
+      const subA = "          -^--!";
+      const expected = "      ----#";
+
+      const result = source.pipe(acknowledge(handling({ a: [handleA] })), ids);
+
+      expectObservable(result).toBe(expected, undefined, FULL);
+      expectSubscriptions(handleA.subscriptions).toBe(subA);
+    }),
+  );
+
+  it(
+    "unsubscribes source and handlers with it, and acknowledges nothing more",
+    marbles(({ hot, cold, expectObservable, expectSubscriptions, flush }) => {
+      const { group, values } = three();
+      const source = hot("    -a-b-----|", values);
+      const handleA = cold("   -----|");
+      const unsub = "         ---!";
+      const subA = "          -^-!";
+      const expected = "      ----";
+
+      const result = source.pipe(acknowledge(handling({ a: [handleA] })), ids);
+
+      expectObservable(result, unsub).toBe(expected);
+      expectSubscriptions(source.subscriptions).toBe("^--!");
+      expectSubscriptions(handleA.subscriptions).toBe(subA);
+      flush();
+      expect(group.acknowledged).toEqual([]);
+    }),
+  );
+
+  it(
+    "never completes or errs by itself when nothing comes",
+    marbles(({ cold, expectObservable }) => {
+      expectObservable(cold<Delivery<Order>>("-").pipe(acknowledge(() => undefined))).toBe("-");
+      expectObservable(cold<Delivery<Order>>("|").pipe(acknowledge(() => undefined))).toBe("|");
+    }),
+  );
+
+  it("writes the effects of a handler along with the acknowledgement, and hands on the last value of others", async () => {
+    const { group, values } = three();
+
+    const results = await lastValueFrom(
+      from([values.a, values.b, values.c]).pipe(
+        acknowledge((order): Observable<number> | ReturnType<typeof effects> =>
+          order.id === "a" ? effects(["INCR", order.customer]) : of(1, 2),
+        ),
+        map(({ result }) => result),
+        toArray(),
+      ),
+    );
+
+    expect(results).toEqual([undefined, 2, 2]);
+    expect(group.effects).toEqual([["INCR", "ann"]]);
+  });
+
+  it("leaves out a delivery that has become another consumer's while it waited", async () => {
+    const { group, values } = three();
+    const lost = { ...values.a, settler: { ...values.a.settler, holds: () => false } };
+
+    const handled = await lastValueFrom(
+      from([lost, values.b]).pipe(
+        acknowledge(() => undefined),
+        ids,
+        toArray(),
+      ),
+    );
+
+    expect(handled).toEqual(["b"]);
+    expect(group.acknowledged).toEqual(["2-0"]);
+  });
+
+  it("handles every delivery, each key in order and never above the concurrency, whatever fails", async () => {
+    const orders = fc.array(
+      fc.record({
+        customer: fc.constantFrom("ann", "ben", "cid"),
+        failures: fc.integer({ min: 0, max: 2 }),
+        ms: fc.integer({ min: 0, max: 2 }),
+      }),
+      { maxLength: 12 },
+    );
+    await fc.assert(
+      fc.asyncProperty(orders, fc.integer({ min: 1, max: 4 }), async (orders, concurrency) => {
+        const group = memoryGroup<{ n: number; customer: string }>({ redelivery: { initialMs: 1 } });
+        const failures = orders.map(({ failures }) => failures);
+        let running = 0;
+        let most = 0;
+
+        const done = await lastValueFrom(
+          from(orders.map(({ customer }, n) => group.delivery({ n, customer }))).pipe(
+            acknowledge(
+              ({ n }) => {
+                running += 1;
+                most = Math.max(most, running);
+                return timer(orders[n]?.ms ?? 0).pipe(
+                  map(() => {
+                    running -= 1;
+                    const left = failures[n] ?? 0;
+                    failures[n] = left - 1;
+                    if (left > 0) throw FULL;
+                  }),
+                );
+              },
+              { concurrency, orderBy: ({ customer }) => customer },
+            ),
+            map(({ delivery }) => delivery.event),
+            toArray(),
+          ),
+        );
+
+        expect(most).toBeLessThanOrEqual(concurrency);
+        expect(done.map(({ n }) => n).sort((x, y) => x - y)).toEqual(orders.map((_, n) => n));
+        for (const name of ["ann", "ben", "cid"]) {
+          const numbers = done.filter(({ customer }) => customer === name).map(({ n }) => n);
+          expect(numbers).toEqual([...numbers].sort((x, y) => x - y));
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+});
