@@ -558,8 +558,7 @@ describe("groupDeliveries", () => {
     await firstValueFrom(
       groupDeliveries<Order>({ connection: own, stream, group }).pipe(acknowledge(() => undefined)),
     );
-    await add(2);
-    await firstValueFrom(deliveries());
+    await firstValueFrom(deliveries({ group: "another" }));
 
     await vi.waitUntil(async () => (await names()).length === 0);
     expect(await own.ping()).toBe("PONG");
