@@ -266,7 +266,8 @@ async function trimByGroups(at: StreamAt, { approximate, json = false }: TrimFla
 async function remove(at: StreamAt, entryIds: readonly string[], { json = false }: StreamsFlags) {
   const deleted = await lastValueFrom(deleteEntries(at, entryIds));
   const missing = entryIds.length - deleted;
-  const unknown = missing === 0 ? "" : `; ${counted(missing)} named were not there`;
+  const unknown =
+    missing === 0 ? "" : `; ${counted(missing)} named ${missing === 1 ? "was" : "were"} not there`;
   printResult(
     { stream: at.stream, deleted, missing },
     `${at.stream}: deleted ${counted(deleted)}${unknown}`,

@@ -24,7 +24,7 @@ export async function printRows(
 
 /** Prints a result: a sentence for people, or one JSON line. */
 export function printResult(row: StreamsRow, sentence: string, isJson: boolean): void {
-  writeOut(isJson ? jsonLine(row) : `${sentence}\n`);
+  writeOut(isJson ? jsonLine(row) : `${printable(sentence)}\n`);
 }
 
 function writeOut(text: string): void {
@@ -48,9 +48,15 @@ function tableOf(rows: readonly StreamsRow[], columns: Columns): string {
   return lines.map((line) => `${line.map(pad).join("  ").trimEnd()}\n`).join("");
 }
 
-/** A list is told as `worker1: 3, worker2: 1`. What could move a terminal's cursor is escaped. */
+/** A list is told as `worker1: 3, worker2: 1`. */
 function cell(value: StreamsRow[string]): string {
   if (value === undefined) return "-";
-  if (Array.isArray(value)) return value.map((item) => Object.values(item).join(": ")).join(", ") || "-";
-  return `${value}`.replace(/\p{Cc}/gu, (character) => encodeURIComponent(character));
+  if (Array.isArray(value))
+    return printable(value.map((item) => Object.values(item).join(": ")).join(", ")) || "-";
+  return printable(`${value}`);
+}
+
+/** Names come from whoever made them: what could move a terminal's cursor is escaped. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, (character) => encodeURIComponent(character));
 }
