@@ -1,6 +1,7 @@
 import { Redis } from "ioredis";
-import { firstValueFrom, lastValueFrom, take, toArray } from "rxjs";
+import { firstValueFrom, from, lastValueFrom, take, toArray } from "rxjs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { redisSink } from "../../src/index.ts";
 import {
   claimEntries,
   deleteEntries,
@@ -228,6 +229,25 @@ describe("trimStream", () => {
     await fill(5);
 
     expect(await firstValueFrom(trimStream(at, { maxLength: 5 }))).toEqual({ removed: 0, length: 5 });
+  });
+});
+
+describe("a stream that is trimmed to nothing", () => {
+  it("is no loss to its producer, which goes on without sending anything again", async () => {
+    const states: string[] = [];
+    const publish = (positions: readonly number[]) =>
+      lastValueFrom(
+        from(positions.map((position) => ({ id: `orders/${position}`, position }))).pipe(
+          redisSink({ ...at, id: "orders-redis", status: { next: ({ state }) => states.push(state) } }),
+        ),
+      );
+    await publish([1, 2, 3]);
+    await firstValueFrom(trimStream(at, { maxLength: 0 }));
+
+    await publish([2, 3, 4]);
+
+    expect(await redis.client.xlen(stream)).toBe(1);
+    expect(states).not.toContain("rewound");
   });
 });
 
