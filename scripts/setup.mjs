@@ -89,7 +89,13 @@ function provideFakeClock() {
   if (!process.argv.includes("--or-redis-uri")) installWithApt("libfaketime");
 }
 
+/** For the tests alone, some of which run consumers in Python; without it those are skipped. */
+function providePythonClient() {
+  if (!process.argv.includes("--or-redis-uri")) installWithApt("python3-redis");
+}
+
 installPackages();
 provideRedis();
 provideFakeClock();
+providePythonClient();
 build();

@@ -9,6 +9,7 @@ import { configFrom, configOf, type SinkFlags } from "./options.ts";
 import { pipeLines } from "./pipe.ts";
 import { replicateSource } from "./replicate.ts";
 import { stopSignal } from "./stopSignal.ts";
+import { addStreamsCommand } from "./streams.ts";
 
 /** Prints each checkpoint as one JSON line, and says at the end what was done. */
 async function printCheckpoints(checkpoints$: Observable<Checkpoint<unknown>>): Promise<void> {
@@ -80,5 +81,7 @@ program
   .action(({ config, metricsPort }: { config: string; metricsPort: number }) =>
     exitWith(() => printCheckpoints(replicateSource(configOf(config), metricsPort, stopSignal()))),
   );
+
+addStreamsCommand(program, exitWith);
 
 await program.parseAsync();

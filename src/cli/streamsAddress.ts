@@ -1,0 +1,43 @@
+import { expandEnv } from "../config/expandEnv.ts";
+import type { StreamAt } from "../streams/index.ts";
+import { isStreamTemplate } from "../streamTemplate.ts";
+import { UsageError } from "./exitCode.ts";
+import { configOf } from "./options.ts";
+
+/** Which stream, and how to print what is found. */
+export interface StreamsFlags {
+  readonly config?: string;
+  readonly uri?: string;
+  readonly stream?: string;
+  readonly json?: boolean;
+}
+
+/** The stream that the flags name; a configuration file says how to reach it, and may name it. */
+export function streamAtFrom(flags: StreamsFlags): StreamAt {
+  return flags.config === undefined ? fromFlags(flags) : fromFile(flags.config, flags);
+}
+
+function fromFlags({ uri = "${REDIS_URI}", stream }: StreamsFlags): StreamAt {
+  const { value, missing } = expandEnv(uri, process.env);
+  if (missing.length > 0) {
+    const names = missing.map(({ name }) => name).join(", ");
+    throw new UsageError(
+      `--uri: the environment variable ${names} is not set; give --uri, set REDIS_URI, or use --config FILE`,
+    );
+  }
+  if (stream === undefined) throw new UsageError("--stream: found nothing, expected a stream key");
+  return { uri: `${value}`, stream };
+}
+
+function fromFile(file: string, { uri, stream: named }: StreamsFlags): StreamAt {
+  if (uri !== undefined) {
+    throw new UsageError("found both --config and --uri, expected one of them: the file says where Redis is");
+  }
+  const [{ config }] = configOf(file).sinks;
+  const stream = named ?? config.stream;
+  if (named === undefined && isStreamTemplate(stream)) {
+    throw new UsageError(`--stream: found nothing, expected a stream key: ${file} has a template, ${stream}`);
+  }
+  const { tls, sentinel, connectTimeoutMs, sendTimeoutMs } = config;
+  return { uri: config.uri, stream, tls, sentinel, connectTimeoutMs, sendTimeoutMs };
+}

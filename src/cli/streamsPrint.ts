@@ -1,0 +1,62 @@
+import { fromEvent, lastValueFrom, map, type Observable, takeUntil, tap, toArray } from "rxjs";
+
+/** One thing to tell; the names are those in JSON. */
+export type StreamsRow = Readonly<Record<string, string | number | undefined | readonly object[]>>;
+
+/** The columns of a table: the name in a row, and its heading. */
+export type Columns = readonly (readonly [name: string, heading: string])[];
+
+/** Prints rows: a table for people, which needs all of them first, or each as one JSON line. */
+export async function printRows(
+  rows$: Observable<StreamsRow>,
+  columns: Columns,
+  isJson: boolean,
+): Promise<void> {
+  const text$ = isJson
+    ? rows$.pipe(map(jsonLine))
+    : rows$.pipe(
+        toArray(),
+        map((rows) => tableOf(rows, columns)),
+      );
+  const closed$ = fromEvent(process.stdout, "error");
+  await lastValueFrom(text$.pipe(takeUntil(closed$), tap(writeOut)), { defaultValue: undefined });
+}
+
+/** Prints a result: a sentence for people, or one JSON line. */
+export function printResult(row: StreamsRow, sentence: string, isJson: boolean): void {
+  writeOut(isJson ? jsonLine(row) : `${printable(sentence)}\n`);
+}
+
+function writeOut(text: string): void {
+  process.stdout.write(text);
+}
+
+/** Every name is there in each line, also what is not known. */
+function jsonLine(row: StreamsRow): string {
+  return `${JSON.stringify(row, (_name, value) => (value === undefined ? null : value))}\n`;
+}
+
+function tableOf(rows: readonly StreamsRow[], columns: Columns): string {
+  const lines = [
+    columns.map(([, heading]) => heading),
+    ...rows.map((row) => columns.map(([name]) => cell(row[name]))),
+  ];
+  const widths = columns.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? "").length)));
+  const isRight = columns.map(([name]) => rows.some((row) => typeof row[name] === "number"));
+  const pad = (text: string, column: number) =>
+    isRight[column] ? text.padStart(widths[column] ?? 0) : text.padEnd(widths[column] ?? 0);
+  return lines.map((line) => `${line.map(pad).join("  ").trimEnd()}\n`).join("");
+}
+
+/** A list is told as `worker1: 3, worker2: 1`. */
+function cell(value: StreamsRow[string]): string {
+  if (value === undefined) return "-";
+  if (Array.isArray(value))
+    return printable(value.map((item) => Object.values(item).join(": ")).join(", ")) || "-";
+  return printable(`${value}`);
+}
+
+/** Names come from whoever made them: what could move a terminal's cursor is escaped. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, (character) => encodeURIComponent(character));
+}

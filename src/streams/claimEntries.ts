@@ -1,0 +1,67 @@
+import * as t from "io-ts";
+import { concatMap, EMPTY, expand, from, map, type Observable } from "rxjs";
+import { duration, text } from "../config/codecs.ts";
+import { checkOption, entryIdText } from "./checkOption.ts";
+import { decodeReply } from "./decodeReply.ts";
+import { inChunks } from "./inChunks.ts";
+import { type OpenStream, onStream, type StreamAt } from "./streamAt.ts";
+
+/** Which pending entries change hands. */
+export interface Claim {
+  readonly group: string;
+  /** Who gets them; made if there is no such consumer. */
+  readonly consumer: string;
+  /** Those delivered last at least so long ago, in ms: longer than a consumer works on one. */
+  readonly minIdleMs: number;
+  /** Only these. Default: every one that is idle for so long. */
+  readonly entryIds?: readonly string[] | undefined;
+}
+
+/** Some entries that changed hands. */
+export interface Claimed {
+  readonly claimed: readonly string[];
+  /** Were pending, but had been deleted from the stream: they are pending no more. Known from Redis 7 on. */
+  readonly deleted: readonly string[];
+}
+
+const EntryIds = t.array(t.string);
+const Page = t.union([t.tuple([t.string, EntryIds, EntryIds]), t.tuple([t.string, EntryIds])]);
+const pageSize = 1000;
+
+/**
+ * Hands stuck entries to another consumer of their group, which gets them when it reads its own pending
+ * entries. This counts as no delivery. Emits what was claimed, up to 1,000 entries at a time, then completes.
+ */
+export function claimEntries(at: StreamAt, claim: Claim): Observable<Claimed> {
+  return onStream(at, (stream) => {
+    checkOption("group", text, claim.group);
+    checkOption("consumer", text, claim.consumer);
+    checkOption("minIdleMs", duration, claim.minIdleMs);
+    if (claim.entryIds === undefined) return claimIdle(stream, claim);
+    checkOption("entryIds", t.readonlyArray(entryIdText), claim.entryIds);
+    return claimThese(stream, claim, claim.entryIds);
+  });
+}
+
+function claimIdle({ key, call }: OpenStream, { group, consumer, minIdleMs }: Claim): Observable<Claimed> {
+  const page = (start: string) =>
+    call("XAUTOCLAIM", key, group, consumer, minIdleMs, start, "COUNT", pageSize, "JUSTID").pipe(
+      map(decodeReply("XAUTOCLAIM", Page)),
+    );
+  return page("0-0").pipe(
+    expand(([next]) => (next === "0-0" ? EMPTY : page(next))),
+    map(([, claimed, deleted = []]) => ({ claimed, deleted })),
+  );
+}
+
+function claimThese(
+  { key, call }: OpenStream,
+  { group, consumer, minIdleMs }: Claim,
+  entryIds: readonly string[],
+): Observable<Claimed> {
+  return from(inChunks(entryIds, pageSize)).pipe(
+    concatMap((some) => call("XCLAIM", key, group, consumer, minIdleMs, ...some, "JUSTID")),
+    map(decodeReply("XCLAIM", EntryIds)),
+    map((claimed) => ({ claimed, deleted: [] })),
+  );
+}

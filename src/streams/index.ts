@@ -1,0 +1,14 @@
+export { type Claim, type Claimed, claimEntries } from "./claimEntries.ts";
+export { deleteEntries } from "./deleteEntries.ts";
+export {
+  type GroupPending,
+  groupPending,
+  type PendingEntry,
+  type PendingFilter,
+  pendingEntries,
+} from "./pending.ts";
+export type { StreamAt } from "./streamAt.ts";
+export { type StreamGroup, streamGroups } from "./streamGroups.ts";
+export { type StreamInfo, streamInfo, streamLength } from "./streamInfo.ts";
+export { type AcknowledgedTrim, trimAcknowledged } from "./trimAcknowledged.ts";
+export { type TrimLimit, type Trimmed, trimStream } from "./trimStream.ts";

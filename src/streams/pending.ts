@@ -1,0 +1,90 @@
+import * as t from "io-ts";
+import { EMPTY, expand, map, mergeMap, type Observable } from "rxjs";
+import { duration, text } from "../config/codecs.ts";
+import { checkOption } from "./checkOption.ts";
+import { decodeReply } from "./decodeReply.ts";
+import { onStream, type StreamAt } from "./streamAt.ts";
+
+/** What a group has been given and has not acknowledged. */
+export interface GroupPending {
+  readonly group: string;
+  readonly pending: number;
+  /** Undefined: nothing is pending. */
+  readonly firstEntryId: string | undefined;
+  readonly lastEntryId: string | undefined;
+  readonly consumers: readonly { readonly consumer: string; readonly pending: number }[];
+}
+
+/** An entry that is delivered and not acknowledged. It may have been deleted from the stream since. */
+export interface PendingEntry {
+  readonly entryId: string;
+  readonly consumer: string;
+  /** Since it was delivered last, in ms. */
+  readonly idleMs: number;
+  /** How many times it was delivered. */
+  readonly deliveries: number;
+}
+
+/** Which pending entries. */
+export interface PendingFilter {
+  readonly group: string;
+  /** Default: every consumer's. */
+  readonly consumer?: string | undefined;
+  /** Those delivered last at least so long ago, in ms. Default 0: all. */
+  readonly minIdleMs?: number | undefined;
+}
+
+const orNone = t.union([t.string, t.null]);
+const Summary = t.tuple([
+  t.number,
+  orNone,
+  orNone,
+  t.union([t.array(t.tuple([t.string, t.string])), t.null]),
+]);
+const Page = t.array(t.tuple([t.string, t.string, t.number, t.number]));
+const pageSize = 1000;
+
+/** Emits how many entries of a group are pending, and with whom, then completes. */
+export function groupPending(at: StreamAt, group: string): Observable<GroupPending> {
+  return onStream(at, ({ key, call }) => {
+    checkOption("group", text, group);
+    return call("XPENDING", key, group).pipe(
+      map(decodeReply("XPENDING", Summary)),
+      map(([pending, first, last, consumers]) => ({
+        group,
+        pending,
+        firstEntryId: first ?? undefined,
+        lastEntryId: last ?? undefined,
+        consumers: (consumers ?? []).map(([consumer, count]) => ({ consumer, pending: Number(count) })),
+      })),
+    );
+  });
+}
+
+/** Emits the pending entries of a group one by one, from the oldest on, then completes; `take` stops it early. */
+export function pendingEntries(at: StreamAt, filter: PendingFilter): Observable<PendingEntry> {
+  return onStream(at, ({ key, call }) => {
+    const { group, consumer, minIdleMs = 0 } = filter;
+    checkOption("group", text, group);
+    checkOption("minIdleMs", duration, minIdleMs);
+    const idle = minIdleMs > 0 ? ["IDLE", minIdleMs] : [];
+    const owner = consumer === undefined ? [] : [consumer];
+    const page = (start: string) =>
+      call("XPENDING", key, group, ...idle, start, "+", pageSize, ...owner).pipe(
+        map(decodeReply("XPENDING", Page)),
+      );
+    return page("-").pipe(
+      expand((entries) => {
+        const last = entries[pageSize - 1];
+        return last === undefined ? EMPTY : page(`(${last[0]}`);
+      }),
+      mergeMap((entries) => entries.map(toPendingEntry)),
+    );
+  });
+}
+
+function toPendingEntry([entryId, consumer, idleMs, deliveries]: t.TypeOf<
+  typeof Page
+>[number]): PendingEntry {
+  return { entryId, consumer, idleMs, deliveries };
+}

@@ -1,0 +1,86 @@
+import { isLeft } from "fp-ts/lib/Either.js";
+import type * as t from "io-ts";
+import { defer, finalize, from, type Observable } from "rxjs";
+import { redisUri, text } from "../config/codecs.ts";
+import { messageOf, pathOf, pathText } from "../config/problem.ts";
+import { optional, required, Settings } from "../config/settings.ts";
+import { sinkTuning } from "../config/sinkTuning.ts";
+import { redactUri } from "../redactUri.ts";
+import { openClient, type SentinelCredentials } from "../redis/client.ts";
+import type { Server } from "../redis/connection.ts";
+import { type Link, link } from "../redis/link.ts";
+import { script } from "../redis/script.ts";
+import type { TlsSettings } from "../redis/tls.ts";
+import { sinkError } from "../sinkError.ts";
+
+/** A stream and how to reach it. Durations are ms. */
+export type StreamAt = Server & {
+  /** The stream key. */
+  readonly stream: string;
+  /** Encrypts, also where the URI does not say `rediss`. */
+  readonly tls?: TlsSettings | undefined;
+  /** Credentials of the Sentinels themselves; those in the URI are the master's. */
+  readonly sentinel?: SentinelCredentials | undefined;
+  /** How long a connection may take to open. Default 10,000. */
+  readonly connectTimeoutMs?: number;
+  /** How long Redis may owe an answer. Default 10,000. */
+  readonly sendTimeoutMs?: number;
+};
+
+/** A stream on an open connection. Every error is a SinkError. */
+export interface OpenStream {
+  readonly key: string;
+  /** Sends a command, once for each subscription. */
+  readonly call: (command: string, ...args: readonly (string | number)[]) => Observable<unknown>;
+  /** Makes a Lua script callable, with the stream as its only key. */
+  readonly script: (lua: string) => (...args: readonly string[]) => Observable<unknown>;
+}
+
+const settings = new Settings({
+  uri: optional(redisUri, "Redis connection URI"),
+  stream: required(text, "Redis stream key"),
+  tls: sinkTuning.tls,
+  sentinel: sinkTuning.sentinel,
+  connect_timeout_ms: sinkTuning.connect_timeout_ms,
+  send_timeout_ms: sinkTuning.send_timeout_ms,
+}).inProgram();
+
+/**
+ * Asks Redis about a stream, for each subscription anew: on a connection of its own, which it closes
+ * at the end, or on the caller's. It does not try again: a SinkError says why it failed.
+ */
+export function onStream<A>(at: StreamAt, question: (stream: OpenStream) => Observable<A>): Observable<A> {
+  return defer(() => {
+    const { stream, ...reach } = checked(at);
+    const open =
+      "uri" in at
+        ? link(openClient({ ...reach, uri: at.uri, name: "rxadd:streams" }), redactUri(at.uri), true)
+        : link(at.connection, "the caller's connection", false);
+    return defer(() => question(openStream(stream, open))).pipe(finalize(() => open.unsubscribe()));
+  });
+}
+
+function openStream(key: string, { client, call }: Link): OpenStream {
+  return {
+    key,
+    call: (command, ...args) => call(() => from(client.call(command, ...args))),
+    script: (lua) => {
+      const run = script(client, lua);
+      return (...args) => call(() => from(run([key], args)));
+    },
+  };
+}
+
+/** The settings with their defaults, or all that is wrong with them. */
+function checked(at: StreamAt): Omit<t.TypeOf<typeof settings>, "uri"> {
+  const given = Object.entries(at).filter(([name]) => settings.names.includes(name));
+  const decoded = settings.decode(Object.fromEntries(given));
+  const problems = isLeft(decoded)
+    ? decoded.left.map((error) => `${pathText(pathOf(error))}: ${messageOf(error)}`)
+    : [];
+  if (!("uri" in at) && !("connection" in at)) {
+    problems.push("uri: found nothing, expected a uri, or a connection of ioredis");
+  }
+  if (!isLeft(decoded) && problems.length === 0) return decoded.right;
+  throw sinkError("ConfigurationInvalid", problems.join("; "));
+}

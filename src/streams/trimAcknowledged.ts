@@ -1,0 +1,101 @@
+import * as t from "io-ts";
+import { concat, EMPTY, expand, map, type Observable, reduce } from "rxjs";
+import { decodeReply } from "./decodeReply.ts";
+import { onStream, type StreamAt } from "./streamAt.ts";
+import type { Trimmed } from "./trimStream.ts";
+
+/** What trimming to what is acknowledged did. */
+export interface AcknowledgedTrim extends Trimmed {
+  /** Groups of the stream; 0: nothing was removed, for nobody has acknowledged anything. */
+  readonly groups: number;
+  /** The group that is furthest behind; undefined: all have acknowledged everything. */
+  readonly heldBy: string | undefined;
+  /** The oldest entry that it has not read or not acknowledged. */
+  readonly heldAt: string | undefined;
+}
+
+/**
+ * Removes what every group has acknowledged, or has nothing to do with, in one atomic step: the oldest
+ * entry that a group has not read or has pending stays, with all after it.
+ *
+ * KEYS: the stream. ARGV: `~` and the most entries to remove, or `=`. Returns entries removed, entries
+ * left, groups, the group that holds the rest and at which entry.
+ */
+const trimScript = `
+local key = KEYS[1]
+local function isLess(a, b)
+  -- Numbers in decimal, which may be beyond what Lua counts exactly.
+  if #a ~= #b then return #a < #b end
+  return a < b
+end
+local function isBefore(a, b)
+  local aMs, aSequence = string.match(a, '^(%d+)-(%d+)$')
+  local bMs, bSequence = string.match(b, '^(%d+)-(%d+)$')
+  if aMs ~= bMs then return isLess(aMs, bMs) end
+  return isLess(aSequence, bSequence)
+end
+local function firstUnread(lastDelivered)
+  if lastDelivered == '18446744073709551615-18446744073709551615' then return nil end
+  local entry = redis.call('XRANGE', key, '(' .. lastDelivered, '+', 'COUNT', 1)[1]
+  return entry and entry[1]
+end
+local groups = redis.call('XINFO', 'GROUPS', key)
+local heldAt, heldBy
+local function hold(entry, group)
+  if entry and (not heldAt or isBefore(entry, heldAt)) then heldAt, heldBy = entry, group end
+end
+for _, fields in ipairs(groups) do
+  local group = {}
+  for i = 1, #fields, 2 do group[fields[i]] = fields[i + 1] end
+  hold(firstUnread(group['last-delivered-id']), group['name'])
+  hold(redis.call('XPENDING', key, group['name'])[2], group['name'])
+end
+local removed = 0
+if #groups > 0 then
+  local trim = {'XTRIM', key}
+  if heldAt then trim[3] = 'MINID' else trim[3] = 'MAXLEN' end
+  trim[4], trim[5] = ARGV[1], heldAt or 0
+  if ARGV[2] then trim[6], trim[7] = 'LIMIT', ARGV[2] end
+  removed = redis.call(unpack(trim))
+end
+return {removed, redis.call('XLEN', key), #groups, heldBy or '', heldAt or ''}`;
+
+const Reply = t.tuple([t.number, t.number, t.number, t.string, t.string]);
+
+/** How many entries one call may remove: Redis serves nobody else meanwhile. */
+const mostAtOnce = "10000";
+
+/**
+ * Removes the entries that every group has acknowledged, or was never to read, and no entry that a
+ * group has not read or has pending, whatever the groups do meanwhile. Emits what it did, then
+ * completes; fails if there is no such stream. Without a group it removes nothing.
+ *
+ * It looks at the groups and trims in one atomic step; there are steps of up to 10,000 entries, so that
+ * Redis stays responsive.
+ */
+export function trimAcknowledged(
+  at: StreamAt,
+  { approximate = false }: { readonly approximate?: boolean | undefined } = {},
+): Observable<AcknowledgedTrim> {
+  return onStream(at, ({ script }) => {
+    const run = script(trimScript);
+    const trim = (...how: readonly string[]) =>
+      run(...how).pipe(map(decodeReply("the script that trims", Reply)), map(toTrim));
+    const nodes = trim("~", mostAtOnce);
+    const steps = nodes.pipe(expand(({ removed }) => (removed > 0 ? nodes : EMPTY)));
+    return concat(steps, approximate ? EMPTY : trim("=")).pipe(
+      reduce((before, latest) => ({ ...latest, removed: before.removed + latest.removed })),
+    );
+  });
+}
+
+function toTrim([removed, length, groups, heldBy, heldAt]: t.TypeOf<typeof Reply>): AcknowledgedTrim {
+  const isHeld = heldAt !== "";
+  return {
+    removed,
+    length,
+    groups,
+    heldBy: isHeld ? heldBy : undefined,
+    heldAt: isHeld ? heldAt : undefined,
+  };
+}

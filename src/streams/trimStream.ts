@@ -1,0 +1,69 @@
+import * as t from "io-ts";
+import { concat, EMPTY, expand, map, type Observable, reduce, switchMap } from "rxjs";
+import { wholeNumber } from "../config/codecs.ts";
+import { checkOption, entryIdText } from "./checkOption.ts";
+import { decodeReply } from "./decodeReply.ts";
+import { onStream, type StreamAt } from "./streamAt.ts";
+
+/** What stays in a stream; the oldest entries go. */
+export type TrimLimit = (
+  | {
+      /** So many entries stay. */
+      readonly maxLength: number;
+    }
+  | {
+      /** Entries from this ID on stay. */
+      readonly minId: string;
+    }
+) & {
+  /** Removes only whole nodes, of 100 entries by default, which is cheaper: some more stay. Default false. */
+  readonly approximate?: boolean | undefined;
+};
+
+/** What trimming did. */
+export interface Trimmed {
+  readonly removed: number;
+  /** Entries in the stream afterwards. */
+  readonly length: number;
+}
+
+/** How many entries one command may remove: Redis serves nobody else meanwhile. */
+const mostAtOnce = 10_000;
+
+/**
+ * Removes the oldest entries, also those that a group has not read or has pending. Emits what it did,
+ * then completes. It takes steps of up to 10,000 entries, so that Redis stays responsive.
+ */
+export function trimStream(at: StreamAt, limit: TrimLimit): Observable<Trimmed> {
+  return onStream(at, ({ key, call }) => {
+    const [strategy, threshold] = strategyOf(limit);
+    const trim = (...how: readonly (string | number)[]) =>
+      call("XTRIM", key, strategy, ...how).pipe(map(decodeReply("XTRIM", t.number)));
+    return inSteps(
+      trim("~", threshold, "LIMIT", mostAtOnce),
+      limit.approximate === true ? EMPTY : trim("=", threshold),
+    ).pipe(
+      switchMap((removed) =>
+        call("XLEN", key).pipe(
+          map(decodeReply("XLEN", t.number)),
+          map((length) => ({ removed, length })),
+        ),
+      ),
+    );
+  });
+}
+
+function strategyOf(limit: TrimLimit): readonly [strategy: string, threshold: string | number] {
+  if ("minId" in limit) {
+    checkOption("minId", entryIdText, limit.minId);
+    return ["MINID", limit.minId];
+  }
+  checkOption("maxLength", wholeNumber, limit.maxLength);
+  return ["MAXLEN", limit.maxLength];
+}
+
+/** Repeats a step, as approximate as it is, until it removes nothing; then `last`. Emits the sum. */
+function inSteps(step: Observable<number>, last: Observable<number>): Observable<number> {
+  const steps = step.pipe(expand((removed) => (removed > 0 ? step : EMPTY)));
+  return concat(steps, last).pipe(reduce((total, removed) => total + removed, 0));
+}
