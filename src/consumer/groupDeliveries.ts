@@ -107,14 +107,15 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     sendTimeoutMs: tuning.sendTimeoutMs,
   });
   const retry = { ...tuning.retry, isRetryable, wake: connection.ready$ };
+  const retryTold = { ...retry, failed: { next: failed } };
   const held = heldDeliveries(tuning.window, Math.min(tuning.count, Math.ceil(tuning.window / 2)));
-  const settlements = settling(connection, retryBackoff({ ...retry, failed: { next: failed } }));
+  const settlements = settling(connection, retryBackoff(retryTold));
   const settler = groupSettler<E>({
-    connection,
     tuning,
     consumer,
     held,
     settlements,
+    processed: (stream, ids) => connection.processed(stream, ids).pipe(retryBackoff(retryTold)),
     stop$,
     report,
     metrics,
@@ -191,7 +192,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
   }
 
   const opening$ = forkJoin(streams.map((stream) => connection.create(stream, start))).pipe(
-    retryBackoff({ ...retry, failed: { next: failed } }),
+    retryBackoff(retryTold),
     tap((were) => {
       for (const [index, stream] of streams.entries())
         report({ state: "opened", stream, isNew: were[index] === false });

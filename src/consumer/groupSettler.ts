@@ -1,7 +1,5 @@
-import type { Observable, Unsubscribable } from "rxjs";
-import { merge, Subscription, take, timer } from "rxjs";
+import { merge, type Observable, Subscription, take, timer, type Unsubscribable } from "rxjs";
 import { backoffMs } from "../../operators/retryBackoff.ts";
-import type { GroupConnection } from "../redis/groupConnection.ts";
 import type { ConsumerReport } from "./consumerReport.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
 import type { GroupTuning } from "./consumerTuning.ts";
@@ -11,11 +9,11 @@ import type { Held, Holding } from "./held.ts";
 import type { Settling } from "./settling.ts";
 
 interface GroupSettlerOptions {
-  readonly connection: GroupConnection;
   readonly tuning: GroupTuning;
   readonly consumer: string;
   readonly held: Held;
   readonly settlements: Settling;
+  readonly processed: Settler<unknown>["processed"];
   /** Emits when nothing shall be tried again. */
   readonly stop$: Observable<unknown>;
   readonly report: (status: ConsumerStatus) => void;
@@ -40,11 +38,11 @@ export interface GroupSettler<E> extends Settler<E>, Unsubscribable {
 
 /** Settles deliveries with Redis. */
 export function groupSettler<E>({
-  connection,
   tuning,
   consumer,
   held,
   settlements,
+  processed,
   stop$,
   report,
   metrics,
@@ -204,7 +202,7 @@ export function groupSettler<E>({
       }
     },
 
-    processed: (stream, ids) => connection.processed(stream, ids),
+    processed,
     unsubscribe: () => waiting.unsubscribe(),
   };
   return settler;
