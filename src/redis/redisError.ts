@@ -7,20 +7,20 @@ type Reply = readonly [start: RegExp, tag: PlainTag, advice: string];
  * Every reply was seen on a real server; the tests in test/redis/redisError.test.ts show them.
  */
 const replies: readonly Reply[] = [
-  [/^OOM /, "OutOfMemory", "raise maxmemory, or trim streams; publishing goes on by itself then"],
+  [/^OOM /, "OutOfMemory", "raise maxmemory, or trim streams; work goes on by itself then"],
   [
     /^READONLY /,
     "ReadOnlyReplica",
-    "this is a replica: publishing goes on when the address leads to the master",
+    "this is a replica: work goes on when the address leads to the master",
   ],
   [
     /^MASTERDOWN /,
     "ReadOnlyReplica",
-    "this is a replica: publishing goes on when the address leads to the master",
+    "this is a replica: work goes on when the address leads to the master",
   ],
-  [/^LOADING /, "Loading", "Redis is starting; publishing goes on by itself"],
-  [/^BUSY /, "Busy", "a script of another client blocks Redis; publishing goes on when it ends"],
-  [/^UNKILLABLE /, "Busy", "a script of another client blocks Redis; publishing goes on when it ends"],
+  [/^LOADING /, "Loading", "Redis is starting; work goes on by itself"],
+  [/^BUSY /, "Busy", "a script of another client blocks Redis; work goes on when it ends"],
+  [/^UNKILLABLE /, "Busy", "a script of another client blocks Redis; work goes on when it ends"],
   [/^NOREPLICAS /, "NotEnoughReplicas", "bring the replicas back that min-replicas-to-write asks for"],
   [/^MISCONF /, "PersistenceFailing", "Redis cannot write to its disk; make room there"],
   [/^CLUSTERDOWN /, "ClusterDown", "the cluster does not serve the stream's slot; bring its node back"],
@@ -121,7 +121,7 @@ export function redisErrorOf(error: unknown, where: string): SinkError {
   }
   // Sending it again would meet the same mistake.
   if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) {
-    return sinkError("Refused", `${where}: the batch could not be sent: ${messageOf(error)}`, error);
+    return sinkError("Refused", `${where}: the command could not be sent: ${messageOf(error)}`, error);
   }
   return sinkError("ConnectionLost", `${where}: ${messageOf(error)}`, error);
 }
