@@ -1,9 +1,12 @@
 import { from, Observable, type ObservableInput, type OperatorFunction, Subscription } from "rxjs";
+import type { Effect } from "../redis/settlement.ts";
 import type { Delivery } from "./delivery.ts";
 import { Effects } from "./effects.ts";
 
 /** What a handler gives: nothing, a value or effects, at once or later; of several values the last counts. */
 export type Handled<R> = ObservableInput<R | Effects> | Effects | undefined;
+
+const noEffects: readonly Effect[] = [];
 
 /** How {@link acknowledge} runs the handler. */
 export interface AcknowledgeOptions<E> {
@@ -125,7 +128,7 @@ export function acknowledge<E, R = unknown>(
       function succeeded(delivery: Delivery<E>, output: R | Effects | undefined): void {
         running -= 1;
         const isEffects = output instanceof Effects;
-        delivery.settler.acknowledge(delivery, isEffects ? output.commands : [], (refusal) => {
+        delivery.settler.acknowledge(delivery, isEffects ? output.commands : noEffects, (refusal) => {
           if (refusal !== undefined) {
             reject(delivery, refusal);
             return;

@@ -58,7 +58,7 @@ export type GroupOptions<E> = ReaderSettings<E> &
     readonly consumer?: string;
     /** Where a group that is not there yet begins: an ID, `$`, or `0-0` for all. Default `0-0`. */
     readonly start?: string;
-    /** Most deliveries handed out and not settled. Default 1,000. */
+    /** Most deliveries handed out and not settled; a few times what the handlers work on at a time, where they are slow. Default 2,000. */
     readonly window?: number;
     /** A delivery of which its consumer gives no sign for so long is claimed by another one. Default 60,000. */
     readonly claimIdleMs?: number;

@@ -51,7 +51,7 @@ const groupSettings = new Settings({
   group: required(text, "Consumer group"),
   consumer: optional(text, "Consumer"),
   start: withDefault(entryId, "0-0", "After which entry a new group begins"),
-  window: withDefault(count, 1000, "Most deliveries that are not settled"),
+  window: withDefault(count, 2000, "Most deliveries that are not settled"),
   claim_idle_ms: withDefault(timeout, 60_000, "After how long without a sign a delivery is claimed"),
   redelivery: group(
     {

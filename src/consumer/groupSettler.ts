@@ -50,6 +50,7 @@ export function groupSettler<E>({
   const { group, claimIdleMs, redelivery, maxDeliveries, deadLetters } = tuning;
   const waiting = new Subscription();
   let isStopping = false;
+  let hasLost = false;
   let beats = 0;
   waiting.add(
     stop$.subscribe(() => {
@@ -57,12 +58,16 @@ export function groupSettler<E>({
     }),
   );
 
-  function holds({ stream, entryId, deliveries }: Holding): boolean {
+  function isHeld({ stream, entryId, deliveries }: Holding): boolean {
     return held.get(stream, entryId)?.deliveries === deliveries;
   }
 
+  /** Nothing has to be looked up as long as nothing was lost. */
+  const holds = (holding: Holding) => !hasLost || isHeld(holding);
+
   function lose(holding: Holding): void {
-    if (!holds(holding)) return;
+    if (!isHeld(holding)) return;
+    hasLost = true;
     held.remove(holding);
     report({ state: "lost", stream: holding.stream, entryId: holding.entryId });
   }

@@ -23,28 +23,40 @@ export function heldDeliveries(window: number, enough: number): Held {
   const byStream = new Map<string, Map<string, Holding>>();
   const hasRoom$ = new BehaviorSubject(true);
   const shrunk$ = new Subject<number>();
+  let hadRoom = true;
   let count = 0;
+  // Most deliveries are of the stream that the one before was of.
+  let latest = { stream: "", entries: new Map<string, Holding>() };
 
-  function tellRoom(): void {
+  function entriesOf(stream: string): Map<string, Holding> {
+    if (latest.stream !== stream) {
+      const entries = byStream.get(stream) ?? new Map<string, Holding>();
+      byStream.set(stream, entries);
+      latest = { stream, entries };
+    }
+    return latest.entries;
+  }
+
+  function counted(change: number): void {
+    count += change;
     const hasRoom = window - count >= enough;
-    if (hasRoom !== hasRoom$.value) hasRoom$.next(hasRoom);
+    if (hasRoom !== hadRoom) {
+      hadRoom = hasRoom;
+      hasRoom$.next(hasRoom);
+    }
+    if (change < 0 && shrunk$.observed) shrunk$.next(count);
   }
 
   return {
     add: (delivery) => {
-      const { stream, entryId } = delivery;
-      const entries = byStream.get(stream) ?? new Map<string, Holding>();
-      byStream.set(stream, entries);
-      if (!entries.has(entryId)) count += 1;
-      entries.set(entryId, delivery);
-      tellRoom();
+      const entries = entriesOf(delivery.stream);
+      const before = entries.size;
+      entries.set(delivery.entryId, delivery);
+      counted(entries.size - before);
     },
-    get: (stream, entryId) => byStream.get(stream)?.get(entryId),
+    get: (stream, entryId) => entriesOf(stream).get(entryId),
     remove: ({ stream, entryId }) => {
-      if (byStream.get(stream)?.delete(entryId) !== true) return;
-      count -= 1;
-      tellRoom();
-      shrunk$.next(count);
+      if (entriesOf(stream).delete(entryId)) counted(-1);
     },
     all: () => [...byStream.values()].flatMap((entries) => [...entries.values()]),
     room: () => window - count,

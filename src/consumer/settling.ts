@@ -5,9 +5,9 @@ import {
   ignoreElements,
   type MonoTypeOperatorFunction,
   map,
-  type Observable,
+  Observable,
   of,
-  Subject,
+  type Subscriber,
   tap,
   throwError,
 } from "rxjs";
@@ -38,7 +38,11 @@ export function settling(
   connection: GroupConnection,
   resend: MonoTypeOperatorFunction<readonly [readonly Asked[], Answered]>,
 ): Settling {
-  const asked$ = new Subject<Asked>();
+  // Subscribed to once: a Subject would make a closure for each delivery.
+  let asking: Subscriber<Asked> | undefined;
+  const asked$ = new Observable<Asked>((subscriber) => {
+    asking = subscriber;
+  });
   const room = new BehaviorSubject(true);
 
   function settle(stream: string, asked: readonly Asked[]): Observable<Answered> {
@@ -63,7 +67,7 @@ export function settling(
   }
 
   return {
-    ask: (asked) => asked$.next(asked),
+    ask: (asked) => asking?.next(asked),
     run$: asked$.pipe(
       batch({ maxItems: 1000, room }),
       inFlight(settleAll, { window: 1, room, resend }),

@@ -22,15 +22,16 @@ function isFields(reply: unknown): reply is RawFields {
   );
 }
 
-/** Reads a list of entries, as XRANGE, XCLAIM and XAUTOCLAIM give one. */
+/** Reads a list of entries, as XRANGE, XCLAIM and XAUTOCLAIM give one; before Redis 7 with holes in it. */
 export function entriesOf(stream: string, reply: unknown): RawEntry[] {
   if (!Array.isArray(reply)) return unexpected(reply);
-  return reply
-    .filter((entry) => entry !== null)
-    .map((entry) => {
-      if (!isFields(entry)) return unexpected(entry);
-      return { stream, entryId: entry[0], fields: entry[1] };
-    });
+  const entries: RawEntry[] = [];
+  for (const entry of reply) {
+    if (entry === null) continue;
+    if (!isFields(entry)) return unexpected(entry);
+    entries.push({ stream, entryId: entry[0], fields: entry[1] });
+  }
+  return entries;
 }
 
 /** Reads what XREAD and XREADGROUP give: in RESP3 names and entries alternate, in RESP2 they are pairs; null: nothing came. */

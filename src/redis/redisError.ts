@@ -8,16 +8,8 @@ type Reply = readonly [start: RegExp, tag: PlainTag, advice: string];
  */
 const replies: readonly Reply[] = [
   [/^OOM /, "OutOfMemory", "raise maxmemory, or trim streams; work goes on by itself then"],
-  [
-    /^READONLY /,
-    "ReadOnlyReplica",
-    "this is a replica: work goes on when the address leads to the master",
-  ],
-  [
-    /^MASTERDOWN /,
-    "ReadOnlyReplica",
-    "this is a replica: work goes on when the address leads to the master",
-  ],
+  [/^READONLY /, "ReadOnlyReplica", "this is a replica: work goes on when the address leads to the master"],
+  [/^MASTERDOWN /, "ReadOnlyReplica", "this is a replica: work goes on when the address leads to the master"],
   [/^LOADING /, "Loading", "Redis is starting; work goes on by itself"],
   [/^BUSY /, "Busy", "a script of another client blocks Redis; work goes on when it ends"],
   [/^UNKILLABLE /, "Busy", "a script of another client blocks Redis; work goes on when it ends"],
