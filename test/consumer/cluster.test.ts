@@ -1,0 +1,115 @@
+import { Cluster } from "ioredis";
+import { filter, lastValueFrom, map, range, Subject, take, tap } from "rxjs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  acknowledge,
+  deduplicate,
+  effects,
+  groupDeliveries,
+  streamEntries,
+} from "../../src/consumer/index.ts";
+import { redisSink } from "../../src/index.ts";
+import { type ClusterServers, startCluster } from "../support/clusterServers.ts";
+
+interface Order {
+  readonly id: string;
+  readonly n: number;
+}
+
+const stream = "{orders}.events";
+const group = "mailer";
+
+let servers: ClusterServers;
+let cluster: Cluster;
+beforeAll(async () => {
+  servers = await startCluster({ replicasPerMaster: 1 });
+  cluster = new Cluster(servers.nodes.map(({ port }) => ({ host: "127.0.0.1", port })));
+});
+afterAll(async () => {
+  cluster.disconnect();
+  await servers.stop();
+});
+
+function publish(from: number, count: number) {
+  return lastValueFrom(
+    range(from, count).pipe(
+      map((n) => ({ id: `o${n}`, n, position: n })),
+      redisSink({ id: "orders-redis", uri: servers.uri, stream }),
+    ),
+  );
+}
+
+describe("groupDeliveries in a Cluster", () => {
+  it("handles each entry and writes each effect once, while the master of the stream changes", async () => {
+    await publish(1, 1000);
+    const until = new Subject<void>();
+    let handled = 0;
+
+    await lastValueFrom(
+      groupDeliveries<Order>({
+        uri: servers.uri,
+        stream,
+        group,
+        until,
+        window: 100,
+        blockMs: 200,
+        claimIdleMs: 2000,
+      }).pipe(
+        deduplicate({ key: ({ id }) => id }),
+        acknowledge(async ({ id, n }) => {
+          if (n === 400) await servers.failover(await servers.ownerOf(stream));
+          return effects(["HINCRBY", "{orders}.effects", id, 1]);
+        }),
+        tap(() => {
+          handled += 1;
+          if (handled === 1000) until.next();
+        }),
+      ),
+    );
+
+    const written = await cluster.hvals("{orders}.effects");
+    expect(written).toHaveLength(1000);
+    expect(written.every((times) => times === "1")).toBe(true);
+    expect((await cluster.xpending(stream, group))[0]).toBe(0);
+  });
+
+  it("sets deliveries aside into a stream of the same slot", async () => {
+    const until = new Subject<void>();
+    await publish(1001, 1);
+
+    await lastValueFrom(
+      groupDeliveries<Order>({
+        connection: cluster,
+        stream,
+        group,
+        until,
+        blockMs: 200,
+        maxDeliveries: 1,
+        deadLetters: { stream: "{orders}.dead" },
+        status: { next: ({ state }) => state === "deadLetter" && until.next() },
+      }).pipe(
+        acknowledge(() => {
+          throw new Error("no such customer");
+        }),
+      ),
+      { defaultValue: undefined },
+    );
+
+    const [[, fields = []] = []] = await cluster.xrange("{orders}.dead", "-", "+");
+    expect(fields).toContain("no such customer");
+  });
+});
+
+describe("streamEntries in a Cluster", () => {
+  it("reads a stream from its beginning", async () => {
+    const last = await lastValueFrom(
+      streamEntries<Order>({ uri: servers.uri, stream, from: "0-0" }).pipe(
+        map(({ event }) => event.n),
+        filter((n) => n === 1000),
+        take(1),
+      ),
+    );
+
+    expect(last).toBe(1000);
+  });
+});
