@@ -6,12 +6,16 @@ import { PostgresSourceError } from "../sources/postgres/postgresError.ts";
 /** How the command ends: 0 done, 2 the configuration or the input is wrong, 3 Redis refused, 1 anything else. */
 export type ExitCode = 0 | 1 | 2 | 3;
 
+/** Runs a command's work and makes its failure an exit code. */
+export type ExitWith = (work: () => Promise<void>) => Promise<void>;
+
 /** What the user has to mend before Redis is even asked. */
 const wrongInput: ReadonlySet<SinkErrorTag> = new Set<SinkErrorTag>([
   "UnknownHost",
   "UnknownMaster",
   "ConfigurationInvalid",
   "EventNotEncodable",
+  "EntryNotDecodable",
   "EventTooLarge",
   "StreamUnresolved",
   "PositionInvalid",

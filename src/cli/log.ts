@@ -1,7 +1,7 @@
 import { isNone } from "fp-ts/lib/Option.js";
 import type { Status } from "../status.ts";
 
-/** Writes a line for people on stderr; stdout is for checkpoints. */
+/** Writes a line for people on stderr; stdout is for results. */
 export function log(text: string): void {
   process.stderr.write(`rxadd: ${text}\n`);
 }
@@ -16,7 +16,7 @@ function describe(status: Status): string | undefined {
       return `${status.stream}: publishing ${start}, epoch ${status.epoch}${others}`;
     }
     case "retrying":
-      return `attempt ${status.attempt} failed, trying again in ${Math.round(status.delayMs)} ms: ${status.cause.message}`;
+      return attemptText(status);
     case "rewound":
       return `going back: ${status.cause.message}`;
     case "warning":
@@ -31,16 +31,26 @@ function describe(status: Status): string | undefined {
   }
 }
 
-/** Logs what a sink does, and that it goes on after trouble. */
-export function statusLog(): { readonly next: (status: Status) => void } {
+/** Logs statuses as `describe` puts them, and that it goes on after trouble. */
+export function logOf<S extends { readonly state: string }>(
+  describe: (status: S) => string | undefined,
+  doing: S["state"],
+): { readonly next: (status: S) => void } {
   let wasRetrying = false;
   return {
     next: (status) => {
-      if (wasRetrying && status.state === "publishing") log("publishing again");
-      if (status.state === "retrying" || status.state === "publishing")
-        wasRetrying = status.state === "retrying";
+      if (wasRetrying && status.state === doing) log(`${doing} again`);
+      if (status.state === "retrying" || status.state === doing) wasRetrying = status.state === "retrying";
       const text = describe(status);
       if (text !== undefined) log(text);
     },
   };
+}
+
+/** Logs what a sink does. */
+export const statusLog = () => logOf(describe, "publishing");
+
+/** How a failed attempt is put. */
+export function attemptText({ attempt, delayMs, cause }: Extract<Status, { state: "retrying" }>): string {
+  return `attempt ${attempt} failed, trying again in ${Math.round(delayMs)} ms: ${cause.message}`;
 }

@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { Command, InvalidArgumentError } from "commander";
 import { lastValueFrom, type Observable, tap } from "rxjs";
 import type { Checkpoint } from "../checkpoint.ts";
+import { addConsumeCommand } from "./consume.ts";
 import { exitCodeOf } from "./exitCode.ts";
 import { log } from "./log.ts";
 import { configFrom, configOf, type SinkFlags } from "./options.ts";
@@ -49,7 +50,7 @@ const { version } = createRequire(import.meta.url)("rxadd/package.json");
 const program = new Command("rxadd")
   .version(version)
   .description(
-    "Publishes change events to a Redis Stream, exactly once. Checkpoints go to stdout, logs to stderr.",
+    "Publishes change events to a Redis Stream, exactly once, and reads them. Results go to stdout, logs to stderr.",
   )
   .addHelpText(
     "after",
@@ -82,6 +83,7 @@ program
     exitWith(() => printCheckpoints(replicateSource(configOf(config), metricsPort, stopSignal()))),
   );
 
+addConsumeCommand(program, exitWith);
 addStreamsCommand(program, exitWith);
 
 await program.parseAsync();

@@ -12,13 +12,10 @@ import {
   trimAcknowledged,
   trimStream,
 } from "../streams/index.ts";
-import { UsageError } from "./exitCode.ts";
+import { type ExitWith, UsageError } from "./exitCode.ts";
 import { log } from "./log.ts";
 import { type StreamsFlags, streamAtFrom } from "./streamsAddress.ts";
 import { printResult, printRows } from "./streamsPrint.ts";
-
-/** Runs a command's work and makes its failure an exit code. */
-type ExitWith = (work: () => Promise<void>) => Promise<void>;
 
 interface PendingFlags extends StreamsFlags {
   readonly group?: string;
@@ -99,7 +96,8 @@ export function addStreamsCommand(program: Command, exitWith: ExitWith): void {
     );
 }
 
-function wholeNumber(text: string): number {
+/** Reads a flag's number. */
+export function wholeNumber(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
   throw new InvalidArgumentError("expected a whole number from 0 on");
 }

@@ -6,9 +6,9 @@ import { configOf } from "./options.ts";
 
 /** Which stream, and how to print what is found. */
 export interface StreamsFlags {
-  readonly config?: string;
-  readonly uri?: string;
-  readonly stream?: string;
+  readonly config?: string | undefined;
+  readonly uri?: string | undefined;
+  readonly stream?: string | undefined;
   readonly json?: boolean;
 }
 

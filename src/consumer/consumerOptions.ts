@@ -45,7 +45,7 @@ interface ReaderSettings<E> extends Access {
 export type ReaderOptions<E> = ReaderSettings<E> &
   Server & {
     /** After which entry to begin: an ID, `$` for new entries only, or `0-0` for all. Default `$`. */
-    readonly from?: string;
+    readonly from?: string | undefined;
     /** Pauses reading and resumes it. Default: it never pauses. */
     readonly flow?: Observable<Flow>;
   };
@@ -55,13 +55,13 @@ export type GroupOptions<E> = ReaderSettings<E> &
   Server & {
     readonly group: string;
     /** Names this consumer in the group; two that run at a time need two names. Default: host and process. */
-    readonly consumer?: string;
+    readonly consumer?: string | undefined;
     /** Where a group that is not there yet begins: an ID, `$`, or `0-0` for all. Default `0-0`. */
-    readonly start?: string;
+    readonly start?: string | undefined;
     /** Most deliveries handed out and not settled; a few times what the handlers work on at a time, where they are slow. Default 2,000. */
     readonly window?: number;
     /** A delivery of which its consumer gives no sign for so long is claimed by another one. Default 60,000. */
-    readonly claimIdleMs?: number;
+    readonly claimIdleMs?: number | undefined;
     /** When a delivery comes again that failed. Default: 100 ms, doubled up to 60 s, ±20 %. */
     readonly redelivery?: Pick<RetryBackoffOptions, "initialMs" | "factor" | "maxMs" | "jitter">;
     /** With `deadLetters`: one that failed so often goes there. Default 5. */

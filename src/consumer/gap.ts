@@ -1,5 +1,5 @@
 import { leq } from "fp-ts/lib/Ord.js";
-import { catchError, concatMap, EMPTY, filter, map, type Observable } from "rxjs";
+import { catchError, concatMap, EMPTY, filter, map, type Observable, tap } from "rxjs";
 import type { ReadConnection, Standing } from "../redis/readConnection.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
 import { ordEntryId } from "./entryId.ts";
@@ -9,6 +9,16 @@ export interface Cursor {
   readonly entryId: string;
   /** How many entries the stream had had up to this one; undefined: nobody knows. */
   readonly index: number | undefined;
+}
+
+/** Before the first entry that is there. */
+export function beginningOf({ length, added, hasDeleted }: Standing): Cursor {
+  return { entryId: "0-0", index: added === undefined || hasDeleted ? undefined : added - length };
+}
+
+/** After the last entry. */
+export function endOf({ lastEntryId, added }: Standing): Cursor {
+  return { entryId: lastEntryId, index: added };
 }
 
 /** What was read before, and what after it; there should be nothing in between. */
@@ -21,22 +31,33 @@ export interface Skipped {
 type Gap = Extract<ConsumerStatus, { readonly state: "gap" }>;
 
 /**
- * Tells whether entries were trimmed before they could be read.
+ * Tells where entries were trimmed before they could be read.
  *
  * A stream is trimmed from its beginning, so nothing is missing after an entry that is still there.
  */
-export function gapBetween(connection: ReadConnection, skipped: Skipped): Observable<Gap> {
-  const { stream, after, before } = skipped;
-  return connection.exists(stream, after.entryId).pipe(
-    filter((isThere) => !isThere),
-    concatMap(() => connection.standing(stream)),
-    map((standing): Gap | undefined => {
-      const missed = missedBy(standing, skipped);
-      return missed === 0 ? undefined : { state: "gap", stream, after: after.entryId, before, missed };
+export function gaps(connection: ReadConnection, skipped$: Observable<Skipped>): Observable<Gap> {
+  // By stream: a cursor's index does not know of those before it.
+  const missed = new Map<string, number | "unknown">();
+
+  function between(skipped: Skipped): Observable<Gap> {
+    const { stream, after, before } = skipped;
+    return connection.exists(stream, after.entryId).pipe(
+      filter((isThere) => !isThere),
+      concatMap(() => connection.standing(stream)),
+      map((standing) => missedBy(standing, skipped, missed.get(stream) ?? 0)),
+      filter((count) => count !== 0),
+      map((count): Gap => ({ state: "gap", stream, after: after.entryId, before, missed: count })),
+      // It is asked for after the entries were handed on; reading itself tells of a lost connection.
+      catchError(() => EMPTY),
+    );
+  }
+
+  return skipped$.pipe(
+    concatMap(between),
+    tap(({ stream, missed: count }) => {
+      const others = missed.get(stream) ?? 0;
+      missed.set(stream, count === undefined || others === "unknown" ? "unknown" : others + count);
     }),
-    filter((gap) => gap !== undefined),
-    // It is asked for after the entries were handed on; reading itself tells of a lost connection.
-    catchError(() => EMPTY),
   );
 }
 
@@ -44,10 +65,14 @@ export function gapBetween(connection: ReadConnection, skipped: Skipped): Observ
 function missedBy(
   { firstEntryId, length, added, hasDeleted }: Standing,
   { after, before }: Skipped,
+  others: number | "unknown",
 ): number | undefined {
   // An older one stands: the entry was deleted by itself, not trimmed.
   if (firstEntryId !== undefined && leq(ordEntryId)(firstEntryId, after.entryId)) return 0;
-  if (after.index === undefined || added === undefined || hasDeleted || firstEntryId !== before)
-    return undefined;
-  return Math.max(0, added - length - after.index);
+  // Where the server does not count, what was trimmed before the beginning cannot be told from the rest.
+  if (after.entryId === "0-0" && after.index === undefined) return 0;
+  const isCounted = others !== "unknown" && after.index !== undefined && added !== undefined && !hasDeleted;
+  return isCounted && firstEntryId === before
+    ? Math.max(0, added - length - after.index - others)
+    : undefined;
 }

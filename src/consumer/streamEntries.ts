@@ -14,7 +14,6 @@ import {
   ignoreElements,
   map,
   merge,
-  mergeMap,
   NEVER,
   type Observable,
   of,
@@ -35,7 +34,7 @@ import { consumerReporter } from "./consumerReporter.ts";
 import { type ReaderTuning, readerTuning } from "./consumerTuning.ts";
 import { decodeEntry, fieldsOf } from "./decodeEntry.ts";
 import type { StreamEntry } from "./delivery.ts";
-import { type Cursor, gapBetween, type Skipped } from "./gap.ts";
+import { beginningOf, type Cursor, endOf, gaps, type Skipped } from "./gap.ts";
 
 /**
  * Reads streams without a group: every subscriber gets every entry.
@@ -88,10 +87,8 @@ function readAll<E>(options: ReaderOptions<E>, tuning: ReaderTuning): Observable
   const retry = { ...tuning.retry, isRetryable, wake: connection.ready$, failed: { next: failed } };
 
   function cursorOf(stream: string): Observable<Cursor> {
-    if (from !== "$") return of({ entryId: from, index: from === "0-0" ? 0 : undefined });
-    return connection
-      .standing(stream)
-      .pipe(map(({ lastEntryId, added }) => ({ entryId: lastEntryId, index: added })));
+    if (from !== "$" && from !== "0-0") return of({ entryId: from, index: undefined });
+    return connection.standing(stream).pipe(map(from === "$" ? endOf : beginningOf));
   }
 
   /** `$` becomes an ID once, or what comes between two reads would be missed. */
@@ -141,10 +138,7 @@ function readAll<E>(options: ReaderOptions<E>, tuning: ReaderTuning): Observable
   );
 
   const background$ = merge(
-    skipped$.pipe(
-      mergeMap((skipped) => gapBetween(connection, skipped)),
-      tap(report),
-    ),
+    gaps(connection, skipped$).pipe(tap(report)),
     flow.pipe(tap((signal) => isFlowing$.next(signal))),
     connection.failure$,
   ).pipe(ignoreElements());

@@ -1,12 +1,11 @@
 import { Cluster, type Redis } from "ioredis";
 import { fromEvent, merge, type Observable, type Unsubscribable } from "rxjs";
-import { redactUri } from "../redactUri.ts";
 import { sinkError } from "../sinkError.ts";
-import { anotherClient, type Server } from "./anotherClient.ts";
+import type { Server } from "./anotherClient.ts";
 import { addressOf, type ClientOptions } from "./client.ts";
 import { confirmWith, type Durability } from "./durability.ts";
 import { evictionWarning } from "./evictionWarning.ts";
-import { link } from "./link.ts";
+import { nameOf, openLink, openWaitingLink } from "./openLink.ts";
 import { pipelinePublisher } from "./pipelinePublisher.ts";
 import type { Publisher } from "./publisher.ts";
 import { scriptPublisher } from "./scriptPublisher.ts";
@@ -37,8 +36,6 @@ export interface Connection extends Unsubscribable {
 /** Opens a connection, which goes on reconnecting until it is closed. */
 export function openConnection(options: ConnectionOptions): Connection {
   const { server, publish, durability } = options;
-  const isOwned = "uri" in server;
-  const where = isOwned ? redactUri(server.uri) : "the caller's connection";
   if (publish === "pipeline" && isCluster(server)) {
     throw sinkError(
       "ConfigurationInvalid",
@@ -46,17 +43,10 @@ export function openConnection(options: ConnectionOptions): Connection {
     );
   }
 
-  const another = (sendTimeoutMs: number) => anotherClient(server, options, sendTimeoutMs);
-
   // WATCH needs a connection of its own, so does WAIT, which holds up everything behind it.
-  const main =
-    isOwned || publish === "pipeline"
-      ? link(another(options.sendTimeoutMs), where, true)
-      : link(server.connection, where, false);
+  const main = publish === "pipeline" ? openWaitingLink(server, options, 0) : openLink(server, options);
   const replicas =
-    durability === undefined
-      ? undefined
-      : link(another(options.sendTimeoutMs + durability.timeoutMs), where, true);
+    durability === undefined ? undefined : openWaitingLink(server, options, durability.timeoutMs);
   const links = replicas === undefined ? [main] : [main, replicas];
 
   const publisher =
@@ -72,7 +62,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     isCluster: isCluster(server),
     ready$: merge(...links.map(({ client }) => fromEvent(client, "ready"))),
     failure$: merge(...links.map(({ failure$ }) => failure$)),
-    warnings$: evictionWarning(main.client, where),
+    warnings$: evictionWarning(main.client, nameOf(server)),
     close$: merge(...links.map(({ close$ }) => close$)),
     unsubscribe: () => {
       for (const { unsubscribe } of links) unsubscribe();

@@ -15,13 +15,12 @@ import {
   throwError,
   type Unsubscribable,
 } from "rxjs";
-import { redactUri } from "../redactUri.ts";
 import { isSinkError } from "../sinkError.ts";
-import { anotherClient, type Server } from "./anotherClient.ts";
+import type { Server } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
 import { settleScript } from "./consumerScripts.ts";
 import { entriesOf, type RawEntry, streamsRead } from "./entryReplies.ts";
-import { link } from "./link.ts";
+import { nameOf, openLink, openWaitingLink } from "./openLink.ts";
 import { keyBeside } from "./publisher.ts";
 import { script } from "./script.ts";
 import { argsOf, isPlain, keysOf, type Outcome, outcomesOf, type Settlement } from "./settlement.ts";
@@ -91,15 +90,10 @@ export interface GroupConnectionOptions extends Omit<ClientOptions, "uri"> {
 
 /** Opens one connection that waits for entries, and one for all the rest, which is the caller's if there is one. */
 export function openGroupConnection(options: GroupConnectionOptions): GroupConnection {
-  const { server, blockMs, sendTimeoutMs } = options;
+  const { server, blockMs } = options;
   const { group, consumer } = options.membership;
-  const isOwned = "uri" in server;
-  const where = isOwned ? redactUri(server.uri) : "the caller's connection";
-
-  const reading = link(anotherClient(server, options, sendTimeoutMs + blockMs), where, true);
-  const settling = isOwned
-    ? link(anotherClient(server, options), where, true)
-    : link(server.connection, where, false);
+  const reading = openWaitingLink(server, options, blockMs);
+  const settling = openLink(server, options);
   const links = [reading, settling];
   const settle = script(settling.client, settleScript);
 
@@ -177,7 +171,7 @@ export function openGroupConnection(options: GroupConnectionOptions): GroupConne
       const args = [group, consumer, `${keep}`, ...settlements.flatMap(argsOf)];
       return settling
         .call(() => from(settle([...keys], args)))
-        .pipe(map((reply) => outcomesOf(reply, settlements.length, where)));
+        .pipe(map((reply) => outcomesOf(reply, settlements.length, nameOf(server))));
     },
 
     processed: (stream, marks) =>

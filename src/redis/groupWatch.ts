@@ -1,9 +1,8 @@
 import { from, type Observable, type Unsubscribable } from "rxjs";
-import { redactUri } from "../redactUri.ts";
-import { anotherClient, type Server } from "./anotherClient.ts";
+import type { Server } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
 import { type GroupFigures, groupFigures } from "./groupFigures.ts";
-import { link } from "./link.ts";
+import { openLink } from "./openLink.ts";
 
 /** Looks at groups. */
 export interface GroupWatch extends Unsubscribable {
@@ -15,11 +14,7 @@ export interface GroupWatch extends Unsubscribable {
 
 /** Opens a connection for it, unless there is the caller's. */
 export function openGroupWatch(server: Server, options: Omit<ClientOptions, "uri">): GroupWatch {
-  const isOwned = "uri" in server;
-  const where = isOwned ? redactUri(server.uri) : "the caller's connection";
-  const { client, call, failure$, unsubscribe } = isOwned
-    ? link(anotherClient(server, options), where, true)
-    : link(server.connection, where, false);
+  const { client, call, failure$, unsubscribe } = openLink(server, options);
   return {
     look: (stream, group) => call(() => from(groupFigures(client, stream, group))),
     failure$,

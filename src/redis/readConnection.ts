@@ -1,9 +1,8 @@
 import { from, fromEvent, map, merge, type Observable, type Unsubscribable } from "rxjs";
-import { redactUri } from "../redactUri.ts";
-import { anotherClient, type Server } from "./anotherClient.ts";
+import type { Server } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
 import { entriesOf, pairsOf, type RawEntry, streamsRead } from "./entryReplies.ts";
-import { link } from "./link.ts";
+import { openLink, openWaitingLink } from "./openLink.ts";
 
 /** How a stream stands. */
 export interface Standing {
@@ -58,13 +57,9 @@ function standingOf(reply: unknown): Standing {
 
 /** Opens one connection that waits for entries, and one for questions, which is the caller's if there is one. */
 export function openReadConnection(options: ReadConnectionOptions): ReadConnection {
-  const { server, blockMs, sendTimeoutMs } = options;
-  const isOwned = "uri" in server;
-  const where = isOwned ? redactUri(server.uri) : "the caller's connection";
-  const reading = link(anotherClient(server, options, sendTimeoutMs + blockMs), where, true);
-  const asking = isOwned
-    ? link(anotherClient(server, options), where, true)
-    : link(server.connection, where, false);
+  const { server, blockMs } = options;
+  const reading = openWaitingLink(server, options, blockMs);
+  const asking = openLink(server, options);
   const links = [reading, asking];
 
   return {

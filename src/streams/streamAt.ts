@@ -5,10 +5,10 @@ import { redisUri, text } from "../config/codecs.ts";
 import { messageOf, pathOf, pathText } from "../config/problem.ts";
 import { optional, required, Settings } from "../config/settings.ts";
 import { sinkTuning } from "../config/sinkTuning.ts";
-import { redactUri } from "../redactUri.ts";
 import type { Server } from "../redis/anotherClient.ts";
-import { openClient, type SentinelCredentials } from "../redis/client.ts";
-import { type Link, link } from "../redis/link.ts";
+import type { SentinelCredentials } from "../redis/client.ts";
+import type { Link } from "../redis/link.ts";
+import { openLink } from "../redis/openLink.ts";
 import { script } from "../redis/script.ts";
 import type { TlsSettings } from "../redis/tls.ts";
 import { sinkError } from "../sinkError.ts";
@@ -52,10 +52,7 @@ const settings = new Settings({
 export function onStream<A>(at: StreamAt, question: (stream: OpenStream) => Observable<A>): Observable<A> {
   return defer(() => {
     const { stream, ...reach } = checked(at);
-    const open =
-      "uri" in at
-        ? link(openClient({ ...reach, uri: at.uri, name: "rxadd:streams" }), redactUri(at.uri), true)
-        : link(at.connection, "the caller's connection", false);
+    const open = openLink(at, { ...reach, name: "rxadd:streams" });
     return defer(() => question(openStream(stream, open))).pipe(finalize(() => open.unsubscribe()));
   });
 }

@@ -1,0 +1,130 @@
+import type { Command } from "commander";
+import {
+  concat,
+  defer,
+  fromEvent,
+  ignoreElements,
+  lastValueFrom,
+  map,
+  merge,
+  Observable,
+  Subject,
+  tap,
+} from "rxjs";
+import type { Flow } from "../../operators/flow.ts";
+import { acknowledge, groupDeliveries, type StreamEntry, streamEntries } from "../consumer/index.ts";
+import { consumerLog } from "./consumerLog.ts";
+import { type ExitWith, UsageError } from "./exitCode.ts";
+import { stopSignal } from "./stopSignal.ts";
+import { wholeNumber } from "./streams.ts";
+import { streamAtFrom } from "./streamsAddress.ts";
+
+interface ConsumeFlags {
+  readonly config?: string;
+  readonly uri?: string;
+  readonly stream?: readonly string[];
+  readonly from?: string;
+  readonly group?: string;
+  readonly consumer?: string;
+  readonly start?: string;
+  readonly claimIdleMs?: number;
+  readonly deadLetters?: string;
+}
+
+/** Adds `rxadd consume`, which prints the entries of streams. */
+export function addConsumeCommand(program: Command, exitWith: ExitWith): void {
+  program
+    .command("consume")
+    .description("print entries as JSON lines, until it is stopped")
+    .option("--uri <uri>", "where Redis is: redis://… or rediss://…; default: the environment's REDIS_URI")
+    .option("--stream <key...>", "the stream keys")
+    .option("--config <file>", "YAML with a sink: how to reach Redis, and the stream")
+    .option("--from <entry-id>", "begin after this entry; 0-0: at the beginning (default: what is new)")
+    .option("--group <name>", "read as a consumer of this group, and acknowledge what is printed")
+    .option("--consumer <name>", "its name in the group (default: host and process)")
+    .option("--start <entry-id>", "where a new group begins; $: at what is new (default: 0-0)")
+    .option("--claim-idle-ms <ms>", "take over what others do not settle for so long (60000)", wholeNumber)
+    .option("--dead-letters <key>", "set aside what cannot be decoded, in this stream")
+    .action((flags: ConsumeFlags) =>
+      exitWith(() => lastValueFrom(printed(flags, stopSignal()), { defaultValue: undefined })),
+    );
+}
+
+/** Prints entries; completes once it is stopped and stdout has taken all. */
+function printed(flags: ConsumeFlags, stop$: Observable<unknown>): Observable<never> {
+  const { stream: streams = [], from, group, config, uri } = flags;
+  const [first] = streams;
+  const { stream, ...server } = streamAtFrom({ config, uri, stream: first });
+  const reader = {
+    ...server,
+    stream: streams.length > 1 ? streams : stream,
+    until: stop$,
+    status: consumerLog(),
+  };
+  const toLine = lineMaker(streams.length > 1);
+
+  if (group === undefined) {
+    refuseWithoutGroup(flags);
+    return printFlowing((flow) => streamEntries({ ...reader, from, flow }).pipe(map(toLine)));
+  }
+  if (from !== undefined)
+    throw new UsageError("found both --from and --group, expected one of them: a group knows where it is");
+  const { consumer, start, claimIdleMs, deadLetters } = flags;
+  return groupDeliveries({
+    ...reader,
+    group,
+    consumer,
+    start,
+    claimIdleMs,
+    deadLetters: deadLetters === undefined ? undefined : { stream: deadLetters },
+  }).pipe(
+    acknowledge((_event, delivery) => taken(toLine(delivery)), { concurrency: Number.POSITIVE_INFINITY }),
+    ignoreElements(),
+  );
+}
+
+function refuseWithoutGroup({ consumer, start, claimIdleMs, deadLetters }: ConsumeFlags): void {
+  const ofGroups = {
+    consumer,
+    start,
+    "claim-idle-ms": claimIdleMs,
+    "dead-letters": deadLetters,
+  };
+  const [extra] = Object.entries(ofGroups).find(([, value]) => value !== undefined) ?? [];
+  if (extra !== undefined) throw new UsageError(`--${extra}: found no --group, expected one as well`);
+}
+
+/** The event's own JSON as it stands there: parsed and written again, large numbers would change. */
+function lineMaker(isOfSeveral: boolean): (entry: StreamEntry<unknown>) => string {
+  return ({ stream, entryId, fields }) => {
+    const head = JSON.stringify(isOfSeveral ? { stream, id: entryId } : { id: entryId });
+    const event = fields.event?.replaceAll(/[\r\n]/g, " ") ?? JSON.stringify(fields);
+    return `${head.slice(0, -1)},"event":${event}}\n`;
+  };
+}
+
+/** Prints lines; reading pauses while stdout has not taken what it has. */
+function printFlowing(lines: (flow: Observable<Flow>) => Observable<string>): Observable<never> {
+  const full$ = new Subject<Flow>();
+  const flow$ = merge(full$, fromEvent(process.stdout, "drain").pipe(map((): Flow => "resume")));
+  const printing$ = lines(flow$).pipe(
+    tap((line) => {
+      if (!process.stdout.write(line)) full$.next("pause");
+    }),
+    ignoreElements(),
+  );
+  return concat(
+    printing$,
+    defer(() => taken("")),
+  );
+}
+
+/** Writes; completes when stdout has taken it. */
+function taken(text: string): Observable<never> {
+  return new Observable((subscriber) => {
+    process.stdout.write(text, (error) => {
+      if (error) subscriber.error(error);
+      else subscriber.complete();
+    });
+  });
+}

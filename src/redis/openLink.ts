@@ -1,0 +1,21 @@
+import { redactUri } from "../redactUri.ts";
+import { anotherClient, type Server } from "./anotherClient.ts";
+import type { ClientOptions } from "./client.ts";
+import { type Link, link } from "./link.ts";
+
+/** A server's name for messages, without its password. */
+export function nameOf(server: Server): string {
+  return "uri" in server ? redactUri(server.uri) : "the caller's connection";
+}
+
+/** Opens a connection, or takes the caller's. */
+export function openLink(server: Server, options: Omit<ClientOptions, "uri">): Link {
+  return "uri" in server
+    ? link(anotherClient(server, options), nameOf(server), true)
+    : link(server.connection, nameOf(server), false);
+}
+
+/** Opens one that may be busy with waiting, for `waitMs` longer than others; never the caller's own. */
+export function openWaitingLink(server: Server, options: Omit<ClientOptions, "uri">, waitMs: number): Link {
+  return link(anotherClient(server, options, options.sendTimeoutMs + waitMs), nameOf(server), true);
+}
