@@ -1,10 +1,11 @@
 import { Registry } from "prom-client";
 import type { Observer } from "rxjs";
 import { familiesIn } from "../metrics/familiesIn.ts";
+import { retryCauses } from "../metrics/retryCauses.ts";
 import type { GroupFigures } from "../redis/groupFigures.ts";
 import type { ConsumerReport } from "./consumerReport.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
-import type { Delivery } from "./delivery.ts";
+import type { StreamEntry } from "./delivery.ts";
 
 /** Which series a consumer's metrics are, and where they are kept. */
 export interface ConsumerMetricsOptions {
@@ -19,7 +20,7 @@ export interface ConsumerMetricsOptions {
 export interface ConsumerMetrics extends ConsumerReport {
   readonly registry: Registry;
   /** For `deduplicate`: counts what it skips. */
-  readonly skipped: Pick<Observer<Delivery<unknown>>, "next">;
+  readonly skipped: Pick<Observer<StreamEntry<unknown>>, "next">;
   /** For `groupStatus`: shows how far the group is. */
   readonly group: Pick<Observer<GroupFigures>, "next">;
 }
@@ -66,6 +67,7 @@ export function consumerMetrics({
   const pending = gauge("rxadd_consumer_group_pending", "Deliveries of the group not acknowledged", ofGroup);
   const consumers = gauge("rxadd_consumer_group_consumers", "Consumers of the group", ofGroup);
   held.set(labels, 0);
+  for (const cause of retryCauses) retries.inc({ ...labels, cause }, 0);
 
   function status(now: ConsumerStatus): void {
     switch (now.state) {

@@ -9,7 +9,7 @@ export interface DeduplicateOptions<E> {
   /** How many processed events the group remembers of each stream, about 100 bytes each. Default 100,000. */
   readonly window?: number;
   /** Told of each delivery that is acknowledged without being handled. */
-  readonly skipped?: Pick<Observer<Delivery<E>>, "next">;
+  readonly skipped?: Pick<Observer<Delivery<NoInfer<E>>>, "next">;
 }
 
 type Marked<E> = Delivery<E> & { readonly mark: Mark };

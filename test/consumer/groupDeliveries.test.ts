@@ -1,29 +1,17 @@
 import * as t from "io-ts";
-import {
-  filter,
-  firstValueFrom,
-  lastValueFrom,
-  map,
-  type Observable,
-  of,
-  ReplaySubject,
-  Subject,
-  take,
-  tap,
-  toArray,
-} from "rxjs";
+import { filter, firstValueFrom, lastValueFrom, map, of, Subject, take, tap, toArray } from "rxjs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   acknowledge,
-  type ConsumerStatus,
   deduplicate,
   effects,
   type GroupOptions,
   groupDeliveries,
 } from "../../src/consumer/index.ts";
-import { isSinkError, type SinkError } from "../../src/index.ts";
+import { failureOf } from "../support/failureOf.ts";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
 import { startProxy } from "../support/tcpProxy.ts";
+import { watched } from "../support/watched.ts";
 
 interface Order {
   readonly id: string;
@@ -61,31 +49,10 @@ function deliveries(settings: Partial<GroupOptions<Order>> = {}) {
   });
 }
 
-/** Told what a consumer is doing; remembers it. */
-function watched() {
-  const status = new ReplaySubject<ConsumerStatus>();
-  const first = <S extends ConsumerStatus["state"]>(state: S) =>
-    firstValueFrom(
-      status.pipe(
-        filter((now): now is Extract<ConsumerStatus, { readonly state: S }> => now.state === state),
-      ),
-    );
-  return { status, first };
-}
-
 async function pending(): Promise<number> {
   const stands = await redis.client.exists(stream);
   const [count] = stands === 1 ? await redis.client.xpending(stream, group).catch(() => [0]) : [0];
   return Number(count);
-}
-
-async function failureOf(result: Observable<unknown>): Promise<SinkError> {
-  const error = await lastValueFrom(result).then(
-    () => new Error("it did not fail"),
-    (error: unknown) => error,
-  );
-  if (!isSinkError(error)) throw error;
-  return error;
 }
 
 const numbersOf = map(({ delivery }: { readonly delivery: { readonly event: Order } }) => delivery.event.n);

@@ -2,34 +2,11 @@ import { none, some } from "fp-ts/lib/Option.js";
 import { Gauge, Registry, register } from "prom-client";
 import { from, lastValueFrom } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { serveMetrics, sinkMetrics } from "../../src/metrics/index.ts";
+import { sinkMetrics } from "../../src/metrics/index.ts";
 import { redisSink } from "../../src/redisSink.ts";
 import { sinkError } from "../../src/sinkError.ts";
 import { startRedis } from "../support/redisServer.ts";
-
-/** Every sample of a registry as Prometheus scrapes it, by name and labels. */
-async function scrape(registry: Registry): Promise<ReadonlyMap<string, number>> {
-  const text = await new Promise<string>((resolve, reject) => {
-    const serving = serveMetrics({ registry, port: 0 }).subscribe({
-      next: ({ url }) => {
-        fetch(url)
-          .then((response) => response.text())
-          .then(resolve, reject)
-          .finally(() => serving.unsubscribe());
-      },
-      error: reject,
-    });
-  });
-  return new Map(
-    text
-      .split("\n")
-      .filter((line) => line !== "" && !line.startsWith("#"))
-      .map((line) => {
-        const end = line.lastIndexOf(" ");
-        return [line.slice(0, end), Number(line.slice(end + 1))];
-      }),
-  );
-}
+import { scrape } from "../support/scrape.ts";
 
 const ofSink = 'pipeline="shop",sink="orders-redis"';
 const retryable = sinkError("Unreachable", "no answer");
