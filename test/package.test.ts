@@ -71,6 +71,7 @@ describe("the packed package", () => {
     expect(Object.fromEntries(exported)).toMatchInlineSnapshot(`
       {
         "rxadd": "fromAsyncIterable fromIterable fromReadable isLsn isRetryable isSinkError ordLsn positionsOf redisSink replicate standardPositions",
+        "rxadd/consumer": "Effects acknowledge claimEntries consumerMetrics deduplicate deleteEntries effects groupDeliveries groupPending groupStatus memoryGroup pendingEntries streamEntries streamGroups streamInfo streamLength trimAcknowledged trimStream",
         "rxadd/metrics": "MetricsServerError serveMetrics sinkHealth sinkMetrics",
         "rxadd/operators": "BufferOverflow backoffMs batch boundedBuffer checkpoint inFlight retryBackoff",
         "rxadd/sources/postgres": "PostgresSourceError postgresChanges",
@@ -83,6 +84,7 @@ describe("the packed package", () => {
       join(project, "app.ts"),
       `import { from } from "rxjs";
 import { type ChangeEvent, type Checkpoint, type Lsn, redisSink, replicate } from "rxadd";
+import { acknowledge, type Acknowledged, groupDeliveries } from "rxadd/consumer";
 import { batch } from "rxadd/operators";
 import { postgresChanges } from "rxadd/sources/postgres";
 
@@ -95,6 +97,9 @@ from([{ offset: 1n, text: "x" }]).pipe(
   redisSink({ id: "a", uri: "redis://h", stream: ({ text }) => text, event: { position: ({ offset }) => offset } }),
 );
 from([1]).pipe(batch({ maxItems: 2 }));
+groupDeliveries<{ n: number }>({ uri: "redis://h", stream: "s", group: "g" })
+  .pipe(acknowledge(async ({ n }) => n + 1))
+  .subscribe(({ result }: Acknowledged<{ n: number }, number>) => console.log(result?.toFixed()));
 replicate({
   source: postgresChanges({ connectionString: "postgres://h" }),
   sink: redisSink({ id: "a", uri: "redis://h", stream: "s" }),

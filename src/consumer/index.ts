@@ -1,5 +1,6 @@
 export type { ConsumerFigures, GroupFigures } from "../redis/groupFigures.ts";
 export type { Effect } from "../redis/settlement.ts";
+export * from "../streams/index.ts";
 export { type Acknowledged, type AcknowledgeOptions, acknowledge, type Handled } from "./acknowledge.ts";
 export { type ConsumerMetrics, type ConsumerMetricsOptions, consumerMetrics } from "./consumerMetrics.ts";
 export type { GroupOptions, GroupStatusOptions, ReaderOptions } from "./consumerOptions.ts";

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { none } from "fp-ts/lib/Option.js";
+import { Registry } from "prom-client";
 import { expect, it } from "vitest";
+import { consumerMetrics } from "../../src/consumer/index.ts";
 import { sinkMetrics } from "../../src/metrics/index.ts";
 
 interface Listed {
@@ -23,9 +25,15 @@ function onThePage(): Record<string, Listed> {
 
 /** The metrics that a registry exposes when each has a value, by name. */
 async function exposed(): Promise<Record<string, Listed>> {
-  const { registry, status, published } = sinkMetrics({ pipeline: "shop", sink: "orders-redis" });
+  const registry = new Registry();
+  const { status, published } = sinkMetrics({ pipeline: "shop", sink: "orders-redis", registry });
   status({ state: "opened", stream: "orders", epoch: 1, position: none, foreignEntries: 0 });
   published({ events: 1, bytes: 1, latencySeconds: 1, stageSeconds: 1 });
+  const { group } = consumerMetrics({ group: "mailer", consumer: "one", registry });
+  group.next({
+    ...{ stream: "orders.events", group: "mailer", length: 0, lag: 0, pending: 0 },
+    ...{ lastDeliveredId: "0-0", consumers: [] },
+  });
   const text = await registry.metrics();
   return Object.fromEntries(
     [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name = "", type = ""]) => {
@@ -38,7 +46,7 @@ async function exposed(): Promise<Record<string, Listed>> {
 
 it("docs/metrics.md lists exactly the metrics that a registry exposes, with their types and labels", async () => {
   const metrics = await exposed();
-  expect(Object.keys(metrics)).toHaveLength(12);
+  expect(Object.keys(metrics)).toHaveLength(24);
   expect(onThePage()).toEqual(metrics);
 });
 
