@@ -9,6 +9,8 @@ import { log } from "./log.ts";
  */
 export function stopSignal(): Observable<unknown> {
   const stop$ = new ReplaySubject<unknown>(1);
+  // Whatever is written to it afterwards fails as well.
+  process.stdout.on("error", () => {});
   merge(fromEvent(process, "SIGINT"), fromEvent(process, "SIGTERM"), fromEvent(process.stdout, "error"))
     .pipe(
       take(1),

@@ -172,7 +172,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
       fail(
         sinkError(
           "EntryNotDecodable",
-          `${stream}: entry ${entryId} is not what codec expects: ${reason}: set deadLetters, or mend the codec`,
+          `${stream}: entry ${entryId} cannot be decoded: ${reason}: set deadLetters, or mend the codec`,
         ),
       );
       return;

@@ -123,7 +123,7 @@ function readAll<E>(options: ReaderOptions<E>, tuning: ReaderTuning): Observable
     if (!isLeft(decoded)) return { stream, entryId, fields, event: decoded.right };
     throw sinkError(
       "EntryNotDecodable",
-      `${stream}: entry ${entryId} is not what codec expects: ${decoded.left}: mend the codec, or read from the entry after it`,
+      `${stream}: entry ${entryId} cannot be decoded: ${decoded.left}: mend the codec, or read from there on`,
     );
   }
 

@@ -20,7 +20,7 @@ const rights = {
     ...documentedRights("producer"),
     "-eval",
     "-evalsha",
-    ...documentedExtra('`publish: "pipeline"`'),
+    ...documentedExtra("producer", '`publish: "pipeline"`'),
   ],
 };
 

@@ -1,7 +1,28 @@
 import { Redis } from "ioredis";
-import { lastValueFrom, map, range } from "rxjs";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import {
+  concat,
+  defer,
+  from,
+  lastValueFrom,
+  map,
+  type Observable,
+  type OperatorFunction,
+  range,
+  take,
+} from "rxjs";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import {
+  acknowledge,
+  type Delivery,
+  deduplicate,
+  effects,
+  type GroupOptions,
+  groupDeliveries,
+  groupStatus,
+  streamEntries,
+} from "../../src/consumer/index.ts";
 import { redisSink, type SinkOptions } from "../../src/index.ts";
+import { tablesOf } from "../../src/redis/entryReplies.ts";
 import { startCluster } from "../support/clusterServers.ts";
 import { documentedExtra, documentedRights } from "../support/documentedRights.ts";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
@@ -72,7 +93,7 @@ describe("the rights that docs/connections.md gives a producer", () => {
   ];
 
   it.each(extras)("are enough for %s with what the page adds, and not without", async (what, settings) => {
-    const extra = documentedExtra(what);
+    const extra = documentedExtra("producer", what);
     expect(extra.length).toBeGreaterThan(0);
     await setUser(redis, "producer", ...producer, "-eval", "-evalsha");
     if (what.includes("pipeline")) await setUser(redis, "producer", ...extra);
@@ -90,7 +111,7 @@ describe("the rights that docs/connections.md gives a producer", () => {
   it("are enough for a Cluster with what the page adds", async () => {
     const cluster = await startCluster({ masters: 2 });
     for (const node of cluster.nodes) {
-      await setUser(node, "producer", ...producer, ...documentedExtra("a Cluster"), "+wait");
+      await setUser(node, "producer", ...producer, ...documentedExtra("producer", "a Cluster"), "+wait");
     }
 
     expect(await publish({ durability: { replicas: 0 } }, cluster.uri)).toBe(3);
@@ -115,24 +136,108 @@ describe("the rights that docs/connections.md gives a producer", () => {
   });
 });
 
+interface Order {
+  readonly id: string;
+}
+
 describe("the rights that docs/connections.md gives a consumer", () => {
-  it("are enough to consume with a group, and not enough to write", async () => {
-    await setUser(redis, "producer", ...documentedRights("producer"));
-    await setUser(redis, "consumer", ...documentedRights("consumer"));
-    await publish();
-    const consumer = new Redis(redis.uri.replace("://", "://consumer:password@"));
+  const consumer = documentedRights("consumer");
+  const as = { stream: "orders.events", group: "mailer", blockMs: 100 };
+  const access = () => ({ ...as, uri: redis.uri.replace("://", "://consumer:password@") });
+  const fail = () => {
+    throw new Error("the mail box is full");
+  };
 
-    await consumer.xgroup("CREATE", "orders.events", "g", "0");
-    const read = await consumer.xreadgroup("GROUP", "g", "c1", "COUNT", 2, "STREAMS", "orders.events", ">");
-    expect(JSON.stringify(read)).toContain("position");
-    await consumer.xautoclaim("orders.events", "g", "c2", 0, "0-0", "COUNT", 1);
-    const [pending] = await consumer.xpending("orders.events", "g");
-    expect(pending).toBe(2);
-    const [entry] = await consumer.xrange("orders.events", "-", "+", "COUNT", 1);
-    expect(await consumer.xack("orders.events", "g", entry?.[0] ?? "")).toBe(1);
+  beforeEach(async () => {
+    await redis.client.call("ACL", "LOG", "RESET");
+    await setUser(redis, "consumer", ...consumer);
+    for (const id of ["a", "b", "a"])
+      await redis.client.xadd("orders.events", "*", "event", JSON.stringify({ id }));
+  });
 
-    await expect(consumer.xadd("orders.events", "*", "event", "{}")).rejects.toThrow("NOPERM");
-    await expect(consumer.hgetall("{orders.events}:rxadd:orders-redis")).rejects.toThrow("NOPERM");
-    consumer.disconnect();
+  const settled = () =>
+    vi.waitUntil(
+      async () => {
+        const [group] = tablesOf(await redis.client.xinfo("GROUPS", "orders.events"));
+        return group?.get("pending") === 0 && group.get("lag") === 0;
+      },
+      { timeout: 10_000 },
+    );
+
+  /** Consumes the three entries as a user with the rights, until nothing is pending. */
+  function consume(
+    settings: Partial<GroupOptions<Order>>,
+    handle: OperatorFunction<Delivery<Order>, unknown>,
+  ): Observable<unknown> {
+    const redelivery = { initialMs: 1 };
+    return defer(() =>
+      groupDeliveries<Order>({ ...access(), redelivery, until: from(settled()), ...settings }),
+    ).pipe(handle);
+  }
+
+  it("are enough to take over what another consumer left, to fail, to try again and to drain", async () => {
+    await redis.client.xgroup("CREATE", "orders.events", "mailer", "0");
+    await redis.client.xreadgroup("GROUP", "mailer", "gone", "COUNT", 2, "STREAMS", "orders.events", ">");
+    let failures = 0;
+
+    await lastValueFrom(
+      consume(
+        { claimIdleMs: 30 },
+        acknowledge(() => {
+          failures += 1;
+          if (failures === 1) fail();
+          return undefined;
+        }),
+      ),
+    );
+
+    expect(failures).toBe(4);
+    expect(await redis.client.call("ACL", "LOG")).toEqual([]);
+  });
+
+  const handled = acknowledge<Order>(() => undefined);
+  const extras: readonly [string, () => Observable<unknown>][] = [
+    [
+      "`deadLetters`",
+      () => consume({ deadLetters: { stream: "orders.dead" }, maxDeliveries: 1 }, acknowledge(fail)),
+    ],
+    [
+      "`deduplicate`",
+      () => consume({}, (source) => source.pipe(deduplicate({ key: ({ id }) => id }), handled)),
+    ],
+    [
+      "`effects`",
+      () =>
+        consume(
+          {},
+          acknowledge(({ id }) => effects(["HINCRBY", "totals", id, 1])),
+        ),
+    ],
+    ["`groupStatus`", () => concat(consume({}, handled), groupStatus(access()).pipe(take(1)))],
+    ["`streamEntries`", () => streamEntries({ ...access(), from: "0-0" }).pipe(take(3))],
+  ];
+
+  it.each(extras)("are enough for %s with what the page adds, and not without", async (what, use) => {
+    const extra = documentedExtra("consumer", what);
+    expect(extra.length).toBeGreaterThan(0);
+    const log = async () => JSON.stringify(await redis.client.call("ACL", "LOG"));
+
+    // Some of it ends, and some of it goes on trying.
+    const attempt = use().subscribe({ error: () => {} });
+    await vi.waitUntil(async () => (await log()) !== "[]");
+    attempt.unsubscribe();
+    await setUser(redis, "consumer", ...extra);
+    await redis.client.call("ACL", "LOG", "RESET");
+    await lastValueFrom(use(), { defaultValue: undefined });
+
+    expect(await log()).toBe("[]");
+  });
+
+  it("are not enough to write anything else", async () => {
+    const client = new Redis(access().uri);
+
+    await expect(client.xadd("orders.events", "*", "event", "{}")).rejects.toThrow("NOPERM");
+    await expect(client.set("totals", "0")).rejects.toThrow("NOPERM");
+    client.disconnect();
   });
 });
