@@ -129,7 +129,8 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     const received: Delivery<E>[] = [];
     const deleted = new Map<string, string[]>();
     for (const { stream, entryId, fields: pairs } of entries) {
-      if (failure !== undefined || held.get(stream, entryId) !== undefined) continue;
+      // What was delivered before may be at work here; what is new is not.
+      if (failure !== undefined || (counts !== undefined && held.get(stream, entryId) !== undefined)) continue;
       if (pairs === null) {
         settler.dismiss(stream, entryId);
         deleted.set(stream, [...(deleted.get(stream) ?? []), entryId]);
