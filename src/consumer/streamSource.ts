@@ -1,0 +1,82 @@
+import { none, type Option, some, toUndefined } from "fp-ts/lib/Option.js";
+import { defer } from "rxjs";
+import type { Positions } from "../positions.ts";
+import type { RawEntry } from "../redis/entryReplies.ts";
+import type { EventAccess } from "../sinkOptions.ts";
+import type { Source } from "../source.ts";
+import type { ReaderOptions } from "./consumerOptions.ts";
+import { readerTuning } from "./consumerTuning.ts";
+import { ordEntryId } from "./entryId.ts";
+import { readStreams } from "./readStreams.ts";
+
+/** An entry as it stands in its stream, byte for byte. */
+export interface SourceEntry {
+  readonly stream: string;
+  readonly entryId: string;
+  /** What `XADD` was given, in its order; names and values alternate. */
+  readonly content: readonly Buffer[];
+}
+
+/** All that {@link streamSource} can be told. */
+export type StreamSourceOptions = Omit<ReaderOptions<never>, "codec" | "flow" | "stream" | "from"> & {
+  readonly stream: string;
+};
+
+/** Entry IDs as positions, in the order of the stream. */
+export const entryPositions: Positions<string> = {
+  encode: (entryId) => entryId,
+  decode: (text): Option<string> => (/^\d+-\d+$/.test(text) ? some(text) : none),
+  orderOf: () => some(ordEntryId),
+};
+
+/**
+ * How a sink reads what {@link streamSource} emits: it publishes the same fields, and keeps the entry ID as the position.
+ *
+ * @example
+ * ```ts
+ * redisSink({ id, uri, stream, ...entryCopies });
+ * ```
+ */
+export const entryCopies: {
+  readonly positions: Positions<string>;
+  readonly event: EventAccess<SourceEntry, string>;
+} = {
+  positions: entryPositions,
+  event: {
+    id: ({ entryId }) => entryId,
+    position: ({ entryId }) => entryId,
+    encode: ({ content: [name, value] }) => value ?? "",
+  },
+};
+
+/**
+ * A Redis Stream as a source, with entry IDs as positions: for pipelines from Redis to Redis, to another server or
+ * region, exactly once with `replicate`.
+ *
+ * - **Start** with the oldest entry, or strictly after the position that it is given.
+ * - **Gaps** entries that were trimmed before they were read are told to `status`.
+ * - **Memory** one read; it pauses as the sink asks for it.
+ * - **Errors** and **teardown** as those of `streamEntries`. **Completion** when `until` emits.
+ *
+ * @example
+ * ```ts
+ * replicate({
+ *   source: streamSource({ uri: "redis://here", stream: "orders.events" }),
+ *   sink: redisSink({ id: "copy", uri: "redis://there", stream: "orders.events", ...entryCopies }),
+ * }).subscribe();
+ * ```
+ */
+export function streamSource(options: StreamSourceOptions): Source<SourceEntry, string> {
+  const tuning = readerTuning({ ...options, from: "0-0" });
+  return (from, flow) =>
+    defer(() =>
+      readStreams({ ...options, flow }, { ...tuning, from: toUndefined(from) ?? "0-0" }, {
+        read: ({ readAsBytes }, ...which) => readAsBytes(...which),
+        toEntry,
+      }),
+    );
+}
+
+function toEntry({ stream, entryId, fields }: RawEntry<Buffer>): SourceEntry {
+  return { stream, entryId, content: fields ?? [] };
+}
