@@ -11,6 +11,10 @@ export interface Entry<P> {
   readonly extra: readonly (string | Buffer)[] | undefined;
   /** Why the event goes to the dead letters; undefined: it does not. */
   readonly deadLetter: SinkError | undefined;
+  /** `extra` is all that the entry has: there is no field `event` before it. */
+  readonly isWhole: boolean;
+  /** Nothing is published for it; it only moves the position on. */
+  readonly isSkipped: boolean;
   readonly bytes: number;
   /** The bytes of all entries up to this one. */
   readonly totalBytes: number;

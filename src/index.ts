@@ -1,12 +1,15 @@
 export type { Flow } from "../operators/flow.ts";
 export type { ChangeEvent, EventOrigin, Operation, Row, Transaction } from "./changeEvent.ts";
 export type { Checkpoint } from "./checkpoint.ts";
+export { keepPositions, type PositionAccess, Skipped } from "./keepPositions.ts";
 export { isLsn, type Lsn, ordLsn } from "./lsn.ts";
+export { partitionOf } from "./partition.ts";
 export { type Positions, positionsOf, type StandardPosition, standardPositions } from "./positions.ts";
 export type { Server } from "./redis/anotherClient.ts";
 export type { SentinelCredentials } from "./redis/client.ts";
 export type { Durability } from "./redis/durability.ts";
 export type { TlsSettings } from "./redis/tls.ts";
+export type { TrimOption } from "./redis/trimming.ts";
 export { redisSink, type Sink } from "./redisSink.ts";
 export { replicate, type SinkFor } from "./replicate.ts";
 export {

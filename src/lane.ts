@@ -37,9 +37,11 @@ export interface AcknowledgedBatch<P> {
   readonly entryId: string;
 }
 
-/** A batch with its number and with what of it is new. */
+/** A batch with its number and with what of it is to be published. */
 interface Numbered<P> extends NumberedBatch {
   readonly entries: Batch<P>;
+  /** Whether all of it was there already. */
+  readonly isKnown: boolean;
 }
 
 /** Where a lane stands when it is opened. */
@@ -125,11 +127,12 @@ export function lane<P>({
     function number(batch: Batch<P>): Numbered<P> {
       const known = numbered.get(batch);
       if (known !== undefined) return known;
-      const entries = newEntriesOf(batch);
-      if (entries.length > 0) sequence += 1;
-      const last = entries.at(-1)?.position;
+      const fresh = newEntriesOf(batch);
+      const isKnown = fresh.length === 0;
+      if (!isKnown) sequence += 1;
+      const last = fresh.at(-1)?.position;
       if (last !== undefined) position = positions.encode(last);
-      const next = { epoch: state.epoch, sequence, position, entries };
+      const next = { epoch: state.epoch, sequence, position, entries: withContent(fresh), isKnown };
       numbered.set(batch, next);
       return next;
     }
@@ -159,7 +162,7 @@ export function lane<P>({
     return {
       publish: (batch) => {
         const sent = number(batch);
-        if (sent.entries.length === 0) return of(acknowledge(batch, sent, acknowledged.entryId));
+        if (sent.isKnown) return of(acknowledge(batch, sent, acknowledged.entryId));
         return publisher.publish(keys, sent).pipe(
           map((reply) => check(reply, sent, (entryId) => acknowledge(batch, sent, entryId))),
           catchError((error) => throwError(() => withSizeHint(error, sent.entries))),
@@ -182,8 +185,13 @@ export function lane<P>({
   };
 }
 
+function withContent<P>(entries: Batch<P>): Batch<P> {
+  return entries.some(({ isSkipped }) => isSkipped) ? entries.filter(({ isSkipped }) => !isSkipped) : entries;
+}
+
 /** Of a batch over several streams: that of its last entry which is no dead letter. */
 function newestStreamOf<P>(batch: Batch<P>): string {
-  const last = batch.findLast(({ deadLetter }) => deadLetter === undefined) ?? batch.at(-1);
+  const last =
+    batch.findLast(({ deadLetter, isSkipped }) => deadLetter === undefined && !isSkipped) ?? batch.at(-1);
   return last?.stream ?? "";
 }

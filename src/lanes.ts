@@ -110,12 +110,14 @@ export function lanes<T, P>({
     );
   }
 
-  const isFixed = typeof stream === "string" && !isStreamTemplate(stream);
+  const isFixed = typeof stream === "string" && !isStreamTemplate(stream) && tuning.partitions === undefined;
   const deadLetters = tuning.deadLetters?.stream;
   if (connection.isCluster && !isFixed) {
     // At half of the buffer the source pauses: more would not come.
     const gathering = { maxItems: buffer.maxEvents / 2, maxBytes: buffer.maxBytes / 2 };
-    const publishToStream = (key: string) => publishTo(openLane(laneKeys(key, id), key));
+    // What is skipped has no stream, and nothing to publish.
+    const publishToStream = (key: string) =>
+      key === "" ? map(passedOver<P>) : publishTo(openLane(laneKeys(key, id), key));
     return { only: undefined, publish: byStream(limits, gathering, window, publishToStream) };
   }
   const only = isFixed
@@ -146,6 +148,10 @@ function durable<P>(
     ),
     concatAll(),
   );
+}
+
+function passedOver<P>(batch: Batch<P>): AcknowledgedBatch<P> {
+  return { stream: "", batch, published: [], sequence: 0, entryId: "" };
 }
 
 function reportDeadLetters<P>(entries: Batch<P>, status: StatusReporter): void {

@@ -23,6 +23,7 @@ import type { Flow } from "../operators/flow.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { decodeTuning, type SinkTuning } from "./config/sinkTuning.ts";
 import type { Entry } from "./entry.ts";
+import type { Skipped } from "./keepPositions.ts";
 import type { AcknowledgedBatch } from "./lane.ts";
 import { type Lanes, lanes } from "./lanes.ts";
 import { type Positions, standardPositions } from "./positions.ts";
@@ -33,7 +34,7 @@ import { type StatusReporter, statusReporter } from "./statusReporter.ts";
 import { toEntry } from "./toEntry.ts";
 
 /** An operator that publishes events and emits checkpoints, and that can tell a source where to resume. */
-export interface Sink<T, P> extends OperatorFunction<T, Checkpoint<P>> {
+export interface Sink<T, P> extends OperatorFunction<T | Skipped<P>, Checkpoint<P>> {
   readonly id: string;
   readonly required: boolean;
   /** How the sink's positions are stored and ordered. */
@@ -43,7 +44,7 @@ export interface Sink<T, P> extends OperatorFunction<T, Checkpoint<P>> {
    * have no one end: the source gets `none`, and each stream leaves out what it has already.
    */
   readonly resuming: (
-    source: (from: Option<P>, flow: Observable<Flow>) => Observable<T>,
+    source: (from: Option<P>, flow: Observable<Flow>) => Observable<T | Skipped<P>>,
   ) => Observable<Checkpoint<P>>;
 }
 
@@ -77,12 +78,12 @@ export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): Sin
   const tuning = decodeTuning(options);
   // Without `positions`, P is a standard position: PositionOf says so for every ChangeEvent.
   const positions = options.positions ?? (standardPositions as unknown as Positions<P>);
-  const sink = (events$: Observable<T>) => run(options, tuning, positions, () => events$, false);
+  const sink = (events$: Observable<T | Skipped<P>>) => run(options, tuning, positions, () => events$, false);
   return Object.assign(sink, {
     id: options.id,
     required: tuning.required,
     positions,
-    resuming: (source: (from: Option<P>, flow: Observable<Flow>) => Observable<T>) =>
+    resuming: (source: (from: Option<P>, flow: Observable<Flow>) => Observable<T | Skipped<P>>) =>
       run(options, tuning, positions, source, true),
   });
 }
@@ -92,7 +93,7 @@ function run<T, P>(
   options: SinkOptions<T, P>,
   tuning: SinkTuning,
   positions: Positions<P>,
-  source: (from: Option<P>, flow: Observable<Flow>) => Observable<T>,
+  source: (from: Option<P>, flow: Observable<Flow>) => Observable<T | Skipped<P>>,
   isResuming: boolean,
 ): Observable<Checkpoint<P>> {
   return defer(() => {
@@ -103,6 +104,7 @@ function run<T, P>(
       name: `rxadd:${options.id}`,
       publish: tuning.publish,
       durability: tuning.durability,
+      trim: tuning.trim,
       tls: tuning.tls,
       sentinel: tuning.sentinel,
       connectTimeoutMs: tuning.connectTimeoutMs,
@@ -150,7 +152,7 @@ function chain<T, P>(
   publish: Lanes<P>["publish"],
   status: StatusReporter,
   flow: BehaviorSubject<Flow>,
-): OperatorFunction<T, Checkpoint<P>> {
+): OperatorFunction<T | Skipped<P>, Checkpoint<P>> {
   const { id, metrics } = options;
   let fill: Fill = { items: 0, bytes: 0 };
   let releasedBytes = 0;

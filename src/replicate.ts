@@ -2,6 +2,7 @@ import { isSome } from "fp-ts/lib/Option.js";
 import { defer, filter, type Observable, tap } from "rxjs";
 import { retryBackoff } from "../operators/retryBackoff.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import type { Skipped } from "./keepPositions.ts";
 import type { StandardPosition } from "./positions.ts";
 import type { Sink } from "./redisSink.ts";
 import { isSinkError } from "./sinkError.ts";
@@ -33,7 +34,7 @@ export function replicate<T, P>({
   source,
   sink: given,
 }: {
-  readonly source: Source<T, P>;
+  readonly source: Source<T | Skipped<NoInfer<P>>, P>;
   readonly sink: SinkFor<T, P>;
 }): Observable<Checkpoint<P>> {
   // Positions that the sink hands out are those that this source, or one before it, has put in.

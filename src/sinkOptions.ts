@@ -7,6 +7,7 @@ import type { Server } from "./redis/anotherClient.ts";
 import type { SentinelCredentials } from "./redis/client.ts";
 import type { Durability } from "./redis/durability.ts";
 import type { TlsSettings } from "./redis/tls.ts";
+import type { TrimOption } from "./redis/trimming.ts";
 import type { SinkMetrics } from "./sinkReport.ts";
 import type { Status } from "./status.ts";
 
@@ -27,6 +28,8 @@ export interface EventAccess<T, P> {
   readonly encode?: (event: T) => string | Buffer;
   /** Further fields of the entry. Default: none, which is fastest. */
   readonly fields?: (event: T) => Readonly<Record<string, string | Buffer>>;
+  /** All names and values of the entry, alternating, in place of `encode` and `fields`: for copies. */
+  readonly content?: (event: T) => readonly (string | Buffer)[];
 }
 
 /** The settings of a `redisSink` apart from the server. Durations are ms, sizes bytes. */
@@ -37,6 +40,18 @@ export interface SinkSettings<T, P> {
    * The stream key; a template such as `cdc.${source.table}`, filled from the event; or a function of the event.
    */
   readonly stream: string | ((event: T) => string);
+  /**
+   * Spreads the stream over so many: `orders:{0}`, `orders:{1}` and so on. Events of one `key` go to one of them, always the
+   * same, in their order. Another number later moves keys to other ones.
+   */
+  readonly partitions?: number | undefined;
+  /** What an event is about, such as its row: a template or a function of the event. Default `event.key`. */
+  readonly key?: string | ((event: T) => string) | undefined;
+  /**
+   * What is removed of the stream after each batch, in the same atomic step. `approximate`, the default, removes whole
+   * nodes only, which is cheaper. `acknowledged` never removes what a group has not acknowledged.
+   */
+  readonly trim?: TrimOption | undefined;
   /** Whether the sink gates the checkpoint where there are several. Default true. */
   readonly required?: boolean;
   readonly event?: EventAccess<T, P>;

@@ -1,29 +1,14 @@
 import { getOrElse, tryCatch } from "fp-ts/lib/Option.js";
-import type { Transaction } from "./changeEvent.ts";
 import type { SinkTuning } from "./config/sinkTuning.ts";
 import { deadLetterOf, describeEvent } from "./deadLetter.ts";
 import type { Entry } from "./entry.ts";
+import { idOf, readProperty, transactionOf } from "./eventDefaults.ts";
+import { Skipped } from "./keepPositions.ts";
+import { partitionOf } from "./partition.ts";
 import type { Positions } from "./positions.ts";
 import { isSinkError, type PlainTag, type SinkError, sinkError } from "./sinkError.ts";
 import type { EventAccess, SinkSettings } from "./sinkOptions.ts";
 import { isStreamTemplate, streamTemplate } from "./streamTemplate.ts";
-
-/** A property of an event of unknown type. */
-function read(event: unknown, name: string): unknown {
-  return typeof event === "object" && event !== null
-    ? (event as Readonly<Record<string, unknown>>)[name]
-    : undefined;
-}
-
-function idOf(event: unknown): string | undefined {
-  const id = read(event, "id");
-  return typeof id === "string" ? id : undefined;
-}
-
-function transactionOf(event: unknown): Transaction | undefined {
-  const transaction = read(event, "transaction");
-  return typeof read(transaction, "id") === "string" ? (transaction as Transaction) : undefined;
-}
 
 /** JSON, with bigints as text; the plain form is tried first because a replacer makes it several times slower. */
 function toJson(event: unknown): string {
@@ -47,13 +32,35 @@ function fieldsOf(fields: Readonly<Record<string, string | Buffer>>): readonly (
   return pairs.flat();
 }
 
-function streamOf<T>(stream: SinkSettings<T, unknown>["stream"]): (event: T) => string {
-  if (typeof stream !== "function") return isStreamTemplate(stream) ? streamTemplate(stream) : () => stream;
-  return (event) => {
-    const key: unknown = stream(event);
-    if (typeof key === "string" && key !== "") return key;
-    throw new TypeError(`found ${JSON.stringify(key)}, expected a stream key`);
+/** Names and values of an entry, alternating, as XADD wants them. */
+function contentOf<T>(content: (event: T) => readonly (string | Buffer)[]) {
+  return (event: T): readonly (string | Buffer)[] => {
+    const words = content(event);
+    if (words.length > 0 && words.length % 2 === 0 && words.length <= 2 * maxFields) return words;
+    throw new TypeError(
+      `found ${words.length} names and values, expected as many names as values, at least 1 and at most ${maxFields}`,
+    );
   };
+}
+
+/** Text, a template, or a function of the event that has to give text. */
+function textOf<T>(text: string | ((event: T) => string), expected: string): (event: T) => string {
+  if (typeof text !== "function") return isStreamTemplate(text) ? streamTemplate(text) : () => text;
+  return (event) => {
+    const found: unknown = text(event);
+    if (typeof found === "string" && found !== "") return found;
+    throw new TypeError(`found ${JSON.stringify(found)}, expected ${expected}`);
+  };
+}
+
+function streamOf<T, P>(
+  { stream, key = (event) => readProperty(event, "key") as string }: SinkSettings<T, P>,
+  partitions: number | undefined,
+): (event: T) => string {
+  const toStream = textOf(stream, "a stream key");
+  if (partitions === undefined) return toStream;
+  const toKey = textOf(key, "a key: set the option key");
+  return (event) => partitionOf(toStream(event), toKey(event), partitions);
 }
 
 const actions = {
@@ -84,22 +91,28 @@ function bytesOf(payload: string | Buffer, extra: readonly (string | Buffer)[] =
  *
  * An event that cannot be encoded, is too large, or has no stream becomes a dead letter where the sink
  * has a stream for them; else it fails with `EventNotEncodable`, `EventTooLarge` or `StreamUnresolved`.
- * One without a readable position fails with `PositionInvalid`. Each names the event.
+ * One without a readable position fails with `PositionInvalid`. Each names the event. A {@link Skipped} has no content.
  */
 export function toEntry<T, P>(
-  { id: sink, stream, event: access = {}, metrics }: SinkSettings<T, P>,
-  { maxEventBytes, deadLetters }: Pick<SinkTuning, "maxEventBytes" | "deadLetters">,
+  settings: SinkSettings<T, P>,
+  {
+    maxEventBytes,
+    deadLetters,
+    partitions,
+  }: Pick<SinkTuning, "maxEventBytes" | "deadLetters" | "partitions">,
   positions: Positions<P>,
-): (event: T, ordinal: number) => Entry<P> {
+): (event: T | Skipped<P>, ordinal: number) => Entry<P> {
+  const { id: sink, event: access = {}, metrics } = settings;
   const {
     id = idOf,
     // The default fits events whose `position` is a P, as ChangeEvent<P> says.
-    position = (event) => read(event, "position") as P | undefined,
+    position = (event) => readProperty(event, "position") as P | undefined,
     transaction = transactionOf,
     encode = toJson,
     fields,
+    content,
   }: EventAccess<T, P> = access;
-  const toStream = streamOf(stream);
+  const toStream = streamOf(settings, partitions);
   const now = metrics === undefined ? () => 0 : () => performance.now();
   let totalBytes = 0;
 
@@ -122,6 +135,8 @@ export function toEntry<T, P>(
       bytes,
       totalBytes,
       deadLetter,
+      isWhole: content !== undefined && deadLetter === undefined,
+      isSkipped: false,
       id: id(event),
       position: at,
       transaction: transaction(event),
@@ -130,8 +145,10 @@ export function toEntry<T, P>(
   }
 
   function publishable(event: T, ordinal: number, at: P | undefined): Entry<P> {
-    const payload = attempt("EventNotEncodable", ordinal, event, encode);
-    const extra = fields && attempt("EventNotEncodable", ordinal, event, (event) => fieldsOf(fields(event)));
+    const whole = content && attempt("EventNotEncodable", ordinal, event, contentOf(content));
+    const payload = whole === undefined ? attempt("EventNotEncodable", ordinal, event, encode) : "";
+    const extra =
+      whole ?? (fields && attempt("EventNotEncodable", ordinal, event, (event) => fieldsOf(fields(event))));
     const bytes = bytesOf(payload, extra);
     if (bytes > maxEventBytes) {
       throw sinkError(
@@ -153,7 +170,27 @@ export function toEntry<T, P>(
     return entryOf(event, ordinal, at, deadLetters.stream, payload, extra, undefined, cause);
   }
 
+  /** Has a place in its batch, and no content. */
+  function skippedEntry({ position, transaction }: Skipped<P>, ordinal: number): Entry<P> {
+    return {
+      ordinal,
+      stream: "",
+      payload: "",
+      extra: undefined,
+      bytes: 0,
+      totalBytes,
+      deadLetter: undefined,
+      isWhole: false,
+      isSkipped: true,
+      id: undefined,
+      position,
+      transaction,
+      arrivedMs: now(),
+    };
+  }
+
   return (event, ordinal) => {
+    if (event instanceof Skipped) return skippedEntry(event, ordinal);
     const at = attempt("PositionInvalid", ordinal, event, position);
     try {
       return publishable(event, ordinal, at);

@@ -14,6 +14,8 @@ function entryOf(text: string, ordinal: number): Entry<number> {
     bytes: 1,
     totalBytes: ordinal + 1,
     deadLetter: undefined,
+    isWhole: false,
+    isSkipped: false,
     id: text,
     position: ordinal,
     transaction: undefined,

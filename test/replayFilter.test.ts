@@ -14,6 +14,8 @@ function entries(...given: readonly Given[]): Entry<StandardPosition>[] {
     payload: "",
     extra: undefined,
     deadLetter: undefined,
+    isWhole: false,
+    isSkipped: false,
     bytes: 0,
     totalBytes: 0,
     id: undefined,

@@ -59,7 +59,7 @@ export const rawScript: Contender = {
     const { uri, stream } = task;
     const state = `{${stream}}:rxadd:bench`;
     const redis = new Redis(uri);
-    const sha = String(await redis.script("LOAD", publishScript));
+    const sha = String(await redis.script("LOAD", publishScript()));
     await redis.hset(state, { epoch: 1, sequence: 0, position: "", entry: "" });
     await redis.quit();
 

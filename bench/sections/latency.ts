@@ -38,7 +38,7 @@ const bareXadd: OpenLane = async (uri, stream, safe) => {
 /** What `redisSink` calls, without the chain around it: what exactly once costs by itself. */
 const bareScript: OpenLane = async (uri, stream, safe) => {
   const redis = new Redis(uri);
-  const sha = String(await redis.script("LOAD", publishScript));
+  const sha = String(await redis.script("LOAD", publishScript()));
   const state = `{${stream}}:rxadd:bench`;
   await redis.hset(state, { epoch: 1, sequence: 0, position: "", entry: "" });
   return {

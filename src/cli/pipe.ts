@@ -28,8 +28,10 @@ function readStdinOnce(): () => Readable {
 }
 
 /** A template speaks of the event in the line. */
-function ofLine(toStream: (event: unknown) => string): (line: NdjsonLine) => string {
-  return ({ event }) => toStream(event);
+function ofLine(text: string): string | ((line: NdjsonLine) => string) {
+  if (!isStreamTemplate(text)) return text;
+  const fill = streamTemplate(text);
+  return ({ event }) => fill(event);
 }
 
 /** Publishes NDJSON lines from a file or standard input; goes on where the stream ends. */
@@ -45,7 +47,9 @@ export function pipeLines(
     input === undefined
       ? ndjson(readStdinOnce(), "standard input")
       : ndjson(() => createReadStream(input), input);
-  const stream = isStreamTemplate(config.stream) ? ofLine(streamTemplate(config.stream)) : config.stream;
-  const sink = redisSink({ ...config, stream, event: ndjsonAccess, status, metrics });
+  const stream = ofLine(config.stream);
+  const key =
+    config.key === undefined ? ({ event }: NdjsonLine) => String(event.key ?? "") : ofLine(config.key);
+  const sink = redisSink({ ...config, stream, key, event: ndjsonAccess, status, metrics });
   return whileServing(replicate({ source: until(source, stop$), sink }));
 }

@@ -123,6 +123,12 @@ export const redisUri: t.Type<string, unknown> = new t.Type(
 );
 export const postgresUri: t.Type<string, unknown> = uriOf("postgres", "postgresql");
 
+export const entryId: t.Type<string, unknown> = expected(
+  "an entry ID such as 1700000000000-0",
+  t.string,
+  (value) => /^\d+(-\d+)?$/.test(value),
+);
+
 /** One of a few words. */
 export function oneOf<Word extends string>(...words: readonly Word[]): t.Type<Word, unknown> {
   const isWord = (value: unknown): value is Word => words.some((word) => word === value);

@@ -1,7 +1,7 @@
 import * as t from "io-ts";
 import { oneOf, postgresUri, redisUri, text, texts } from "./codecs.ts";
 import { optional, required, Settings, withDefault } from "./settings.ts";
-import { sinkTuning } from "./sinkTuning.ts";
+import { keySetting, sinkTuning } from "./sinkTuning.ts";
 
 /** `sinks[].config` of a Redis sink. The first four are all that most need. */
 export const redisSinkSettings = new Settings({
@@ -9,6 +9,7 @@ export const redisSinkSettings = new Settings({
   uri: required(redisUri, "Redis connection URI"),
   stream: required(text, "Redis stream key, or a template such as `cdc.${source.table}`"),
   ...sinkTuning,
+  key: keySetting,
 });
 
 /** `source.config` of a PostgreSQL source. */

@@ -38,13 +38,21 @@ function camel(name: string): string {
   return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
+/** Says what is wrong with settings together; undefined: nothing is. */
+type Check<S extends Shape> = (decoded: Decoded<S>) => string | undefined;
+
 /** A codec of an object that has just these settings; every problem in it is reported, unknown keys too. */
 export class Settings<S extends Shape> extends t.Type<Decoded<S>, unknown, unknown> {
   readonly shape: S;
   /** What the settings are called in what is decoded. */
   readonly names: readonly string[];
+  readonly #check: Check<S>;
 
-  constructor(shape: S, toName: (name: string) => string = (name) => name) {
+  constructor(
+    shape: S,
+    check: Check<S> = () => undefined,
+    toName: (name: string) => string = (name) => name,
+  ) {
     const names = Object.keys(shape).map(toName);
     super(
       `an object with ${names.join(", ")}`,
@@ -72,13 +80,17 @@ export class Settings<S extends Shape> extends t.Type<Decoded<S>, unknown, unkno
           const message = `no such setting; did you mean ${nearest(name, names)}?`;
           errors.push({ value: found, context: t.appendContext(context, name, t.never, found), message });
         }
+        if (errors.length > 0) return t.failures(errors);
         // The loop above has filled in just what Decoded<S> says.
-        return errors.length > 0 ? t.failures(errors) : t.success(decoded as Decoded<S>);
+        const settings = decoded as Decoded<S>;
+        const problem = check(settings);
+        return problem === undefined ? t.success(settings) : t.failure(value, context, problem);
       },
       t.identity,
     );
     this.shape = shape;
     this.names = names;
+    this.#check = check;
   }
 
   /** The same settings, called as in a program: `maxEvents`, not `max_events`. */
@@ -87,7 +99,7 @@ export class Settings<S extends Shape> extends t.Type<Decoded<S>, unknown, unkno
       key,
       setting.codec instanceof Settings ? { ...setting, codec: setting.codec.inProgram() } : setting,
     ]);
-    return new Settings(Object.fromEntries(renamed) as S, camel);
+    return new Settings(Object.fromEntries(renamed) as S, this.#check, camel);
   }
 }
 

@@ -15,6 +15,7 @@ import {
 } from "./codecs.ts";
 import { decodeOptions } from "./decodeOptions.ts";
 import { group, optional, required, Settings, withDefault } from "./settings.ts";
+import { trim } from "./trim.ts";
 
 /** The settings of a sink that have a default, the same in a file and in a program. */
 export const sinkTuning = {
@@ -60,6 +61,11 @@ export const sinkTuning = {
     }),
     "Where events go that cannot be encoded, are too large or have no stream; without it they are errors",
   ),
+  partitions: optional(
+    count,
+    "Spreads the stream over so many: `name:{0}`, `name:{1}` and so on, by `key`, whose events keep their order",
+  ),
+  trim: optional(trim, "What is removed of the stream after each batch"),
   durability: optional(
     new Settings({
       replicas: required(wholeNumber, "How many replicas have to have a batch before it is safe"),
@@ -93,8 +99,14 @@ export const sinkTuning = {
   send_timeout_ms: withDefault(timeout, 10_000, "How long Redis may owe an answer"),
 };
 
-/** A stream key or template, or, in a program only, a function of the event. */
-const streamOption = new t.Type<unknown, unknown, unknown>(
+/** The setting `key` in a file. */
+export const keySetting = optional(
+  text,
+  "What an event is about, as a template such as `${after.id}`; for `partitions`",
+);
+
+/** A text or template, or, in a program only, a function of the event. */
+const textOrFunction = new t.Type<unknown, unknown, unknown>(
   "a text or a function of the event",
   (_value): _value is unknown => true,
   (value, context) =>
@@ -105,12 +117,13 @@ const streamOption = new t.Type<unknown, unknown, unknown>(
 const sinkOptions = new Settings({
   id: required(text, "Sink identifier"),
   uri: optional(redisUri, "Redis connection URI"),
-  stream: required(streamOption, "Redis stream key"),
+  stream: required(textOrFunction, "Redis stream key"),
+  key: optional(textOrFunction, keySetting.meaning),
   ...sinkTuning,
 }).inProgram();
 
 /** The settings of a sink that have a default, filled in. */
-export type SinkTuning = Omit<t.TypeOf<typeof sinkOptions>, "id" | "uri" | "stream">;
+export type SinkTuning = Omit<t.TypeOf<typeof sinkOptions>, "id" | "uri" | "stream" | "key">;
 
 /**
  * Checks the options of a `redisSink` and fills in the defaults; what is no setting, such as an

@@ -50,6 +50,10 @@ export type ReaderOptions<E> = ReaderSettings<E> &
     readonly flow?: Observable<Flow>;
   };
 
+/** All that `streamSource` can be told. */
+export type StreamSourceOptions = Omit<ReaderSettings<unknown>, "codec" | "stream"> &
+  Server & { readonly stream: string };
+
 /** All that `groupDeliveries` can be told. */
 export type GroupOptions<E> = ReaderSettings<E> &
   Server & {

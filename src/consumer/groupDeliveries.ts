@@ -130,7 +130,8 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     const deleted = new Map<string, string[]>();
     for (const { stream, entryId, fields: pairs } of entries) {
       // What was delivered before may be at work here; what is new is not.
-      if (failure !== undefined || (counts !== undefined && held.get(stream, entryId) !== undefined)) continue;
+      if (failure !== undefined || (counts !== undefined && held.get(stream, entryId) !== undefined))
+        continue;
       if (pairs === null) {
         settler.dismiss(stream, entryId);
         deleted.set(stream, [...(deleted.get(stream) ?? []), entryId]);

@@ -3,7 +3,12 @@ export type { Effect } from "../redis/settlement.ts";
 export * from "../streams/index.ts";
 export { type Acknowledged, type AcknowledgeOptions, acknowledge, type Handled } from "./acknowledge.ts";
 export { type ConsumerMetrics, type ConsumerMetricsOptions, consumerMetrics } from "./consumerMetrics.ts";
-export type { GroupOptions, GroupStatusOptions, ReaderOptions } from "./consumerOptions.ts";
+export type {
+  GroupOptions,
+  GroupStatusOptions,
+  ReaderOptions,
+  StreamSourceOptions,
+} from "./consumerOptions.ts";
 export type { ConsumerReport } from "./consumerReport.ts";
 export type { ConsumerStatus } from "./consumerStatus.ts";
 export { type DeduplicateOptions, deduplicate } from "./deduplicate.ts";
@@ -13,3 +18,9 @@ export { groupDeliveries } from "./groupDeliveries.ts";
 export { groupStatus } from "./groupStatus.ts";
 export { type MemoryGroup, type MemoryGroupOptions, memoryGroup } from "./memoryGroup.ts";
 export { streamEntries } from "./streamEntries.ts";
+export {
+  entryCopies,
+  entryPositions,
+  type SourceEntry,
+  streamSource,
+} from "./streamSource.ts";

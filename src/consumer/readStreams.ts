@@ -44,8 +44,8 @@ export interface Reader<F, A> {
 }
 
 /** One subscription: opens the connections, and reads on and on. */
-export function readStreams<F, A>(
-  options: ReaderOptions<never>,
+export function readStreams<E, F, A>(
+  options: ReaderOptions<E>,
   tuning: ReaderTuning,
   { read, toEntry }: Reader<F, A>,
 ): Observable<A> {

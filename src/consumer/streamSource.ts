@@ -4,7 +4,7 @@ import type { Positions } from "../positions.ts";
 import type { RawEntry } from "../redis/entryReplies.ts";
 import type { EventAccess } from "../sinkOptions.ts";
 import type { Source } from "../source.ts";
-import type { ReaderOptions } from "./consumerOptions.ts";
+import type { StreamSourceOptions } from "./consumerOptions.ts";
 import { readerTuning } from "./consumerTuning.ts";
 import { ordEntryId } from "./entryId.ts";
 import { readStreams } from "./readStreams.ts";
@@ -16,11 +16,6 @@ export interface SourceEntry {
   /** What `XADD` was given, in its order; names and values alternate. */
   readonly content: readonly Buffer[];
 }
-
-/** All that {@link streamSource} can be told. */
-export type StreamSourceOptions = Omit<ReaderOptions<never>, "codec" | "flow" | "stream" | "from"> & {
-  readonly stream: string;
-};
 
 /** Entry IDs as positions, in the order of the stream. */
 export const entryPositions: Positions<string> = {
@@ -45,7 +40,8 @@ export const entryCopies: {
   event: {
     id: ({ entryId }) => entryId,
     position: ({ entryId }) => entryId,
-    encode: ({ content: [name, value] }) => value ?? "",
+    content: ({ content }) => content,
+    encode: ({ content }) => content.join(" "),
   },
 };
 
@@ -70,10 +66,14 @@ export function streamSource(options: StreamSourceOptions): Source<SourceEntry, 
   const tuning = readerTuning({ ...options, from: "0-0" });
   return (from, flow) =>
     defer(() =>
-      readStreams({ ...options, flow }, { ...tuning, from: toUndefined(from) ?? "0-0" }, {
-        read: ({ readAsBytes }, ...which) => readAsBytes(...which),
-        toEntry,
-      }),
+      readStreams(
+        { ...options, flow },
+        { ...tuning, from: toUndefined(from) ?? "0-0" },
+        {
+          read: ({ readAsBytes }, ...which) => readAsBytes(...which),
+          toEntry,
+        },
+      ),
     );
 }
 

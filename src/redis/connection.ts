@@ -9,12 +9,15 @@ import { nameOf, openLink, openWaitingLink } from "./openLink.ts";
 import { pipelinePublisher } from "./pipelinePublisher.ts";
 import type { Publisher } from "./publisher.ts";
 import { scriptPublisher } from "./scriptPublisher.ts";
+import { type TrimOption, trimArgs } from "./trimming.ts";
 
 export interface ConnectionOptions extends Omit<ClientOptions, "uri"> {
   readonly server: Server;
   readonly publish: "script" | "pipeline";
   /** Undefined: a batch is safe when the master has it. */
   readonly durability: Durability | undefined;
+  /** Undefined: nothing is removed. */
+  readonly trim: TrimOption | undefined;
 }
 
 /** An open connection: unsubscribing closes it at once, unless it is the caller's. */
@@ -35,7 +38,7 @@ export interface Connection extends Unsubscribable {
 
 /** Opens a connection, which goes on reconnecting until it is closed. */
 export function openConnection(options: ConnectionOptions): Connection {
-  const { server, publish, durability } = options;
+  const { server, publish, durability, trim } = options;
   if (publish === "pipeline" && isCluster(server)) {
     throw sinkError(
       "ConfigurationInvalid",
@@ -43,14 +46,16 @@ export function openConnection(options: ConnectionOptions): Connection {
     );
   }
 
+  const publishWith =
+    publish === "script" ? (client: Redis | Cluster) => scriptPublisher(client, trim) : pipelineWith(trim);
+
   // WATCH needs a connection of its own, so does WAIT, which holds up everything behind it.
   const main = publish === "pipeline" ? openWaitingLink(server, options, 0) : openLink(server, options);
   const replicas =
     durability === undefined ? undefined : openWaitingLink(server, options, durability.timeoutMs);
   const links = replicas === undefined ? [main] : [main, replicas];
 
-  const publisher =
-    publish === "script" ? scriptPublisher(main.client) : pipelinePublisher(main.client as Redis);
+  const publisher = publishWith(main.client);
   const confirm = replicas && durability && confirmWith(replicas.client, durability);
 
   return {
@@ -68,6 +73,19 @@ export function openConnection(options: ConnectionOptions): Connection {
       for (const { unsubscribe } of links) unsubscribe();
     },
   };
+}
+
+/** The plain form cannot look at the server's clock or at groups before it trims. */
+function pipelineWith(trim: TrimOption | undefined): (client: Redis | Cluster) => Publisher {
+  const args = trim && trimArgs(trim);
+  if (trim !== undefined && args === undefined) {
+    throw sinkError(
+      "ConfigurationInvalid",
+      "trim: found maxAgeMs or acknowledged with publish: 'pipeline', expected maxLen or minId: the others need a script",
+    );
+  }
+  // A Cluster has been refused.
+  return (client) => pipelinePublisher(client as Redis, args);
 }
 
 function isCluster(server: Server): boolean {

@@ -1,10 +1,10 @@
 import { sinkError } from "../sinkError.ts";
 
 /** An entry as Redis hands it out: fields and values, alternating; null: it has been deleted. */
-export interface RawEntry {
+export interface RawEntry<F = string> {
   readonly stream: string;
   readonly entryId: string;
-  readonly fields: readonly string[] | null;
+  readonly fields: readonly F[] | null;
 }
 
 type RawFields = readonly [entryId: string, fields: readonly string[] | null];
@@ -45,6 +45,21 @@ export function streamsRead(reply: unknown): readonly RawEntry[] {
     entries.push(typeof stream === "string" ? entriesOf(stream, flat[index + 1]) : unexpected(reply));
   }
   return entries.length === 1 && entries[0] !== undefined ? entries[0] : entries.flat();
+}
+
+/** Reads what XREAD gives as bytes: names and entry IDs are text all the same. */
+export function streamsReadAsBytes(reply: unknown): readonly RawEntry<Buffer>[] {
+  if (reply === null) return [];
+  if (!Array.isArray(reply)) return unexpected(reply);
+  const flat: unknown[] = Buffer.isBuffer(reply[0]) ? reply : reply.flat(1);
+  const entries: RawEntry<Buffer>[] = [];
+  for (let index = 0; index < flat.length; index += 2) {
+    const [stream, list] = [flat[index], flat[index + 1]];
+    if (!Buffer.isBuffer(stream) || !Array.isArray(list)) return unexpected(reply);
+    for (const [entryId, fields] of list)
+      entries.push({ stream: stream.toString(), entryId: String(entryId), fields });
+  }
+  return entries;
 }
 
 /** Reads a list of names and values that alternate, as XINFO gives one. */

@@ -10,6 +10,7 @@ import {
   type Publisher,
   type PublishReply,
   streamsOf,
+  wordsOf,
 } from "./publisher.ts";
 
 type Results = readonly (readonly [Error | null, unknown])[];
@@ -46,7 +47,7 @@ function stringOrNull(value: unknown): string | null {
  *
  * The connection must be its own: a WATCH belongs to the connection.
  */
-export function pipelinePublisher(client: Redis): Publisher {
+export function pipelinePublisher(client: Redis, trimArgs?: readonly string[]): Publisher {
   let connectionsLost = 0;
   client.on("close", () => {
     connectionsLost += 1;
@@ -133,8 +134,11 @@ export function pipelinePublisher(client: Redis): Publisher {
       return finding.reply === "published" ? { ...finding, entryId: newest[0]?.[0] ?? "" } : finding;
     }
     const transaction = client.multi();
-    for (const { stream, payload, extra = [] } of batch.entries) {
-      transaction.xadd(stream, "*", "event", payload, ...extra);
+    for (const entry of batch.entries) transaction.xadd(entry.stream, "*", ...wordsOf(entry));
+    if (trimArgs !== undefined) {
+      for (const key of streamsOf(keys, batch.entries)) {
+        if (key !== keys.deadLetters) transaction.call("XTRIM", [key, ...trimArgs]);
+      }
     }
     // Its ID is known only after EXEC: the newest one is looked up when it is asked for.
     transaction.hset(keys.state, { sequence: batch.sequence, position: batch.position, entry: "" });

@@ -28,8 +28,15 @@ export interface EntryContent {
   readonly payload: string | Buffer;
   /** Further fields and values, alternating; undefined when there are none. */
   readonly extra: readonly (string | Buffer)[] | undefined;
+  /** `extra` is all that the entry has: there is no field `event` before it. */
+  readonly isWhole: boolean;
   /** The bytes of all of them. */
   readonly bytes: number;
+}
+
+/** All fields and values of an entry, alternating. */
+export function wordsOf({ payload, extra = [], isWhole }: EntryContent): readonly (string | Buffer)[] {
+  return isWhole ? extra : ["event", payload, ...extra];
 }
 
 /** Tells a batch from every other one of its lane. */

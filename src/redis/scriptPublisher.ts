@@ -8,10 +8,12 @@ import {
   type Publisher,
   type PublishReply,
   streamsOf,
+  wordsOf,
 } from "./publisher.ts";
 import { openedStateOf, publishReplyOf } from "./replies.ts";
 import { type Argument, script } from "./script.ts";
 import { openScript, publishScript } from "./scripts.ts";
+import type { TrimOption } from "./trimming.ts";
 
 /** What `publishScript` is called with. */
 interface Request {
@@ -35,8 +37,9 @@ function requestOf(lane: LaneKeys, { epoch, sequence, position, entries }: Numbe
 }
 
 function fieldsOf(entry: EntryContent, isPlain: boolean): readonly Argument[] {
-  const { payload, extra = [] } = entry;
-  return isPlain ? [entry] : [`${extra.length + 2}`, "event", payload, ...extra];
+  if (isPlain) return [entry];
+  const words = wordsOf(entry);
+  return [`${words.length}`, ...words];
 }
 
 /** The number of each stream among the keys. */
@@ -49,9 +52,9 @@ function keysOf({ state }: LaneKeys, ...streams: readonly (string | undefined)[]
 }
 
 /** Publishes a batch by one script call: the exact form, and the fastest. */
-export function scriptPublisher(client: Redis | Cluster): Publisher {
+export function scriptPublisher(client: Redis | Cluster, trim?: TrimOption): Publisher {
   const open = script(client, openScript);
-  const publish = script(client, publishScript);
+  const publish = script(client, publishScript(trim));
   return {
     open: (lane, owner): Observable<OpenedState> =>
       defer(() => {

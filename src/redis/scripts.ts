@@ -1,3 +1,5 @@
+import { type TrimOption, trimLua } from "./trimming.ts";
+
 /**
  * The publish protocol in Lua. A script is atomic but has no rollback, so each checks everything
  * before it writes, and writes the producer state last.
@@ -43,7 +45,9 @@ return {epoch, tonumber(state[2]) or 0, state[3] or '', state[4] or '', foreign}
  * entry that is no dead letter, that together with 'renewed' if none of the streams was there although
  * there had been entries, or a finding and its data.
  */
-export const publishScript = `
+export function publishScript(trim?: TrimOption): string {
+  const trimming = trimLua(trim);
+  return `
 local dead = tonumber(ARGV[4])${checkTypes}
 local call = redis.call
 local state = call('HMGET', KEYS[1], 'epoch', 'sequence', 'position', 'entry')
@@ -55,7 +59,7 @@ if epoch < myEpoch then return {'outdated', state[3]} end
 if sequence >= mySequence then return state[4] or '' end
 if sequence < mySequence - 1 then return {'gap', sequence, state[3]} end
 -- Who may not write the state must find out before the first entry is there.
-call('HSET', KEYS[1], 'epoch', state[1])
+call('HSET', KEYS[1], 'epoch', state[1])${trimming.before}
 local args, entry = ARGV, state[4] or ''
 if args[5] == '1' then
   local stream = KEYS[2]
@@ -84,7 +88,8 @@ else
     i = last + 1
   end
   if refused then return refused end
-end
+end${trimming.after}
 call('HSET', KEYS[1], 'sequence', ARGV[2], 'position', ARGV[3], 'entry', entry)
 if stands == 0 and (state[4] or '') ~= '' then return {'renewed', entry} end
 return entry`;
+}

@@ -1,13 +1,19 @@
-/** What of a stream is removed after each batch; see `SinkSettings.trim`. */
-export type Trim = (
-  | { readonly by: "maxLen"; readonly maxLen: number }
-  | { readonly by: "minId"; readonly minId: string }
-  | { readonly by: "maxAge"; readonly maxAgeMs: number }
-  | { readonly by: "acknowledged" }
-) & {
-  /** Removes whole nodes only, which is cheaper. */
-  readonly approximate: boolean;
-};
+/** By which one of four measures a stream is trimmed; durations are ms. */
+export interface TrimOption {
+  readonly maxLen?: number | undefined;
+  readonly minId?: string | undefined;
+  readonly maxAgeMs?: number | undefined;
+  readonly acknowledged?: boolean | undefined;
+  /** Removes whole nodes only, which is cheaper. Default true. */
+  readonly approximate?: boolean | undefined;
+}
+
+/** The arguments of XTRIM where they are known beforehand; undefined: it takes a look at the clock or at groups. */
+export function trimArgs({ maxLen, minId, approximate }: TrimOption): readonly string[] | undefined {
+  const how = approximate === false ? "=" : "~";
+  if (maxLen !== undefined) return ["MAXLEN", how, `${maxLen}`];
+  return minId === undefined ? undefined : ["MINID", how, minId];
+}
 
 /**
  * A Lua function that tells the oldest entry which some group of a stream has not read or has pending, that
@@ -56,37 +62,45 @@ const nothing: TrimLua = { before: "", after: "" };
  * Trims each stream of a batch, but for that of the dead letters. Who may not trim finds out before the
  * first entry is there, as for everything that the script does.
  */
-export function trimLua(trim: Trim | undefined): TrimLua {
+export function trimLua(trim: TrimOption | undefined): TrimLua {
   if (trim === undefined) return nothing;
-  const how = trim.approximate ? "~" : "=";
-  const ofEach = (lua: string) => `
+  const how = trim.approximate === false ? "=" : "~";
+  const args = trimArgs(trim);
+  if (args !== undefined) {
+    const words = args.map((word) => `'${word}'`).join(", ");
+    return { before: mayTrim, after: ofEach(`call('XTRIM', key, ${words})`) };
+  }
+  return trim.maxAgeMs === undefined ? byGroups(how) : byAge(trim.maxAgeMs, how);
+}
+
+function ofEach(lua: string): string {
+  return `
 for i = 2, #KEYS do
   if i ~= dead then
     local key = KEYS[i]
     ${lua}
   end
 end`;
-  const mayTrim = ofEach("call('XTRIM', key, 'MAXLEN', '~', '9007199254740991')");
-  switch (trim.by) {
-    case "maxLen":
-      return { before: mayTrim, after: ofEach(`call('XTRIM', key, 'MAXLEN', '${how}', '${trim.maxLen}')`) };
-    case "minId":
-      return { before: mayTrim, after: ofEach(`call('XTRIM', key, 'MINID', '${how}', '${trim.minId}')`) };
-    case "maxAge":
-      return {
-        before: `${mayTrim}
+}
+
+const mayTrim = ofEach("call('XTRIM', key, 'MAXLEN', '~', '9007199254740991')");
+
+function byAge(maxAgeMs: number, how: string): TrimLua {
+  return {
+    before: `${mayTrim}
 local now = call('TIME')
-local oldest = string.format('%.0f', math.max(0, now[1] * 1000 + math.floor(now[2] / 1000) - ${trim.maxAgeMs}))`,
-        after: ofEach(`call('XTRIM', key, 'MINID', '${how}', oldest)`),
-      };
-    case "acknowledged":
-      return {
-        before: `${mayTrim}${heldAtFunction}${ofEach(`local groups = redis.pcall('XINFO', 'GROUPS', key)
+local oldest = string.format('%.0f', math.max(0, now[1] * 1000 + math.floor(now[2] / 1000) - ${maxAgeMs}))`,
+    after: ofEach(`call('XTRIM', key, 'MINID', '${how}', oldest)`),
+  };
+}
+
+function byGroups(how: string): TrimLua {
+  return {
+    before: `${mayTrim}${heldAtFunction}${ofEach(`local groups = redis.pcall('XINFO', 'GROUPS', key)
     if not groups.err then heldAt(key)
     elseif not string.find(groups.err, 'no such key') then return groups end`)}`,
-        after: ofEach(`local first, _, groups = heldAt(key)
+    after: ofEach(`local first, _, groups = heldAt(key)
     if first then call('XTRIM', key, 'MINID', '${how}', first)
     elseif groups > 0 then call('XTRIM', key, 'MAXLEN', '${how}', 0) end`),
-      };
-  }
+  };
 }

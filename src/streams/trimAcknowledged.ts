@@ -1,5 +1,6 @@
 import * as t from "io-ts";
 import { concat, EMPTY, expand, map, type Observable, reduce } from "rxjs";
+import { heldAtFunction } from "../redis/trimming.ts";
 import { decodeReply } from "./decodeReply.ts";
 import { onStream, type StreamAt } from "./streamAt.ts";
 import type { Trimmed } from "./trimStream.ts";
@@ -22,43 +23,17 @@ export interface AcknowledgedTrim extends Trimmed {
  * left, groups, the group that holds the rest and at which entry.
  */
 const trimScript = `
-local key = KEYS[1]
-local function isLess(a, b)
-  -- Numbers in decimal, which may be beyond what Lua counts exactly.
-  if #a ~= #b then return #a < #b end
-  return a < b
-end
-local function isBefore(a, b)
-  local aMs, aSequence = string.match(a, '^(%d+)-(%d+)$')
-  local bMs, bSequence = string.match(b, '^(%d+)-(%d+)$')
-  if aMs ~= bMs then return isLess(aMs, bMs) end
-  return isLess(aSequence, bSequence)
-end
-local function firstUnread(lastDelivered)
-  if lastDelivered == '18446744073709551615-18446744073709551615' then return nil end
-  local entry = redis.call('XRANGE', key, '(' .. lastDelivered, '+', 'COUNT', 1)[1]
-  return entry and entry[1]
-end
-local groups = redis.call('XINFO', 'GROUPS', key)
-local heldAt, heldBy
-local function hold(entry, group)
-  if entry and (not heldAt or isBefore(entry, heldAt)) then heldAt, heldBy = entry, group end
-end
-for _, fields in ipairs(groups) do
-  local group = {}
-  for i = 1, #fields, 2 do group[fields[i]] = fields[i + 1] end
-  hold(firstUnread(group['last-delivered-id']), group['name'])
-  hold(redis.call('XPENDING', key, group['name'])[2], group['name'])
-end
+local key = KEYS[1]${heldAtFunction}
+local first, by, groups = heldAt(key)
 local removed = 0
-if #groups > 0 then
+if groups > 0 then
   local trim = {'XTRIM', key}
-  if heldAt then trim[3] = 'MINID' else trim[3] = 'MAXLEN' end
-  trim[4], trim[5] = ARGV[1], heldAt or 0
+  if first then trim[3] = 'MINID' else trim[3] = 'MAXLEN' end
+  trim[4], trim[5] = ARGV[1], first or 0
   if ARGV[2] then trim[6], trim[7] = 'LIMIT', ARGV[2] end
   removed = redis.call(unpack(trim))
 end
-return {removed, redis.call('XLEN', key), #groups, heldBy or '', heldAt or ''}`;
+return {removed, redis.call('XLEN', key), groups, by or '', first or ''}`;
 
 const Reply = t.tuple([t.number, t.number, t.number, t.string, t.string]);
 
