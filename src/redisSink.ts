@@ -30,6 +30,7 @@ import { type Positions, standardPositions } from "./positions.ts";
 import { openConnection } from "./redis/connection.ts";
 import { isSinkError, sinkError } from "./sinkError.ts";
 import type { PositionOf, SinkOptions } from "./sinkOptions.ts";
+import type { Status } from "./status.ts";
 import { type StatusReporter, statusReporter } from "./statusReporter.ts";
 import { toEntry } from "./toEntry.ts";
 
@@ -39,6 +40,8 @@ export interface Sink<T, P> extends OperatorFunction<T | Skipped<P>, Checkpoint<
   readonly required: boolean;
   /** How the sink's positions are stored and ordered. */
   readonly positions: Positions<P>;
+  /** Tells who watches the sink what is known outside of it; for those who run several. */
+  readonly report: (status: Status) => void;
   /**
    * Asks Redis first where the sink stands, then opens the source there. In a Cluster computed streams
    * have no one end: the source gets `none`, and each stream leaves out what it has already.
@@ -83,6 +86,10 @@ export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): Sin
     id: options.id,
     required: tuning.required,
     positions,
+    report: (status: Status) => {
+      options.status?.next(status);
+      options.metrics?.status(status);
+    },
     resuming: (source: (from: Option<P>, flow: Observable<Flow>) => Observable<T | Skipped<P>>) =>
       run(options, tuning, positions, source, true),
   });

@@ -32,6 +32,13 @@ export type Status =
       readonly position: unknown;
       readonly cause: SinkError;
     }
+  | {
+      /** Of several sinks the others go on without this one, which does so from its own position at the next start. */
+      readonly state: "behind";
+      /** Where it stands; none where that is not known. */
+      readonly position: Option<unknown>;
+      readonly cause: Error;
+    }
   | { readonly state: "warning"; readonly message: string }
   /** Ended: with an error of the sink or of its source, or because it was done or unsubscribed. */
   | { readonly state: "closed"; readonly cause: Option<Error> };

@@ -19,6 +19,8 @@ function describe(status: Status): string | undefined {
       return attemptText(status);
     case "rewound":
       return `going back: ${status.cause.message}`;
+    case "behind":
+      return `behind, until the next start: ${status.cause.message}`;
     case "warning":
       return `warning: ${status.message}`;
     case "deadLetter":

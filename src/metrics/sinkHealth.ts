@@ -27,6 +27,7 @@ export function healthAfter(health: Health, status: Status): Health {
       return { alive: true, ready: false, state };
     case "retrying":
     case "rewound":
+    case "behind":
       return { alive: true, ready: false, state, cause: status.cause.message };
     case "closed":
       return isSome(status.cause)

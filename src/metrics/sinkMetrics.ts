@@ -14,7 +14,7 @@ export interface SinkMetricsOptions {
   readonly registry?: Registry;
 }
 
-const states = ["connecting", "publishing", "retrying", "closed"] as const;
+const states = ["connecting", "publishing", "retrying", "behind", "closed"] as const;
 
 /**
  * Makes the metrics of one sink, to pass as its option `metrics`; docs/metrics.md lists them.
@@ -65,6 +65,7 @@ export function sinkMetrics({
   function status(status: Status): void {
     switch (status.state) {
       case "connecting":
+      case "behind":
       case "closed":
         empty();
         show(status.state);

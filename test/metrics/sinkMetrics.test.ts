@@ -40,7 +40,7 @@ describe("sinkMetrics", () => {
     ]) {
       expect(samples.get(`${name}{${ofSink}}`), name).toBe(0);
     }
-    for (const state of ["connecting", "publishing", "retrying", "paused", "closed"]) {
+    for (const state of ["connecting", "publishing", "retrying", "behind", "paused", "closed"]) {
       expect(samples.get(`rxadd_sink_state{${ofSink},state="${state}"}`), state).toBe(0);
     }
     for (const cause of ["Unreachable", "OutOfMemory", "ConnectionLost"]) {

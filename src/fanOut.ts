@@ -1,0 +1,98 @@
+import type { Option } from "fp-ts/lib/Option.js";
+import { Observable, type SchedulerLike } from "rxjs";
+import type { Flow } from "../operators/flow.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { branches } from "./fanOutBranches.ts";
+import type { Skipped } from "./keepPositions.ts";
+import type { Sink } from "./redisSink.ts";
+import { sinkError } from "./sinkError.ts";
+
+/**
+ * Which sinks gate the checkpoint: those that are `required`, `all` of them, or any so many.
+ *
+ * @example
+ * ```ts
+ * fanOut(sinks, { quorum: 2 });
+ * ```
+ */
+export type FanOutPolicy = "required" | "all" | { readonly quorum: number };
+
+/** What {@link fanOut} can be told. Durations are ms. */
+export interface FanOutOptions {
+  /** How long an optional sink is waited for at the start and, without progress, at the end. Default 2,000. */
+  readonly patienceMs?: number;
+  /** Most events that are kept for an optional sink that has yet to connect. Default 20,000. */
+  readonly maxLateEvents?: number;
+  /** Where time comes from. Default: the clock. */
+  readonly scheduler?: SchedulerLike;
+}
+
+/**
+ * Publishes each event to several sinks, and emits a checkpoint once as many of them have it as the policy asks for.
+ *
+ * ```
+ * events        -abc-------|
+ * required      ----C------|
+ * optional      --------C--|
+ * checkpoints   ----C------|      "required"
+ * checkpoints   --------C--|      "all"
+ * ```
+ *
+ * - **Start** each sink keeps its own position; the source goes on at the lowest, and the others leave out what they
+ *   have. That needs positions with an order, unless all sinks stand at the same one.
+ * - **Gating sinks** pause the source, and their errors end it all, but for a quorum that is left.
+ * - **Other sinks** never stop it. One that is down catches up from its own `buffer`; when that is full, or it ends with an
+ *   error, it is `behind`: its status says so, and it goes on from its own stored position at the next start.
+ * - **Completion** when the gating sinks have published everything, and the others, or they make no progress.
+ * - **Misuse** throws `ConfigurationInvalid` at once.
+ *
+ * @example
+ * ```ts
+ * const main = redisSink({ id: "main", uri, stream });
+ * const copy = redisSink({ id: "copy", uri: other, stream, required: false });
+ * replicate({ source, sink: fanOut([main, copy]) }).subscribe();
+ * ```
+ */
+export function fanOut<T, P>(
+  sinks: readonly Sink<T, P>[],
+  policy: FanOutPolicy = "required",
+  { patienceMs = 2_000, maxLateEvents = 20_000, scheduler }: FanOutOptions = {},
+): Sink<T, P> {
+  const [first] = sinks;
+  const voters = policy === "required" ? sinks.filter(({ required }) => required) : sinks;
+  const votes = typeof policy === "object" ? policy.quorum : voters.length;
+  if (first === undefined || !Number.isInteger(votes) || votes < 1 || votes > voters.length) {
+    throw sinkError("ConfigurationInvalid", `fanOut: ${expectation(sinks.length, policy)}`);
+  }
+  const ids = sinks.map(({ id }) => id);
+  if (new Set(ids).size < ids.length) {
+    throw sinkError(
+      "ConfigurationInvalid",
+      `fanOut: found the ids ${ids.join(", ")}, expected different ones`,
+    );
+  }
+  const run = (source: OpenSource<T, P>) =>
+    new Observable<Checkpoint<P>>((subscriber) =>
+      branches({ sinks, voters, votes, source, patienceMs, maxLateEvents, scheduler }, subscriber),
+    );
+  const sink = (events$: Observable<T | Skipped<P>>) => run(() => events$);
+  return Object.assign(sink, {
+    id: ids.join("+"),
+    required: voters.some(({ required }) => required),
+    positions: first.positions,
+    resuming: run,
+    report: (status: Parameters<Sink<T, P>["report"]>[0]) => {
+      for (const { report } of sinks) report(status);
+    },
+  });
+}
+
+/** Opens the source where the sinks ask for it. */
+export type OpenSource<T, P> = (from: Option<P>, flow: Observable<Flow>) => Observable<T | Skipped<P>>;
+
+function expectation(sinks: number, policy: FanOutPolicy): string {
+  if (sinks === 0) return "found no sink, expected at least one";
+  if (typeof policy === "object")
+    return `quorum: found ${policy.quorum}, expected a whole number from 1 to ${sinks}, of the sinks that there are`;
+  return 'found no sink that is required, expected at least one, or the policy "all" or { quorum }';
+}
