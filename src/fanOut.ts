@@ -38,8 +38,8 @@ export interface FanOutOptions {
  * checkpoints   --------C--|      "all"
  * ```
  *
- * - **Start** each sink keeps its own position; the source goes on at the lowest, and the others leave out what they
- *   have. That needs positions with an order, unless all sinks stand at the same one.
+ * - **Start** each sink keeps its own position; with `replicate` the source goes on at the lowest, and the others leave
+ *   out what they have. That needs positions with an order, unless all sinks stand at the same one.
  * - **Gating sinks** pause the source, and their errors end it all, but for a quorum that is left.
  * - **Other sinks** never stop it. One that is down catches up from its own `buffer`; when that is full, or it ends with an
  *   error, it is `behind`: its status says so, and it goes on from its own stored position at the next start.
@@ -71,16 +71,17 @@ export function fanOut<T, P>(
       `fanOut: found the ids ${ids.join(", ")}, expected different ones`,
     );
   }
-  const run = (source: OpenSource<T, P>) =>
-    new Observable<Checkpoint<P>>((subscriber) =>
-      branches({ sinks, voters, votes, source, patienceMs, maxLateEvents, scheduler }, subscriber),
-    );
-  const sink = (events$: Observable<T | Skipped<P>>) => run(() => events$);
+  const run = (source: OpenSource<T, P>, isResuming: boolean) =>
+    new Observable<Checkpoint<P>>((subscriber) => {
+      const how = { sinks, voters, votes, patienceMs, maxLateEvents, scheduler };
+      return branches({ ...how, source, isResuming }, subscriber);
+    });
+  const sink = (events$: Observable<T | Skipped<P>>) => run(() => events$, false);
   return Object.assign(sink, {
     id: ids.join("+"),
     required: voters.some(({ required }) => required),
     positions: first.positions,
-    resuming: run,
+    resuming: (source: OpenSource<T, P>) => run(source, true),
     report: (status: Parameters<Sink<T, P>["report"]>[0]) => {
       for (const { report } of sinks) report(status);
     },

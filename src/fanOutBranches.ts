@@ -25,6 +25,8 @@ export interface BranchesOptions<T, P> {
   /** How many of them have to have an event. */
   readonly votes: number;
   readonly source: OpenSource<T, P>;
+  /** Whether the source can be opened where the sinks stand. */
+  readonly isResuming: boolean;
   readonly patienceMs: number;
   readonly maxLateEvents: number;
   readonly scheduler: SchedulerLike | undefined;
@@ -54,6 +56,7 @@ export function branches<T, P>(
     voters,
     votes,
     source,
+    isResuming,
     patienceMs,
     maxLateEvents,
     scheduler = asyncScheduler,
@@ -71,23 +74,32 @@ export function branches<T, P>(
 
   const needed = () => all.filter(({ isVoter }) => isVoter);
 
-  function open(branch: Branch<T, P>): void {
-    branch.subscription = branch.sink
-      .resuming((from, itsFlow) => {
-        branch.from = from;
-        if (branch.isVoter) running.add(itsFlow.subscribe((signal) => pauseFor(branch, signal)));
-        return new Observable((chain) => {
-          chain.add(branch.input.subscribe(chain));
-          opened(branch);
-        });
-      })
-      .subscribe({
-        next: (checkpoint) => acknowledged(branch, checkpoint),
-        error: (error) => failed(branch, error),
-        complete: () => completed(branch),
-      });
+  function open(branch: Branch<T, P>, checkpoints$: Observable<Checkpoint<P>>): void {
+    branch.subscription = checkpoints$.subscribe({
+      next: (checkpoint) => acknowledged(branch, checkpoint),
+      error: (error) => failed(branch, error),
+      complete: () => completed(branch),
+    });
     running.add(branch.subscription);
     if (branch.state === "behind") branch.subscription.unsubscribe();
+  }
+
+  /** Asks the sink where it stands, and gives it events from there. */
+  function resuming(branch: Branch<T, P>): Observable<Checkpoint<P>> {
+    return branch.sink.resuming((from, itsFlow) => {
+      branch.from = from;
+      if (branch.isVoter) running.add(itsFlow.subscribe((signal) => pauseFor(branch, signal)));
+      return new Observable((chain) => {
+        chain.add(branch.input.subscribe(chain));
+        opened(branch);
+      });
+    });
+  }
+
+  /** Gives the sink events at once: they may not come again. */
+  function straight(branch: Branch<T, P>): Observable<Checkpoint<P>> {
+    branch.state = "running";
+    return branch.sink(branch.input);
   }
 
   function opened(branch: Branch<T, P>): void {
@@ -219,7 +231,8 @@ export function branches<T, P>(
     running.add(waiting);
   }
 
-  for (const branch of all) open(branch);
+  for (const branch of all) open(branch, isResuming ? resuming(branch) : straight(branch));
+  if (!isResuming) openSource();
   return running;
 }
 
