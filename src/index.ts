@@ -1,6 +1,7 @@
 export type { Flow } from "../operators/flow.ts";
 export type { ChangeEvent, EventOrigin, Operation, Row, Transaction } from "./changeEvent.ts";
 export type { Checkpoint } from "./checkpoint.ts";
+export { type Envelope, encoderOf } from "./envelope.ts";
 export { type FanOutOptions, type FanOutPolicy, fanOut } from "./fanOut.ts";
 export { keepPositions, type PositionAccess, Skipped } from "./keepPositions.ts";
 export { isLsn, type Lsn, ordLsn } from "./lsn.ts";

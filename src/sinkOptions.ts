@@ -2,6 +2,7 @@ import type { Observer, SchedulerLike } from "rxjs";
 import type { Flow } from "../operators/flow.ts";
 import type { RetryBackoffOptions } from "../operators/retryBackoff.ts";
 import type { Transaction } from "./changeEvent.ts";
+import type { Envelope } from "./envelope.ts";
 import type { Positions, StandardPosition } from "./positions.ts";
 import type { Server } from "./redis/anotherClient.ts";
 import type { SentinelCredentials } from "./redis/client.ts";
@@ -24,7 +25,7 @@ export interface EventAccess<T, P> {
   readonly position?: (event: T) => P | undefined;
   /** The source transaction of which the sink publishes all events at once. Default `event.transaction`. */
   readonly transaction?: (event: T) => Transaction | undefined;
-  /** The entry's field `event`. Default: the event as JSON, bigints as text. */
+  /** The entry's field `event`, in place of an `envelope`. Default: the event as JSON, bigints as text. */
   readonly encode?: (event: T) => string | Buffer;
   /** Further fields of the entry. Default: none, which is fastest. */
   readonly fields?: (event: T) => Readonly<Record<string, string | Buffer>>;
@@ -55,6 +56,10 @@ export interface SinkSettings<T, P> {
   /** Whether the sink gates the checkpoint where there are several. Default true. */
   readonly required?: boolean;
   readonly event?: EventAccess<T, P>;
+  /** Further fields of each entry, by name: templates such as `${id}`; `event.fields` goes first. Default: none. */
+  readonly fields?: Readonly<Record<string, string>> | undefined;
+  /** What the entry's field `event` holds: the event as it is, or in a form that others read. Default `native`. */
+  readonly envelope?: Envelope;
   /** How positions are stored and ordered. Default: numbers, bigints, LSNs, and strings without order. */
   readonly positions?: Positions<P>;
   readonly batch?: {

@@ -1,5 +1,3 @@
-import { sinkError } from "./sinkError.ts";
-
 function valueAt(event: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>(
     (value, key) =>
@@ -18,7 +16,7 @@ export function isStreamTemplate(stream: string): boolean {
 /**
  * Makes a function that fills a stream template such as `cdc.${source.table}` from an event.
  *
- * It fails with `StreamUnresolved` for an event that has no text or number at a path.
+ * It throws a TypeError for an event that has no text or number at a path.
  */
 export function streamTemplate(template: string): (event: unknown) => string {
   // Text and paths alternate.
@@ -29,9 +27,8 @@ export function streamTemplate(template: string): (event: unknown) => string {
         if (index % 2 === 0) return part;
         const value = valueAt(event, part.trim().split("."));
         if ((typeof value === "string" && value !== "") || typeof value === "number") return `${value}`;
-        throw sinkError(
-          "StreamUnresolved",
-          `stream ${template}: found ${JSON.stringify(value) ?? "nothing"} at ${part} of the event, expected a text or a number`,
+        throw new TypeError(
+          `${template}: found ${JSON.stringify(value) ?? "nothing"} at ${part} of the event, expected a text or a number`,
         );
       })
       .join("");

@@ -2,6 +2,7 @@ import { getOrElse, tryCatch } from "fp-ts/lib/Option.js";
 import type { SinkTuning } from "./config/sinkTuning.ts";
 import { deadLetterOf, describeEvent } from "./deadLetter.ts";
 import type { Entry } from "./entry.ts";
+import { encoderOf } from "./envelope.ts";
 import { idOf, readProperty, transactionOf } from "./eventDefaults.ts";
 import { Skipped } from "./keepPositions.ts";
 import { partitionOf } from "./partition.ts";
@@ -9,18 +10,6 @@ import type { Positions } from "./positions.ts";
 import { isSinkError, type PlainTag, type SinkError, sinkError } from "./sinkError.ts";
 import type { EventAccess, SinkSettings } from "./sinkOptions.ts";
 import { isStreamTemplate, streamTemplate } from "./streamTemplate.ts";
-
-/** JSON, with bigints as text; the plain form is tried first because a replacer makes it several times slower. */
-function toJson(event: unknown): string {
-  let text: string | undefined;
-  try {
-    text = JSON.stringify(event);
-  } catch {
-    text = JSON.stringify(event, (_, value) => (typeof value === "bigint" ? value.toString() : value));
-  }
-  if (text === undefined) throw new TypeError(`found ${typeof event}, which JSON cannot express`);
-  return text;
-}
 
 /** More would not fit on the stack of the Lua script, which must not fail half way. */
 const maxFields = 1000;
@@ -30,6 +19,12 @@ function fieldsOf(fields: Readonly<Record<string, string | Buffer>>): readonly (
   if (pairs.length > maxFields)
     throw new TypeError(`found ${pairs.length} fields, expected at most ${maxFields}`);
   return pairs.flat();
+}
+
+/** Fills a template for each field. */
+function filled(templates: Readonly<Record<string, string>>) {
+  const fill = Object.entries(templates).map(([name, text]) => [name, textOf(text, "a text")] as const);
+  return (event: unknown) => Object.fromEntries(fill.map(([name, toText]) => [name, toText(event)]));
 }
 
 /** Names and values of an entry, alternating, as XADD wants them. */
@@ -86,6 +81,8 @@ function bytesOf(payload: string | Buffer, extra: readonly (string | Buffer)[] =
   return bytes;
 }
 
+type EntryTuning = Pick<SinkTuning, "maxEventBytes" | "deadLetters" | "partitions" | "envelope" | "fields">;
+
 /**
  * Makes the function that encodes an event, once, and takes from it all that the chain asks of it.
  *
@@ -95,11 +92,7 @@ function bytesOf(payload: string | Buffer, extra: readonly (string | Buffer)[] =
  */
 export function toEntry<T, P>(
   settings: SinkSettings<T, P>,
-  {
-    maxEventBytes,
-    deadLetters,
-    partitions,
-  }: Pick<SinkTuning, "maxEventBytes" | "deadLetters" | "partitions">,
+  { maxEventBytes, deadLetters, partitions, envelope, fields: templates }: EntryTuning,
   positions: Positions<P>,
 ): (event: T | Skipped<P>, ordinal: number) => Entry<P> {
   const { id: sink, event: access = {}, metrics } = settings;
@@ -108,8 +101,8 @@ export function toEntry<T, P>(
     // The default fits events whose `position` is a P, as ChangeEvent<P> says.
     position = (event) => readProperty(event, "position") as P | undefined,
     transaction = transactionOf,
-    encode = toJson,
-    fields,
+    encode = encoderOf(envelope),
+    fields = templates && filled(templates),
     content,
   }: EventAccess<T, P> = access;
   const toStream = streamOf(settings, partitions);

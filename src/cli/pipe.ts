@@ -3,10 +3,12 @@ import type { Readable } from "node:stream";
 import type { Observable } from "rxjs";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Config } from "../config/config.ts";
+import { encoderOf } from "../envelope.ts";
 import type { StandardPosition } from "../positions.ts";
 import { redisSink } from "../redisSink.ts";
 import { replicate } from "../replicate.ts";
 import { sinkError } from "../sinkError.ts";
+import type { EventAccess } from "../sinkOptions.ts";
 import { type NdjsonLine, ndjson, ndjsonAccess } from "../sources/ndjson.ts";
 import { isStreamTemplate, streamTemplate } from "../streamTemplate.ts";
 import { monitoring } from "./monitoring.ts";
@@ -34,6 +36,13 @@ function ofLine(text: string): string | ((line: NdjsonLine) => string) {
   return ({ event }) => fill(event);
 }
 
+/** The line as it stands, unless another envelope is asked for. */
+function accessOf({ envelope }: Config["sinks"][0]["config"]): EventAccess<NdjsonLine, StandardPosition> {
+  if (envelope === "native") return ndjsonAccess;
+  const encode = encoderOf(envelope);
+  return { ...ndjsonAccess, encode: ({ event }) => encode(event) };
+}
+
 /** Publishes NDJSON lines from a file or standard input; goes on where the stream ends. */
 export function pipeLines(
   input: string | undefined,
@@ -50,6 +59,6 @@ export function pipeLines(
   const stream = ofLine(config.stream);
   const key =
     config.key === undefined ? ({ event }: NdjsonLine) => String(event.key ?? "") : ofLine(config.key);
-  const sink = redisSink({ ...config, stream, key, event: ndjsonAccess, status, metrics });
+  const sink = redisSink({ ...config, stream, key, event: accessOf(config), status, metrics });
   return whileServing(replicate({ source: until(source, stop$), sink }));
 }

@@ -123,6 +123,14 @@ export const redisUri: t.Type<string, unknown> = new t.Type(
 );
 export const postgresUri: t.Type<string, unknown> = uriOf("postgres", "postgresql");
 
+const textTable = t.record(t.string, text);
+export const textsByName: t.Type<Readonly<Record<string, string>>, unknown> = new t.Type(
+  "an object of texts",
+  textTable.is,
+  textTable.validate,
+  t.identity,
+);
+
 export const entryId: t.Type<string, unknown> = expected(
   "an entry ID such as 1700000000000-0",
   t.string,

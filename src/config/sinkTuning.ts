@@ -1,4 +1,5 @@
 import * as t from "io-ts";
+import { envelopes } from "../envelope.ts";
 import {
   attempts,
   count,
@@ -10,6 +11,7 @@ import {
   secret,
   share,
   text,
+  textsByName,
   timeout,
   wholeNumber,
 } from "./codecs.ts";
@@ -61,6 +63,12 @@ export const sinkTuning = {
     }),
     "Where events go that cannot be encoded, are too large or have no stream; without it they are errors",
   ),
+  envelope: withDefault(
+    oneOf(...envelopes),
+    "native",
+    "What the field `event` holds: the event as it is, as Debezium or as a CloudEvent has it, or the row alone",
+  ),
+  fields: optional(textsByName, "Further fields of each entry, by name, as templates such as `${id}`"),
   partitions: optional(
     count,
     "Spreads the stream over so many: `name:{0}`, `name:{1}` and so on, by `key`, whose events keep their order",
