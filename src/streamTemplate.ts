@@ -33,3 +33,11 @@ export function streamTemplate(template: string): (event: unknown) => string {
       })
       .join("");
 }
+
+/** Makes a function that fills a template, or gives a text, for each field. */
+export function fieldTemplates(
+  templates: Readonly<Record<string, string>>,
+): (event: unknown) => Readonly<Record<string, string>> {
+  const fills = Object.entries(templates).map(([name, text]) => [name, streamTemplate(text)] as const);
+  return (event) => Object.fromEntries(fills.map(([name, fill]) => [name, fill(event)]));
+}

@@ -9,7 +9,7 @@ import { partitionOf } from "./partition.ts";
 import type { Positions } from "./positions.ts";
 import { isSinkError, type PlainTag, type SinkError, sinkError } from "./sinkError.ts";
 import type { EventAccess, SinkSettings } from "./sinkOptions.ts";
-import { isStreamTemplate, streamTemplate } from "./streamTemplate.ts";
+import { fieldTemplates, isStreamTemplate, streamTemplate } from "./streamTemplate.ts";
 
 /** More would not fit on the stack of the Lua script, which must not fail half way. */
 const maxFields = 1000;
@@ -19,12 +19,6 @@ function fieldsOf(fields: Readonly<Record<string, string | Buffer>>): readonly (
   if (pairs.length > maxFields)
     throw new TypeError(`found ${pairs.length} fields, expected at most ${maxFields}`);
   return pairs.flat();
-}
-
-/** Fills a template for each field. */
-function filled(templates: Readonly<Record<string, string>>) {
-  const fill = Object.entries(templates).map(([name, text]) => [name, textOf(text, "a text")] as const);
-  return (event: unknown) => Object.fromEntries(fill.map(([name, toText]) => [name, toText(event)]));
 }
 
 /** Names and values of an entry, alternating, as XADD wants them. */
@@ -102,7 +96,7 @@ export function toEntry<T, P>(
     position = (event) => readProperty(event, "position") as P | undefined,
     transaction = transactionOf,
     encode = encoderOf(envelope),
-    fields = templates && filled(templates),
+    fields = templates && fieldTemplates(templates),
     content,
   }: EventAccess<T, P> = access;
   const toStream = streamOf(settings, partitions);

@@ -37,20 +37,21 @@ function describe(status: Status): string | undefined {
 export function logOf<S extends { readonly state: string }>(
   describe: (status: S) => string | undefined,
   doing: S["state"],
+  who = "",
 ): { readonly next: (status: S) => void } {
   let wasRetrying = false;
   return {
     next: (status) => {
-      if (wasRetrying && status.state === doing) log(`${doing} again`);
+      if (wasRetrying && status.state === doing) log(`${who}${doing} again`);
       if (status.state === "retrying" || status.state === doing) wasRetrying = status.state === "retrying";
       const text = describe(status);
-      if (text !== undefined) log(text);
+      if (text !== undefined) log(`${who}${text}`);
     },
   };
 }
 
-/** Logs what a sink does. */
-export const statusLog = () => logOf(describe, "publishing");
+/** Logs what a sink does; `who` goes before each line. */
+export const statusLog = (who: string) => logOf(describe, "publishing", who);
 
 /** How a failed attempt is put. */
 export function attemptText({ attempt, delayMs, cause }: Extract<Status, { state: "retrying" }>): string {

@@ -1,3 +1,4 @@
+import { Registry } from "prom-client";
 import {
   defer,
   EMPTY,
@@ -14,34 +15,44 @@ import type { SinkMetrics } from "../sinkReport.ts";
 import type { Status } from "../status.ts";
 import { log, statusLog } from "./log.ts";
 
-/** What a command's sink reports to, and what serves it. */
-export interface Monitoring {
+/** What a sink reports to. */
+interface Reports {
   readonly status: { readonly next: (status: Status) => void };
   readonly metrics: SinkMetrics;
+}
+
+/** What a command's sinks report to, and what serves it. */
+export interface Monitoring {
+  /** For the sink of an id. */
+  readonly of: (sink: string) => Reports;
   /** Serves metrics and health for as long as the work takes. */
   readonly whileServing: <A>(work$: Observable<A>) => Observable<A>;
 }
 
-/** Logs and metrics of a sink; metrics are served where `port` says, if it says. */
-export function monitoring(pipeline: string, sink: string, port: number | undefined): Monitoring {
-  const health = sinkHealth();
-  const metrics = sinkMetrics({ pipeline, sink });
-  const logged = statusLog();
+/** Logs and metrics of sinks; metrics are served where `port` says, if it says. */
+export function monitoring(pipeline: string, sinks: readonly string[], port: number | undefined): Monitoring {
+  const registry = new Registry();
+  const health = sinks.map(sinkHealth);
   const server$ =
     port === undefined
       ? EMPTY
-      : serveMetrics({ registry: metrics.registry, port, health: [health] }).pipe(
+      : serveMetrics({ registry, port, health }).pipe(
           tap(({ url }) => log(`metrics at ${url}`)),
           ignoreElements(),
         );
 
   return {
-    metrics,
-    status: {
-      next: (status) => {
-        health.next(status);
-        logged.next(status);
-      },
+    of: (sink) => {
+      const logged = statusLog(sinks.length > 1 ? `${sink}: ` : "");
+      return {
+        metrics: sinkMetrics({ pipeline, sink, registry }),
+        status: {
+          next: (status) => {
+            health[sinks.indexOf(sink)]?.next(status);
+            logged.next(status);
+          },
+        },
+      };
     },
     whileServing: (work$) =>
       defer(() => {

@@ -10,8 +10,9 @@ import { replicate } from "../replicate.ts";
 import { sinkError } from "../sinkError.ts";
 import type { EventAccess } from "../sinkOptions.ts";
 import { type NdjsonLine, ndjson, ndjsonAccess } from "../sources/ndjson.ts";
-import { isStreamTemplate, streamTemplate } from "../streamTemplate.ts";
+import { fieldTemplates, isStreamTemplate, streamTemplate } from "../streamTemplate.ts";
 import { monitoring } from "./monitoring.ts";
+import { idsOf, oneSink } from "./oneSink.ts";
 import { until } from "./until.ts";
 
 /** Standard input, which can be read once. */
@@ -36,29 +37,41 @@ function ofLine(text: string): string | ((line: NdjsonLine) => string) {
   return ({ event }) => fill(event);
 }
 
-/** The line as it stands, unless another envelope is asked for. */
-function accessOf({ envelope }: Config["sinks"][0]["config"]): EventAccess<NdjsonLine, StandardPosition> {
-  if (envelope === "native") return ndjsonAccess;
+type SinkConfig = Config["sinks"][0]["config"];
+
+/** Stream and key of a line are those of its event. */
+function ofLines({ stream, key }: SinkConfig) {
+  return {
+    stream: ofLine(stream),
+    key: key === undefined ? ({ event }: NdjsonLine) => String(event.key ?? "") : ofLine(key),
+  };
+}
+
+/** The line as it stands, unless another envelope is asked for, and the fields of its event. */
+function accessOf({ envelope, fields }: SinkConfig): EventAccess<NdjsonLine, StandardPosition> {
   const encode = encoderOf(envelope);
-  return { ...ndjsonAccess, encode: ({ event }) => encode(event) };
+  const toFields = fieldTemplates(fields ?? {});
+  return {
+    ...ndjsonAccess,
+    ...(envelope !== "native" && { encode: ({ event }) => encode(event) }),
+    ...(fields && { fields: ({ event }) => toFields(event) }),
+  };
 }
 
 /** Publishes NDJSON lines from a file or standard input; goes on where the stream ends. */
 export function pipeLines(
   input: string | undefined,
-  { pipeline, sinks }: Config,
+  { pipeline, sinks, commit }: Config,
   metricsPort: number | undefined,
   stop$: Observable<unknown>,
 ): Observable<Checkpoint<StandardPosition>> {
-  const [{ config }] = sinks;
-  const { status, metrics, whileServing } = monitoring(pipeline, config.id, metricsPort);
+  const { of, whileServing } = monitoring(pipeline, idsOf(sinks), metricsPort);
   const source =
     input === undefined
       ? ndjson(readStdinOnce(), "standard input")
       : ndjson(() => createReadStream(input), input);
-  const stream = ofLine(config.stream);
-  const key =
-    config.key === undefined ? ({ event }: NdjsonLine) => String(event.key ?? "") : ofLine(config.key);
-  const sink = redisSink({ ...config, stream, key, event: accessOf(config), status, metrics });
-  return whileServing(replicate({ source: until(source, stop$), sink }));
+  const lineSinks = sinks.map(({ config }) =>
+    redisSink({ ...config, ...ofLines(config), event: accessOf(config), ...of(config.id) }),
+  );
+  return whileServing(replicate({ source: until(source, stop$), sink: oneSink(lineSinks, commit) }));
 }

@@ -1,12 +1,16 @@
-import { defer, from, type Observable, switchMap } from "rxjs";
+import { defer, from, map, type Observable, switchMap } from "rxjs";
 import type { FailedAttempt } from "../../operators/retryBackoff.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Config } from "../config/config.ts";
+import { entryCopies, streamSource } from "../consumer/index.ts";
 import { redisSink } from "../redisSink.ts";
 import { replicate } from "../replicate.ts";
+import { consumerLog } from "./consumerLog.ts";
 import { UsageError } from "./exitCode.ts";
 import { log } from "./log.ts";
 import { monitoring } from "./monitoring.ts";
+import { idsOf, oneSink } from "./oneSink.ts";
+import { pipeLines } from "./pipe.ts";
 import { until } from "./until.ts";
 
 /** `pg` and `pg-logical-replication` are the user's to install: only this source needs them. */
@@ -20,35 +24,58 @@ async function importPostgres() {
   }
 }
 
-/** Publishes the changes of the source that a configuration names. */
-export function replicateSource(
-  { pipeline, source, sinks }: Config,
-  metricsPort: number,
-  stop$: Observable<unknown>,
-): Observable<Checkpoint<unknown>> {
-  if (source === undefined) {
-    throw new UsageError(
-      "source: found nothing, expected a source, such as { type: postgres, config: { dsn: … } }",
-    );
-  }
-  const [{ config }] = sinks;
-  const { status, metrics, whileServing } = monitoring(pipeline, config.id, metricsPort);
-  const { dsn, slot, publication, tables } = source.config;
+type Configured<Type> = Extract<Config["source"], { readonly type: Type }>;
+
+function postgres({ config: { dsn, slot, publication, tables } }: Configured<"postgres">) {
   const failed = {
     next: ({ delayMs, error }: FailedAttempt) =>
       log(`${error instanceof Error ? error.message : error}; trying again in ${Math.round(delayMs)} ms`),
   };
-  return whileServing(
-    defer(() => from(importPostgres())).pipe(
-      switchMap(({ postgresChanges }) =>
-        replicate({
-          source: until(
-            postgresChanges({ connectionString: dsn, slot, publication, ...(tables && { tables }), failed }),
-            stop$,
-          ),
-          sink: redisSink({ ...config, status, metrics }),
-        }),
-      ),
+  return defer(() => from(importPostgres())).pipe(
+    map(({ postgresChanges }) =>
+      postgresChanges({ connectionString: dsn, slot, publication, ...(tables && { tables }), failed }),
     ),
   );
+}
+
+/** Publishes the changes of the source that a configuration names. */
+export function replicateSource(
+  config: Config,
+  metricsPort: number,
+  stop$: Observable<unknown>,
+): Observable<Checkpoint<unknown>> {
+  const { pipeline, source, sinks, commit } = config;
+  const { of, whileServing } = monitoring(pipeline, idsOf(sinks), metricsPort);
+  switch (source?.type) {
+    case undefined:
+      throw new UsageError(
+        "source: found nothing, expected a source, such as { type: postgres, config: { dsn: … } }",
+      );
+    case "ndjson":
+      return pipeLines(source.config.path, config, metricsPort, stop$);
+    case "postgres":
+      return whileServing(
+        postgres(source).pipe(
+          switchMap((changes) =>
+            replicate({
+              source: until(changes, stop$),
+              sink: oneSink(
+                sinks.map(({ config }) => redisSink({ ...config, ...of(config.id) })),
+                commit,
+              ),
+            }),
+          ),
+        ),
+      );
+    case "redis":
+      return whileServing(
+        replicate({
+          source: until(streamSource({ ...source.config, status: consumerLog() }), stop$),
+          sink: oneSink(
+            sinks.map(({ config }) => redisSink({ ...config, ...of(config.id), ...entryCopies })),
+            commit,
+          ),
+        }),
+      );
+  }
 }

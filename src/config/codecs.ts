@@ -88,6 +88,23 @@ export const texts: t.Type<readonly string[], unknown> = new t.Type(
   t.identity,
 );
 
+/** A list that is not empty. */
+export function oneOrMore<A>(codec: t.Type<A, unknown>): t.Type<readonly [A, ...A[]], unknown> {
+  const list = t.array(codec);
+  return new t.Type<readonly [A, ...A[]], unknown, unknown>(
+    "a list of one or more",
+    (value): value is readonly [A, ...A[]] => list.is(value) && value.length > 0,
+    (value, context) => {
+      if (!Array.isArray(value) || value.length === 0) return t.failure(value, context);
+      const decoded = list.validate(value, context);
+      if (either.isLeft(decoded)) return decoded;
+      const [first, ...others] = decoded.right;
+      return first === undefined ? t.failure(value, context) : t.success([first, ...others]);
+    },
+    t.identity,
+  );
+}
+
 /** A URI with one of these schemes. What has none may be a bare password, so it is never shown. */
 function uriOf(...schemes: readonly string[]): t.Type<string, unknown> {
   const starts = schemes.map((scheme) => `${scheme}://`);

@@ -1,5 +1,6 @@
 import * as t from "io-ts";
-import { oneOf, postgresUri, redisUri, text, texts } from "./codecs.ts";
+import { count, oneOf, oneOrMore, postgresUri, redisUri, text, texts } from "./codecs.ts";
+import { Kinds } from "./kinds.ts";
 import { optional, required, Settings, withDefault } from "./settings.ts";
 import { keySetting, sinkTuning } from "./sinkTuning.ts";
 
@@ -20,37 +21,53 @@ export const postgresSettings = new Settings({
   tables: optional(texts, "Tables to publish, as `schema.table`; all if left out"),
 });
 
+/** `source.config` of a file of NDJSON. */
+export const ndjsonSettings = new Settings({
+  path: required(text, "The file; each line is a change event"),
+});
+
+/** `source.config` of another Redis Stream. */
+export const streamSettings = new Settings({
+  uri: required(redisUri, "Redis connection URI"),
+  stream: required(text, "Redis stream key"),
+  tls: sinkTuning.tls,
+  sentinel: sinkTuning.sentinel,
+});
+
+const quorum = new Settings({ quorum: required(count, "So many of the sinks gate the checkpoint") });
+
 export const redisSinkEntry = new Settings({
   type: required(oneOf("redis"), "The kind of sink"),
   config: required(redisSinkSettings, "Its settings"),
 });
 
-export const postgresEntry = new Settings({
-  type: required(oneOf("postgres"), "The kind of source"),
-  config: required(postgresSettings, "Its settings"),
-});
+/** By type: what `source.config` may hold. */
+export const sources = {
+  postgres: postgresSettings,
+  ndjson: ndjsonSettings,
+  redis: streamSettings,
+};
 
-const sinkList = t.readonly(t.tuple([redisSinkEntry]));
-
-const oneSink = new t.Type(
-  "a list of exactly one sink",
-  sinkList.is,
-  (value, context) =>
-    Array.isArray(value) && value.length !== 1
-      ? t.failure<t.TypeOf<typeof sinkList>>(
-          value,
-          context,
-          `found ${value.length} sinks, expected exactly 1: give each sink a file and a run of its own`,
-        )
-      : sinkList.validate(value, context),
-  sinkList.encode,
+const commit = new t.Type<"required" | "all" | { readonly quorum: number }, unknown, unknown>(
+  "required, all, or { quorum: 2 }",
+  (_value): _value is "required" => false,
+  (value, context) => {
+    if (value === "required" || value === "all") return t.success(value);
+    return typeof value === "object" ? quorum.validate(value, context) : t.failure(value, context);
+  },
+  t.identity,
 );
 
 /** The whole file. */
 export const configSettings = new Settings({
   pipeline: withDefault(text, "rxadd", "The label `pipeline` of the metrics"),
-  source: optional(postgresEntry, "Where `rxadd replicate` reads; `rxadd pipe` needs none"),
-  sinks: required(oneSink, "Where events go"),
+  source: optional(new Kinds(sources), "Where `rxadd replicate` reads; `rxadd pipe` needs none"),
+  sinks: required(oneOrMore(redisSinkEntry), "Where events go"),
+  commit: withDefault(
+    commit,
+    "required",
+    "Which of several sinks gate the checkpoint: those that are `required`, all of them, or any so many",
+  ),
 });
 
 /** A decoded configuration. */

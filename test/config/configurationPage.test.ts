@@ -1,13 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
-import {
-  configSettings,
-  postgresEntry,
-  postgresSettings,
-  redisSinkEntry,
-  redisSinkSettings,
-} from "../../src/config/config.ts";
+import { configSettings, redisSinkEntry, redisSinkSettings, sources } from "../../src/config/config.ts";
 import { type Setting, Settings } from "../../src/config/settings.ts";
 
 const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
@@ -53,18 +47,22 @@ describe("docs/configuration.md", () => {
     expect([...listed(), ...listed("A Redis sink")]).toEqual(rows(redisSinkSettings, "none"));
   });
 
-  it("lists exactly the settings of a PostgreSQL source", () => {
-    expect(listed("A PostgreSQL source")).toEqual(rows(postgresSettings, "all"));
+  it.each([
+    ["A PostgreSQL source", sources.postgres],
+    ["A file as the source", sources.ndjson],
+    ["A Redis Stream as the source", sources.redis],
+  ])("lists exactly the settings under: %s", (title, settings) => {
+    expect(listed(title)).toEqual(rows(settings, "none"));
   });
 
   it("lists exactly the settings of the whole file", () => {
-    const [pipeline, source, sinks] = flatRows(configSettings);
+    const [pipeline, source, sinks, commit] = flatRows(configSettings);
     expect(listed("The whole")).toEqual([
       pipeline,
       source,
-      ...flatRows(postgresEntry, "source."),
       sinks,
       ...flatRows(redisSinkEntry, "sinks[]."),
+      commit,
     ]);
   });
 });

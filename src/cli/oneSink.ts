@@ -1,0 +1,14 @@
+import type { Config } from "../config/config.ts";
+import { fanOut } from "../fanOut.ts";
+import type { Sink } from "../redisSink.ts";
+
+/** The ids of configured sinks. */
+export function idsOf(sinks: Config["sinks"]): readonly string[] {
+  return sinks.map(({ config }) => config.id);
+}
+
+/** All sinks of a configuration as one. */
+export function oneSink<T, P>(sinks: readonly Sink<T, P>[], commit: Config["commit"]): Sink<T, P> {
+  const [first] = sinks;
+  return first !== undefined && sinks.length === 1 ? first : fanOut(sinks, commit);
+}

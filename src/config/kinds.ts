@@ -1,0 +1,38 @@
+import * as t from "io-ts";
+import { oneOf } from "./codecs.ts";
+import { required, Settings } from "./settings.ts";
+
+type Decoders = Readonly<Record<string, t.Decoder<unknown, unknown>>>;
+type Chosen<K extends Decoders> = {
+  readonly [Name in keyof K & string]: {
+    readonly type: Name;
+    readonly config: K[Name] extends t.Decoder<unknown, infer A> ? A : never;
+  };
+}[keyof K & string];
+
+/** A codec of an object with a `type` and the `config` of that type. */
+export class Kinds<K extends Decoders> extends t.Type<Chosen<K>, unknown, unknown> {
+  /** By type: what `config` may hold. */
+  readonly configs: K;
+
+  constructor(configs: K) {
+    const type = oneOf(...Object.keys(configs));
+    super(
+      "an object",
+      // Never asked: configuration is only ever decoded.
+      (_value): _value is Chosen<K> => false,
+      (value, context) => {
+        const name = typeof value === "object" && value !== null && "type" in value ? value.type : undefined;
+        const config = configs[String(name)] ?? t.unknown;
+        const entry = new Settings({
+          type: required(type, "The kind"),
+          config: required(config, "Its settings"),
+        });
+        // The type names one of the kinds, and its config is decoded as such.
+        return entry.validate(value, context) as t.Validation<Chosen<K>>;
+      },
+      t.identity,
+    );
+    this.configs = configs;
+  }
+}
