@@ -7,6 +7,7 @@ import type { Positions, StandardPosition } from "./positions.ts";
 import type { Server } from "./redis/anotherClient.ts";
 import type { SentinelCredentials } from "./redis/client.ts";
 import type { Durability } from "./redis/durability.ts";
+import type { FakeServer } from "./redis/fakeServer.ts";
 import type { TlsSettings } from "./redis/tls.ts";
 import type { TrimOption } from "./redis/trimming.ts";
 import type { SinkMetrics } from "./sinkReport.ts";
@@ -117,4 +118,4 @@ export interface SinkSettings<T, P> {
 }
 
 /** All that `redisSink` can be told. */
-export type SinkOptions<T, P> = SinkSettings<T, P> & Server;
+export type SinkOptions<T, P> = SinkSettings<T, P> & (Server | { readonly connection: FakeServer });

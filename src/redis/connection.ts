@@ -5,6 +5,7 @@ import type { Server } from "./anotherClient.ts";
 import { addressOf, type ClientOptions } from "./client.ts";
 import { confirmWith, type Durability } from "./durability.ts";
 import { evictionWarning } from "./evictionWarning.ts";
+import { type FakeServer, isFake, openFake } from "./fakeServer.ts";
 import { nameOf, openLink, openWaitingLink } from "./openLink.ts";
 import { pipelinePublisher } from "./pipelinePublisher.ts";
 import type { Publisher } from "./publisher.ts";
@@ -12,7 +13,7 @@ import { scriptPublisher } from "./scriptPublisher.ts";
 import { type TrimOption, trimArgs } from "./trimming.ts";
 
 export interface ConnectionOptions extends Omit<ClientOptions, "uri"> {
-  readonly server: Server;
+  readonly server: Server | { readonly connection: FakeServer };
   readonly publish: "script" | "pipeline";
   /** Undefined: a batch is safe when the master has it. */
   readonly durability: Durability | undefined;
@@ -38,6 +39,14 @@ export interface Connection extends Unsubscribable {
 
 /** Opens a connection, which goes on reconnecting until it is closed. */
 export function openConnection(options: ConnectionOptions): Connection {
+  const { server } = options;
+  return "connection" in server && isFake(server.connection)
+    ? server.connection[openFake](options)
+    : // Just the fake one has been left out.
+      openRealConnection({ ...options, server: server as Server });
+}
+
+function openRealConnection(options: ConnectionOptions & { readonly server: Server }): Connection {
   const { server, publish, durability, trim } = options;
   if (publish === "pipeline" && isCluster(server)) {
     throw sinkError(
