@@ -16,7 +16,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { exports: entryPoints } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const names = Object.keys(entryPoints)
-  .filter((path) => path !== "./package.json")
+  .filter((path) => !path.endsWith(".json"))
   .map((path) => path.replace(/^\./, "rxadd"));
 
 let project: string;
