@@ -1,4 +1,15 @@
-import { filter, firstValueFrom, lastValueFrom, map, mergeMap, of, pipe, Subject, toArray } from "rxjs";
+import {
+  filter,
+  firstValueFrom,
+  groupBy,
+  lastValueFrom,
+  map,
+  mergeMap,
+  of,
+  pipe,
+  Subject,
+  toArray,
+} from "rxjs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { keepPositions, redisSink, replicate, Skipped, type Source } from "../src/index.ts";
 import { marbles } from "./support/marbles.ts";
@@ -41,6 +52,25 @@ describe("keepPositions", () => {
       const result = source.pipe(keepPositions(mergeMap(({ id }) => [`${id}.1`, `${id}.2`])));
 
       expectObservable(result).toBe(expected, { x: "1.1", y: "1.2", z: "2.1", w: "2.2" });
+    }),
+  );
+
+  it(
+    "keeps the order of the source through groups",
+    marbles(({ hot, expectObservable }) => {
+      const source = hot("  -a-b-c-|", { a, b, c });
+      const expected = "    -x-y-z-|";
+
+      const result = source.pipe(
+        keepPositions(
+          pipe(
+            groupBy(({ table }) => table),
+            mergeMap((ofTable) => ofTable.pipe(map(({ table }, number) => `${table} ${number}`))),
+          ),
+        ),
+      );
+
+      expectObservable(result).toBe(expected, { x: "orders 0", y: "logs 0", z: "orders 1" });
     }),
   );
 

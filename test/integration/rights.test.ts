@@ -88,6 +88,8 @@ describe("the rights that docs/connections.md gives a producer", () => {
   const extras: readonly [string, Partial<SinkOptions<Numbered, number>>][] = [
     ["`durability`", { durability: { replicas: 0 } }],
     ["`deadLetters`", { deadLetters: { stream: "orders.dead" } }],
+    ["`trim`", { trim: { acknowledged: true } }],
+    ["`trim`", { trim: { maxAgeMs: 60_000 } }],
     ["computed streams", { stream: ({ position }) => `orders.${position % 2}` }],
     ['`publish: "pipeline"`', { publish: "pipeline" }],
   ];
