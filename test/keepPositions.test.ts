@@ -10,10 +10,10 @@ import {
   Subject,
   toArray,
 } from "rxjs";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { keepPositions, redisSink, replicate, Skipped, type Source } from "../src/index.ts";
+import { emptyRedis } from "./support/emptyRedis.ts";
 import { marbles } from "./support/marbles.ts";
-import { type RedisServer, startRedis } from "./support/redisServer.ts";
 import { readEvents } from "./support/tally.ts";
 
 interface Change {
@@ -98,14 +98,7 @@ describe("keepPositions", () => {
 
   describe.each(["script", "pipeline"] as const)("before a sink with publish: %s", (publish) => {
     const stream = "orders.events";
-    let redis: RedisServer;
-    beforeAll(async () => {
-      redis = await startRedis();
-    });
-    afterAll(() => redis.stop());
-    beforeEach(async () => {
-      await redis.client.flushall();
-    });
+    const redis = emptyRedis();
 
     function sink(settings: { readonly stream?: string } = {}) {
       return redisSink<Change, number>({ id: "orders-redis", uri: redis.uri, stream, publish, ...settings });
