@@ -70,6 +70,8 @@ export function branches<T, P>(
   let isOpen = false;
   let isDrained = false;
   let emitted = 0;
+  /** Of the source. */
+  let failure: Option<unknown> = none;
   let waiting: Subscription | undefined;
 
   const needed = () => all.filter(({ isVoter }) => isVoter);
@@ -147,8 +149,11 @@ export function branches<T, P>(
         next: (event) => {
           for (const branch of all) feed(branch, event);
         },
-        error: (error) => drain((branch) => branch.input.error(error)),
-        complete: () => drain((branch) => branch.input.complete()),
+        error: (error) => {
+          failure = some(error);
+          drain();
+        },
+        complete: drain,
       }),
     );
   }
@@ -161,10 +166,16 @@ export function branches<T, P>(
       leaveBehind(branch, new Error(`more than ${maxLateEvents} events came before it was reached`));
   }
 
-  function drain(end: (branch: Branch<T, P>) => void): void {
+  /** What came before the end, or an error of the source, is published first. */
+  function drain(): void {
     isDrained = true;
-    for (const branch of all) if (branch.state === "running") end(branch);
+    for (const branch of all) if (branch.state === "running") branch.input.complete();
     endWhenDone();
+  }
+
+  function end(): void {
+    if (isSome(failure)) subscriber.error(failure.value);
+    else subscriber.complete();
   }
 
   function acknowledged(branch: Branch<T, P>, checkpoint: Checkpoint<P>): void {
@@ -221,7 +232,7 @@ export function branches<T, P>(
     if (needed().filter(isDone).length < votes) return;
     waiting?.unsubscribe();
     if (all.every(isOver)) {
-      subscriber.complete();
+      end();
       return;
     }
     waiting = scheduler.schedule(() => {

@@ -10,6 +10,7 @@ import {
   Subject,
   takeWhile,
   tap,
+  throwError,
   toArray,
 } from "rxjs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -238,6 +239,21 @@ describe("fanOut", () => {
 
     const all = from(numbers(100)).pipe(fanOut([sink("one"), sink("two")], "all"));
     await expect(lastValueFrom(all)).rejects.toMatchObject({ _tag: "WrongType" });
+  });
+
+  it("publishes what came before an error of the source to every sink, then passes it on", async () => {
+    const broken = concat(
+      from(numbers(3000)),
+      throwError(() => new Error("the source broke")),
+    );
+    const slow = sink("two", { batch: { maxEvents: 10 } });
+
+    await expect(lastValueFrom(broken.pipe(fanOut([sink("one"), slow], "all")))).rejects.toThrow(
+      "the source broke",
+    );
+
+    expect(await tally("one", 3000)).toEqual(complete(3000));
+    expect(await tally("two", 3000)).toEqual(complete(3000));
   });
 
   it("closes all connections when it is unsubscribed", async () => {
