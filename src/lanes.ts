@@ -9,6 +9,7 @@ import {
   map,
   type OperatorFunction,
   pipe,
+  type SchedulerLike,
   tap,
 } from "rxjs";
 import { type BatchOptions, batch } from "../operators/batch.ts";
@@ -99,7 +100,7 @@ export function lanes<T, P>({
     return pipe(
       tap((entries) => metrics && sentMs.set(entries, performance.now())),
       inFlight(publish, { window, resend: retryBackoff(retry), ...(room && { room }) }),
-      tuning.durability === undefined ? identity : durable(confirm, retryBackoff(retry)),
+      tuning.durability === undefined ? identity : durable(confirm, retryBackoff(retry), scheduler),
       tap((acknowledged) => {
         status.published();
         if (tuning.deadLetters !== undefined) reportDeadLetters(acknowledged.published, status);
@@ -134,10 +135,11 @@ export function lanes<T, P>({
 function durable<P>(
   confirm: Lane<P>["confirm"],
   resend: MonoTypeOperatorFunction<readonly AcknowledgedBatch<P>[]>,
+  scheduler: SchedulerLike | undefined,
 ): MonoTypeOperatorFunction<AcknowledgedBatch<P>> {
   const room = new BehaviorSubject(true);
   return pipe(
-    batch({ maxItems: Number.POSITIVE_INFINITY, room }),
+    batch({ maxItems: Number.POSITIVE_INFINITY, room, ...(scheduler === undefined ? {} : { scheduler }) }),
     inFlight(
       (group: readonly AcknowledgedBatch<P>[]) =>
         from(group.slice(-1)).pipe(
