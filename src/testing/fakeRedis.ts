@@ -24,7 +24,7 @@ import { type FakeEntry, MemoryRedis } from "./memoryRedis.ts";
 /** How a {@link fakeRedis} behaves. */
 export interface FakeRedisOptions {
   /**
-   * What happens when, as a marble string from now on; time goes by as in RxJS (`-`, ` 3s `). Each sign holds until the
+   * What happens when, as a marble string from now on; time goes by as within `TestScheduler.run` (`-` is 1 ms, ` 3s `). Each sign holds until the
    * next one:
    * - `o` all is well;
    * - `x` the connection is lost, and Redis out of reach;
@@ -51,7 +51,7 @@ export interface FakeRedis extends FakeServer {
   readonly position: (sinkId: string, stream?: string) => string | undefined;
   /** Leaves a sink at a position, as an earlier run does; `stream` as for `position`. A number reads `42`. */
   readonly setPosition: (sinkId: string, position: string, stream?: string) => void;
-  /** Adds an entry of names and values, alternating, as another program does; returns its ID. */
+  /** Adds an entry of names and values, alternating, as another program does, also while a sink is refused; returns its ID. */
   readonly xadd: (stream: string, ...content: readonly string[]) => string;
   /** Makes a key hold a text, as SET does: a sink then finds `WrongType`. */
   readonly set: (key: string) => void;
@@ -216,16 +216,19 @@ function eventOf({ content }: FakeEntry): string {
   return name < 0 ? "" : (content[name + 1] ?? "");
 }
 
+/** As within `TestScheduler.run`, where `-` is 1 ms; outside of it that would be 10. */
+class InMs extends TestScheduler {
+  static override frameTimeFactor = 1;
+}
+
 /** What happens when, in ms. */
 function timetable(replies: string): readonly { readonly frame: number; readonly sign: string }[] {
-  return TestScheduler.parseMarbles(replies, undefined, undefined, false, true).flatMap(
-    ({ frame, notification }) => {
-      const sign = notification.kind === "N" ? String(notification.value) : "";
-      if (/^[oxmrf1-9]$/.test(sign)) return [{ frame, sign }];
-      throw sinkError(
-        "ConfigurationInvalid",
-        `fakeRedis: replies: found ${sign || "the end of an Observable"} in ${replies}, expected o, x, m, r, f or a digit`,
-      );
-    },
-  );
+  return InMs.parseMarbles(replies, undefined, undefined, false, true).flatMap(({ frame, notification }) => {
+    const sign = notification.kind === "N" ? String(notification.value) : "";
+    if (/^[oxmrf1-9]$/.test(sign)) return [{ frame, sign }];
+    throw sinkError(
+      "ConfigurationInvalid",
+      `fakeRedis: replies: found ${sign || "the end of an Observable"} in ${replies}, expected o, x, m, r, f or a digit`,
+    );
+  });
 }
