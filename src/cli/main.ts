@@ -9,6 +9,7 @@ import { log } from "./log.ts";
 import { configFrom, configOf, type SinkFlags } from "./options.ts";
 import { pipeLines } from "./pipe.ts";
 import { replicateSource } from "./replicate.ts";
+import { configSchema } from "./schema.ts";
 import { stopSignal } from "./stopSignal.ts";
 import { addStreamsCommand } from "./streams.ts";
 
@@ -82,6 +83,13 @@ program
   .action(({ config, metricsPort }: { config: string; metricsPort: number }) =>
     exitWith(() => printCheckpoints(replicateSource(configOf(config), metricsPort, stopSignal()))),
   );
+
+program
+  .command("schema")
+  .description("print the JSON Schema of the YAML, for editors")
+  .action(() => {
+    process.stdout.write(configSchema());
+  });
 
 addConsumeCommand(program, exitWith);
 addStreamsCommand(program, exitWith);

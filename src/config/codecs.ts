@@ -4,13 +4,28 @@ import * as t from "io-ts";
 import { redactUri } from "../redactUri.ts";
 import { parseRedisUri, redisSchemes } from "../redisAddress.ts";
 
+/** What a JSON Schema says of a value. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
+/** A codec that can say in a JSON Schema what it expects. */
+export class Described<A> extends t.Type<A, unknown, unknown> {
+  readonly schema: JsonSchema;
+
+  constructor(schema: JsonSchema, name: string, is: t.Is<A>, validate: t.Validate<unknown, A>) {
+    super(name, is, validate, t.identity);
+    this.schema = schema;
+  }
+}
+
 /** A codec whose name says what is expected; problems show it. */
 function expected<A>(
   name: string,
   codec: t.Type<A, unknown>,
   isValid: (value: A) => boolean,
-): t.Type<A, unknown> {
-  return new t.Type(
+  schema: JsonSchema,
+): Described<A> {
+  return new Described(
+    schema,
     name,
     (value): value is A => codec.is(value) && isValid(value),
     (value, context) =>
@@ -18,12 +33,19 @@ function expected<A>(
         () => t.failure<A>(value, context),
         (decoded: A) => (isValid(decoded) ? t.success(decoded) : t.failure(value, context)),
       )(codec.decode(value)),
-    t.identity,
   );
 }
 
+/** Text of a form, or one that the environment fills in. */
+function patterned(pattern: string): JsonSchema {
+  return { type: "string", pattern: `${pattern}|\\$\\{` };
+}
+
+const someText: JsonSchema = { type: "string", minLength: 1 };
+
 /** A text that no message may show. */
-export const secret: t.Type<string, unknown> = new t.Type(
+export const secret: t.Type<string, unknown> = new Described(
+  someText,
   "a text",
   t.string.is,
   (value, context) =>
@@ -34,19 +56,22 @@ export const secret: t.Type<string, unknown> = new t.Type(
           context,
           "found something else, expected a text that is not empty, in quotes if it looks like a number",
         ),
-  t.identity,
 );
-export const text: t.Type<string, unknown> = expected("a text", t.string, (value) => value !== "");
-export const flag: t.Type<boolean, unknown> = expected("true or false", t.boolean, () => true);
+export const text: t.Type<string, unknown> = expected("a text", t.string, (value) => value !== "", someText);
+export const flag: t.Type<boolean, unknown> = expected("true or false", t.boolean, () => true, {
+  type: "boolean",
+});
 export const wholeNumber: t.Type<number, unknown> = expected(
   "a whole number from 0 on",
   t.number,
   (value) => Number.isInteger(value) && value >= 0,
+  { type: "integer", minimum: 0 },
 );
 export const count: t.Type<number, unknown> = expected(
   "a whole number from 1 on",
   t.number,
   (value) => Number.isInteger(value) && value >= 1,
+  { type: "integer", minimum: 1 },
 );
 
 /** Node fires a longer timer at once. */
@@ -56,74 +81,82 @@ export const duration: t.Type<number, unknown> = expected(
   `a number of milliseconds from 0 to ${longestMs}`,
   t.number,
   (value) => value >= 0 && value <= longestMs,
+  { type: "number", minimum: 0, maximum: longestMs },
 );
 /** 0 would give up every connection at once, or, while it opens, never. */
 export const timeout: t.Type<number, unknown> = expected(
   `a number of milliseconds from 1 to ${longestMs}`,
   t.number,
   (value) => value >= 1 && value <= longestMs,
+  { type: "number", minimum: 1, maximum: longestMs },
 );
 export const share: t.Type<number, unknown> = expected(
   "a number from 0 to 1",
   t.number,
   (value) => value >= 0 && value <= 1,
+  { type: "number", minimum: 0, maximum: 1 },
 );
 export const factor: t.Type<number, unknown> = expected(
   "a number from 1 on",
   t.number,
   (value) => Number.isFinite(value) && value >= 1,
+  { type: "number", minimum: 1 },
 );
 export const attempts: t.Type<number, unknown> = expected(
   "a whole number from 0 on, or infinity (.inf in YAML)",
   t.number,
   (value) => (Number.isInteger(value) || value === Number.POSITIVE_INFINITY) && value >= 0,
+  { type: "number", minimum: 0 },
 );
 
 const textList = t.readonlyArray(text);
-export const texts: t.Type<readonly string[], unknown> = new t.Type(
+export const texts: t.Type<readonly string[], unknown> = new Described(
+  { type: "array", items: someText, minItems: 1 },
   "a list of one text or more",
   textList.is,
   (value, context) =>
     Array.isArray(value) && value.length > 0 ? textList.validate(value, context) : t.failure(value, context),
-  t.identity,
 );
 
-/** A list that is not empty. */
-export function oneOrMore<A>(codec: t.Type<A, unknown>): t.Type<readonly [A, ...A[]], unknown> {
-  const list = t.array(codec);
-  return new t.Type<readonly [A, ...A[]], unknown, unknown>(
-    "a list of one or more",
-    (value): value is readonly [A, ...A[]] => list.is(value) && value.length > 0,
-    (value, context) => {
-      if (!Array.isArray(value) || value.length === 0) return t.failure(value, context);
-      const decoded = list.validate(value, context);
-      if (either.isLeft(decoded)) return decoded;
-      const [first, ...others] = decoded.right;
-      return first === undefined ? t.failure(value, context) : t.success([first, ...others]);
-    },
-    t.identity,
-  );
+/** A codec of a list that is not empty. */
+export class OneOrMore<A> extends t.Type<readonly [A, ...A[]], unknown, unknown> {
+  readonly item: t.Type<A, unknown>;
+
+  constructor(item: t.Type<A, unknown>) {
+    const list = t.array(item);
+    super(
+      "a list of one or more",
+      (value): value is readonly [A, ...A[]] => list.is(value) && value.length > 0,
+      (value, context) => {
+        if (!Array.isArray(value) || value.length === 0) return t.failure(value, context);
+        const decoded = list.validate(value, context);
+        if (either.isLeft(decoded)) return decoded;
+        const [first, ...others] = decoded.right;
+        return first === undefined ? t.failure(value, context) : t.success([first, ...others]);
+      },
+      t.identity,
+    );
+    this.item = item;
+  }
 }
 
 /** A URI with one of these schemes. What has none may be a bare password, so it is never shown. */
-function uriOf(...schemes: readonly string[]): t.Type<string, unknown> {
+function uriOf(...schemes: readonly string[]): Described<string> {
   const starts = schemes.map((scheme) => `${scheme}://`);
   const name = `a URI that starts with ${starts.slice(0, -1).join(", ")} or ${starts.at(-1)}`;
   const pattern = new RegExp(`^(${schemes.join("|")})://\\S+$`);
-  const uri = expected(name, t.string, (value) => pattern.test(value));
-  return new t.Type(
-    name,
-    uri.is,
-    (value, context) =>
-      typeof value === "string" && value !== "" && !value.includes("://")
-        ? t.failure(value, context, `found a text without a scheme, expected ${name}`)
-        : uri.validate(value, context),
-    t.identity,
+  const schema = patterned(`^(${schemes.join("|")})://`);
+  const uri = expected(name, t.string, (value) => pattern.test(value), schema);
+  return new Described(schema, name, uri.is, (value, context) =>
+    typeof value === "string" && value !== "" && !value.includes("://")
+      ? t.failure(value, context, `found a text without a scheme, expected ${name}`)
+      : uri.validate(value, context),
   );
 }
 
 const redisScheme = uriOf(...redisSchemes);
-export const redisUri: t.Type<string, unknown> = new t.Type(
+export const redisUri: t.Type<string, unknown> = new Described(
+  redisScheme.schema,
   redisScheme.name,
   redisScheme.is,
   (value, context) =>
@@ -136,31 +169,28 @@ export const redisUri: t.Type<string, unknown> = new t.Type(
         ),
       ),
     )(redisScheme.validate(value, context)),
-  t.identity,
 );
 export const postgresUri: t.Type<string, unknown> = uriOf("postgres", "postgresql");
 
 const textTable = t.record(t.string, text);
-export const textsByName: t.Type<Readonly<Record<string, string>>, unknown> = new t.Type(
+export const textsByName: t.Type<Readonly<Record<string, string>>, unknown> = new Described(
+  { type: "object", additionalProperties: someText },
   "an object of texts",
   textTable.is,
   textTable.validate,
-  t.identity,
 );
 
 export const entryId: t.Type<string, unknown> = expected(
   "an entry ID such as 1700000000000-0",
   t.string,
   (value) => /^\d+(-\d+)?$/.test(value),
+  patterned("^\\d+(-\\d+)?$"),
 );
 
 /** One of a few words. */
 export function oneOf<Word extends string>(...words: readonly Word[]): t.Type<Word, unknown> {
   const isWord = (value: unknown): value is Word => words.some((word) => word === value);
-  return new t.Type(
-    words.join(" or "),
-    isWord,
-    (value, context) => (isWord(value) ? t.success(value) : t.failure(value, context)),
-    t.identity,
+  return new Described({ enum: words }, words.join(" or "), isWord, (value, context) =>
+    isWord(value) ? t.success(value) : t.failure(value, context),
   );
 }

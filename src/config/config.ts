@@ -1,5 +1,6 @@
 import * as t from "io-ts";
-import { count, oneOf, oneOrMore, postgresUri, redisUri, text, texts } from "./codecs.ts";
+import { count, Described, OneOrMore, oneOf, postgresUri, redisUri, text, texts } from "./codecs.ts";
+import { schemaOf } from "./jsonSchema.ts";
 import { Kinds } from "./kinds.ts";
 import { optional, required, Settings, withDefault } from "./settings.ts";
 import { keySetting, sinkTuning } from "./sinkTuning.ts";
@@ -48,21 +49,21 @@ export const sources = {
   redis: streamSettings,
 };
 
-const commit = new t.Type<"required" | "all" | { readonly quorum: number }, unknown, unknown>(
+const commit = new Described<"required" | "all" | { readonly quorum: number }>(
+  { oneOf: [{ enum: ["required", "all"] }, schemaOf(quorum)] },
   "required, all, or { quorum: 2 }",
   (_value): _value is "required" => false,
   (value, context) => {
     if (value === "required" || value === "all") return t.success(value);
     return typeof value === "object" ? quorum.validate(value, context) : t.failure(value, context);
   },
-  t.identity,
 );
 
 /** The whole file. */
 export const configSettings = new Settings({
   pipeline: withDefault(text, "rxadd", "The label `pipeline` of the metrics"),
   source: optional(new Kinds(sources), "Where `rxadd replicate` reads; `rxadd pipe` needs none"),
-  sinks: required(oneOrMore(redisSinkEntry), "Where events go"),
+  sinks: required(new OneOrMore(redisSinkEntry), "Where events go"),
   commit: withDefault(
     commit,
     "required",

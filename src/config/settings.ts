@@ -1,5 +1,6 @@
 import { isLeft, isRight } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
+import type { JsonSchema } from "./codecs.ts";
 import { nearest } from "./nearest.ts";
 
 /** One setting: its codec, its default, and what the documentation says of it. */
@@ -46,11 +47,14 @@ export class Settings<S extends Shape> extends t.Type<Decoded<S>, unknown, unkno
   readonly shape: S;
   /** What the settings are called in what is decoded. */
   readonly names: readonly string[];
+  /** What a JSON Schema says of the settings together. */
+  readonly together: JsonSchema;
   readonly #check: Check<S>;
 
   constructor(
     shape: S,
     check: Check<S> = () => undefined,
+    together: JsonSchema = {},
     toName: (name: string) => string = (name) => name,
   ) {
     const names = Object.keys(shape).map(toName);
@@ -90,6 +94,7 @@ export class Settings<S extends Shape> extends t.Type<Decoded<S>, unknown, unkno
     );
     this.shape = shape;
     this.names = names;
+    this.together = together;
     this.#check = check;
   }
 
@@ -99,7 +104,7 @@ export class Settings<S extends Shape> extends t.Type<Decoded<S>, unknown, unkno
       key,
       setting.codec instanceof Settings ? { ...setting, codec: setting.codec.inProgram() } : setting,
     ]);
-    return new Settings(Object.fromEntries(renamed) as S, this.#check, camel);
+    return new Settings(Object.fromEntries(renamed) as S, this.#check, this.together, camel);
   }
 }
 
