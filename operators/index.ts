@@ -1,3 +1,4 @@
+export { type AcknowledgedWithinOptions, acknowledgedWithin } from "./acknowledgedWithin.ts";
 export { type BatchOptions, batch, type TransactionMark } from "./batch.ts";
 export { type BoundedBufferOptions, BufferOverflow, boundedBuffer, type Fill } from "./boundedBuffer.ts";
 export { checkpoint, type Progress } from "./checkpoint.ts";

@@ -12,6 +12,7 @@ import {
   type SchedulerLike,
   tap,
 } from "rxjs";
+import { acknowledgedWithin } from "../operators/acknowledgedWithin.ts";
 import { type BatchOptions, batch } from "../operators/batch.ts";
 import { inFlight } from "../operators/inFlight.ts";
 import { retryBackoff } from "../operators/retryBackoff.ts";
@@ -22,7 +23,7 @@ import { type AcknowledgedBatch, type Lane, lane } from "./lane.ts";
 import type { Positions } from "./positions.ts";
 import type { Connection } from "./redis/connection.ts";
 import { computedLaneKeys, type LaneKeys, laneKeys } from "./redis/publisher.ts";
-import { isRetryable } from "./sinkError.ts";
+import { isRetryable, sinkError } from "./sinkError.ts";
 import type { SinkSettings } from "./sinkOptions.ts";
 import type { StatusReporter } from "./statusReporter.ts";
 import { isStreamTemplate } from "./streamTemplate.ts";
@@ -91,6 +92,20 @@ export function lanes<T, P>({
     ...(scheduler === undefined ? {} : { scheduler }),
   };
 
+  /** Not for longer than `batchTimeoutMs`, if that is given. */
+  function inTime(
+    published: OperatorFunction<Batch<P>, AcknowledgedBatch<P>>,
+  ): OperatorFunction<Batch<P>, AcknowledgedBatch<P>> {
+    const dueMs = tuning.batchTimeoutMs;
+    if (dueMs === undefined) return published;
+    const late = () =>
+      sinkError(
+        "BatchTimedOut",
+        `sink ${id}: Redis has not acknowledged a batch within ${dueMs} ms; the status says why: see to that, or raise batchTimeoutMs`,
+      );
+    return acknowledgedWithin({ dueMs, late, ...(scheduler && { scheduler }) }, published);
+  }
+
   /** Retries with backoff → XADD. */
   function publishTo(
     { publish, confirm }: Lane<P>,
@@ -99,7 +114,7 @@ export function lanes<T, P>({
     const sentMs = new WeakMap<Batch<P>, number>();
     return pipe(
       tap((entries) => metrics && sentMs.set(entries, performance.now())),
-      inFlight(publish, { window, resend: retryBackoff(retry), ...(room && { room }) }),
+      inTime(inFlight(publish, { window, resend: retryBackoff(retry), ...(room && { room }) })),
       tuning.durability === undefined ? identity : durable(confirm, retryBackoff(retry), scheduler),
       tap((acknowledged) => {
         status.published();

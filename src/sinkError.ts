@@ -38,6 +38,7 @@ const kinds = {
   UnknownMaster: "permanent",
   Refused: "permanent",
   BufferOverflow: "permanent",
+  BatchTimedOut: "permanent",
   EventNotEncodable: "permanent",
   EventTooLarge: "permanent",
   StreamUnresolved: "permanent",

@@ -103,6 +103,8 @@ export interface SinkSettings<T, P> {
   readonly tls?: TlsSettings | undefined;
   /** Credentials of the Sentinels themselves; those in the URI are the master's. */
   readonly sentinel?: SentinelCredentials | undefined;
+  /** A batch that Redis has not acknowledged for so long, retries included, ends the sink with `BatchTimedOut`. Default: none does. */
+  readonly batchTimeoutMs?: number | undefined;
   /** Default 10,000. */
   readonly connectTimeoutMs?: number;
   /** A connection that owes an answer this long is given up and opened again. Default 10,000. */

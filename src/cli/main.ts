@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { Command, InvalidArgumentError } from "commander";
 import { lastValueFrom, type Observable, tap } from "rxjs";
 import type { Checkpoint } from "../checkpoint.ts";
+import { checkConfig } from "./check.ts";
 import { addConsumeCommand } from "./consume.ts";
 import { exitCodeOf } from "./exitCode.ts";
 import { log } from "./log.ts";
@@ -82,6 +83,17 @@ program
   .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf, 9000)
   .action(({ config, metricsPort }: { config: string; metricsPort: number }) =>
     exitWith(() => printCheckpoints(replicateSource(configOf(config), metricsPort, stopSignal()))),
+  );
+
+program
+  .command("check")
+  .description("look at all that a YAML file names, and change nothing")
+  .argument("<file>", "YAML with the sinks, and perhaps a source")
+  .option("--json", "print each finding as one JSON line")
+  .action((file: string, { json = false }: { json?: boolean }) =>
+    exitWith(async () => {
+      process.exitCode = await checkConfig(configOf(file), json);
+    }),
   );
 
 program

@@ -7,22 +7,12 @@ import { redisSink } from "../redisSink.ts";
 import { replicate } from "../replicate.ts";
 import { consumerLog } from "./consumerLog.ts";
 import { UsageError } from "./exitCode.ts";
+import { importPostgres } from "./importPostgres.ts";
 import { log } from "./log.ts";
 import { monitoring } from "./monitoring.ts";
 import { idsOf, oneSink } from "./oneSink.ts";
 import { pipeLines } from "./pipe.ts";
 import { until } from "./until.ts";
-
-/** `pg` and `pg-logical-replication` are the user's to install: only this source needs them. */
-async function importPostgres() {
-  try {
-    return await import("../sources/postgres/index.ts");
-  } catch (error) {
-    throw new UsageError("a postgres source needs two packages: npm install pg pg-logical-replication", {
-      cause: error,
-    });
-  }
-}
 
 type Configured<Type> = Extract<Config["source"], { readonly type: Type }>;
 

@@ -90,6 +90,20 @@ export const timeout: t.Type<number, unknown> = expected(
   (value) => value >= 1 && value <= longestMs,
   { type: "number", minimum: 1, maximum: longestMs },
 );
+const longestSecs = Math.floor(longestMs / 1000);
+const someSeconds = expected(
+  `a number of seconds from 0.001 to ${longestSecs}`,
+  t.number,
+  (value) => value >= 0.001 && value <= longestSecs,
+  { type: "number", minimum: 0.001, maximum: longestSecs },
+);
+/** A timeout in seconds, decoded to ms. */
+export const seconds: t.Type<number, unknown> = new Described(
+  someSeconds.schema,
+  someSeconds.name,
+  t.number.is,
+  (value, context) => either.map((found: number) => found * 1000)(someSeconds.validate(value, context)),
+);
 export const share: t.Type<number, unknown> = expected(
   "a number from 0 to 1",
   t.number,

@@ -29,16 +29,20 @@ function settingsSchema(shape: Readonly<Record<string, Setting<unknown>>>, toget
   const settings = Object.entries(shape);
   return {
     type: "object",
-    properties: Object.fromEntries(settings.map(([name, setting]) => [name, settingSchema(setting)])),
+    properties: Object.fromEntries(settings.map(([name, setting]) => [name, settingSchema(name, setting)])),
     required: settings.filter(([, { isOptional }]) => !isOptional).map(([name]) => name),
     additionalProperties: false,
     ...together,
   };
 }
 
-function settingSchema({ codec, meaning, fallback }: Setting<unknown>): JsonSchema {
+function settingSchema(name: string, { codec, meaning, fallback }: Setting<unknown>): JsonSchema {
   // Groups show the defaults of their parts; JSON has no infinity.
   const hasDefault =
     fallback !== undefined && typeof fallback !== "object" && fallback !== Number.POSITIVE_INFINITY;
-  return { ...schemaOf(codec), description: meaning, ...(hasDefault && { default: fallback }) };
+  return {
+    ...schemaOf(codec),
+    description: meaning,
+    ...(hasDefault && { default: name.endsWith("_secs") ? Number(fallback) / 1000 : fallback }),
+  };
 }

@@ -10,6 +10,8 @@ export interface Setting<A> {
   /** Undefined: the setting has to be given, or, if `isOptional`, may be left out. */
   readonly fallback: A | undefined;
   readonly isOptional: boolean;
+  /** In a program it is in ms; in a file, where its name ends with `_secs`, in seconds. */
+  readonly inProgram?: t.Decoder<unknown, A>;
 }
 
 /** A setting that has to be given. */
@@ -27,8 +29,12 @@ export function optional<A>(codec: t.Decoder<unknown, A>, meaning: string): Sett
   return { codec, meaning, fallback: undefined, isOptional: true };
 }
 
-/** `max_events` in the file is `maxEvents` in the program. */
-type Camel<Name> = Name extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<Camel<Tail>>}` : Name;
+/** `max_events` in the file is `maxEvents` in the program, and seconds are ms. */
+type Camel<Name> = Name extends `${infer Head}_secs`
+  ? `${Camel<Head>}Ms`
+  : Name extends `${infer Head}_${infer Tail}`
+    ? `${Head}${Capitalize<Camel<Tail>>}`
+    : Name;
 
 type Shape = Readonly<Record<string, Setting<unknown>>>;
 type Decoded<S extends Shape> = {
@@ -36,7 +42,7 @@ type Decoded<S extends Shape> = {
 };
 
 function camel(name: string): string {
-  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  return name.replace(/_secs$/, "_ms").replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** Says what is wrong with settings together; undefined: nothing is. */
@@ -100,10 +106,10 @@ export class Settings<S extends Shape> extends t.Type<Decoded<S>, unknown, unkno
 
   /** The same settings, called as in a program: `maxEvents`, not `max_events`. */
   inProgram(): Settings<S> {
-    const renamed = Object.entries(this.shape).map(([key, setting]) => [
-      key,
-      setting.codec instanceof Settings ? { ...setting, codec: setting.codec.inProgram() } : setting,
-    ]);
+    const renamed = Object.entries(this.shape).map(([key, setting]) => {
+      const { codec, inProgram = codec } = setting;
+      return [key, { ...setting, codec: codec instanceof Settings ? codec.inProgram() : inProgram }];
+    });
     return new Settings(Object.fromEntries(renamed) as S, this.#check, this.together, camel);
   }
 }

@@ -8,6 +8,7 @@ import {
   flag,
   oneOf,
   redisUri,
+  seconds,
   secret,
   share,
   text,
@@ -103,8 +104,21 @@ export const sinkTuning = {
     }),
     "Credentials of the Sentinels; those in the URI are the master's",
   ),
-  connect_timeout_ms: withDefault(timeout, 10_000, "How long a connection may take to open"),
-  send_timeout_ms: withDefault(timeout, 10_000, "How long Redis may owe an answer"),
+  connect_timeout_secs: {
+    ...withDefault(seconds, 10_000, "How long a connection may take to open"),
+    inProgram: timeout,
+  },
+  send_timeout_secs: {
+    ...withDefault(seconds, 10_000, "How long Redis may owe an answer"),
+    inProgram: timeout,
+  },
+  batch_timeout_secs: {
+    ...optional(
+      seconds,
+      "How long a batch may wait for its acknowledgement, retries included; then the sink ends",
+    ),
+    inProgram: timeout,
+  },
 };
 
 /** The setting `key` in a file. */

@@ -21,8 +21,8 @@ const access = {
   retry: sinkTuning.retry,
   tls: sinkTuning.tls,
   sentinel: sinkTuning.sentinel,
-  connect_timeout_ms: sinkTuning.connect_timeout_ms,
-  send_timeout_ms: sinkTuning.send_timeout_ms,
+  connect_timeout_secs: sinkTuning.connect_timeout_secs,
+  send_timeout_secs: sinkTuning.send_timeout_secs,
 };
 
 const reader = {

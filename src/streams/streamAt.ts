@@ -41,8 +41,8 @@ const settings = new Settings({
   stream: required(text, "Redis stream key"),
   tls: sinkTuning.tls,
   sentinel: sinkTuning.sentinel,
-  connect_timeout_ms: sinkTuning.connect_timeout_ms,
-  send_timeout_ms: sinkTuning.send_timeout_ms,
+  connect_timeout_secs: sinkTuning.connect_timeout_secs,
+  send_timeout_secs: sinkTuning.send_timeout_secs,
 }).inProgram();
 
 /**

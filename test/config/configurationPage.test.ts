@@ -16,7 +16,8 @@ function listed(title?: string): string[] {
 function row(name: string, { codec, fallback, isOptional, meaning }: Setting<unknown>, none: string): string {
   const type = codec instanceof Settings ? "an object" : codec.name;
   const missing = isOptional ? none : "—";
-  const standard = fallback === undefined ? missing : `\`${stringify(fallback).trim()}\``;
+  const shown = name.endsWith("_secs") ? Number(fallback) / 1000 : fallback;
+  const standard = fallback === undefined ? missing : `\`${stringify(shown).trim()}\``;
   return `| \`${name}\` | ${type} | ${standard} | ${meaning} |`;
 }
 

@@ -207,7 +207,12 @@ describe("without deadLetters", () => {
   it.each([
     ["EventNotEncodable", "event orders/3: encode failed", order(3, { note: circular }), {}],
     ["EventTooLarge", "event orders/3: found 5", order(3, { note: "x".repeat(5000) }), {}],
-    ["StreamUnresolved", "stream cdc.", { id: "orders/3", position: 3 }, { stream: "cdc.${source.table}" }],
+    [
+      "StreamUnresolved",
+      "stream failed: cdc.",
+      { id: "orders/3", position: 3 },
+      { stream: "cdc.${source.table}" },
+    ],
   ])("ends with %s, after what came before is published", async (tag, text, poison, settings) => {
     const { last, error } = await outcome(from([order(1), order(2), poison, order(4)]), settings);
 

@@ -1,0 +1,55 @@
+import { Client } from "pg";
+import { defer, from, type Observable } from "rxjs";
+import { postgresErrorOf } from "./postgresError.ts";
+
+/** What PostgreSQL says before anything is read. */
+export interface PostgresInspection {
+  readonly version: string;
+  /** Has to be `logical`. */
+  readonly walLevel: string;
+  /** Whether the user may replicate. */
+  readonly mayReplicate: boolean;
+  /** How far the slot was confirmed; undefined: it is made at the first run. */
+  readonly slotAt: string | undefined;
+  readonly hasPublication: boolean;
+}
+
+/** Looks at a database for a source, and makes nothing there. */
+export function inspectPostgres(
+  connectionString: string,
+  slot: string,
+  publication: string,
+): Observable<PostgresInspection> {
+  return defer(() => from(look(connectionString, slot, publication)));
+}
+
+async function look(
+  connectionString: string,
+  slot: string,
+  publication: string,
+): Promise<PostgresInspection> {
+  const client = new Client({ connectionString, connectionTimeoutMillis: 10_000 });
+  client.on("error", () => {});
+  try {
+    await client.connect();
+    const { rows } = await client.query(
+      `SELECT current_setting('server_version') AS version, current_setting('wal_level') AS wal_level,
+         (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user) AS may_replicate,
+         (SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = $1) AS slot_at,
+         EXISTS (SELECT 1 FROM pg_publication WHERE pubname = $2) AS has_publication`,
+      [slot, publication],
+    );
+    const [row] = rows;
+    return {
+      version: String(row.version),
+      walLevel: String(row.wal_level),
+      mayReplicate: row.may_replicate === true,
+      slotAt: row.slot_at === null ? undefined : String(row.slot_at),
+      hasPublication: row.has_publication === true,
+    };
+  } catch (error) {
+    throw postgresErrorOf(error, connectionString);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
