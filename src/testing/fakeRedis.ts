@@ -19,7 +19,8 @@ import { type FakeServer, openFake } from "../redis/fakeServer.ts";
 import { computedLaneKeys, laneKeys } from "../redis/publisher.ts";
 import { redisErrorOf } from "../redis/redisError.ts";
 import { sinkError } from "../sinkError.ts";
-import { type FakeEntry, MemoryRedis } from "./memoryRedis.ts";
+import { MemoryRedis } from "./memoryRedis.ts";
+import type { FakeEntry } from "./memoryStream.ts";
 
 /** How a {@link fakeRedis} behaves. */
 export interface FakeRedisOptions {

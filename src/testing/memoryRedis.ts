@@ -1,5 +1,3 @@
-import { geq } from "fp-ts/lib/Ord.js";
-import { ordEntryId } from "../consumer/entryId.ts";
 import { findingOf, type StoredState } from "../redis/finding.ts";
 import {
   type LaneKeys,
@@ -10,26 +8,17 @@ import {
   wordsOf,
 } from "../redis/publisher.ts";
 import type { TrimOption } from "../redis/trimming.ts";
-
-/** An entry of a stream in memory. */
-export interface FakeEntry {
-  readonly entryId: string;
-  /** Names and values, alternating; bytes are read as UTF-8. */
-  readonly content: readonly string[];
-}
+import { added, entriesOf, type FakeEntry, type MemoryStream, noStream, trimmed } from "./memoryStream.ts";
 
 /** A producer state; its numbers are texts, as in Redis. */
 type State = { readonly [Field in keyof StoredState]: string } & { readonly entry: string };
 
 /** What a key holds. */
 type Stored =
-  | { readonly kind: "stream"; readonly entries: readonly FakeEntry[]; readonly lastId: string }
+  | { readonly kind: "stream"; readonly stream: MemoryStream }
   | { readonly kind: "hash"; readonly state: State }
   | { readonly kind: "string" };
 
-type Stream = Extract<Stored, { readonly kind: "stream" }>;
-
-const noStream: Stream = { kind: "stream", entries: [], lastId: "0-0" };
 const noState: StoredState = { epoch: null, sequence: null, position: null, owner: null };
 
 /** What it answers to commands that write, and to no others; undefined: it does them. */
@@ -48,7 +37,7 @@ export class MemoryRedis {
     const streams = [keys.stream, keys.deadLetters].filter((key) => key !== undefined);
     const stands = this.#checkTypes(keys, streams);
     const found = this.#stateAt(keys.state);
-    const foreign = found === undefined && stands ? this.entries(keys.stream ?? "").length : 0;
+    const foreign = found === undefined && stands ? this.#streamAt(keys.stream ?? "").length : 0;
     const { epoch = "0", sequence = "0", position = "", entry = "", owner: before } = found ?? {};
     const raised = before === owner ? epoch : `${Number(epoch) + 1}`;
     if (before !== owner) {
@@ -76,10 +65,12 @@ export class MemoryRedis {
 
     this.#checkWritable();
     this.#before.push(this.#keys);
-    const newest = this.#addAll(keys, batch, nowMs) ?? state.entry;
-    if (trim !== undefined) {
-      for (const key of streams) if (key !== keys.deadLetters) this.#trim(key, trim, nowMs);
+    let newest = state.entry;
+    for (const entry of batch.entries) {
+      const entryId = this.#append(entry.stream, wordsOf(entry).map(String), nowMs);
+      if (entry.stream !== keys.deadLetters) newest = entryId;
     }
+    if (trim !== undefined) this.#trim(keys, streams, trim, nowMs);
     const { sequence, position } = batch;
     this.#put(keys.state, {
       kind: "hash",
@@ -91,13 +82,11 @@ export class MemoryRedis {
   /** As XADD; the words are names and values, alternating. */
   add(key: string, words: readonly string[], nowMs: number): string {
     this.#checkType(key);
-    const entryId = nextId(this.#streamAt(key).lastId, nowMs);
-    this.#append(key, [{ entryId, content: words }]);
-    return entryId;
+    return this.#append(key, words, nowMs);
   }
 
   entries(key: string): readonly FakeEntry[] {
-    return this.#streamAt(key).entries;
+    return entriesOf(this.#streamAt(key));
   }
 
   /** The position that a producer state holds. */
@@ -141,50 +130,26 @@ export class MemoryRedis {
     if (batches > 0 && earlier !== undefined) this.#keys = earlier;
   }
 
-  /** Returns the ID of the last entry that is no dead letter. */
-  #addAll(keys: LaneKeys, { entries }: NumberedBatch, nowMs: number): string | undefined {
-    const added = new Map<string, FakeEntry[]>();
-    let newest: string | undefined;
-    for (const entry of entries) {
-      const toStream = added.get(entry.stream) ?? [];
-      const lastId = toStream.at(-1)?.entryId ?? this.#streamAt(entry.stream).lastId;
-      const entryId = nextId(lastId, nowMs);
-      toStream.push({ entryId, content: wordsOf(entry).map(String) });
-      added.set(entry.stream, toStream);
-      if (entry.stream !== keys.deadLetters) newest = entryId;
+  #append(key: string, words: readonly string[], nowMs: number): string {
+    const stream = added(this.#streamAt(key), words, nowMs);
+    this.#put(key, { kind: "stream", stream });
+    return stream.lastId;
+  }
+
+  #trim({ deadLetters }: LaneKeys, streams: readonly string[], trim: TrimOption, nowMs: number): void {
+    for (const key of streams) {
+      if (key !== deadLetters && this.#keys.has(key))
+        this.#put(key, { kind: "stream", stream: trimmed(this.#streamAt(key), trim, nowMs) });
     }
-    for (const [key, some] of added) this.#append(key, some);
-    return newest;
-  }
-
-  #append(key: string, some: readonly FakeEntry[]): void {
-    const { entries, lastId } = this.#streamAt(key);
-    this.#put(key, {
-      kind: "stream",
-      entries: [...entries, ...some],
-      lastId: some.at(-1)?.entryId ?? lastId,
-    });
-  }
-
-  /** Only what is exact: whole nodes, which the approximate form removes, there are none. */
-  #trim(key: string, { maxLen, minId, maxAgeMs, approximate }: TrimOption, nowMs: number): void {
-    const stored = this.#keys.get(key);
-    if (approximate !== false || stored?.kind !== "stream") return;
-    const oldest = maxAgeMs === undefined ? minId : `${Math.max(0, Math.floor(nowMs) - maxAgeMs)}`;
-    const young =
-      oldest === undefined
-        ? stored.entries
-        : stored.entries.filter(({ entryId }) => geq(ordEntryId)(entryId, oldest));
-    this.#put(key, { ...stored, entries: maxLen === undefined ? young : young.slice(-maxLen) });
   }
 
   #put(key: string, stored: Stored): void {
     this.#keys = new Map(this.#keys).set(key, stored);
   }
 
-  #streamAt(key: string): Stream {
+  #streamAt(key: string): MemoryStream {
     const stored = this.#keys.get(key);
-    return stored?.kind === "stream" ? stored : noStream;
+    return stored?.kind === "stream" ? stored.stream : noStream;
   }
 
   #stateAt(key: string): State | undefined {
@@ -208,11 +173,4 @@ export class MemoryRedis {
   #checkWritable(): void {
     if (this.#refusal !== undefined) throw new Error(this.#refusal);
   }
-}
-
-/** The ID that XADD gives: of this ms, or after the last one. */
-function nextId(lastId: string, nowMs: number): string {
-  const [ms = 0, number = 0] = lastId.split("-").map(Number);
-  const now = Math.floor(nowMs);
-  return now > ms ? `${now}-0` : `${ms}-${number + 1}`;
 }

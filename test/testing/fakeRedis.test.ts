@@ -308,6 +308,21 @@ describe("fakeRedis", () => {
     }),
   );
 
+  it(
+    "trims by age in the test's own time",
+    marbles(({ hot, expectObservable, flush }) => {
+      const redis = fakeRedis();
+      const source = hot("  a 49ms b 49ms c|", values);
+      const expected = "    ----a 47ms b 49ms (c|)";
+
+      const result = source.pipe(sink(redis, { trim: { maxAgeMs: 60, approximate: false } }), letters);
+
+      expectObservable(result).toBe(expected);
+      flush();
+      expect(numbers(redis)).toEqual([2, 3]);
+    }),
+  );
+
   it("counts entries of others for a sink that is new", () => {
     const redis = fakeRedis();
     redis.xadd(stream, "name", "theirs");
