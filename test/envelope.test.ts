@@ -1,9 +1,9 @@
 import { CloudEvent } from "cloudevents";
 import fc from "fast-check";
 import { from, lastValueFrom } from "rxjs";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { type ChangeEvent, type Envelope, encoderOf, redisSink, type SinkOptions } from "../src/index.ts";
-import { type RedisServer, startRedis } from "./support/redisServer.ts";
+import { emptyRedis } from "./support/emptyRedis.ts";
 import { readEvents } from "./support/tally.ts";
 
 const created: ChangeEvent<number> & { readonly key: string } = {
@@ -97,14 +97,7 @@ describe("encoderOf", () => {
 
 describe("a sink", () => {
   const stream = "orders.events";
-  let redis: RedisServer;
-  beforeAll(async () => {
-    redis = await startRedis();
-  });
-  afterAll(() => redis.stop());
-  beforeEach(async () => {
-    await redis.client.flushall();
-  });
+  const redis = emptyRedis();
 
   function publish(
     events: readonly ChangeEvent<number>[],

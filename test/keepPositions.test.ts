@@ -1,8 +1,19 @@
-import { filter, firstValueFrom, lastValueFrom, map, mergeMap, of, pipe, Subject, toArray } from "rxjs";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import {
+  filter,
+  firstValueFrom,
+  groupBy,
+  lastValueFrom,
+  map,
+  mergeMap,
+  of,
+  pipe,
+  Subject,
+  toArray,
+} from "rxjs";
+import { describe, expect, it } from "vitest";
 import { keepPositions, redisSink, replicate, Skipped, type Source } from "../src/index.ts";
+import { emptyRedis } from "./support/emptyRedis.ts";
 import { marbles } from "./support/marbles.ts";
-import { type RedisServer, startRedis } from "./support/redisServer.ts";
 import { readEvents } from "./support/tally.ts";
 
 interface Change {
@@ -45,6 +56,25 @@ describe("keepPositions", () => {
   );
 
   it(
+    "keeps the order of the source through groups",
+    marbles(({ hot, expectObservable }) => {
+      const source = hot("  -a-b-c-|", { a, b, c });
+      const expected = "    -x-y-z-|";
+
+      const result = source.pipe(
+        keepPositions(
+          pipe(
+            groupBy(({ table }) => table),
+            mergeMap((ofTable) => ofTable.pipe(map(({ table }, number) => `${table} ${number}`))),
+          ),
+        ),
+      );
+
+      expectObservable(result).toBe(expected, { x: "orders 0", y: "logs 0", z: "orders 1" });
+    }),
+  );
+
+  it(
     "passes errors of the source and of the operators on, and ends with the operators",
     marbles(({ hot, expectObservable }) => {
       const broken = keepPositions(
@@ -68,14 +98,7 @@ describe("keepPositions", () => {
 
   describe.each(["script", "pipeline"] as const)("before a sink with publish: %s", (publish) => {
     const stream = "orders.events";
-    let redis: RedisServer;
-    beforeAll(async () => {
-      redis = await startRedis();
-    });
-    afterAll(() => redis.stop());
-    beforeEach(async () => {
-      await redis.client.flushall();
-    });
+    const redis = emptyRedis();
 
     function sink(settings: { readonly stream?: string } = {}) {
       return redisSink<Change, number>({ id: "orders-redis", uri: redis.uri, stream, publish, ...settings });

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { from, lastValueFrom } from "rxjs";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { partitionOf, redisSink, type SinkOptions } from "../src/index.ts";
 import { startCluster } from "./support/clusterServers.ts";
-import { type RedisServer, startRedis } from "./support/redisServer.ts";
+import { emptyRedis } from "./support/emptyRedis.ts";
 import { readEvents } from "./support/tally.ts";
 
 interface Change {
@@ -39,14 +39,7 @@ describe("partitionOf", () => {
 });
 
 describe("partitions", () => {
-  let redis: RedisServer;
-  beforeAll(async () => {
-    redis = await startRedis();
-  });
-  afterAll(() => redis.stop());
-  beforeEach(async () => {
-    await redis.client.flushall();
-  });
+  const redis = emptyRedis();
 
   function publish(changes: readonly Change[], settings: Partial<SinkOptions<Change, number>> = {}) {
     const sink = redisSink<Change, number>({

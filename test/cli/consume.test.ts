@@ -1,16 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { type Run, rxadd } from "../support/cli.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { emptyRedis } from "../support/emptyRedis.ts";
 
 const stream = "orders.events";
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis([], "s3cr3t");
-});
-afterAll(() => redis.stop());
-beforeEach(async () => {
-  await redis.client.flushall();
-});
+const redis = emptyRedis([], "s3cr3t");
 
 function consume(...args: readonly string[]): Run {
   return rxadd(["consume", "--stream", stream, ...args], "", {

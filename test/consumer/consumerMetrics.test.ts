@@ -1,6 +1,6 @@
 import { Registry, register } from "prom-client";
 import { Subject, take } from "rxjs";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import {
   acknowledge,
   consumerMetrics,
@@ -10,7 +10,7 @@ import {
 } from "../../src/consumer/index.ts";
 import { sinkMetrics } from "../../src/metrics/index.ts";
 import { sinkError } from "../../src/sinkError.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { emptyRedis } from "../support/emptyRedis.ts";
 import { scrape } from "../support/scrape.ts";
 
 const stream = "orders.events";
@@ -86,14 +86,7 @@ describe("consumerMetrics", () => {
 });
 
 describe("consumerMetrics of a real consumer", () => {
-  let redis: RedisServer;
-  beforeAll(async () => {
-    redis = await startRedis();
-  });
-  afterAll(() => redis.stop());
-  beforeEach(async () => {
-    await redis.client.flushall();
-  });
+  const redis = emptyRedis();
 
   it("counts deliveries, failures, duplicates and dead letters, and what is held and left", async () => {
     const metrics = ofOne();

@@ -1,6 +1,6 @@
 import * as t from "io-ts";
 import { filter, firstValueFrom, lastValueFrom, map, of, Subject, take, tap, toArray } from "rxjs";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import {
   acknowledge,
   deduplicate,
@@ -8,8 +8,8 @@ import {
   type GroupOptions,
   groupDeliveries,
 } from "../../src/consumer/index.ts";
+import { emptyRedis } from "../support/emptyRedis.ts";
 import { failureOf } from "../support/failureOf.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
 import { startProxy } from "../support/tcpProxy.ts";
 import { watched } from "../support/watched.ts";
 
@@ -21,14 +21,7 @@ interface Order {
 const stream = "orders.events";
 const group = "mailer";
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis.stop());
-beforeEach(async () => {
-  await redis.client.flushall();
-});
+const redis = emptyRedis();
 
 async function add(...numbers: readonly number[]): Promise<string[]> {
   const ids: string[] = [];

@@ -1,5 +1,5 @@
 import { firstValueFrom, lastValueFrom, ReplaySubject, skipWhile, take, toArray } from "rxjs";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import {
   acknowledge,
   type GroupFigures,
@@ -7,21 +7,14 @@ import {
   groupDeliveries,
   groupStatus,
 } from "../../src/consumer/index.ts";
+import { emptyRedis } from "../support/emptyRedis.ts";
 import { failureOf } from "../support/failureOf.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
 import { startProxy } from "../support/tcpProxy.ts";
 
 const stream = "orders.events";
 const group = "mailer";
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis.stop());
-beforeEach(async () => {
-  await redis.client.flushall();
-});
+const redis = emptyRedis();
 
 async function add(entries: number, key = stream): Promise<void> {
   for (let n = 1; n <= entries; n += 1) await redis.client.xadd(key, `${n}-0`, "event", "{}");

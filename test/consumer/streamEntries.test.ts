@@ -12,11 +12,11 @@ import {
   tap,
   toArray,
 } from "rxjs";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { Flow } from "../../operators/index.ts";
 import { type ReaderOptions, type StreamEntry, streamEntries } from "../../src/consumer/index.ts";
+import { emptyRedis } from "../support/emptyRedis.ts";
 import { failureOf } from "../support/failureOf.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
 import { startProxy } from "../support/tcpProxy.ts";
 import { watched } from "../support/watched.ts";
 
@@ -26,14 +26,7 @@ interface Order {
 
 const stream = "orders.events";
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis.stop());
-beforeEach(async () => {
-  await redis.client.flushall();
-});
+const redis = emptyRedis();
 
 /** Entries 1-0, 2-0 and so on. */
 async function add(first: number, last = first): Promise<void> {

@@ -1,7 +1,7 @@
 import { concat, EMPTY, from, lastValueFrom, map, type Observable, range, throwError, toArray } from "rxjs";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { redisSink, type SinkError, type SinkOptions, type Status } from "../../src/index.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { emptyRedis } from "../support/emptyRedis.ts";
 import { readEvents } from "../support/tally.ts";
 
 interface Order {
@@ -16,12 +16,7 @@ const dead = "orders.dead";
 const circular: { self?: unknown } = {};
 circular.self = circular;
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis.stop());
-beforeEach(() => redis.client.flushall());
+const redis = emptyRedis();
 
 function order(position: number, more: Partial<Order> = {}): Order {
   return { id: `orders/${position}`, position, source: { table: "orders" }, ...more };

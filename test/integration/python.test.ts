@@ -2,9 +2,9 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_pr
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { from, lastValueFrom } from "rxjs";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { type ChangeEvent, redisSink } from "../../src/index.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { emptyRedis } from "../support/emptyRedis.ts";
 
 const stream = "orders.events";
 const group = "mygroup";
@@ -14,12 +14,7 @@ const python = ["/usr/bin/python3", "python3"].find(
   (program) => spawnSync(program, ["-c", "import redis"]).status === 0,
 );
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis.stop());
-beforeEach(() => redis.client.flushall());
+const redis = emptyRedis();
 
 function changes(count: number): ChangeEvent<number>[] {
   return Array.from({ length: count }, (_, index) => ({

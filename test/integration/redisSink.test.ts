@@ -13,7 +13,7 @@ import {
   throwError,
   toArray,
 } from "rxjs";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   type ChangeEvent,
   type EventAccess,
@@ -25,7 +25,7 @@ import {
   type SinkOptions,
   type Status,
 } from "../../src/index.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { emptyRedis } from "../support/emptyRedis.ts";
 import { readEvents, tallyStream } from "../support/tally.ts";
 
 interface Numbered {
@@ -33,14 +33,7 @@ interface Numbered {
   readonly position: number;
 }
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis.stop());
-beforeEach(async () => {
-  await redis.client.flushall();
-});
+const redis = emptyRedis();
 
 function numbered(from: number, count: number) {
   return range(from, count).pipe(map((n): Numbered => ({ n, position: n })));

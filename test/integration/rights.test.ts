@@ -10,7 +10,7 @@ import {
   range,
   take,
 } from "rxjs";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import {
   acknowledge,
   type Delivery,
@@ -25,19 +25,19 @@ import { redisSink, type SinkOptions } from "../../src/index.ts";
 import { tablesOf } from "../../src/redis/entryReplies.ts";
 import { startCluster } from "../support/clusterServers.ts";
 import { documentedExtra, documentedRights } from "../support/documentedRights.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { emptyRedis } from "../support/emptyRedis.ts";
+import type { RedisServer } from "../support/redisServer.ts";
 import { startSentinels } from "../support/sentinelServers.ts";
 
 type Numbered = { readonly position: number };
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis.stop());
-beforeEach(() => redis.client.flushall());
+const redis = emptyRedis();
 
-function setUser({ client }: RedisServer, user: string, ...rules: readonly string[]): Promise<unknown> {
+function setUser(
+  { client }: Pick<RedisServer, "client">,
+  user: string,
+  ...rules: readonly string[]
+): Promise<unknown> {
   return client.call("ACL", "SETUSER", user, ...rules);
 }
 
@@ -88,6 +88,8 @@ describe("the rights that docs/connections.md gives a producer", () => {
   const extras: readonly [string, Partial<SinkOptions<Numbered, number>>][] = [
     ["`durability`", { durability: { replicas: 0 } }],
     ["`deadLetters`", { deadLetters: { stream: "orders.dead" } }],
+    ["`trim`", { trim: { acknowledged: true } }],
+    ["`trim`", { trim: { maxAgeMs: 60_000 } }],
     ["computed streams", { stream: ({ position }) => `orders.${position % 2}` }],
     ['`publish: "pipeline"`', { publish: "pipeline" }],
   ];

@@ -1,7 +1,7 @@
 import { lastValueFrom, map, range } from "rxjs";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { redisSink, type SinkOptions } from "../../src/index.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { emptyRedis } from "../support/emptyRedis.ts";
 
 interface Numbered {
   readonly position: number;
@@ -9,14 +9,7 @@ interface Numbered {
 
 const stream = "orders.events";
 
-let redis: RedisServer;
-beforeAll(async () => {
-  redis = await startRedis();
-});
-afterAll(() => redis.stop());
-beforeEach(async () => {
-  await redis.client.flushall();
-});
+const redis = emptyRedis();
 
 function sink(settings: Partial<SinkOptions<Numbered, number>>) {
   return redisSink<Numbered, number>({
