@@ -9,6 +9,7 @@ import {
   map,
   type OperatorFunction,
   pipe,
+  type SchedulerLike,
   tap,
 } from "rxjs";
 import { acknowledgedWithin } from "../operators/acknowledgedWithin.ts";
@@ -114,7 +115,7 @@ export function lanes<T, P>({
     return pipe(
       tap((entries) => metrics && sentMs.set(entries, performance.now())),
       inTime(inFlight(publish, { window, resend: retryBackoff(retry), ...(room && { room }) })),
-      tuning.durability === undefined ? identity : durable(confirm, retryBackoff(retry)),
+      tuning.durability === undefined ? identity : durable(confirm, retryBackoff(retry), scheduler),
       tap((acknowledged) => {
         status.published();
         if (tuning.deadLetters !== undefined) reportDeadLetters(acknowledged.published, status);
@@ -149,10 +150,11 @@ export function lanes<T, P>({
 function durable<P>(
   confirm: Lane<P>["confirm"],
   resend: MonoTypeOperatorFunction<readonly AcknowledgedBatch<P>[]>,
+  scheduler: SchedulerLike | undefined,
 ): MonoTypeOperatorFunction<AcknowledgedBatch<P>> {
   const room = new BehaviorSubject(true);
   return pipe(
-    batch({ maxItems: Number.POSITIVE_INFINITY, room }),
+    batch({ maxItems: Number.POSITIVE_INFINITY, room, ...(scheduler === undefined ? {} : { scheduler }) }),
     inFlight(
       (group: readonly AcknowledgedBatch<P>[]) =>
         from(group.slice(-1)).pipe(

@@ -1,6 +1,6 @@
 import { isSome } from "fp-ts/lib/Option.js";
-import { defer, filter, type Observable, tap } from "rxjs";
-import { retryBackoff } from "../operators/retryBackoff.ts";
+import { defer, filter, type Observable, type SchedulerLike, tap } from "rxjs";
+import { type RetryBackoffOptions, retryBackoff } from "../operators/retryBackoff.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Skipped } from "./keepPositions.ts";
 import type { StandardPosition } from "./positions.ts";
@@ -33,16 +33,26 @@ export type SinkFor<T, P> = Sink<T, P> | ([P] extends [StandardPosition] ? Sink<
 export function replicate<T, P>({
   source,
   sink: given,
+  retry,
+  scheduler,
 }: {
   readonly source: Source<T | Skipped<NoInfer<P>>, P>;
   readonly sink: SinkFor<T, P>;
+  /** When it goes back after a loss. Default: 100 ms, doubled up to 10 s, ±20 %, for ever. */
+  readonly retry?: Pick<RetryBackoffOptions, "initialMs" | "factor" | "maxMs" | "jitter" | "maxRetries">;
+  /** Where time comes from; the sink has its own. Default: the clock. */
+  readonly scheduler?: SchedulerLike;
 }): Observable<Checkpoint<P>> {
   // Positions that the sink hands out are those that this source, or one before it, has put in.
   const sink = given as Sink<T, P>;
   return defer(() => {
     const isAhead = neverBack(sink);
     return sink.resuming(source).pipe(
-      retryBackoff({ isRetryable: (error) => isSinkError(error) && error.kind === "rewind" }),
+      retryBackoff({
+        ...retry,
+        ...(scheduler === undefined ? {} : { scheduler }),
+        isRetryable: (error) => isSinkError(error) && error.kind === "rewind",
+      }),
       filter(isAhead),
       tap(({ position }) => {
         if (position !== undefined) source.acknowledge?.(position);

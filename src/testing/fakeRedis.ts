@@ -1,32 +1,37 @@
 import {
   asyncScheduler,
+  defer,
   EMPTY,
   filter,
   map,
   NEVER,
   Observable,
+  of,
   pairwise,
   ReplaySubject,
   type SchedulerLike,
   Subscription,
+  throwError,
 } from "rxjs";
 import { TestScheduler } from "rxjs/testing";
-import type { Connection } from "../redis/connection.ts";
+import type { Connection, ConnectionOptions } from "../redis/connection.ts";
 import { type FakeServer, openFake } from "../redis/fakeServer.ts";
 import { computedLaneKeys, laneKeys } from "../redis/publisher.ts";
 import { redisErrorOf } from "../redis/redisError.ts";
 import { sinkError } from "../sinkError.ts";
-import { type FakeEntry, MemoryRedis } from "./memoryRedis.ts";
+import { MemoryRedis } from "./memoryRedis.ts";
+import type { FakeEntry } from "./memoryStream.ts";
 
 /** How a {@link fakeRedis} behaves. */
 export interface FakeRedisOptions {
   /**
-   * What happens when, as a marble string from now on; time goes by as in RxJS (`-`, ` 3s `). Each sign holds until the
+   * What happens when, as a marble string from now on; time goes by as within `TestScheduler.run` (`-` is 1 ms, ` 3s `). Each sign holds until the
    * next one:
    * - `o` all is well;
-   * - `x` the connection is lost, and Redis out of reach; `m` it is out of memory; `r` it is a replica;
+   * - `x` the connection is lost, and Redis out of reach;
+   * - `m` it is out of memory, `r` it is a replica: either refuses what it would have to write, and still says what it has;
    * - `f` another writer takes over the sink, once;
-   * - `1` to `9` it loses so many of the newest batches, as in a failover, once.
+   * - `1` to `9` it loses so many of the newest batches, and what came between them, as in a failover, once.
    *
    * Default: all is well.
    */
@@ -45,11 +50,13 @@ export interface FakeRedis extends FakeServer {
   readonly events: (stream: string) => readonly string[];
   /** The position that is stored for a sink; of a sink with computed streams without `stream`. */
   readonly position: (sinkId: string, stream?: string) => string | undefined;
-  /** Adds an entry, as another program does; returns its ID. */
+  /** Leaves a sink at a position, as an earlier run does; `stream` as for `position`. A number reads `42`. */
+  readonly setPosition: (sinkId: string, position: string, stream?: string) => void;
+  /** Adds an entry of names and values, alternating, as another program does, also while a sink is refused; returns its ID. */
   readonly xadd: (stream: string, ...content: readonly string[]) => string;
-  /** Puts something that is no stream under a key. */
+  /** Makes a key hold a text, as SET does: a sink then finds `WrongType`. */
   readonly set: (key: string) => void;
-  /** Deletes a key. */
+  /** Deletes a key; a producer state is `{orders}:rxadd:<sink id>`, see docs/guarantees.md. */
   readonly del: (key: string) => void;
 }
 
@@ -64,7 +71,14 @@ const where = "redis://fake";
  * A Redis in memory that speaks the publish protocol, for testing pipelines with marbles: what a real server answers to
  * a sink, it answers, and what a failing one does, it does when it is told.
  *
- * Give it to a sink as its `connection`, and `retry: { jitter: 0 }` so that retries come at known times.
+ * Give it to a sink as its `connection`, and `retry: { jitter: 0 }` so that retries come at known times; `replicate` has
+ * a `retry` of its own.
+ *
+ * - **Time** begins when it is made: make it inside of `TestScheduler.run`, or give it and the sink a `scheduler`.
+ * - **In flight** what was sent is done, also when the sink has been unsubscribed meanwhile, unless the line is cut first.
+ * - **Not there** a Cluster, eviction, replicas: `durability` is fulfilled at once, and `trim` removes only what is exact
+ *   (`approximate: false`). Consumers refuse it by its type.
+ * - **Misuse** throws `ConfigurationInvalid` for `replies` that say nothing, or an `xadd` without names and values.
  *
  * @example
  * ```ts
@@ -87,6 +101,7 @@ export function fakeRedis({
     else if (/[1-9]/.test(sign)) memory.lose(Number(sign));
     else {
       condition = sign;
+      memory.refuseWrites(refusals[sign]);
       condition$.next(sign);
     }
   }
@@ -103,49 +118,43 @@ export function fakeRedis({
     filter(([before, now]) => before === "x" && now !== "x"),
   );
 
-  /** Sends a command: it is done after half of the latency, and answered after the other half, unless the line is cut. */
+  /** Sends a command, if there is a line to send it on. */
   function call<A>(command: () => A): Observable<A> {
+    return defer(() =>
+      condition === "x"
+        ? throwError(() => sinkError("Unreachable", `${where}: connect ECONNREFUSED`))
+        : exchange(command),
+    );
+  }
+
+  /** It is done after half of the latency, whoever still listens, and answered after the other half. */
+  function exchange<A>(command: () => A): Observable<A> {
     return new Observable((subscriber) => {
-      if (condition === "x") {
-        subscriber.error(sinkError("Unreachable", `${where}: connect ECONNREFUSED`));
-        return;
-      }
-      const steps = new Subscription();
-      steps.add(
-        lost$.subscribe(() =>
-          subscriber.error(sinkError("ConnectionLost", `${where}: Connection is closed.`)),
-        ),
+      const line = new Subscription();
+      line.add(
+        lost$.subscribe(() => {
+          line.unsubscribe();
+          subscriber.error(sinkError("ConnectionLost", `${where}: Connection is closed.`));
+        }),
       );
-      steps.add(
+      line.add(
         scheduler.schedule(() => {
-          const outcome = attempt(command);
-          steps.add(scheduler.schedule(() => outcome(subscriber), latencyMs / 2));
+          const answer$ = outcomeOf(command);
+          const answering = scheduler.schedule(() => {
+            line.unsubscribe();
+            answer$.subscribe(subscriber);
+          }, latencyMs / 2);
+          line.add(answering);
+          subscriber.add(line);
         }, latencyMs / 2),
       );
-      subscriber.add(steps);
     });
   }
 
-  /** Does it now, to be told later. */
-  function attempt<A>(command: () => A) {
-    try {
-      const refusal = refusals[condition];
-      if (refusal !== undefined) throw new Error(refusal);
-      const result = command();
-      return (subscriber: { next: (value: A) => void; complete: () => void }) => {
-        subscriber.next(result);
-        subscriber.complete();
-      };
-    } catch (error) {
-      return (subscriber: { error: (error: unknown) => void }) =>
-        subscriber.error(redisErrorOf(error, where));
-    }
-  }
-
-  const connection = (): Connection => ({
+  const connection = ({ trim }: ConnectionOptions): Connection => ({
     publisher: {
       open: (keys, owner) => call(() => memory.open(keys, owner)),
-      publish: (keys, batch) => call(() => memory.publish(keys, batch, scheduler.now())),
+      publish: (keys, batch) => call(() => memory.publish(keys, batch, scheduler.now(), trim)),
     },
     isCluster: false,
     ready$: back$.pipe(map(() => undefined)),
@@ -157,29 +166,70 @@ export function fakeRedis({
 
   return {
     [openFake]: connection,
-    entries: (stream) => memory.entries(stream) ?? [],
-    events: (stream) =>
-      (memory.entries(stream) ?? []).map(({ content }) => content[content.indexOf("event") + 1] ?? ""),
-    position: (sinkId, stream) => {
-      const { state } = stream === undefined ? computedLaneKeys(sinkId) : laneKeys(stream, sinkId);
-      return memory.state(state)?.position;
+    entries: (stream) => memory.entries(stream),
+    events: (stream) => memory.entries(stream).map(eventOf),
+    position: (sinkId, stream) => memory.position(stateKeyOf(sinkId, stream)),
+    setPosition: (sinkId, position, stream) =>
+      memory.setPosition(
+        stateKeyOf(sinkId, stream),
+        position,
+        stream === undefined ? "" : (memory.entries(stream).at(-1)?.entryId ?? ""),
+      ),
+    xadd: (stream, ...content) => {
+      if (content.length === 0 || content.length % 2 !== 0) {
+        throw sinkError(
+          "ConfigurationInvalid",
+          `fakeRedis: xadd ${stream}: found ${content.length} words, expected names and values, alternating`,
+        );
+      }
+      return known(() => memory.add(stream, content, scheduler.now()));
     },
-    xadd: (stream, ...content) => memory.add(stream, content, scheduler.now()),
-    set: (key) => memory.occupy(key),
+    set: (key) => memory.set(key),
     del: (key) => memory.delete(key),
   };
 }
 
+/** Runs a command; its failure is the SinkError that a sink gets for it. */
+function known<A>(command: () => A): A {
+  try {
+    return command();
+  } catch (error) {
+    throw redisErrorOf(error, where);
+  }
+}
+
+/** Does it now, to be told later. */
+function outcomeOf<A>(command: () => A): Observable<A> {
+  try {
+    return of(known(command));
+  } catch (error) {
+    return throwError(() => error);
+  }
+}
+
+function stateKeyOf(sinkId: string, stream: string | undefined): string {
+  return (stream === undefined ? computedLaneKeys(sinkId) : laneKeys(stream, sinkId)).state;
+}
+
+/** The value of its field `event`; empty: it has none. */
+function eventOf({ content }: FakeEntry): string {
+  const name = content.findIndex((word, index) => index % 2 === 0 && word === "event");
+  return name < 0 ? "" : (content[name + 1] ?? "");
+}
+
+/** As within `TestScheduler.run`, where `-` is 1 ms; outside of it that would be 10. */
+class InMs extends TestScheduler {
+  static override frameTimeFactor = 1;
+}
+
 /** What happens when, in ms. */
 function timetable(replies: string): readonly { readonly frame: number; readonly sign: string }[] {
-  return TestScheduler.parseMarbles(replies, undefined, undefined, false, true).flatMap(
-    ({ frame, notification }) => {
-      const sign = notification.kind === "N" ? String(notification.value) : "";
-      if (/^[oxmrf1-9]$/.test(sign)) return [{ frame, sign }];
-      throw sinkError(
-        "ConfigurationInvalid",
-        `fakeRedis: replies: found ${sign || "the end of an Observable"} in ${replies}, expected o, x, m, r, f or a digit`,
-      );
-    },
-  );
+  return InMs.parseMarbles(replies, undefined, undefined, false, true).flatMap(({ frame, notification }) => {
+    const sign = notification.kind === "N" ? String(notification.value) : "";
+    if (/^[oxmrf1-9]$/.test(sign)) return [{ frame, sign }];
+    throw sinkError(
+      "ConfigurationInvalid",
+      `fakeRedis: replies: found ${sign || "the end of an Observable"} in ${replies}, expected o, x, m, r, f or a digit`,
+    );
+  });
 }

@@ -1,2 +1,2 @@
 export { type FakeRedis, type FakeRedisOptions, fakeRedis } from "./fakeRedis.ts";
-export type { FakeEntry } from "./memoryRedis.ts";
+export type { FakeEntry } from "./memoryStream.ts";

@@ -7,44 +7,43 @@ import {
   streamsOf,
   wordsOf,
 } from "../redis/publisher.ts";
-
-/** An entry of a stream in memory. */
-export interface FakeEntry {
-  readonly entryId: string;
-  /** Names and values, alternating. */
-  readonly content: readonly string[];
-}
+import type { TrimOption } from "../redis/trimming.ts";
+import { added, entriesOf, type FakeEntry, type MemoryStream, noStream, trimmed } from "./memoryStream.ts";
 
 /** A producer state; its numbers are texts, as in Redis. */
 type State = { readonly [Field in keyof StoredState]: string } & { readonly entry: string };
 
-/** All that is stored; never changed in place, so that an earlier one can be gone back to. */
-interface Stored {
-  readonly streams: ReadonlyMap<string, readonly FakeEntry[]>;
-  readonly states: ReadonlyMap<string, State>;
-  /** Keys that hold something else. */
-  readonly others: ReadonlySet<string>;
-}
+/** What a key holds. */
+type Stored =
+  | { readonly kind: "stream"; readonly stream: MemoryStream }
+  | { readonly kind: "hash"; readonly state: State }
+  | { readonly kind: "string" };
 
 const noState: StoredState = { epoch: null, sequence: null, position: null, owner: null };
 
+/** What it answers to commands that write, and to no others; undefined: it does them. */
+export type Refusal = string | undefined;
+
 /** The two steps of the publish protocol on what is stored in memory, as the scripts do them. */
 export class MemoryRedis {
-  #stored: Stored = { streams: new Map(), states: new Map(), others: new Set() };
+  /** Never changed in place, so that an earlier one can be gone back to. */
+  #keys: ReadonlyMap<string, Stored> = new Map();
   /** What was stored before each batch. */
-  readonly #before: Stored[] = [];
-  #lastId = { ms: 0, number: 0 };
+  readonly #before: ReadonlyMap<string, Stored>[] = [];
+  #refusal: Refusal;
 
   /** Raises the epoch for `owner`, and says where the lane stands. */
   open(keys: LaneKeys, owner: string): OpenedState {
     const streams = [keys.stream, keys.deadLetters].filter((key) => key !== undefined);
-    this.#checkTypes(streams);
-    const state = this.#stored.states.get(keys.state);
-    const foreign =
-      state === undefined && keys.stream !== undefined ? (this.entries(keys.stream)?.length ?? 0) : 0;
-    const { epoch = "0", sequence = "0", position = "", entry = "", owner: before = "" } = state ?? {};
-    const raised = `${Number(epoch) + (before === owner ? 0 : 1)}`;
-    this.#setState(keys.state, { epoch: raised, sequence, position, entry, owner });
+    const stands = this.#checkTypes(keys, streams);
+    const found = this.#stateAt(keys.state);
+    const foreign = found === undefined && stands ? this.#streamAt(keys.stream ?? "").length : 0;
+    const { epoch = "0", sequence = "0", position = "", entry = "", owner: before } = found ?? {};
+    const raised = before === owner ? epoch : `${Number(epoch) + 1}`;
+    if (before !== owner) {
+      this.#checkWritable();
+      this.#put(keys.state, { kind: "hash", state: { epoch: raised, sequence, position, entry, owner } });
+    }
     return {
       epoch: Number(raised),
       sequence: Number(sequence),
@@ -55,77 +54,123 @@ export class MemoryRedis {
   }
 
   /** Adds a batch, or says why it does not belong there. */
-  publish(keys: LaneKeys, batch: NumberedBatch, nowMs: number): PublishReply {
+  publish(keys: LaneKeys, batch: NumberedBatch, nowMs: number, trim?: TrimOption): PublishReply {
     const streams = streamsOf(keys, batch.entries);
-    this.#checkTypes(streams);
-    const state = this.#stored.states.get(keys.state);
-    const stands = streams.some((key) => key !== keys.deadLetters && this.#stored.streams.has(key));
+    const stands = this.#checkTypes(keys, streams);
+    const state = this.#stateAt(keys.state);
     const finding = findingOf(state ?? noState, stands, batch);
     if (finding?.reply === "published") return { ...finding, entryId: state?.entry ?? "" };
-    if (finding !== undefined || state === undefined)
-      return finding ?? { reply: "missing", streamStands: stands };
+    if (finding !== undefined) return finding;
+    if (state === undefined) return { reply: "missing", streamStands: stands };
 
-    this.#before.push(this.#stored);
+    this.#checkWritable();
+    this.#before.push(this.#keys);
     let newest = state.entry;
     for (const entry of batch.entries) {
-      const entryId = this.add(entry.stream, wordsOf(entry), nowMs);
+      const entryId = this.#append(entry.stream, wordsOf(entry).map(String), nowMs);
       if (entry.stream !== keys.deadLetters) newest = entryId;
     }
-    const isRenewed = !stands && state.entry !== "";
+    if (trim !== undefined) this.#trim(keys, streams, trim, nowMs);
     const { sequence, position } = batch;
-    this.#setState(keys.state, { ...state, sequence: `${sequence}`, position, entry: newest });
-    return { reply: "published", entryId: newest, isRenewed };
+    this.#put(keys.state, {
+      kind: "hash",
+      state: { ...state, sequence: `${sequence}`, position, entry: newest },
+    });
+    return { reply: "published", entryId: newest, isRenewed: !stands && state.entry !== "" };
   }
 
   /** As XADD; the words are names and values, alternating. */
-  add(stream: string, words: readonly (string | Buffer)[], nowMs: number): string {
-    const { ms, number } = this.#lastId;
-    this.#lastId = nowMs > ms ? { ms: Math.floor(nowMs), number: 0 } : { ms, number: number + 1 };
-    const entryId = `${this.#lastId.ms}-${this.#lastId.number}`;
-    const entries = [...(this.entries(stream) ?? []), { entryId, content: words.map(String) }];
-    this.#stored = { ...this.#stored, streams: new Map(this.#stored.streams).set(stream, entries) };
-    return entryId;
+  add(key: string, words: readonly string[], nowMs: number): string {
+    this.#checkType(key);
+    return this.#append(key, words, nowMs);
   }
 
-  entries(stream: string): readonly FakeEntry[] | undefined {
-    return this.#stored.streams.get(stream);
+  entries(key: string): readonly FakeEntry[] {
+    return entriesOf(this.#streamAt(key));
   }
 
-  state(key: string): State | undefined {
-    return this.#stored.states.get(key);
+  /** The position that a producer state holds. */
+  position(key: string): string | undefined {
+    return this.#stateAt(key)?.position;
   }
 
-  /** Holds something that is no stream from now on. */
-  occupy(key: string): void {
-    this.#stored = { ...this.#stored, others: new Set(this.#stored.others).add(key) };
+  /** Makes a producer state say a position, as if a batch had gone by. */
+  setPosition(key: string, position: string, entry: string): void {
+    const { epoch = "1", sequence = "0", owner = "" } = this.#stateAt(key) ?? {};
+    const state = { epoch, sequence: `${Number(sequence) + 1}`, position, entry, owner };
+    this.#put(key, { kind: "hash", state });
+  }
+
+  /** As SET: the key holds a text from now on, whatever it held before. */
+  set(key: string): void {
+    this.#put(key, { kind: "string" });
   }
 
   delete(key: string): void {
-    const streams = new Map(this.#stored.streams);
-    const states = new Map(this.#stored.states);
-    const others = new Set(this.#stored.others);
-    for (const keys of [streams, states, others]) keys.delete(key);
-    this.#stored = { streams, states, others };
+    this.#keys = new Map([...this.#keys].filter(([other]) => other !== key));
+  }
+
+  /** From now on it answers so to what writes. */
+  refuseWrites(refusal: Refusal): void {
+    this.#refusal = refusal;
   }
 
   /** Another writer opens every lane. */
   takeOver(): void {
-    for (const [key, state] of this.#stored.states)
-      this.#setState(key, { ...state, epoch: `${Number(state.epoch) + 1}`, owner: "another" });
+    for (const [key, stored] of this.#keys) {
+      if (stored.kind !== "hash") continue;
+      const epoch = `${Number(stored.state.epoch) + 1}`;
+      this.#put(key, { kind: "hash", state: { ...stored.state, epoch, owner: "another" } });
+    }
   }
 
-  /** Forgets the newest batches, as a failover does to a replica that had not got them. */
+  /** Forgets the newest batches, and what came between them, as a failover to a replica that had not got them. */
   lose(batches: number): void {
     const [earlier] = this.#before.splice(-batches);
-    if (batches > 0 && earlier !== undefined) this.#stored = earlier;
+    if (batches > 0 && earlier !== undefined) this.#keys = earlier;
   }
 
-  #setState(key: string, state: State): void {
-    this.#stored = { ...this.#stored, states: new Map(this.#stored.states).set(key, state) };
+  #append(key: string, words: readonly string[], nowMs: number): string {
+    const stream = added(this.#streamAt(key), words, nowMs);
+    this.#put(key, { kind: "stream", stream });
+    return stream.lastId;
   }
 
-  #checkTypes(keys: readonly string[]): void {
-    const taken = keys.find((key) => this.#stored.others.has(key));
-    if (taken !== undefined) throw new Error(`WRONGTYPE ${taken} holds a string`);
+  #trim({ deadLetters }: LaneKeys, streams: readonly string[], trim: TrimOption, nowMs: number): void {
+    for (const key of streams) {
+      if (key !== deadLetters && this.#keys.has(key))
+        this.#put(key, { kind: "stream", stream: trimmed(this.#streamAt(key), trim, nowMs) });
+    }
+  }
+
+  #put(key: string, stored: Stored): void {
+    this.#keys = new Map(this.#keys).set(key, stored);
+  }
+
+  #streamAt(key: string): MemoryStream {
+    const stored = this.#keys.get(key);
+    return stored?.kind === "stream" ? stored.stream : noStream;
+  }
+
+  #stateAt(key: string): State | undefined {
+    const stored = this.#keys.get(key);
+    if (stored === undefined) return undefined;
+    if (stored.kind === "hash") return stored.state;
+    throw new Error("WRONGTYPE Operation against a key holding the wrong kind of value");
+  }
+
+  /** Whether one of the streams stands, that of the dead letters apart. */
+  #checkTypes(keys: LaneKeys, streams: readonly string[]): boolean {
+    for (const key of streams) this.#checkType(key);
+    return streams.some((key) => key !== keys.deadLetters && this.#keys.has(key));
+  }
+
+  #checkType(key: string): void {
+    const kind = this.#keys.get(key)?.kind ?? "stream";
+    if (kind !== "stream") throw new Error(`WRONGTYPE ${key} holds a ${kind}`);
+  }
+
+  #checkWritable(): void {
+    if (this.#refusal !== undefined) throw new Error(this.#refusal);
   }
 }
