@@ -2,55 +2,15 @@ import { getOrElse, tryCatch } from "fp-ts/lib/Option.js";
 import type { SinkTuning } from "./config/sinkTuning.ts";
 import { deadLetterOf, describeEvent } from "./deadLetter.ts";
 import type { Entry } from "./entry.ts";
+import { bytesOf, contentOf, fieldsOf } from "./entryContent.ts";
 import { encoderOf } from "./envelope.ts";
 import { idOf, readProperty, transactionOf } from "./eventDefaults.ts";
 import { Skipped } from "./keepPositions.ts";
-import { partitionOf } from "./partition.ts";
 import type { Positions } from "./positions.ts";
 import { isSinkError, type PlainTag, type SinkError, sinkError } from "./sinkError.ts";
 import type { EventAccess, SinkSettings } from "./sinkOptions.ts";
-import { fieldTemplates, isStreamTemplate, streamTemplate } from "./streamTemplate.ts";
-
-/** More would not fit on the stack of the Lua script, which must not fail half way. */
-const maxFields = 1000;
-
-function fieldsOf(fields: Readonly<Record<string, string | Buffer>>): readonly (string | Buffer)[] {
-  const pairs = Object.entries(fields);
-  if (pairs.length > maxFields)
-    throw new TypeError(`found ${pairs.length} fields, expected at most ${maxFields}`);
-  return pairs.flat();
-}
-
-/** Names and values of an entry, alternating, as XADD wants them. */
-function contentOf<T>(content: (event: T) => readonly (string | Buffer)[]) {
-  return (event: T): readonly (string | Buffer)[] => {
-    const words = content(event);
-    if (words.length > 0 && words.length % 2 === 0 && words.length <= 2 * maxFields) return words;
-    throw new TypeError(
-      `found ${words.length} names and values, expected as many names as values, at least 1 and at most ${maxFields}`,
-    );
-  };
-}
-
-/** Text, a template, or a function of the event that has to give text. */
-function textOf<T>(text: string | ((event: T) => string), expected: string): (event: T) => string {
-  if (typeof text !== "function") return isStreamTemplate(text) ? streamTemplate(text) : () => text;
-  return (event) => {
-    const found: unknown = text(event);
-    if (typeof found === "string" && found !== "") return found;
-    throw new TypeError(`found ${JSON.stringify(found)}, expected ${expected}`);
-  };
-}
-
-function streamOf<T, P>(
-  { stream, key = (event) => readProperty(event, "key") as string }: SinkSettings<T, P>,
-  partitions: number | undefined,
-): (event: T) => string {
-  const toStream = textOf(stream, "a stream key");
-  if (partitions === undefined) return toStream;
-  const toKey = textOf(key, "a key: set the option key");
-  return (event) => partitionOf(toStream(event), toKey(event), partitions);
-}
+import { fieldTemplates } from "./streamTemplate.ts";
+import { streamOf } from "./toStream.ts";
 
 const actions = {
   EventNotEncodable: "encode",
@@ -67,12 +27,6 @@ function attempt<T, A>(tag: keyof typeof actions, ordinal: number, event: T, wha
     const reason = error instanceof Error ? error.message : String(error);
     throw sinkError(tag, `event ${idOf(event) ?? ordinal}: ${actions[tag]} failed: ${reason}`, error);
   }
-}
-
-function bytesOf(payload: string | Buffer, extra: readonly (string | Buffer)[] = []): number {
-  let bytes = Buffer.byteLength(payload);
-  for (const part of extra) bytes += Buffer.byteLength(part);
-  return bytes;
 }
 
 type EntryTuning = Pick<SinkTuning, "maxEventBytes" | "deadLetters" | "partitions" | "envelope" | "fields">;

@@ -1,0 +1,25 @@
+import { readProperty } from "./eventDefaults.ts";
+import { partitionOf } from "./partition.ts";
+import type { SinkSettings } from "./sinkOptions.ts";
+import { isStreamTemplate, streamTemplate } from "./streamTemplate.ts";
+
+/** Text, a template, or a function of the event that has to give text. */
+function textOf<T>(text: string | ((event: T) => string), expected: string): (event: T) => string {
+  if (typeof text !== "function") return isStreamTemplate(text) ? streamTemplate(text) : () => text;
+  return (event) => {
+    const found: unknown = text(event);
+    if (typeof found === "string" && found !== "") return found;
+    throw new TypeError(`found ${JSON.stringify(found)}, expected ${expected}`);
+  };
+}
+
+/** Makes the function that says where an event goes. It throws a TypeError that says what the event lacks. */
+export function streamOf<T, P>(
+  { stream, key = (event) => readProperty(event, "key") as string }: SinkSettings<T, P>,
+  partitions: number | undefined,
+): (event: T) => string {
+  const toStream = textOf(stream, "a stream key");
+  if (partitions === undefined) return toStream;
+  const toKey = textOf(key, "a key: set the option key");
+  return (event) => partitionOf(toStream(event), toKey(event), partitions);
+}
