@@ -114,8 +114,12 @@ export function lanes<T, P>({
     const sentMs = new WeakMap<Batch<P>, number>();
     return pipe(
       tap((entries) => metrics && sentMs.set(entries, performance.now())),
-      inTime(inFlight(publish, { window, resend: retryBackoff(retry), ...(room && { room }) })),
-      tuning.durability === undefined ? identity : durable(confirm, retryBackoff(retry), scheduler),
+      inTime(
+        pipe(
+          inFlight(publish, { window, resend: retryBackoff(retry), ...(room && { room }) }),
+          tuning.durability === undefined ? identity : durable(confirm, retryBackoff(retry), scheduler),
+        ),
+      ),
       tap((acknowledged) => {
         status.published();
         if (tuning.deadLetters !== undefined) reportDeadLetters(acknowledged.published, status);

@@ -1,4 +1,4 @@
-import { lastValueFrom, map, ReplaySubject, range, Subject } from "rxjs";
+import { lastValueFrom, map, of, ReplaySubject, range, Subject } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Checkpoint, redisSink, type SinkSettings, type Status } from "../../src/index.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
@@ -66,6 +66,15 @@ describe("batchTimeoutMs", () => {
         message: expect.stringMatching(/orders-redis: .* within 300 ms; .* raise batchTimeoutMs/),
       });
       await redis.signal("SIGCONT");
+    });
+
+    it("also bounds how long a batch waits for its replicas", async () => {
+      const durability = { replicas: 1, timeoutMs: 20 };
+      const events$ = of({ position: 1 }, { position: 2 });
+
+      expect(
+        await failureOf(events$.pipe(redisSink({ ...settings, id: "durable", uri: redis.uri, durability }))),
+      ).toMatchObject({ _tag: "BatchTimedOut" });
     });
 
     it("does not end a sink that is idle", async () => {
