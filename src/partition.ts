@@ -7,5 +7,10 @@ import { crc32 } from "node:zlib";
  * It is CRC-32 of the key in UTF-8 (ISO 3309, as in zlib) modulo `partitions`, so that other programs can find it.
  */
 export function partitionOf(stream: string, key: string, partitions: number): string {
-  return `${stream}:{${crc32(key) % partitions}}`;
+  return partitionAt(stream, crc32(key) % partitions);
+}
+
+/** The stream with a number, from 0. */
+export function partitionAt(stream: string, index: number): string {
+  return `${stream}:{${index}}`;
 }

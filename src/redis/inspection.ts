@@ -1,84 +1,115 @@
-import { defer, finalize, from, type Observable } from "rxjs";
-import type { Server } from "./anotherClient.ts";
-import type { ClientOptions } from "./client.ts";
-import { openLink } from "./openLink.ts";
-import { type LaneKeys, streamsOf } from "./publisher.ts";
-import { script } from "./script.ts";
+import { Cluster, type Redis } from "ioredis";
+import { concatMap, defer, finalize, from, type Observable, toArray } from "rxjs";
+import { addressOf, type ClientOptions } from "./client.ts";
+import { nameOf, openLink } from "./openLink.ts";
+import { ifAllowed, type KnownKeys, type LaneUse, type Rights, rightsOn } from "./rights.ts";
 
-/** What a server says of a lane before anything is published. */
-export interface Inspection {
-  /** Such as `redis 7.0.15` or `valkey 8.0.1`. */
-  readonly server: string;
-  /** `maxmemory-policy`; undefined: it does not tell. */
-  readonly evictionPolicy: string | undefined;
-  /** Each stream, and the type of its key: `stream`, `none`, or something that no sink can use. */
-  readonly keys: readonly { readonly key: string; readonly type: string }[];
-  /** Of the lane's only stream. */
+/** A stream, before anything is published. */
+export interface InspectedStream {
+  readonly key: string;
+  /** `stream`, `none`, or something that no sink can use; undefined: the user may not ask. */
+  readonly type: string | undefined;
   readonly length: number | undefined;
-  /** Undefined: the sink has not run yet. */
-  readonly state: { readonly epoch: string; readonly position: string } | undefined;
-  /** Commands that the user may not use on the lane's keys; undefined: the server cannot tell (before Redis 7). */
-  readonly denied: readonly string[] | undefined;
 }
 
-/**
- * Asks, without running them, which of the lane's commands the user may not use.
- *
- * KEYS: the producer state, then the streams. ARGV: whether to trim.
- */
-const rightsScript = `
-if not redis.acl_check_cmd then return false end
-local denied = {}
-local function check(...)
-  if not redis.acl_check_cmd(...) then denied[#denied + 1] = select(1, ...) .. ' ' .. select(2, ...) end
-end
-check('HMGET', KEYS[1], 'epoch')
-check('HSET', KEYS[1], 'epoch', 1)
-for i = 2, #KEYS do
-  check('TYPE', KEYS[i])
-  check('XADD', KEYS[i], '*', 'event', '')
-  check('XLEN', KEYS[i])
-  if ARGV[1] == '1' then check('XTRIM', KEYS[i], 'MAXLEN', '~', 1) end
-end
-return denied`;
+/** A lane, before anything is published. */
+export interface InspectedLane extends Rights {
+  readonly streams: readonly InspectedStream[];
+  readonly stateKey: string;
+  /** `hash`, `none`, or something that no sink can use; undefined: the user may not ask. */
+  readonly stateType: string | undefined;
+  /** Undefined: the sink has not run yet. */
+  readonly state: { readonly epoch: string; readonly position: string } | undefined;
+}
+
+/** What a server says of a sink before anything is published. */
+export interface Inspection {
+  /** Such as `redis 7.0.15` or `valkey 8.0.1`; undefined: the user may not ask. */
+  readonly server: string | undefined;
+  /** It copies another server, and takes no writes of clients. */
+  readonly isReadOnlyReplica: boolean;
+  /** `maxmemory-policy`, of several masters the one that endangers streams; undefined: it does not tell. */
+  readonly evictionPolicy: string | undefined;
+  readonly lanes: readonly InspectedLane[];
+}
+
+/** What to look at. */
+export interface InspectionOptions extends ClientOptions, LaneUse {
+  readonly lanes: readonly KnownKeys[];
+}
+
+/** Whether a URI leads to a Cluster. */
+export function leadsToCluster(uri: string): boolean {
+  return addressOf(uri).kind === "cluster";
+}
 
 /**
  * Looks at a server for a sink, and changes nothing there: no epoch is raised, nobody is fenced. It tries once, and
  * fails with a SinkError.
  */
-export function inspect(
-  server: Server,
-  options: Omit<ClientOptions, "uri">,
-  lane: LaneKeys,
-  isTrimming: boolean,
-): Observable<Inspection> {
+export function inspect(options: InspectionOptions): Observable<Inspection> {
   return defer(() => {
+    const server = { uri: options.uri };
+    const where = nameOf(server);
     const { client, call, unsubscribe } = openLink(server, options);
-    const streams = [...streamsOf(lane, []), ...(lane.deadLetters === undefined ? [] : [lane.deadLetters])];
-
-    async function look(): Promise<Inspection> {
-      const info = String(await client.info("server"));
-      const types = await Promise.all(streams.map((key) => client.type(key)));
-      const [epoch, position] = await client.hmget(lane.state, "epoch", "position");
-      const { stream } = lane;
-      const stands = stream !== undefined && types[0] === "stream";
-      const denied = await script(client, rightsScript)([lane.state, ...streams], [isTrimming ? "1" : "0"]);
-      return {
-        server: versionIn(info),
-        evictionPolicy: fieldOf(String(await client.info("memory")), "maxmemory_policy"),
-        keys: streams.map((key, index) => ({ key, type: types[index] ?? "none" })),
-        length: stands ? await client.xlen(stream) : undefined,
-        state: epoch ? { epoch, position: position ?? "" } : undefined,
-        denied: Array.isArray(denied) ? denied.map(String) : undefined,
-      };
-    }
-
-    return call(() => from(look())).pipe(finalize(unsubscribe));
+    const seen$ = from(options.lanes).pipe(
+      concatMap((keys) => lookAtLane(client, where, keys)),
+      toArray(),
+      concatMap(async (seen): Promise<Inspection> => {
+        const found = await lookAtServer(client, where);
+        // Last, as it leaves the connection in a transaction.
+        const lanes = [];
+        for (const [index, keys] of options.lanes.entries()) {
+          const lane = seen[index];
+          if (lane !== undefined) lanes.push({ ...lane, ...(await rightsOn(client, where, keys, options)) });
+        }
+        return { ...found, lanes };
+      }),
+    );
+    return call(() => seen$).pipe(finalize(unsubscribe));
   });
 }
 
-function fieldOf(info: string, name: string): string | undefined {
-  return new RegExp(`^${name}:(\\S+)`, "m").exec(info)?.[1];
+async function lookAtServer(client: Redis | Cluster, where: string): Promise<Omit<Inspection, "lanes">> {
+  const masters = client instanceof Cluster ? client.nodes("master") : [client];
+  const infos = await ifAllowed(where, () => Promise.all(masters.map((master) => master.info())));
+  const policies = (infos ?? []).map((info) => fieldOf(info, "maxmemory_policy"));
+  const [info] = infos ?? [];
+  return {
+    server: info === undefined ? undefined : versionIn(info),
+    isReadOnlyReplica: fieldOf(info, "role") === "slave" && fieldOf(info, "slave_read_only") !== "0",
+    evictionPolicy: policies.find((policy) => policy?.startsWith("allkeys-")) ?? policies[0],
+  };
+}
+
+async function lookAtLane(
+  client: Redis | Cluster,
+  where: string,
+  { state, streams, deadLetters }: KnownKeys,
+): Promise<Omit<InspectedLane, keyof Rights>> {
+  const all = deadLetters === undefined ? streams : [...streams, deadLetters];
+  const stateType = await ifAllowed(where, () => client.type(state));
+  return {
+    streams: await Promise.all(all.map((key) => lookAtStream(client, where, key))),
+    stateKey: state,
+    stateType,
+    state: stateType === "hash" ? await ifAllowed(where, () => standing(client, state)) : undefined,
+  };
+}
+
+async function lookAtStream(client: Redis | Cluster, where: string, key: string): Promise<InspectedStream> {
+  const type = await ifAllowed(where, () => client.type(key));
+  const length = type === "stream" ? await ifAllowed(where, () => client.xlen(key)) : undefined;
+  return { key, type, length };
+}
+
+async function standing(client: Redis | Cluster, state: string): Promise<InspectedLane["state"]> {
+  const [epoch, position] = await client.hmget(state, "epoch", "position");
+  return epoch ? { epoch, position: position ?? "" } : undefined;
+}
+
+function fieldOf(info: string | undefined, name: string): string | undefined {
+  return new RegExp(`^${name}:(\\S+)`, "m").exec(info ?? "")?.[1];
 }
 
 function versionIn(info: string): string {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Client } from "pg";
 import { lastValueFrom, of } from "rxjs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { redisSink } from "../../src/index.ts";
@@ -118,6 +119,62 @@ describe("rxadd check", () => {
     }
   });
 
+  it("finds a replica, which takes no writes", async () => {
+    await redis.client.replicaof("127.0.0.1", 1);
+    try {
+      const { code, wrong } = await check();
+      expect(code).toBe(3);
+      expect(wrong["sink orders-redis: role"]).toMatch(/found a replica/);
+      expect(wrong["sink orders-redis: writes"]).toMatch(/READONLY/);
+    } finally {
+      await redis.client.replicaof("NO", "ONE");
+    }
+  });
+
+  it("finds a server that takes no writes because its memory is full", async () => {
+    await redis.client.config("SET", "maxmemory", "1");
+    try {
+      const { code, wrong } = await check();
+      expect(code).toBe(3);
+      expect(wrong["sink orders-redis: writes"]).toMatch(/OOM .* raise maxmemory/);
+    } finally {
+      await redis.client.config("SET", "maxmemory", "0");
+    }
+  });
+
+  it("gives up a server that says nothing", async () => {
+    await redis.signal("SIGSTOP");
+    try {
+      const { code, wrong } = await check(", connect_timeout_secs: 0.2, send_timeout_secs: 0.2");
+      expect(code).toBe(3);
+      expect(Object.keys(wrong)).toEqual(["sink orders-redis: reached"]);
+    } finally {
+      await redis.signal("SIGCONT");
+    }
+  });
+
+  it("finds a partition whose key is no stream, and a state that is none", async () => {
+    await redis.client.set("orders.events:{1}", "text");
+    await redis.client.set("rxadd:orders-redis", "text");
+
+    expect(await check(", partitions: 3, key: '${id}'")).toMatchObject({
+      code: 3,
+      wrong: {
+        "sink orders-redis: stream": "orders.events:{1}: holds a string, expected a stream",
+        "sink orders-redis: state": "its key holds a string, expected the sink's own hash",
+      },
+    });
+  });
+
+  it("takes a source's stream that is not there yet for an empty one", async () => {
+    const source = `source: { type: redis, config: { uri: "${redis.uri}", stream: orders.source } }`;
+
+    expect(await check("", redis.uri, source)).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(/orders.source: 0 entries/),
+    });
+  });
+
   it("looks at a database, and makes no slot there", async () => {
     const source = `source: { type: postgres, config: { dsn: "${postgres.connectionString}" } }`;
 
@@ -130,6 +187,24 @@ describe("rxadd check", () => {
     expect(again.output).toMatch(/rxadd: made at the first run/);
   });
 
+  it("says with exit code 2 that a user may not replicate", async () => {
+    const client = new Client(postgres.connectionString);
+    await client.connect();
+    await client.query("CREATE ROLE reader LOGIN PASSWORD 's3cr3t' NOREPLICATION");
+    await client.end();
+    const dsn = postgres.connectionString.replace(/\/\/[^@]+@/, "//reader:s3cr3t@");
+
+    const { code, wrong, output } = await check(
+      "",
+      redis.uri,
+      `source: { type: postgres, config: { dsn: "${dsn}" } }`,
+    );
+
+    expect(code).toBe(2);
+    expect(wrong).toEqual({ "source: replication": "not granted to the user" });
+    expect(output).not.toContain("s3cr3t");
+  });
+
   it.each([
     [
       "a database that is not there",
@@ -137,6 +212,7 @@ describe("rxadd check", () => {
       2,
     ],
     ["a file that is not there", "source: { type: ndjson, config: { path: /nowhere } }", 2],
+    ["a folder in place of a file", `source: { type: ndjson, config: { path: ${tmpdir()} } }`, 2],
     [
       "a stream that is not there",
       'source: { type: redis, config: { uri: "redis://127.0.0.1:1", stream: s } }',
@@ -148,6 +224,13 @@ describe("rxadd check", () => {
     expect(code).toBe(expected);
     expect(Object.keys(wrong)).toEqual(["source: reached"]);
     expect(output).toMatch(/enough to publish/);
+  });
+
+  it("says with exit code 2 that there is no such file", async () => {
+    const run = rxadd(["check", join(folder, "nowhere.yaml")]);
+
+    expect(await run.ended).toBe(2);
+    expect(run.stderr()).toMatch(/nowhere.yaml: cannot be read: ENOENT/);
   });
 
   it("says what is wrong with the file, with exit code 2", async () => {

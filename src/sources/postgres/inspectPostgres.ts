@@ -11,6 +11,8 @@ export interface PostgresInspection {
   readonly mayReplicate: boolean;
   /** How far the slot was confirmed; undefined: it is made at the first run. */
   readonly slotAt: string | undefined;
+  /** The server has given up what the slot had yet to send. */
+  readonly isSlotLost: boolean;
   readonly hasPublication: boolean;
 }
 
@@ -36,6 +38,7 @@ async function look(
       `SELECT current_setting('server_version') AS version, current_setting('wal_level') AS wal_level,
          (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user) AS may_replicate,
          (SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = $1) AS slot_at,
+         (SELECT wal_status = 'lost' FROM pg_replication_slots WHERE slot_name = $1) AS is_slot_lost,
          EXISTS (SELECT 1 FROM pg_publication WHERE pubname = $2) AS has_publication`,
       [slot, publication],
     );
@@ -45,6 +48,7 @@ async function look(
       walLevel: String(row.wal_level),
       mayReplicate: row.may_replicate === true,
       slotAt: row.slot_at === null ? undefined : String(row.slot_at),
+      isSlotLost: row.is_slot_lost === true,
       hasPublication: row.has_publication === true,
     };
   } catch (error) {
