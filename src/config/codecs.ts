@@ -36,9 +36,12 @@ function expected<A>(
   );
 }
 
+/** Text that the environment fills in: what it will be is not known beforehand. */
+export const fromEnvironment: JsonSchema = { type: "string", pattern: "\\$\\{[A-Z_]" };
+
 /** Text of a form, or one that the environment fills in. */
 function patterned(pattern: string): JsonSchema {
-  return { type: "string", pattern: `${pattern}|\\$\\{` };
+  return { type: "string", pattern: `${pattern}|${fromEnvironment.pattern}` };
 }
 
 const someText: JsonSchema = { type: "string", minLength: 1 };
@@ -120,7 +123,8 @@ export const attempts: t.Type<number, unknown> = expected(
   "a whole number from 0 on, or infinity (.inf in YAML)",
   t.number,
   (value) => (Number.isInteger(value) || value === Number.POSITIVE_INFINITY) && value >= 0,
-  { type: "number", minimum: 0 },
+  // JSON has no infinity, but YAML.
+  { type: "number", minimum: 0, anyOf: [{ type: "integer" }, { exclusiveMinimum: Number.MAX_VALUE }] },
 );
 
 const textList = t.readonlyArray(text);
@@ -204,7 +208,8 @@ export const entryId: t.Type<string, unknown> = expected(
 /** One of a few words. */
 export function oneOf<Word extends string>(...words: readonly Word[]): t.Type<Word, unknown> {
   const isWord = (value: unknown): value is Word => words.some((word) => word === value);
-  return new Described({ enum: words }, words.join(" or "), isWord, (value, context) =>
+  const schema = { anyOf: [{ enum: words }, fromEnvironment] };
+  return new Described(schema, words.join(" or "), isWord, (value, context) =>
     isWord(value) ? t.success(value) : t.failure(value, context),
   );
 }

@@ -49,12 +49,14 @@ export const sources = {
   redis: streamSettings,
 };
 
-const commit = new Described<"required" | "all" | { readonly quorum: number }>(
-  { oneOf: [{ enum: ["required", "all"] }, schemaOf(quorum)] },
+const commitWord = oneOf("required", "all");
+
+const commit = new Described<t.TypeOf<typeof commitWord> | t.TypeOf<typeof quorum>>(
+  { anyOf: [schemaOf(commitWord), schemaOf(quorum)] },
   "required, all, or { quorum: 2 }",
   (_value): _value is "required" => false,
   (value, context) => {
-    if (value === "required" || value === "all") return t.success(value);
+    if (commitWord.is(value)) return t.success(value);
     return typeof value === "object" ? quorum.validate(value, context) : t.failure(value, context);
   },
 );

@@ -1,5 +1,5 @@
 import type * as t from "io-ts";
-import { Described, type JsonSchema, OneOrMore } from "./codecs.ts";
+import { Described, fromEnvironment, type JsonSchema, OneOrMore } from "./codecs.ts";
 import { Kinds } from "./kinds.ts";
 import { type Setting, Settings } from "./settings.ts";
 
@@ -13,13 +13,16 @@ export function schemaOf(codec: t.Decoder<unknown, unknown>): JsonSchema {
 }
 
 function kindsSchema(configs: Readonly<Record<string, t.Decoder<unknown, unknown>>>): JsonSchema {
-  return { oneOf: Object.entries(configs).map(([type, config]) => kindSchema(type, config)) };
+  const kinds = Object.entries(configs).map(([type, config]) =>
+    kindSchema({ const: type }, schemaOf(config)),
+  );
+  return { oneOf: [...kinds, kindSchema(fromEnvironment, { type: "object" })] };
 }
 
-function kindSchema(type: string, config: t.Decoder<unknown, unknown>): JsonSchema {
+function kindSchema(type: JsonSchema, config: JsonSchema): JsonSchema {
   return {
     type: "object",
-    properties: { type: { const: type }, config: schemaOf(config) },
+    properties: { type, config },
     required: ["type", "config"],
     additionalProperties: false,
   };

@@ -21,5 +21,10 @@ export const trim = new Settings(
       ? undefined
       : `found ${given} measures, expected exactly one: the most entries, the lowest ID, the highest age, or acknowledged`;
   },
-  { oneOf: ["max_len", "min_id", "max_age_ms", "acknowledged"].map((name) => ({ required: [name] })) },
+  {
+    oneOf: [
+      ...["max_len", "min_id", "max_age_ms"].map((name) => ({ required: [name] })),
+      { required: ["acknowledged"], properties: { acknowledged: { const: true } } },
+    ],
+  },
 );

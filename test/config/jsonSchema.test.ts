@@ -1,16 +1,29 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { isRight } from "fp-ts/lib/Either.js";
+import type { Decoder } from "io-ts";
 import * as t from "io-ts";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { configSchema } from "../../src/cli/schema.ts";
+import { Described, OneOrMore } from "../../src/config/codecs.ts";
+import { configSettings } from "../../src/config/config.ts";
 import { schemaOf } from "../../src/config/jsonSchema.ts";
+import { Kinds } from "../../src/config/kinds.ts";
 import { loadConfig } from "../../src/config/loadConfig.ts";
+import { type Setting, Settings } from "../../src/config/settings.ts";
 import { codeBlocks } from "../support/codeBlocks.ts";
 
-const env = { REDIS_URI: "redis://localhost", POSTGRES_URI: "postgres://localhost/shop" };
-const matches = new Ajv2020({ allErrors: true }).compile(JSON.parse(configSchema()));
+const env = {
+  REDIS_URI: "redis://localhost",
+  POSTGRES_URI: "postgres://localhost/shop",
+  PUBLISH: "pipeline",
+  COMMIT: "all",
+  TYPE: "ndjson",
+  WINDOW: "4",
+};
+// YAML has infinity, JSON has not.
+const matches = new Ajv2020({ allErrors: true, strictNumbers: false }).compile(JSON.parse(configSchema()));
 
 const pages = ["README.md"].concat(
   readdirSync(new URL("../../docs", import.meta.url))
@@ -31,6 +44,45 @@ function withSink(lines: string): string {
       stream: s
       ${lines}
 `;
+}
+
+const values: readonly unknown[] = [
+  ...[
+    "",
+    "a",
+    "5",
+    "true",
+    "script",
+    "pipeline",
+    "native",
+    "raw",
+    "required",
+    "all",
+    "5-0",
+    "redis",
+    "ndjson",
+  ],
+  ...["redis://h", "rediss://h:1/2", "postgres://h/d", "http://h", "a b"],
+  ...[-1, 0, 0.001, 0.5, 1, 1.5, 2, 1e7, 2 ** 31, 1e300],
+  ...[true, false, null, [], ["a"], [""], [5], {}, { a: "b" }, { a: 5 }, { quorum: 2 }, { quorum: 0 }],
+];
+
+function isText(value: unknown, codec: Decoder<unknown, unknown>): boolean {
+  return typeof value === "string" && isRight(codec.decode(value));
+}
+
+/** The settings within, each with its path and its codec. */
+function settingsIn(codec: unknown, path = ""): [string, Decoder<unknown, unknown>][] {
+  if (codec instanceof Settings) {
+    const { shape }: { readonly shape: Readonly<Record<string, Setting<unknown>>> } = codec;
+    return Object.entries(shape).flatMap(([name, setting]) => settingsIn(setting.codec, `${path}.${name}`));
+  }
+  if (codec instanceof OneOrMore) return settingsIn(codec.item, `${path}[]`);
+  if (codec instanceof Kinds) {
+    const { configs }: { readonly configs: Readonly<Record<string, unknown>> } = codec;
+    return Object.entries(configs).flatMap(([type, config]) => settingsIn(config, `${path}.${type}`));
+  }
+  return codec instanceof Described ? [[path.slice(1), codec]] : [];
 }
 
 describe("the JSON Schema of the configuration", () => {
@@ -58,6 +110,9 @@ describe("the JSON Schema of the configuration", () => {
     withSink("retry: { jitter: 2 }"),
     withSink("trim: { max_len: 5, min_id: 7-0 }"),
     withSink("trim: {}"),
+    withSink("trim: { acknowledged: false }"),
+    withSink("retry: { max_retries: 1.5 }"),
+    withSink("window: ${WINDOW}"),
     withSink("durability: {}"),
     withSink("fields: { id: 5 }"),
     withSink("colour: blue"),
@@ -72,6 +127,12 @@ describe("the JSON Schema of the configuration", () => {
     withSink("fields: { id: '${id}' }"),
     withSink("tls: { ca: '${REDIS_URI}' }"),
     withSink("retry: { max_retries: 5 }"),
+    withSink("retry: { max_retries: .inf }"),
+    withSink("trim: { max_len: 5, acknowledged: false }"),
+    withSink("publish: ${PUBLISH}"),
+    withSink("envelope: ${ENVELOPE:-debezium}"),
+    `commit: \${COMMIT}\n${withSink("")}`,
+    `source: { type: "\${TYPE}", config: { path: events.ndjson } }\n${withSink("")}`,
     "sinks: [{ type: redis, config: { id: a, uri: '${REDIS_URI}', stream: s } }]",
   ])("accepts what the loader accepts: %j", (text) => {
     expect(isRight(loadConfig(text, env)), "the loader").toBe(true);
@@ -91,6 +152,23 @@ describe("the JSON Schema of the configuration", () => {
       description: expect.stringMatching(/batches in flight/),
     });
   });
+
+  it.each(settingsIn(configSettings))("accepts of %s just what the loader accepts", (_name, codec) => {
+    const accepts = new Ajv2020().compile(schemaOf(codec));
+
+    const bySchema = values.filter((value) => accepts(value));
+    expect(bySchema).toEqual(values.filter((value) => isRight(codec.decode(value))));
+  });
+
+  it.each(settingsIn(configSettings).filter(([, codec]) => values.some((value) => isText(value, codec))))(
+    "leaves %s to the environment",
+    (_name, codec) => {
+      const accepts = new Ajv2020().compile(schemaOf(codec));
+
+      expect(accepts("${NAME}")).toBe(true);
+      expect(accepts("${NAME:-standard}")).toBe(true);
+    },
+  );
 
   it("fails for a codec that cannot say what it expects, so that none is left out", () => {
     expect(() => schemaOf(t.string)).toThrow(/make it a Described one/);
