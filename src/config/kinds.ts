@@ -18,7 +18,7 @@ export class Kinds<K extends Decoders> extends t.Type<Chosen<K>, unknown, unknow
   constructor(configs: K) {
     const type = oneOf(...Object.keys(configs));
     super(
-      "an object",
+      `an object with type: ${type.name}, and config`,
       // Never asked: configuration is only ever decoded.
       (_value): _value is Chosen<K> => false,
       (value, context) => {

@@ -165,6 +165,16 @@ describe("loadConfig", () => {
     ]);
   });
 
+  it.each([
+    ["kafka", ": found kafka, expected an object with type: postgres or ndjson or redis, and config"],
+    ["{ type: kafka, config: {} }", ".type: found kafka, expected postgres or ndjson or redis"],
+    ["{ config: {} }", ".type: found nothing, expected postgres or ndjson or redis"],
+  ])("names the kinds of sources that there are: %s", (source, complaint) => {
+    expect(problemsOf(`source: ${source}\n${withSink(...good)}`)).toEqual([
+      expect.stringContaining(`: source${complaint}`),
+    ]);
+  });
+
   it("reads a source and fills in its defaults", () => {
     const source = "source: { type: postgres, config: { dsn: postgres://h/db, tables: [public.orders] } }\n";
 
