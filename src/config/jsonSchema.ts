@@ -1,7 +1,7 @@
 import type * as t from "io-ts";
 import { Described, fromEnvironment, type JsonSchema, OneOrMore } from "./codecs.ts";
 import { Kinds } from "./kinds.ts";
-import { type Setting, Settings } from "./settings.ts";
+import { type Setting, Settings, spellingInMs } from "./settings.ts";
 
 /** What a codec expects, as a JSON Schema of draft 2020-12. */
 export function schemaOf(codec: t.Decoder<unknown, unknown>): JsonSchema {
@@ -30,22 +30,37 @@ function kindSchema(type: JsonSchema, config: JsonSchema): JsonSchema {
 
 function settingsSchema(shape: Readonly<Record<string, Setting<unknown>>>, together: JsonSchema): JsonSchema {
   const settings = Object.entries(shape);
+  const twice = settings.flatMap(([name, setting]) => {
+    const inMs = spellingInMs(name, setting);
+    return inMs === undefined ? [] : [{ not: { required: [name, inMs.name] } }];
+  });
   return {
     type: "object",
-    properties: Object.fromEntries(settings.map(([name, setting]) => [name, settingSchema(name, setting)])),
+    properties: Object.fromEntries(settings.flatMap(([name, setting]) => spellingSchemas(name, setting))),
     required: settings.filter(([, { isOptional }]) => !isOptional).map(([name]) => name),
     additionalProperties: false,
+    ...(twice.length > 0 && { allOf: twice }),
     ...together,
   };
 }
 
-function settingSchema(name: string, { codec, meaning, fallback }: Setting<unknown>): JsonSchema {
+/** Of each name that a setting has. */
+function spellingSchemas(name: string, setting: Setting<unknown>): readonly [string, JsonSchema][] {
+  const { codec, meaning, fallback } = setting;
   // Groups show the defaults of their parts; JSON has no infinity.
   const hasDefault =
     fallback !== undefined && typeof fallback !== "object" && fallback !== Number.POSITIVE_INFINITY;
-  return {
-    ...schemaOf(codec),
-    description: meaning,
-    ...(hasDefault && { default: name.endsWith("_secs") ? Number(fallback) / 1000 : fallback }),
+  const inMs = spellingInMs(name, setting);
+  const standard = inMs === undefined ? fallback : Number(fallback) / 1000;
+  const usual = { ...schemaOf(codec), description: meaning, ...(hasDefault && { default: standard }) };
+  if (inMs === undefined) return [[name, usual]];
+  const other = {
+    ...schemaOf(inMs.codec),
+    description: `${meaning}, in ms`,
+    ...(hasDefault && { default: fallback }),
   };
+  return [
+    [name, usual],
+    [inMs.name, other],
+  ];
 }

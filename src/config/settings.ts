@@ -10,8 +10,20 @@ export interface Setting<A> {
   /** Undefined: the setting has to be given, or, if `isOptional`, may be left out. */
   readonly fallback: A | undefined;
   readonly isOptional: boolean;
-  /** In a program it is in ms; in a file, where its name ends with `_secs`, in seconds. */
+  /** In a program it is in ms; in a file in seconds, as its name `…_secs` says, or in ms as `…_ms`. */
   readonly inProgram?: t.Decoder<unknown, A>;
+}
+
+/** A setting as a file may call it. */
+export interface Spelling {
+  readonly name: string;
+  readonly codec: t.Decoder<unknown, unknown>;
+}
+
+/** The name in ms of a setting whose name says seconds; undefined: it has one name only. */
+export function spellingInMs(name: string, { inProgram }: Setting<unknown>): Spelling | undefined {
+  if (inProgram === undefined || !name.endsWith("_secs")) return undefined;
+  return { name: name.replace(/_secs$/, "_ms"), codec: inProgram };
 }
 
 /** A setting that has to be given. */
@@ -75,14 +87,21 @@ export class Settings<S extends Shape> extends t.Type<Decoded<S>, unknown, unkno
         const errors: t.Errors = [];
         const decoded: Record<string, unknown> = {};
         for (const [key, setting] of Object.entries(shape)) {
-          const name = toName(key);
+          const usual: Spelling = { name: toName(key), codec: setting.codec };
+          const inMs = spellingInMs(usual.name, setting);
+          const { name, codec } = inMs !== undefined && given.has(inMs.name) ? inMs : usual;
           const found = given.get(name);
           given.delete(name);
+          if (given.delete(usual.name)) {
+            const message = `found ${usual.name} as well, expected one of them: they are the same setting`;
+            errors.push({ value: found, context: t.appendContext(context, name, codec, found), message });
+            continue;
+          }
           if (found === undefined && setting.isOptional) {
             if (setting.fallback !== undefined) decoded[camel(key)] = setting.fallback;
             continue;
           }
-          const result = setting.codec.validate(found, t.appendContext(context, name, setting.codec, found));
+          const result = codec.validate(found, t.appendContext(context, name, codec, found));
           if (isRight(result)) decoded[camel(key)] = result.right;
           if (isLeft(result)) errors.push(...result.left);
         }

@@ -113,6 +113,8 @@ describe("the JSON Schema of the configuration", () => {
     withSink("trim: { acknowledged: false }"),
     withSink("retry: { max_retries: 1.5 }"),
     withSink("window: ${WINDOW}"),
+    withSink("send_timeout_ms: 0"),
+    withSink("send_timeout_secs: 5\n      send_timeout_ms: 5000"),
     withSink("durability: {}"),
     withSink("fields: { id: 5 }"),
     withSink("colour: blue"),
@@ -130,6 +132,7 @@ describe("the JSON Schema of the configuration", () => {
     withSink("retry: { max_retries: .inf }"),
     withSink("trim: { max_len: 5, acknowledged: false }"),
     withSink("publish: ${PUBLISH}"),
+    withSink("send_timeout_secs: 5\n      connect_timeout_ms: 5000"),
     withSink("envelope: ${ENVELOPE:-debezium}"),
     `commit: \${COMMIT}\n${withSink("")}`,
     `source: { type: "\${TYPE}", config: { path: events.ndjson } }\n${withSink("")}`,
@@ -142,9 +145,11 @@ describe("the JSON Schema of the configuration", () => {
 
   it("says of each setting what it means, and what it is if it is left out", () => {
     const { sinks, commit } = JSON.parse(configSchema()).properties;
-    const { window } = sinks.items.properties.config.properties;
+    const { window, send_timeout_secs, send_timeout_ms } = sinks.items.properties.config.properties;
 
     expect(commit).toMatchObject({ default: "required" });
+    expect(send_timeout_secs).toMatchObject({ default: 10, maximum: 2_147_483 });
+    expect(send_timeout_ms).toMatchObject({ default: 10_000, description: expect.stringMatching(/in ms$/) });
     expect(window).toEqual({
       type: "integer",
       minimum: 1,

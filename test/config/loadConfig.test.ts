@@ -131,6 +131,11 @@ describe("loadConfig", () => {
     ["batch: { linger_ms: -1 }", "batch.linger_ms: found -1, expected a number of milliseconds from 0 to"],
     ["batch: { linger_ms: .inf }", "batch.linger_ms: found Infinity, expected a number of milliseconds"],
     ["connect_timeout_secs: 1e10", "connect_timeout_secs: found 10000000000, expected a number of seconds"],
+    ["send_timeout_ms: 0", "send_timeout_ms: found 0, expected a number of milliseconds from 1"],
+    [
+      "send_timeout_secs: 5\n      send_timeout_ms: 5000",
+      "send_timeout_ms: found send_timeout_secs as well, expected one of them: they are the same setting",
+    ],
     ["send_timeout_secs: 0", "send_timeout_secs: found 0, expected a number of seconds from 0.001"],
     ["retry: { jitter: 1.1 }", "retry.jitter: found 1.1, expected a number from 0 to 1"],
     ["retry: { factor: 0.5 }", "retry.factor: found 0.5, expected a number from 1 on"],
@@ -141,6 +146,16 @@ describe("loadConfig", () => {
     ],
   ])("refuses %s", (line, complaint) => {
     expect(problemsOf(withSink(...good, line))).toEqual([expect.stringContaining(`[0].config.${complaint}`)]);
+  });
+
+  it.each(["connect", "send", "batch"])("takes %s_timeout in seconds or in ms", (name) => {
+    const decoded = (line: string) => {
+      const config = loadConfig(withSink(...good, line), {});
+      return isRight(config) ? config.right.sinks[0].config : config.left.problems;
+    };
+
+    expect(decoded(`${name}_timeout_secs: 2.5`)).toMatchObject({ [`${name}TimeoutMs`]: 2500 });
+    expect(decoded(`${name}_timeout_ms: 2500`)).toMatchObject({ [`${name}TimeoutMs`]: 2500 });
   });
 
   it("takes .inf for retries without end", () => {
