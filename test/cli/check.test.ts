@@ -187,6 +187,28 @@ describe("rxadd check", () => {
     expect(again.output).toMatch(/rxadd: made at the first run/);
   });
 
+  it("says with exit code 2 that the slot has lost what it still had to send", async () => {
+    const client = new Client(postgres.connectionString);
+    await client.connect();
+    await client.query("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'");
+    await client.query("SELECT pg_reload_conf()");
+    await client.query("SELECT pg_create_logical_replication_slot('behind', 'pgoutput')");
+    for (let segment = 0; segment < 3; segment += 1) {
+      await client.query("SELECT pg_logical_emit_message(false, 'test', 'more'), pg_switch_wal()");
+    }
+    await client.query("CHECKPOINT");
+    await client.end();
+
+    const { code, wrong } = await check(
+      "",
+      redis.uri,
+      `source: { type: postgres, config: { dsn: "${postgres.connectionString}", slot: behind } }`,
+    );
+
+    expect(code).toBe(2);
+    expect(wrong["source: slot"]).toMatch(/^behind: PostgreSQL has removed what it still had to send/);
+  });
+
   it("says with exit code 2 that a user may not replicate", async () => {
     const client = new Client(postgres.connectionString);
     await client.connect();
