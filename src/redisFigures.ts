@@ -27,6 +27,8 @@ export interface StreamFigures {
 
 /** How a server stands. Undefined is what the user has no right to ask. */
 export interface RedisFigures {
+  /** When it was asked, in ms since 1970. */
+  readonly atMs: number;
   /** Of all masters. */
   readonly memoryBytes: number | undefined;
   /** What it may use; 0: there is no limit. */

@@ -65,6 +65,8 @@ export interface SinkStatus {
   /** Events of a batch, over the same time. */
   readonly batchEvents: { readonly mean: number; readonly max: number } | undefined;
   readonly buffer: BufferFill;
+  /** For how long Redis has acknowledged nothing although something waits; 0: nothing waits. */
+  readonly waitingMs: number;
   readonly retries: number;
   readonly rewinds: number;
   readonly deadLetters: number;

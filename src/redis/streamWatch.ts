@@ -56,7 +56,7 @@ function watchOf(server: Server, options: Omit<ClientOptions, "uri">): StreamWat
       ifAllowed(where, () => memoryOf(client)),
       ...streams.map((stream) => figuresOf(client, newest, where, stream)),
     ]);
-    return { memoryBytes: memory?.used, maxMemoryBytes: memory?.max, streams: figures };
+    return { atMs: Date.now(), memoryBytes: memory?.used, maxMemoryBytes: memory?.max, streams: figures };
   }
 
   return { look: (streams) => call(() => from(look(streams))), failure$, unsubscribe };

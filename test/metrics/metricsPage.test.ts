@@ -36,6 +36,7 @@ async function exposed(): Promise<Record<string, Listed>> {
   checkpoint?.({ sink: "a", stream: "s", position: 1, sequence: 1, events: 1, entryId: "1-0" }, 1);
   buffered({ items: 1, bytes: 1, maxItems: 2, maxBytes: 2 });
   streamMetrics({ pipeline: "shop", sink: "orders-redis", registry }).next({
+    atMs: 0,
     memoryBytes: 1,
     maxMemoryBytes: 0,
     streams: [{ stream: "orders.events", length: 1, memoryBytes: 1, groups: [], entries: [] }],
