@@ -1,7 +1,7 @@
 // Products are read through a cache in Redis; each change of one in the database takes it out of there.
 // Whoever dies, no change is forgotten: it stays with the group until the step that takes the product out acknowledges it.
 import type { Redis } from "ioredis";
-import { acknowledge, effects, groupDeliveries } from "rxadd/consumer";
+import { acknowledge, type Effects, effects, groupDeliveries } from "rxadd/consumer";
 import { concatMap, defer, fromEvent, mergeMap, NEVER, type Observable, of, timeout } from "rxjs";
 
 /** A row of the table of products. */
@@ -22,13 +22,7 @@ const changed = "changed";
 /** Takes what has changed out of the cache, and emits its id; runs in as many processes as you like. */
 export function cacheInvalidation(uri: string, until: Observable<unknown> = NEVER): Observable<number> {
   return groupDeliveries<ProductChange>({ uri, stream: "products.events", group: "cache", until }).pipe(
-    // A mark for ten seconds, in which nobody can put back what they had read before the change.
-    acknowledge(
-      (change) => effects(...idsOf(change).map((id) => ["SET", keyOf(id), changed, "EX", 10] as const)),
-      {
-        concurrency: 100,
-      },
-    ),
+    acknowledge(takeOut, { concurrency: 100 }),
     mergeMap(({ delivery }) => idsOf(delivery.event)),
   );
 }
@@ -53,6 +47,11 @@ export function cachedProducts(
         found === null || found === changed ? readAndKeep(id) : of<Product>(JSON.parse(found)),
       ),
     );
+}
+
+/** Leaves a mark for ten seconds, so that nobody puts back what they had read before the change. */
+function takeOut(change: ProductChange): Effects {
+  return effects(...idsOf(change).map((id) => ["SET", keyOf(id), changed, "EX", 10] as const));
 }
 
 function idsOf({ before, after }: ProductChange): readonly number[] {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
-/** The command, run as a user runs it: the built file in a process of its own. */
+/** A program, run as a user runs it: in a process of its own. */
 export interface Run {
   readonly child: ChildProcess;
   /** What it has said so far. */
@@ -26,9 +26,18 @@ function collect(stream: Readable | null, onText: () => void): () => string {
   return () => text;
 }
 
-/** Starts `rxadd`; `input`, if given, goes to its standard input, which then ends. */
+/** Starts `rxadd`, the built file; `input`, if given, goes to its standard input, which then ends. */
 export function rxadd(args: readonly string[], input?: string | Readable, env: NodeJS.ProcessEnv = {}): Run {
-  const child = spawn(process.execPath, [main, ...args], {
+  return program([main, ...args], input, env);
+}
+
+/** Starts Node with a program, as `rxadd` above. */
+export function program(
+  args: readonly string[],
+  input?: string | Readable,
+  env: NodeJS.ProcessEnv = {},
+): Run {
+  const child = spawn(process.execPath, args, {
     stdio: ["pipe", "pipe", "pipe"],
     env: { ...process.env, ...env },
   });
