@@ -27,3 +27,4 @@ export { fromAsyncIterable } from "./sources/fromAsyncIterable.ts";
 export { fromIterable } from "./sources/fromIterable.ts";
 export { fromReadable } from "./sources/fromReadable.ts";
 export type { Status } from "./status.ts";
+export { type Logger, statusLogger } from "./statusLogger.ts";
