@@ -22,6 +22,7 @@ export {
   type SinkErrorTag,
 } from "./sinkError.ts";
 export type { EventAccess, PositionOf, SinkOptions, SinkSettings } from "./sinkOptions.ts";
+export type { BatchSpan, BatchSpanOptions, SinkTracer, SpanAttributes } from "./sinkTracer.ts";
 export type { Source } from "./source.ts";
 export { fromAsyncIterable } from "./sources/fromAsyncIterable.ts";
 export { fromIterable } from "./sources/fromIterable.ts";

@@ -20,6 +20,7 @@ import {
 import { BufferOverflow, boundedBuffer, type Fill } from "../operators/boundedBuffer.ts";
 import { checkpoint, type Progress } from "../operators/checkpoint.ts";
 import type { Flow } from "../operators/flow.ts";
+import { batchSpans } from "./batchSpans.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { decodeTuning, type SinkTuning } from "./config/sinkTuning.ts";
 import type { Entry } from "./entry.ts";
@@ -121,7 +122,9 @@ function run<T, P>(
       status.report({ state: "warning", message }),
     );
     const flow = new BehaviorSubject<Flow>("resume");
-    const { only, publish } = lanes({ options, tuning, positions, connection, status });
+    const { id: sink, stream, tracer } = options;
+    const spans = tracer && batchSpans<P>({ tracer, sink, stream });
+    const { only, publish } = lanes({ options, tuning, positions, connection, status, spans });
     // Lanes that events have yet to ask for cannot say that they are open.
     if (only === undefined) watching.add(connection.ready$.pipe(take(1)).subscribe(status.published));
     const toCheckpoints = chain(options, tuning, positions, publish, status, flow);
@@ -137,12 +140,15 @@ function run<T, P>(
       takeUntil(connection.failure$),
       catchError((error) => {
         const cause = causeOf(error, options.id);
+        const failure = cause instanceof Error ? cause : new Error(String(cause));
+        spans?.ended(failure);
         if (isResuming && isSinkError(cause) && cause.kind === "rewind")
           status.report({ state: "rewound", cause });
-        else status.closed(some(cause instanceof Error ? cause : new Error(String(cause))));
+        else status.closed(some(failure));
         return throwError(() => cause);
       }),
       finalize(() => {
+        spans?.ended();
         status.closed(none);
         watching.unsubscribe();
         connection.unsubscribe();
