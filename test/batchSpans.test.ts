@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { interval, map, Subject, take, timer } from "rxjs";
+import { interval, map, Subject, take, timer, VirtualTimeScheduler } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { batchSpans } from "../src/batchSpans.ts";
 import { redisSink, type SinkTracer } from "../src/index.ts";
@@ -69,21 +69,21 @@ describe("redisSink with a tracer, in virtual time", () => {
     fc.assert(
       fc.property(replies, fc.integer({ min: 1, max: 400 }), (replies, stopMs) => {
         const told: string[] = [];
-        marbles(({ flush }) => {
-          const running = interval(3)
-            .pipe(
-              take(60),
-              map((index): Numbered => ({ position: index + 1 })),
-              redisSink<Numbered, number>({
-                ...settings,
-                connection: fakeRedis({ replies: `${replies}o` }),
-                tracer: telling((what) => told.push(what)),
-              }),
-            )
-            .subscribe({ error: () => {} });
-          timer(stopMs).subscribe(() => running.unsubscribe());
-          flush();
-        })();
+        const scheduler = new VirtualTimeScheduler();
+        const running = interval(3, scheduler)
+          .pipe(
+            take(60),
+            map((index): Numbered => ({ position: index + 1 })),
+            redisSink<Numbered, number>({
+              ...settings,
+              scheduler,
+              connection: fakeRedis({ scheduler, replies: `${replies}o` }),
+              tracer: telling((what) => told.push(what)),
+            }),
+          )
+          .subscribe({ error: () => {} });
+        timer(stopMs, scheduler).subscribe(() => running.unsubscribe());
+        scheduler.flush();
 
         const started = told.filter((what) => what.startsWith("start"));
         const ended = told.filter((what) => what.startsWith("end"));
