@@ -38,7 +38,7 @@ export interface BoundedBufferOptions<T, R> {
   readonly released: (result: R) => Fill;
   /** Told to pause at half of a bound, and to resume at a quarter or at the end of the subscription. */
   readonly flow?: Pick<Observer<Flow>, "next">;
-  /** Told how much is inside whenever that shrinks or the flow changes. */
+  /** Told how much is inside whenever that shrinks, has grown by a tenth, or the flow changes. */
   readonly fill?: Pick<Observer<Fill>, "next">;
 }
 
@@ -82,13 +82,22 @@ export function boundedBuffer<T, R>(
       let items = 0;
       let bytes = 0;
       let isPaused = false;
+      let toldItems = 0;
       let failure: { readonly error: unknown } | undefined;
+
+      function tellFill(): void {
+        toldItems = items;
+        fill?.next({ items, bytes });
+      }
 
       function regulate(): void {
         const share = Math.max(items / maxItems, bytes / maxBytes);
-        if (isPaused ? share > 0.25 : share < 0.5) return;
+        if (isPaused ? share > 0.25 : share < 0.5) {
+          if (items > toldItems * 1.1) tellFill();
+          return;
+        }
         isPaused = !isPaused;
-        fill?.next({ items, bytes });
+        tellFill();
         flow?.next(isPaused ? "pause" : "resume");
       }
 
@@ -115,7 +124,7 @@ export function boundedBuffer<T, R>(
         const left = released(result);
         items -= left.items;
         bytes -= left.bytes;
-        fill?.next({ items, bytes });
+        tellFill();
         subscriber.next(result);
         if (!subscriber.closed) regulate();
       }

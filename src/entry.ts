@@ -21,8 +21,10 @@ export interface Entry<P> {
   readonly id: string | undefined;
   readonly position: P | undefined;
   readonly transaction: TransactionMark | undefined;
-  /** When it arrived, in ms of the monotonic clock. */
-  readonly arrivedMs: number;
+  /** When it happened in the source, in ms since 1970; undefined: it does not say, or nobody asks. */
+  readonly timeMs: number | undefined;
+  /** When it arrived, in ms of the monotonic clock; undefined: nobody asks. */
+  readonly arrivedMs: number | undefined;
 }
 
 /** Entries that are published together. */

@@ -18,3 +18,9 @@ export function transactionOf(event: unknown): Transaction | undefined {
   const transaction = readProperty(event, "transaction");
   return typeof readProperty(transaction, "id") === "string" ? (transaction as Transaction) : undefined;
 }
+
+/** The number at `ts_ms`, in ms since 1970. */
+export function timeOf(event: unknown): number | undefined {
+  const time = readProperty(event, "ts_ms");
+  return typeof time === "number" ? time : undefined;
+}

@@ -26,6 +26,7 @@ import type { Connection } from "./redis/connection.ts";
 import { computedLaneKeys, type LaneKeys, laneKeys } from "./redis/publisher.ts";
 import { isRetryable, sinkError } from "./sinkError.ts";
 import type { SinkSettings } from "./sinkOptions.ts";
+import type { SinkWatchers } from "./sinkWatchers.ts";
 import type { StatusReporter } from "./statusReporter.ts";
 import { isStreamTemplate } from "./streamTemplate.ts";
 
@@ -43,6 +44,7 @@ export interface LanesOptions<T, P> {
   readonly positions: Positions<P>;
   readonly connection: Connection;
   readonly status: StatusReporter;
+  readonly watchers: SinkWatchers;
   /** Undefined: nobody traces. */
   readonly spans: BatchSpans<P> | undefined;
 }
@@ -57,9 +59,10 @@ export function lanes<T, P>({
   positions,
   connection,
   status,
+  watchers,
   spans,
 }: LanesOptions<T, P>): Lanes<P> {
-  const { id, stream, scheduler, metrics } = options;
+  const { id, stream, scheduler } = options;
   const { batch: batching, buffer } = tuning;
   const owner = randomUUID();
   const window = tuning.publish === "pipeline" ? 1 : tuning.window;
@@ -126,7 +129,7 @@ export function lanes<T, P>({
   ): OperatorFunction<Batch<P>, AcknowledgedBatch<P>> {
     const sentMs = new WeakMap<Batch<P>, number>();
     return pipe(
-      tap((entries) => metrics && sentMs.set(entries, performance.now())),
+      tap((entries) => watchers.isWatched() && sentMs.set(entries, performance.now())),
       inTime(
         pipe(
           inFlight(publish, { window, resend: retryOf(keys), ...(room && { room }) }),
@@ -137,8 +140,8 @@ export function lanes<T, P>({
         status.published();
         spans?.acknowledged(acknowledged.batch);
         if (tuning.deadLetters !== undefined) reportDeadLetters(acknowledged.published, status);
-        if (acknowledged.published.length > 0) {
-          metrics?.published(measure(acknowledged, sentMs.get(acknowledged.batch)));
+        if (acknowledged.published.length > 0 && watchers.isWatched()) {
+          watchers.published(measure(acknowledged, sentMs.get(acknowledged.batch)));
         }
       }),
     );
@@ -198,7 +201,7 @@ function reportDeadLetters<P>(entries: Batch<P>, status: StatusReporter): void {
 function measure<P>({ batch, published }: AcknowledgedBatch<P>, sentMs = performance.now()) {
   const delivered = published.filter(({ deadLetter }) => deadLetter === undefined);
   const now = performance.now();
-  const arrivedMs = batch[0]?.arrivedMs ?? now;
+  const arrivedMs = batch[0]?.arrivedMs ?? sentMs;
   return {
     events: delivered.length,
     bytes: delivered.reduce((sum, { bytes }) => sum + bytes, 0),

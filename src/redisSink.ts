@@ -16,8 +16,9 @@ import {
   take,
   takeUntil,
   throwError,
+  type Unsubscribable,
 } from "rxjs";
-import { BufferOverflow, boundedBuffer, type Fill } from "../operators/boundedBuffer.ts";
+import { BufferOverflow, boundedBuffer } from "../operators/boundedBuffer.ts";
 import { checkpoint, type Progress } from "../operators/checkpoint.ts";
 import type { Flow } from "../operators/flow.ts";
 import { batchSpans } from "./batchSpans.ts";
@@ -29,8 +30,11 @@ import type { AcknowledgedBatch } from "./lane.ts";
 import { type Lanes, lanes } from "./lanes.ts";
 import { type Positions, standardPositions } from "./positions.ts";
 import { openConnection } from "./redis/connection.ts";
+import { openStreamWatch, type StreamWatch } from "./redis/streamWatch.ts";
 import { isSinkError, sinkError } from "./sinkError.ts";
 import type { PositionOf, SinkOptions } from "./sinkOptions.ts";
+import type { BufferFill, SinkMetrics } from "./sinkReport.ts";
+import { type SinkWatchers, sinkWatchers } from "./sinkWatchers.ts";
 import type { Status } from "./status.ts";
 import { type StatusReporter, statusReporter } from "./statusReporter.ts";
 import { toEntry } from "./toEntry.ts";
@@ -50,6 +54,15 @@ export interface Sink<T, P> extends OperatorFunction<T | Skipped<P>, Checkpoint<
   readonly resuming: (
     source: (from: Option<P>, flow: Observable<Flow>) => Observable<T | Skipped<P>>,
   ) => Observable<Checkpoint<P>>;
+}
+
+/** What can be watched: a sink for one Redis. */
+export interface Watchable {
+  readonly id: string;
+  /** Tells one more observer all that `metrics` is told, and at once how the sink stands. */
+  readonly watch: (watcher: SinkMetrics) => Unsubscribable;
+  /** Opens a connection that looks at streams where the sink publishes; none for a Redis in memory. */
+  readonly openWatch: () => Option<StreamWatch>;
 }
 
 /**
@@ -78,34 +91,52 @@ export interface Sink<T, P> extends OperatorFunction<T | Skipped<P>, Checkpoint<
  *   .subscribe((checkpoint) => save(checkpoint.position));
  * ```
  */
-export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): Sink<T, P> {
+export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): Sink<T, P> & Watchable {
   const tuning = decodeTuning(options);
   // Without `positions`, P is a standard position: PositionOf says so for every ChangeEvent.
   const positions = options.positions ?? (standardPositions as unknown as Positions<P>);
-  const sink = (events$: Observable<T | Skipped<P>>) => run(options, tuning, positions, () => events$, false);
+  const watchers = sinkWatchers(options.metrics);
+  const report = (status: Status) => {
+    options.status?.next(status);
+    watchers.status(status);
+  };
+  const parts = { options, tuning, positions, watchers, report };
+  const sink = (events$: Observable<T | Skipped<P>>) => run(parts, () => events$, false);
   return Object.assign(sink, {
     id: options.id,
     required: tuning.required,
     positions,
-    report: (status: Status) => {
-      options.status?.next(status);
-      options.metrics?.status(status);
-    },
-    resuming: (source: (from: Option<P>, flow: Observable<Flow>) => Observable<T | Skipped<P>>) =>
-      run(options, tuning, positions, source, true),
+    report,
+    watch: watchers.watch,
+    openWatch: () => openStreamWatch(options, { ...reachOf(tuning), name: `rxadd:${options.id}:watch` }),
+    resuming: (source: OpenSource<T, P>) => run(parts, source, true),
   });
+}
+
+type OpenSource<T, P> = (from: Option<P>, flow: Observable<Flow>) => Observable<T | Skipped<P>>;
+
+/** What a sink is made of. */
+interface Parts<T, P> {
+  readonly options: SinkOptions<T, P>;
+  readonly tuning: SinkTuning;
+  readonly positions: Positions<P>;
+  readonly watchers: SinkWatchers;
+  readonly report: (status: Status) => void;
+}
+
+function reachOf({ tls, sentinel, connectTimeoutMs, sendTimeoutMs }: SinkTuning) {
+  return { tls, sentinel, connectTimeoutMs, sendTimeoutMs };
 }
 
 /** One subscription: a connection, and the chain from events to checkpoints. */
 function run<T, P>(
-  options: SinkOptions<T, P>,
-  tuning: SinkTuning,
-  positions: Positions<P>,
-  source: (from: Option<P>, flow: Observable<Flow>) => Observable<T | Skipped<P>>,
+  parts: Parts<T, P>,
+  source: OpenSource<T, P>,
   isResuming: boolean,
 ): Observable<Checkpoint<P>> {
+  const { options, tuning } = parts;
   return defer(() => {
-    const status = statusReporter(options);
+    const status = statusReporter({ next: parts.report });
     status.report({ state: "connecting" });
     const connection = openConnection({
       server: options,
@@ -113,10 +144,7 @@ function run<T, P>(
       publish: tuning.publish,
       durability: tuning.durability,
       trim: tuning.trim,
-      tls: tuning.tls,
-      sentinel: tuning.sentinel,
-      connectTimeoutMs: tuning.connectTimeoutMs,
-      sendTimeoutMs: tuning.sendTimeoutMs,
+      ...reachOf(tuning),
     });
     const watching = connection.warnings$.subscribe((message) =>
       status.report({ state: "warning", message }),
@@ -124,10 +152,10 @@ function run<T, P>(
     const flow = new BehaviorSubject<Flow>("resume");
     const { id: sink, stream, tracer } = options;
     const spans = tracer && batchSpans<P>({ tracer, sink, stream });
-    const { only, publish } = lanes({ options, tuning, positions, connection, status, spans });
+    const { only, publish } = lanes({ ...parts, connection, status, spans });
     // Lanes that events have yet to ask for cannot say that they are open.
     if (only === undefined) watching.add(connection.ready$.pipe(take(1)).subscribe(status.published));
-    const toCheckpoints = chain(options, tuning, positions, publish, status, flow);
+    const toCheckpoints = chain(parts, publish, status, flow);
 
     const checkpoints$ =
       only !== undefined && isResuming
@@ -159,23 +187,23 @@ function run<T, P>(
 
 /** events → entries → bounded buffer (batch → retry with backoff → XADD → checkpoint) */
 function chain<T, P>(
-  options: SinkOptions<T, P>,
-  tuning: SinkTuning,
-  positions: Positions<P>,
+  { options, tuning, positions, watchers }: Parts<T, P>,
   publish: Lanes<P>["publish"],
   status: StatusReporter,
   flow: BehaviorSubject<Flow>,
 ): OperatorFunction<T | Skipped<P>, Checkpoint<P>> {
-  const { id, metrics } = options;
-  let fill: Fill = { items: 0, bytes: 0 };
+  const { id } = options;
+  const { maxEvents: maxItems, maxBytes } = tuning.buffer;
+  let fill: BufferFill = { items: 0, bytes: 0, maxItems, maxBytes };
   let releasedBytes = 0;
+  watchers.buffered(fill);
 
   return pipe(
-    map(toEntry(options, tuning, positions)),
+    map(toEntry(options, tuning, positions, watchers.isWatched)),
     boundedBuffer(
       {
-        maxItems: tuning.buffer.maxEvents,
-        maxBytes: tuning.buffer.maxBytes,
+        maxItems,
+        maxBytes,
         sizeOf: ({ bytes }) => bytes,
         released: ({ last, items }: Progress<Entry<P>, AcknowledgedBatch<P>>) => {
           const bytes = last.totalBytes - releasedBytes;
@@ -184,8 +212,8 @@ function chain<T, P>(
         },
         fill: {
           next: (now) => {
-            fill = now;
-            metrics?.buffered(now);
+            fill = { ...now, maxItems, maxBytes };
+            watchers.buffered(fill);
           },
         },
         flow: {
@@ -205,14 +233,11 @@ function chain<T, P>(
         ),
       ),
     ),
-    map(({ last, items, acknowledgement: { stream, sequence, entryId } }) => ({
-      sink: id,
-      stream,
-      position: last.position,
-      sequence,
-      events: items,
-      entryId,
-    })),
+    map(({ last, items, acknowledgement: { stream, sequence, entryId } }) => {
+      const reached = { sink: id, stream, position: last.position, sequence, events: items, entryId };
+      watchers.checkpoint(reached, last.timeMs);
+      return reached;
+    }),
   );
 }
 

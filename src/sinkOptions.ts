@@ -27,6 +27,8 @@ export interface EventAccess<T, P> {
   readonly position?: (event: T) => P | undefined;
   /** The source transaction of which the sink publishes all events at once. Default `event.transaction`. */
   readonly transaction?: (event: T) => Transaction | undefined;
+  /** When it happened in the source, in ms since 1970, to tell how far behind the sink is. Default `event.ts_ms`. */
+  readonly time?: (event: T) => number | undefined;
   /** The entry's field `event`, in place of an `envelope`. Default: the event as JSON, bigints as text. */
   readonly encode?: (event: T) => string | Buffer;
   /** Further fields of the entry. Default: none, which is fastest. */

@@ -1,3 +1,4 @@
+import type { Checkpoint } from "./checkpoint.ts";
 import type { Status } from "./status.ts";
 
 /** One acknowledged batch, as metrics see it. */
@@ -10,9 +11,20 @@ export interface PublishedBatch {
   readonly stageSeconds: number;
 }
 
-/** What a sink reports to its metrics. */
+/** What is in memory, not yet acknowledged, and what may be. */
+export interface BufferFill {
+  readonly items: number;
+  readonly bytes: number;
+  readonly maxItems: number;
+  readonly maxBytes: number;
+}
+
+/** What a sink reports to its metrics, and to whoever else watches it. */
 export interface SinkMetrics {
   readonly published: (batch: PublishedBatch) => void;
-  readonly buffered: (fill: { readonly items: number; readonly bytes: number }) => void;
+  /** Whenever it has shrunk, has grown by a tenth, or the flow changes. */
+  readonly buffered: (fill: BufferFill) => void;
   readonly status: (status: Status) => void;
+  /** Up to where all is safe now, and when that happened in the source, in ms since 1970; undefined: the event does not say. */
+  readonly checkpoint?: (checkpoint: Checkpoint<unknown>, eventTimeMs: number | undefined) => void;
 }

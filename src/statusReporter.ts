@@ -1,10 +1,10 @@
 import type { Option } from "fp-ts/lib/Option.js";
+import type { Observer } from "rxjs";
 import type { FailedAttempt } from "../operators/retryBackoff.ts";
 import { isSinkError } from "./sinkError.ts";
-import type { SinkSettings } from "./sinkOptions.ts";
-import type { Status } from "./status.ts";
+import { isAside, type Status } from "./status.ts";
 
-/** Tells the user's observer and the metrics what a sink is doing. */
+/** Tells whoever watches a sink what it is doing. */
 export interface StatusReporter {
   readonly report: (status: Status) => void;
   /** A batch came through: reports `publishing` if the sink was not. */
@@ -14,21 +14,14 @@ export interface StatusReporter {
   readonly closed: (cause: Option<Error>) => void;
 }
 
-/** What comes beside what the sink is doing. */
-const asides: ReadonlySet<Status["state"]> = new Set(["warning", "paused", "resumed", "deadLetter"]);
-
 /** Makes the reporter of one subscription, which reports `closed` once. */
-export function statusReporter({
-  status,
-  metrics,
-}: Pick<SinkSettings<never, never>, "status" | "metrics">): StatusReporter {
+export function statusReporter(observer: Pick<Observer<Status>, "next">): StatusReporter {
   let state: Status["state"] | undefined;
 
   function report(next: Status): void {
     if (state === "closed") return;
-    if (!asides.has(next.state)) state = next.state;
-    status?.next(next);
-    metrics?.status(next);
+    if (!isAside(next)) state = next.state;
+    observer.next(next);
   }
 
   return {

@@ -4,7 +4,7 @@ import { deadLetterOf, describeEvent } from "./deadLetter.ts";
 import type { Entry } from "./entry.ts";
 import { bytesOf, contentOf, fieldsOf } from "./entryContent.ts";
 import { encoderOf } from "./envelope.ts";
-import { idOf, readProperty, transactionOf } from "./eventDefaults.ts";
+import { idOf, readProperty, timeOf, transactionOf } from "./eventDefaults.ts";
 import { Skipped } from "./keepPositions.ts";
 import type { Positions } from "./positions.ts";
 import { isSinkError, type PlainTag, type SinkError, sinkError } from "./sinkError.ts";
@@ -42,19 +42,20 @@ export function toEntry<T, P>(
   settings: SinkSettings<T, P>,
   { maxEventBytes, deadLetters, partitions, envelope, fields: templates }: EntryTuning,
   positions: Positions<P>,
+  isWatched: () => boolean,
 ): (event: T | Skipped<P>, ordinal: number) => Entry<P> {
-  const { id: sink, event: access = {}, metrics } = settings;
+  const { id: sink, event: access = {} } = settings;
   const {
     id = idOf,
     // The default fits events whose `position` is a P, as ChangeEvent<P> says.
     position = (event) => readProperty(event, "position") as P | undefined,
     transaction = transactionOf,
+    time = timeOf,
     encode = encoderOf(envelope),
     fields = templates && fieldTemplates(templates),
     content,
   }: EventAccess<T, P> = access;
   const toStream = streamOf(settings, partitions);
-  const now = metrics === undefined ? () => 0 : () => performance.now();
   let totalBytes = 0;
 
   function entryOf(
@@ -81,7 +82,8 @@ export function toEntry<T, P>(
       id: id(event),
       position: at,
       transaction: transaction(event),
-      arrivedMs: now(),
+      timeMs: isWatched() ? time(event) : undefined,
+      arrivedMs: isWatched() ? performance.now() : undefined,
     };
   }
 
@@ -126,7 +128,8 @@ export function toEntry<T, P>(
       id: undefined,
       position,
       transaction,
-      arrivedMs: now(),
+      timeMs: undefined,
+      arrivedMs: isWatched() ? performance.now() : undefined,
     };
   }
 

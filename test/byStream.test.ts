@@ -19,6 +19,7 @@ function entryOf(text: string, ordinal: number): Entry<number> {
     id: text,
     position: ordinal,
     transaction: undefined,
+    timeMs: undefined,
     arrivedMs: 0,
   };
 }

@@ -21,6 +21,7 @@ function entries(...given: readonly Given[]): Entry<StandardPosition>[] {
     id: undefined,
     position: undefined,
     transaction: undefined,
+    timeMs: undefined,
     arrivedMs: 0,
     ...entry,
   }));

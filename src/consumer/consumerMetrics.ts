@@ -1,6 +1,7 @@
 import { Registry } from "prom-client";
 import type { Observer } from "rxjs";
 import { familiesIn } from "../metrics/familiesIn.ts";
+import { groupFamilies } from "../metrics/groupFamilies.ts";
 import { retryCauses } from "../metrics/retryCauses.ts";
 import type { GroupFigures } from "../redis/groupFigures.ts";
 import type { ConsumerReport } from "./consumerReport.ts";
@@ -43,7 +44,6 @@ export function consumerMetrics({
   const { counter, gauge } = familiesIn(registry);
   const labels = { group, consumer };
   const ofConsumer = ["group", "consumer"] as const;
-  const ofGroup = ["stream", "group"] as const;
 
   const count = (name: string, help: string) => {
     const series = counter(`rxadd_consumer_${name}_total`, help, ofConsumer).labels(labels);
@@ -63,9 +63,7 @@ export function consumerMetrics({
     "cause",
   ]);
   const held = gauge("rxadd_consumer_held", "Deliveries handed out and not settled", ofConsumer);
-  const lag = gauge("rxadd_consumer_group_lag", "Entries that the group has not read", ofGroup);
-  const pending = gauge("rxadd_consumer_group_pending", "Deliveries of the group not acknowledged", ofGroup);
-  const consumers = gauge("rxadd_consumer_group_consumers", "Consumers of the group", ofGroup);
+  const { lag, pending, consumers } = groupFamilies(registry);
   held.set(labels, 0);
   for (const cause of retryCauses) retries.inc({ ...labels, cause }, 0);
 

@@ -40,6 +40,8 @@ export const entryCopies: {
   event: {
     id: ({ entryId }) => entryId,
     position: ({ entryId }) => entryId,
+    // The server's clock when it was added.
+    time: ({ entryId }) => Number.parseInt(entryId, 10),
     content: ({ content }) => content,
     encode: ({ content }) => content.join(" "),
   },

@@ -1,3 +1,4 @@
+export type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../redisFigures.ts";
 export type { PublishedBatch, SinkMetrics } from "../sinkReport.ts";
 export {
   type MetricsServer,
@@ -7,3 +8,4 @@ export {
 } from "./serveMetrics.ts";
 export { type Health, type SinkHealth, sinkHealth } from "./sinkHealth.ts";
 export { type SinkMetricsOptions, sinkMetrics } from "./sinkMetrics.ts";
+export { type StreamMetrics, streamMetrics } from "./streamMetrics.ts";

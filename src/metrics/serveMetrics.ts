@@ -1,7 +1,7 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { isIPv6 } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Registry } from "prom-client";
-import { Observable } from "rxjs";
+import { map, type Observable } from "rxjs";
+import { listen } from "./listen.ts";
 import type { Health, SinkHealth } from "./sinkHealth.ts";
 
 /** What is served, and where. */
@@ -48,44 +48,19 @@ export function serveMetrics({
   host = "127.0.0.1",
   health = [],
 }: ServeMetricsOptions): Observable<MetricsServer> {
-  const authority = (port: number) => `${isIPv6(host) ? `[${host}]` : host}:${port}`;
-
-  return new Observable((subscriber) => {
-    const server = createServer((request, response) => {
+  return listen({
+    name: "metrics",
+    host,
+    port,
+    handler: (request, response) => {
       response.setHeader("cache-control", "no-store");
       response.setHeader("x-content-type-options", "nosniff");
       answer(request, response, registry, health).catch((error) => {
         send(response, 500, text, `metrics: ${error instanceof Error ? error.message : error}\n`);
       });
-    });
-
-    function fail(error: unknown): void {
-      const found = error instanceof Error ? error.message : error;
-      subscriber.error(
-        new MetricsServerError(
-          `metrics on ${authority(port)}: found ${found}, expected a free port of this machine: choose another port or host`,
-          { cause: error },
-        ),
-      );
-    }
-
-    server.on("error", fail);
-    server.on("listening", () => {
-      const address = server.address();
-      if (address === null || typeof address === "string") return;
-      subscriber.next({ port: address.port, url: `http://${authority(address.port)}/metrics` });
-    });
-    try {
-      server.listen(port, host);
-    } catch (error) {
-      // Node throws a port out of range at once.
-      fail(error);
-    }
-    return () => {
-      server.close();
-      server.closeAllConnections();
-    };
-  });
+    },
+    failed: (message, cause) => new MetricsServerError(message, { cause }),
+  }).pipe(map(({ port, origin }) => ({ port, url: `${origin}/metrics` })));
 }
 
 const text = "text/plain; charset=utf-8";

@@ -39,12 +39,15 @@ export function sinkMetrics({
   const events = families.events.labels(labels);
   const batches = families.batches.labels(labels);
   const bytes = families.bytes.labels(labels);
+  const batchEvents = families.batchEvents.labels(labels);
   const latency = families.latency.labels(labels);
   const stage = families.stage.labels({ pipeline, stage: "sink" });
   const rewinds = families.rewinds.labels(labels);
   const deadLetters = families.deadLetters.labels(labels);
   const bufferedEvents = families.bufferedEvents.labels(labels);
   const bufferedBytes = families.bufferedBytes.labels(labels);
+  const checkpoint = families.checkpoint.labels(labels);
+  const lag = families.lag.labels(labels);
   const paused = families.state.labels({ ...labels, state: "paused" });
 
   function show(shown?: (typeof states)[number]): void {
@@ -103,6 +106,7 @@ export function sinkMetrics({
     published: (batch) => {
       events.inc(batch.events);
       batches.inc();
+      batchEvents.observe(batch.events);
       bytes.inc(batch.bytes);
       latency.observe(batch.latencySeconds);
       stage.observe(batch.stageSeconds);
@@ -110,6 +114,14 @@ export function sinkMetrics({
     buffered: (fill) => {
       bufferedEvents.set(fill.items);
       bufferedBytes.set(fill.bytes);
+      families.bufferMaxEvents.set(labels, fill.maxItems);
+      families.bufferMaxBytes.set(labels, fill.maxBytes);
+    },
+    checkpoint: (_, eventTimeMs) => {
+      const nowMs = Date.now();
+      checkpoint.set(nowMs / 1000);
+      // The source's clock may be ahead of this one.
+      if (eventTimeMs !== undefined) lag.set(Math.max(0, nowMs - eventTimeMs) / 1000);
     },
   };
 }

@@ -11,6 +11,7 @@ import {
   type Observable,
   throwError,
 } from "rxjs";
+import { timeOf } from "../eventDefaults.ts";
 import { type StandardPosition, standardPositions } from "../positions.ts";
 import type { EventAccess } from "../sinkOptions.ts";
 import type { Source } from "../source.ts";
@@ -49,7 +50,7 @@ export function ndjson(input: () => Readable, name: string): Source<NdjsonLine, 
 
 /** Reads an NDJSON line for a sink: the text goes into the stream untouched. */
 export const ndjsonAccess: Required<
-  Pick<EventAccess<NdjsonLine, StandardPosition>, "id" | "transaction" | "encode">
+  Pick<EventAccess<NdjsonLine, StandardPosition>, "id" | "transaction" | "time" | "encode">
 > = {
   id: ({ event }) => (typeof event.id === "string" ? event.id : undefined),
   transaction: ({ event }) => {
@@ -61,6 +62,7 @@ export const ndjsonAccess: Required<
         }
       : undefined;
   },
+  time: ({ event }) => timeOf(event),
   encode: ({ text }) => text,
 };
 

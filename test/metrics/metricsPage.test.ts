@@ -3,7 +3,7 @@ import { none } from "fp-ts/lib/Option.js";
 import { Registry } from "prom-client";
 import { expect, it } from "vitest";
 import { consumerMetrics } from "../../src/consumer/index.ts";
-import { sinkMetrics } from "../../src/metrics/index.ts";
+import { sinkMetrics, streamMetrics } from "../../src/metrics/index.ts";
 
 interface Listed {
   readonly type: string;
@@ -26,9 +26,21 @@ function onThePage(): Record<string, Listed> {
 /** The metrics that a registry exposes when each has a value, by name. */
 async function exposed(): Promise<Record<string, Listed>> {
   const registry = new Registry();
-  const { status, published } = sinkMetrics({ pipeline: "shop", sink: "orders-redis", registry });
+  const { status, published, buffered, checkpoint } = sinkMetrics({
+    pipeline: "shop",
+    sink: "orders-redis",
+    registry,
+  });
   status({ state: "opened", stream: "orders", epoch: 1, position: none, foreignEntries: 0 });
   published({ events: 1, bytes: 1, latencySeconds: 1, stageSeconds: 1 });
+  checkpoint?.({ sink: "a", stream: "s", position: 1, sequence: 1, events: 1, entryId: "1-0" }, 1);
+  buffered({ items: 1, bytes: 1, maxItems: 2, maxBytes: 2 });
+  streamMetrics({ pipeline: "shop", sink: "orders-redis", registry }).next({
+    atMs: 0,
+    memoryBytes: 1,
+    maxMemoryBytes: 0,
+    streams: [{ stream: "orders.events", length: 1, memoryBytes: 1, groups: [], entries: [] }],
+  });
   const { group } = consumerMetrics({ group: "mailer", consumer: "one", registry });
   group.next({
     ...{ stream: "orders.events", group: "mailer", length: 0, lag: 0, pending: 0 },
@@ -46,7 +58,7 @@ async function exposed(): Promise<Record<string, Listed>> {
 
 it("docs/metrics.md lists exactly the metrics that a registry exposes, with their types and labels", async () => {
   const metrics = await exposed();
-  expect(Object.keys(metrics)).toHaveLength(24);
+  expect(Object.keys(metrics)).toHaveLength(33);
   expect(onThePage()).toEqual(metrics);
 });
 

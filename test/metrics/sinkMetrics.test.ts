@@ -56,11 +56,26 @@ describe("sinkMetrics", () => {
     expect(samples.get(`deltaforge_sink_events_total{${ofSink}}`)).toBe(520);
     expect(samples.get(`deltaforge_sink_batch_total{${ofSink}}`)).toBe(2);
     expect(samples.get(`rxadd_sink_bytes_total{${ofSink}}`)).toBe(114_000);
+    expect(samples.get(`rxadd_sink_batch_events_sum{${ofSink}}`)).toBe(520);
     expect(samples.get(`deltaforge_sink_latency_seconds_count{${ofSink}}`)).toBe(2);
     expect(samples.get(`deltaforge_sink_latency_seconds_sum{${ofSink}}`)).toBeCloseTo(42.002);
     const stage = 'pipeline="shop",stage="sink"';
     expect(samples.get(`deltaforge_stage_latency_seconds_count{${stage}}`)).toBe(2);
     expect(samples.get(`deltaforge_stage_latency_seconds_sum{${stage}}`)).toBeCloseTo(42.02);
+  });
+
+  it("shows when the last checkpoint came and how far behind the source it was, once there is one", async () => {
+    const metrics = ofOrders();
+    const lag = `rxadd_sink_lag_seconds{${ofSink}}`;
+    const reached = { sink: "a", stream: "s", position: 1, sequence: 1, events: 1, entryId: "1-0" };
+    expect((await scrape(metrics.registry)).has(lag)).toBe(false);
+    metrics.checkpoint?.(reached, Date.now() - 30_000);
+    const samples = await scrape(metrics.registry);
+    expect(Math.round(samples.get(lag) ?? 0)).toBe(30);
+    const at = samples.get(`rxadd_sink_checkpoint_timestamp_seconds{${ofSink}}`) ?? 0;
+    expect(Math.abs(at - Date.now() / 1000)).toBeLessThan(60);
+    metrics.checkpoint?.(reached, Date.now() + 30_000);
+    expect((await scrape(metrics.registry)).get(lag)).toBe(0);
   });
 
   it("tells latencies apart from 100 µs to 60 s", async () => {
@@ -108,7 +123,7 @@ describe("sinkMetrics", () => {
       { state: "closed", cause: none },
     ] as const) {
       const metrics = ofOrders();
-      metrics.buffered({ items: 10_000, bytes: 2_200_000 });
+      metrics.buffered({ items: 10_000, bytes: 2_200_000, maxItems: 20_000, maxBytes: 67_108_864 });
       metrics.status({ state: "paused", events: 10_000, bytes: 2_200_000 });
       const before = await scrape(metrics.registry);
       expect(before.get(`rxadd_sink_buffered_events{${ofSink}}`)).toBe(10_000);

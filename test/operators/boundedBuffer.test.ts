@@ -291,12 +291,13 @@ describe("boundedBuffer", () => {
   );
 
   it(
-    "tells how much is inside when that shrinks or the flow changes",
+    "tells how much is inside when that shrinks, has grown by a tenth, or the flow changes",
     marbles(({ hot, expectObservable }) => {
       const fill = new Subject<Fill>();
       const source = hot("     -ab-------|", { a: "aa", b: "b" });
-      const expectedFill = "   --x---y(zz)";
+      const expectedFill = "   -wx---y(zz)";
       const values = {
+        w: { items: 1, bytes: 2 },
         x: { items: 2, bytes: 3 },
         y: { items: 1, bytes: 1 },
         z: { items: 0, bytes: 0 },

@@ -1,0 +1,61 @@
+import { defer, finalize, map, type Observable } from "rxjs";
+import { listen } from "../metrics/listen.ts";
+import { type DashboardHandlerOptions, dashboardHandler } from "./dashboardHandler.ts";
+import { isLoopback, onlyAskedAs } from "./loopback.ts";
+
+/** Which sinks are shown, and where. */
+export interface DashboardOptions extends DashboardHandlerOptions {
+  /** Default 8080; 0 takes a free one. */
+  readonly port?: number;
+  /** Default `127.0.0.1`, which only this machine reaches; `0.0.0.0` lets others look, at events as well. */
+  readonly host?: string;
+}
+
+/** Where the dashboard is served. */
+export interface DashboardServer {
+  readonly port: number;
+  /** The address of the page. */
+  readonly url: string;
+}
+
+/** The dashboard cannot be served there: the port is taken, or the host is not of this machine. */
+export class DashboardServerError extends Error {
+  override readonly name = "DashboardServerError";
+}
+
+/**
+ * Shows sinks live on a page of its own for as long as it is subscribed to, and emits where, once it listens.
+ *
+ * The page shows what each sink does and why, rates, latencies, the buffer, the checkpoint, streams, groups and the
+ * newest events. It is read-only, has no password, and works without the internet.
+ *
+ * - **Errors** a {@link DashboardServerError} when it cannot listen.
+ * - **Completion** never.
+ * - **Teardown** closes the server and its connections, and stops watching.
+ *
+ * @example
+ * ```ts
+ * const sink = redisSink({ id: "orders-redis", uri, stream: "orders.events" });
+ * dashboard({ sinks: [sink] }).subscribe(({ url }) => console.log(`dashboard at ${url}`));
+ * changes$.pipe(sink).subscribe();
+ * ```
+ */
+export function dashboard({
+  port = 8080,
+  host = "127.0.0.1",
+  ...options
+}: DashboardOptions): Observable<DashboardServer> {
+  return defer(() => {
+    const handler = dashboardHandler(options);
+    return listen({
+      name: "dashboard",
+      host,
+      port,
+      handler: isLoopback(host) ? onlyAskedAs(isLoopback, handler) : handler,
+      failed: (message, cause) => new DashboardServerError(message, { cause }),
+    }).pipe(
+      map(({ port, origin }) => ({ port, url: `${origin}/` })),
+      finalize(() => handler.unsubscribe()),
+    );
+  });
+}

@@ -1,0 +1,5 @@
+export type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../redisFigures.ts";
+export { type DashboardOptions, type DashboardServer, DashboardServerError, dashboard } from "./dashboard.ts";
+export { type DashboardHandler, type DashboardHandlerOptions, dashboardHandler } from "./dashboardHandler.ts";
+export type { Cause, Notice, ReachedCheckpoint, SinkState, SinkStatus } from "./sinkStatus.ts";
+export { type SinkWatch, type WatchOptions, watchSink } from "./watchSink.ts";

@@ -1,0 +1,121 @@
+import { isNone } from "fp-ts/lib/Option.js";
+import {
+  asyncScheduler,
+  catchError,
+  defer,
+  EMPTY,
+  exhaustMap,
+  finalize,
+  ignoreElements,
+  map,
+  merge,
+  Observable,
+  type SchedulerLike,
+  Subject,
+  share,
+  throttleTime,
+  timer,
+} from "rxjs";
+import type { RedisFigures } from "../redisFigures.ts";
+import type { Watchable } from "../redisSink.ts";
+import type { SinkMetrics } from "../sinkReport.ts";
+import type { SinkStatus } from "./sinkStatus.ts";
+import { type SinkTally, sinkTally } from "./sinkTally.ts";
+
+/** How closely {@link watchSink} looks. Durations are ms. */
+export interface WatchOptions {
+  /** How often the numbers are told; a change of state is told at once. Default 250. */
+  readonly everyMs?: number;
+  /** How often Redis is asked about the streams. Default 1,000. */
+  readonly redisEveryMs?: number;
+  /** Where time comes from. Default: the clock. */
+  readonly scheduler?: SchedulerLike;
+}
+
+/** What there is to see of a sink. */
+export interface SinkWatch {
+  /** How it stands, every `everyMs` and whenever its state changes. Counts from the first subscription on. */
+  readonly sinkStatus$: Observable<SinkStatus>;
+  /** How its streams and their server stand, every `redisEveryMs`; nothing while Redis cannot be reached, or is in memory. */
+  readonly redisFigures$: Observable<RedisFigures>;
+}
+
+/** No more often than this is a change of state told. */
+const settleMs = 20;
+
+/**
+ * Watches a sink: for a page of one's own, for tests, for alarms.
+ *
+ * ```
+ * sink          --P---------R-----P--|     P: publishing, R: retrying
+ * sinkStatus$   s-P----s----R----sP--      s: the numbers, every everyMs
+ * ```
+ *
+ * - **Several** subscribers share one watch; `redisFigures$` opens one more connection to Redis while it is subscribed to.
+ * - **Errors** none. **Completion** never: a sink may be subscribed to again.
+ * - **Teardown** stops watching, and closes that connection.
+ *
+ * @example
+ * ```ts
+ * const sink = redisSink({ id: "orders-redis", uri, stream: "orders.events" });
+ * watchSink(sink).sinkStatus$
+ *   .pipe(map(({ state }) => state.name), distinctUntilChanged())
+ *   .subscribe((name) => console.log(name));
+ * ```
+ */
+export function watchSink(
+  sink: Watchable,
+  { everyMs = 250, redisEveryMs = 1000, scheduler = asyncScheduler }: WatchOptions = {},
+): SinkWatch {
+  const sinkStatus$ = new Observable<SinkStatus>((subscriber) => {
+    const tally = sinkTally(sink.id, () => scheduler.now());
+    const changed$ = new Subject<void>();
+    subscriber.add(
+      merge(
+        timer(0, everyMs, scheduler),
+        changed$.pipe(throttleTime(settleMs, scheduler, { leading: true, trailing: true })),
+      )
+        .pipe(map(tally.now))
+        .subscribe(subscriber),
+    );
+    subscriber.add(sink.watch(telling(tally, changed$)));
+  }).pipe(share());
+
+  const redisFigures$ = defer(() => {
+    const opened = sink.openWatch();
+    if (isNone(opened)) return EMPTY;
+    const { look, failure$, unsubscribe } = opened.value;
+    let streams: readonly string[] = [];
+    const watching = sinkStatus$.subscribe((status) => {
+      streams = status.streams;
+    });
+    return merge(
+      timer(0, redisEveryMs, scheduler).pipe(
+        // What is wrong with Redis, the sink says.
+        exhaustMap(() => look(streams).pipe(catchError(() => EMPTY))),
+      ),
+      failure$.pipe(
+        ignoreElements(),
+        catchError(() => EMPTY),
+      ),
+    ).pipe(
+      finalize(() => {
+        watching.unsubscribe();
+        unsubscribe();
+      }),
+    );
+  }).pipe(share());
+
+  return { sinkStatus$, redisFigures$ };
+}
+
+/** Passes everything on to the tally, and tells changes of state. */
+function telling(tally: SinkTally, changed$: Subject<void>): SinkMetrics {
+  return {
+    ...tally,
+    status: (status) => {
+      tally.status(status);
+      changed$.next();
+    },
+  };
+}

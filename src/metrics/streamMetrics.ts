@@ -1,0 +1,54 @@
+import { Registry } from "prom-client";
+import type { Observer } from "rxjs";
+import type { RedisFigures } from "../redisFigures.ts";
+import { familiesIn } from "./familiesIn.ts";
+import { groupFamilies } from "./groupFamilies.ts";
+import type { SinkMetricsOptions } from "./sinkMetrics.ts";
+
+/** Shows how a sink's streams and their server stand. */
+export interface StreamMetrics extends Pick<Observer<RedisFigures>, "next"> {
+  readonly registry: Registry;
+}
+
+/**
+ * Makes the metrics of a sink's streams and of their server, for what `watchSink` of `rxadd/dashboard` emits;
+ * docs/metrics.md lists them.
+ *
+ * @example
+ * ```ts
+ * watchSink(sink).redisFigures$.subscribe(streamMetrics({ pipeline: "shop", sink: "orders-redis", registry }));
+ * ```
+ */
+export function streamMetrics({
+  pipeline,
+  sink,
+  registry = new Registry(),
+}: SinkMetricsOptions): StreamMetrics {
+  const { gauge } = familiesIn(registry);
+  const labels = { pipeline, sink };
+  const ofSink = ["pipeline", "sink"] as const;
+  const ofStream = [...ofSink, "stream"] as const;
+  const { lag, pending, consumers } = groupFamilies(registry);
+  const length = gauge("rxadd_stream_length", "Entries in the stream", ofStream);
+  const bytes = gauge("rxadd_stream_memory_bytes", "Memory that the stream takes", ofStream);
+  const memory = gauge("rxadd_redis_memory_bytes", "Memory that Redis uses", ofSink);
+  const maxMemory = gauge("rxadd_redis_max_memory_bytes", "Memory that Redis may use; 0: no limit", ofSink);
+
+  return {
+    registry,
+    next: ({ memoryBytes, maxMemoryBytes, streams }) => {
+      if (memoryBytes !== undefined) memory.set(labels, memoryBytes);
+      if (maxMemoryBytes !== undefined) maxMemory.set(labels, maxMemoryBytes);
+      for (const { stream, groups = [], ...figures } of streams) {
+        if (figures.length !== undefined) length.set({ ...labels, stream }, figures.length);
+        if (figures.memoryBytes !== undefined) bytes.set({ ...labels, stream }, figures.memoryBytes);
+        for (const { group, ...of } of groups) {
+          if (of.lag === undefined) lag.remove({ stream, group });
+          else lag.set({ stream, group }, of.lag);
+          pending.set({ stream, group }, of.pending);
+          consumers.set({ stream, group }, of.consumers);
+        }
+      }
+    },
+  };
+}
