@@ -12,7 +12,7 @@ export type { SentinelCredentials } from "./redis/client.ts";
 export type { Durability } from "./redis/durability.ts";
 export type { TlsSettings } from "./redis/tls.ts";
 export type { TrimOption } from "./redis/trimming.ts";
-export { redisSink, type Sink, type Watchable } from "./redisSink.ts";
+export { type RedisSink, redisSink, type Sink, type Watchable } from "./redisSink.ts";
 export { replicate, type SinkFor } from "./replicate.ts";
 export {
   isRetryable,

@@ -65,6 +65,9 @@ export interface Watchable {
   readonly openWatch: () => Option<StreamWatch>;
 }
 
+/** What `redisSink` makes. A type of its own: through an intersection TypeScript does not see what P is in a `pipe`. */
+export interface RedisSink<T, P> extends Sink<T, P>, Watchable {}
+
 /**
  * Publishes events to a Redis Stream in batches and emits a {@link Checkpoint} for each batch that
  * Redis has acknowledged.
@@ -91,7 +94,7 @@ export interface Watchable {
  *   .subscribe((checkpoint) => save(checkpoint.position));
  * ```
  */
-export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): Sink<T, P> & Watchable {
+export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): RedisSink<T, P> {
   const tuning = decodeTuning(options);
   // Without `positions`, P is a standard position: PositionOf says so for every ChangeEvent.
   const positions = options.positions ?? (standardPositions as unknown as Positions<P>);
