@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { none, some } from "fp-ts/lib/Option.js";
 import { pino } from "pino";
 import { firstValueFrom, lastValueFrom, ReplaySubject, Subject } from "rxjs";
@@ -91,6 +92,7 @@ const ofConsumers: readonly Case<ConsumerStatus>[] = [
   ],
   ["draining", "info", "reading no more, waiting for 2 deliveries", { state: "draining", deliveries: 2 }],
   ["closed", "info", "closed", { state: "closed", cause: none }],
+  ["closed with an error", "error", "closed: found 9 MB", { state: "closed", cause: some(setAside) }],
   [
     "retrying",
     "warn",
@@ -137,6 +139,28 @@ describe.each([
     expect(all).toEqual([
       expect.objectContaining({ level: pino.levels.values[level], msg: message, state: status.state }),
     ]);
+  });
+});
+
+describe("docs/tracing.md", () => {
+  /** The states in a column of the page's table of levels. */
+  function onThePage(column: number): readonly string[] {
+    const page = readFileSync(new URL("../docs/tracing.md", import.meta.url), "utf8");
+    return [...page.matchAll(/^\| `(error|warn|info|debug)` \|.*$/gm)].flatMap(([row, level]) => {
+      const cell = row.split("|")[column] ?? "";
+      return [...cell.matchAll(/`(\w+)`( with an error)?/g)].map(
+        ([, state, more = ""]) => `${state}${more} ${level}`,
+      );
+    });
+  }
+
+  it.each([
+    ["sinks", 3, ofSinks],
+    ["consumers", 4, ofConsumers],
+  ] as const)("lists each state of %s at its level", (_, column, cases) => {
+    const logged = cases.map(([state, level]) => `${state} ${level}`);
+
+    expect([...onThePage(column)].sort()).toEqual([...logged].sort());
   });
 });
 

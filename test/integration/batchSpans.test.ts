@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import {
   type Context,
   type ContextManager,
@@ -76,6 +77,24 @@ describe("redisSink with a tracer", () => {
         events: [],
       });
     }
+  });
+
+  it("has the attributes that docs/tracing.md lists", async () => {
+    const { tracer, ended } = recordedSpans();
+    const { status, first } = watched();
+    const events$ = new Subject<Numbered>();
+    const failure = failureOf(events$.pipe(sink({ tracer, status })));
+    await first("opened");
+    await redis.client.set("orders", "a text");
+
+    events$.next({ position: 1 });
+    await failure;
+    const page = readFileSync(new URL("../../docs/tracing.md", import.meta.url), "utf8");
+    const rows = [...page.matchAll(/^\| (`(?:messaging|rxadd|error)\..*?) \|/gm)];
+
+    expect(
+      rows.flatMap(([, names = ""]) => [...names.matchAll(/`([\w.]+)`/g)].map(([, name]) => name)),
+    ).toEqual(ended().flatMap(({ attributes }) => Object.keys(attributes)));
   });
 
   it("has no span for what is in the stream already", async () => {
