@@ -112,7 +112,7 @@ export interface SinkSettings<T, P> {
   readonly connectTimeoutMs?: number;
   /** A connection that owes an answer this long is given up and opened again. Default 10,000. */
   readonly sendTimeoutMs?: number;
-  /** Told what the sink is doing. */
+  /** Told what the sink is doing; `statusLogger` logs it. */
   readonly status?: Pick<Observer<Status>, "next">;
   /** Told when to pause the source, and when to resume. */
   readonly flow?: Pick<Observer<Flow>, "next">;
