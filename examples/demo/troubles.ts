@@ -15,7 +15,11 @@ export interface Troubles {
   readonly mend: () => Promise<void>;
 }
 
-export function troubles(own: RedisServer | undefined, redis: Redis, killWriter: () => void): Troubles {
+export function troubles(
+  own: RedisServer | undefined,
+  redis: Redis,
+  killWriter: () => Promise<void>,
+): Troubles {
   let isFull = false;
 
   async function setMemory(bytes: number): Promise<void> {
@@ -29,7 +33,7 @@ export function troubles(own: RedisServer | undefined, redis: Redis, killWriter:
 
   async function perform(action: Action): Promise<string> {
     if (action === "killWriter") {
-      killWriter();
+      await killWriter();
       return "The writer was killed with SIGKILL, in the middle of whatever it did. A new one starts in a moment, and asks Redis where to go on.";
     }
     if (own === undefined) return "This Redis is not the demo's own: it is left alone.";

@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { BehaviorSubject, Observable, repeat, scan, share, timer } from "rxjs";
 import type { WriterMessage } from "./writer.ts";
@@ -48,7 +49,13 @@ export function writerProcess(env: Readonly<Record<string, string>>) {
       scan(after, initial),
       share({ connector: () => new BehaviorSubject(initial) }),
     ),
-    kill: () => child?.kill("SIGKILL"),
+    /** Resolves when it has ended. */
+    kill: async () => {
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+      const ended = once(child, "exit");
+      child.kill("SIGKILL");
+      await ended;
+    },
   };
 }
 
