@@ -42,9 +42,11 @@ function view(story: Story) {
         <b>${number.format(onTheirWay)}</b> on their way${difference === undefined ? "; lost 0, doubled 0, out of order 0" : nothing}.
       </p>
     </section>
-    <ol role="log" aria-label="What happened">
-      ${story.lines.map(({ atMs, text }) => html`<li><time>${time.format(atMs)}</time> ${text}</li>`)}
-    </ol>
+    <div role="log" aria-label="What happened">
+      <ol>
+        ${story.lines.map(({ atMs, text }) => html`<li><time>${time.format(atMs)}</time> ${text}</li>`)}
+      </ol>
+    </div>
   `;
 }
 
