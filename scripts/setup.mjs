@@ -48,14 +48,16 @@ function build() {
   runOrFail("npm", ["run", "--silent", "build"], "Mend the errors above, then run it again.");
 }
 
-/** True if Debian's package is there now. */
-function installWithApt(name) {
+/** True if Debian's packages are there now. */
+function installWithApt(...names) {
   if (!isOnPath("apt-get") || process.getuid?.() !== 0) return false;
-  if (run("dpkg", ["-s", name]).output.includes("Status: install ok installed")) return true;
-  say(`installing ${name} with apt`);
+  const isThere = (name) => run("dpkg", ["-s", name]).output.includes("Status: install ok installed");
+  const missing = names.filter((name) => !isThere(name));
+  if (missing.length === 0) return true;
+  say(`installing ${missing.join(", ")} with apt`);
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   run("apt-get", ["update", "-qq"], { env });
-  return run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", name], { env }).ok;
+  return run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], { env }).ok;
 }
 
 /** With `--or-redis-uri` the caller's `REDIS_URI`; else a server on PATH, Debian's, or one built from source. */
@@ -84,18 +86,15 @@ function provideRedis() {
   }
 }
 
-/** For the tests alone, one of which sets a server's clock; without it that one is skipped. */
-function provideFakeClock() {
-  if (!process.argv.includes("--or-redis-uri")) installWithApt("libfaketime");
-}
-
-/** For the tests alone, some of which run consumers in Python; without it those are skipped. */
-function providePythonClient() {
-  if (!process.argv.includes("--or-redis-uri")) installWithApt("python3-redis");
+/**
+ * For the tests alone: one of them sets a server's clock, some run consumers in Python, some look at the dashboard in
+ * a browser. Where one is missing those are skipped.
+ */
+function provideTestTools() {
+  if (!process.argv.includes("--or-redis-uri")) installWithApt("libfaketime", "python3-redis", "chromium");
 }
 
 installPackages();
 provideRedis();
-provideFakeClock();
-providePythonClient();
+provideTestTools();
 build();

@@ -12,7 +12,7 @@ export type { SentinelCredentials } from "./redis/client.ts";
 export type { Durability } from "./redis/durability.ts";
 export type { TlsSettings } from "./redis/tls.ts";
 export type { TrimOption } from "./redis/trimming.ts";
-export { redisSink, type Sink, type Watchable } from "./redisSink.ts";
+export { type RedisSink, redisSink, type Sink, type Watchable } from "./redisSink.ts";
 export { replicate, type SinkFor } from "./replicate.ts";
 export {
   isRetryable,
@@ -22,8 +22,10 @@ export {
   type SinkErrorTag,
 } from "./sinkError.ts";
 export type { EventAccess, PositionOf, SinkOptions, SinkSettings } from "./sinkOptions.ts";
+export type { BatchSpan, BatchSpanOptions, SinkTracer, SpanAttributes } from "./sinkTracer.ts";
 export type { Source } from "./source.ts";
 export { fromAsyncIterable } from "./sources/fromAsyncIterable.ts";
 export { fromIterable } from "./sources/fromIterable.ts";
 export { fromReadable } from "./sources/fromReadable.ts";
 export type { Status } from "./status.ts";
+export { type Logger, statusLogger } from "./statusLogger.ts";

@@ -37,8 +37,14 @@ export interface AcknowledgedBatch<P> {
   readonly entryId: string;
 }
 
+/** What of a batch is published, and under which number. */
+export interface SentBatch<P> {
+  readonly entries: Batch<P>;
+  readonly sequence: number;
+}
+
 /** A batch with its number and with what of it is to be published. */
-interface Numbered<P> extends NumberedBatch {
+interface Numbered<P> extends NumberedBatch, SentBatch<P> {
   readonly entries: Batch<P>;
   /** Whether all of it was there already. */
   readonly isKnown: boolean;
@@ -53,6 +59,7 @@ export interface OpenedLane<P> {
 
 /** What has one sequence: one sink, or in a Cluster one stream key of a sink. */
 export interface Lane<P> {
+  readonly keys: LaneKeys;
   /** Opens the lane once, however often it is subscribed to; emits where it stands and completes. */
   readonly opened$: Observable<OpenedLane<P>>;
   /** Publishes a batch, or finds it published; safe to repeat. Batches are first given in order. */
@@ -71,6 +78,8 @@ export interface LaneOptions<P> {
   readonly retry: MonoTypeOperatorFunction<OpenedState>;
   /** Told once, when the lane is open. */
   readonly opened?: (lane: OpenedLane<P>) => void;
+  /** Told of each batch before it is sent for the first time. */
+  readonly sending?: ((batch: Batch<P>, sent: SentBatch<P>) => void) | undefined;
   /** Told what the user should know although the lane goes on. */
   readonly warned?: (message: string) => void;
 }
@@ -86,6 +95,7 @@ export function lane<P>({
   positions,
   retry,
   opened,
+  sending,
   warned,
 }: LaneOptions<P>): Lane<P> {
   let writer: Pick<Lane<P>, "publish"> | undefined;
@@ -134,6 +144,7 @@ export function lane<P>({
       if (last !== undefined) position = positions.encode(last);
       const next = { epoch: state.epoch, sequence, position, entries: withContent(fresh), isKnown };
       numbered.set(batch, next);
+      if (!isKnown) sending?.(batch, next);
       return next;
     }
 
@@ -179,6 +190,7 @@ export function lane<P>({
   }
 
   return {
+    keys,
     opened$: opening$,
     publish: (batch) => writer?.publish(batch) ?? opening$.pipe(concatMap((lane) => lane.publish(batch))),
     confirm: (acknowledged) => opening$.pipe(concatMap((lane) => lane.confirm(acknowledged))),

@@ -15,7 +15,8 @@ import {
 import { acknowledgedWithin } from "../operators/acknowledgedWithin.ts";
 import { type BatchOptions, batch } from "../operators/batch.ts";
 import { inFlight } from "../operators/inFlight.ts";
-import { retryBackoff } from "../operators/retryBackoff.ts";
+import { type FailedAttempt, retryBackoff } from "../operators/retryBackoff.ts";
+import type { BatchSpans } from "./batchSpans.ts";
 import { byStream } from "./byStream.ts";
 import type { SinkTuning } from "./config/sinkTuning.ts";
 import type { Batch, Entry } from "./entry.ts";
@@ -44,6 +45,8 @@ export interface LanesOptions<T, P> {
   readonly connection: Connection;
   readonly status: StatusReporter;
   readonly watchers: SinkWatchers;
+  /** Undefined: nobody traces. */
+  readonly spans: BatchSpans<P> | undefined;
 }
 
 /**
@@ -57,6 +60,7 @@ export function lanes<T, P>({
   connection,
   status,
   watchers,
+  spans,
 }: LanesOptions<T, P>): Lanes<P> {
   const { id, stream, scheduler } = options;
   const { batch: batching, buffer } = tuning;
@@ -68,8 +72,16 @@ export function lanes<T, P>({
     ...(scheduler === undefined ? {} : { scheduler }),
     isRetryable,
     wake: connection.ready$,
-    failed: status.failed,
   };
+
+  /** Retries of a lane, as the status and the spans of its batches tell them. */
+  function retryOf<A>(keys: LaneKeys): MonoTypeOperatorFunction<A> {
+    const next = (attempt: FailedAttempt) => {
+      status.failed.next(attempt);
+      spans?.retrying(keys, attempt);
+    };
+    return retryBackoff({ ...retry, failed: { next } });
+  }
 
   function openLane(keys: LaneKeys, name: string): Lane<P> {
     return lane({
@@ -77,8 +89,9 @@ export function lanes<T, P>({
       owner,
       publisher: connection.publisher,
       positions,
-      retry: retryBackoff(retry),
+      retry: retryOf(keys),
       opened: (opened) => status.report({ state: "opened", stream: name, ...opened }),
+      sending: spans && ((batch, sent) => spans.sent(keys, batch, sent)),
       warned: (message) => status.report({ state: "warning", message }),
     });
   }
@@ -111,7 +124,7 @@ export function lanes<T, P>({
 
   /** Retries with backoff → XADD. */
   function publishTo(
-    { publish, confirm }: Lane<P>,
+    { keys, publish, confirm }: Lane<P>,
     room?: BehaviorSubject<boolean>,
   ): OperatorFunction<Batch<P>, AcknowledgedBatch<P>> {
     const sentMs = new WeakMap<Batch<P>, number>();
@@ -119,12 +132,13 @@ export function lanes<T, P>({
       tap((entries) => watchers.isWatched() && sentMs.set(entries, performance.now())),
       inTime(
         pipe(
-          inFlight(publish, { window, resend: retryBackoff(retry), ...(room && { room }) }),
-          tuning.durability === undefined ? identity : durable(confirm, retryBackoff(retry), scheduler),
+          inFlight(publish, { window, resend: retryOf(keys), ...(room && { room }) }),
+          tuning.durability === undefined ? identity : durable(confirm, retryOf(keys), scheduler),
         ),
       ),
       tap((acknowledged) => {
         status.published();
+        spans?.acknowledged(acknowledged.batch);
         if (tuning.deadLetters !== undefined) reportDeadLetters(acknowledged.published, status);
         if (acknowledged.published.length > 0 && watchers.isWatched()) {
           watchers.published(measure(acknowledged, sentMs.get(acknowledged.batch)));

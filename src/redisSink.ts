@@ -21,6 +21,7 @@ import {
 import { BufferOverflow, boundedBuffer } from "../operators/boundedBuffer.ts";
 import { checkpoint, type Progress } from "../operators/checkpoint.ts";
 import type { Flow } from "../operators/flow.ts";
+import { batchSpans } from "./batchSpans.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { decodeTuning, type SinkTuning } from "./config/sinkTuning.ts";
 import type { Entry } from "./entry.ts";
@@ -64,6 +65,9 @@ export interface Watchable {
   readonly openWatch: () => Option<StreamWatch>;
 }
 
+/** What `redisSink` makes. A type of its own: through an intersection TypeScript does not see what P is in a `pipe`. */
+export interface RedisSink<T, P> extends Sink<T, P>, Watchable {}
+
 /**
  * Publishes events to a Redis Stream in batches and emits a {@link Checkpoint} for each batch that
  * Redis has acknowledged.
@@ -90,7 +94,7 @@ export interface Watchable {
  *   .subscribe((checkpoint) => save(checkpoint.position));
  * ```
  */
-export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): Sink<T, P> & Watchable {
+export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): RedisSink<T, P> {
   const tuning = decodeTuning(options);
   // Without `positions`, P is a standard position: PositionOf says so for every ChangeEvent.
   const positions = options.positions ?? (standardPositions as unknown as Positions<P>);
@@ -149,7 +153,9 @@ function run<T, P>(
       status.report({ state: "warning", message }),
     );
     const flow = new BehaviorSubject<Flow>("resume");
-    const { only, publish } = lanes({ ...parts, connection, status });
+    const { id: sink, stream, tracer } = options;
+    const spans = tracer && batchSpans<P>({ tracer, sink, stream });
+    const { only, publish } = lanes({ ...parts, connection, status, spans });
     // Lanes that events have yet to ask for cannot say that they are open.
     if (only === undefined) watching.add(connection.ready$.pipe(take(1)).subscribe(status.published));
     const toCheckpoints = chain(parts, publish, status, flow);
@@ -165,12 +171,15 @@ function run<T, P>(
       takeUntil(connection.failure$),
       catchError((error) => {
         const cause = causeOf(error, options.id);
+        const failure = cause instanceof Error ? cause : new Error(String(cause));
+        spans?.ended(failure);
         if (isResuming && isSinkError(cause) && cause.kind === "rewind")
           status.report({ state: "rewound", cause });
-        else status.closed(some(cause instanceof Error ? cause : new Error(String(cause))));
+        else status.closed(some(failure));
         return throwError(() => cause);
       }),
       finalize(() => {
+        spans?.ended();
         status.closed(none);
         watching.unsubscribe();
         connection.unsubscribe();

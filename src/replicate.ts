@@ -37,7 +37,7 @@ export function replicate<T, P>({
   scheduler,
 }: {
   readonly source: Source<T | Skipped<NoInfer<P>>, P>;
-  readonly sink: SinkFor<T, P>;
+  readonly sink: SinkFor<T, NoInfer<P>>;
   /** When it goes back after a loss. Default: 100 ms, doubled up to 10 s, ±20 %, for ever. */
   readonly retry?: Pick<RetryBackoffOptions, "initialMs" | "factor" | "maxMs" | "jitter" | "maxRetries">;
   /** Where time comes from; the sink has its own. Default: the clock. */

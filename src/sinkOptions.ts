@@ -11,6 +11,7 @@ import type { FakeServer } from "./redis/fakeServer.ts";
 import type { TlsSettings } from "./redis/tls.ts";
 import type { TrimOption } from "./redis/trimming.ts";
 import type { SinkMetrics } from "./sinkReport.ts";
+import type { SinkTracer } from "./sinkTracer.ts";
 import type { Status } from "./status.ts";
 
 /** The type of a change event's position. */
@@ -111,12 +112,14 @@ export interface SinkSettings<T, P> {
   readonly connectTimeoutMs?: number;
   /** A connection that owes an answer this long is given up and opened again. Default 10,000. */
   readonly sendTimeoutMs?: number;
-  /** Told what the sink is doing. */
+  /** Told what the sink is doing; `statusLogger` logs it. */
   readonly status?: Pick<Observer<Status>, "next">;
   /** Told when to pause the source, and when to resume. */
   readonly flow?: Pick<Observer<Flow>, "next">;
   /** See `rxadd/metrics`. */
   readonly metrics?: SinkMetrics;
+  /** Given a span for each batch: `trace.getTracer("rxadd")` of OpenTelemetry. Default: nothing is traced. */
+  readonly tracer?: SinkTracer | undefined;
   /** Where time comes from. Default: the clock. */
   readonly scheduler?: SchedulerLike;
 }

@@ -23,9 +23,10 @@ export function sinkWatchers(metrics: SinkMetrics | undefined): SinkWatchers {
     isWatched: () => watchers.size > 0,
     watch: (watcher) => {
       watchers.add(watcher);
-      for (const status of new Set([opened, state])) if (status !== undefined) watcher.status(status);
+      // The state comes last: who waits for it finds the numbers there.
       if (fill !== undefined) watcher.buffered(fill);
       if (reached !== undefined) watcher.checkpoint?.(...reached);
+      for (const status of new Set([opened, state])) if (status !== undefined) watcher.status(status);
       return { unsubscribe: () => watchers.delete(watcher) };
     },
     published: (batch) => {

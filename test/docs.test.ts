@@ -24,8 +24,9 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const scratch = join(root, ".docs");
 const pages = [
   "README.md",
-  ...readdirSync(join(root, "docs"))
+  ...readdirSync(join(root, "docs"), { encoding: "utf8", recursive: true })
     .filter((name) => name.endsWith(".md"))
+    .sort()
     .map((name) => `docs/${name}`),
 ];
 const blocks = pages.flatMap(codeBlocks);

@@ -1,33 +1,33 @@
-// A shop writes to PostgreSQL, rxadd replicates its orders into a Redis Stream, the terminal shows it
-// live, and at the end every entry of the stream is compared with what was committed.
+// A shop writes to PostgreSQL, rxadd replicates its orders into a Redis Stream, a page shows it live and lets
+// you break it, and a reader compares every entry of the stream with what was committed.
 import { parseArgs } from "node:util";
 import { Redis } from "ioredis";
-import { type ChangeEvent, type Lsn, redisSink, replicate, type Source } from "rxadd";
-import { type MetricsServer, serveMetrics, sinkHealth, sinkMetrics } from "rxadd/metrics";
-import { postgresChanges } from "rxadd/sources/postgres";
+import type { ChangeEvent } from "rxadd";
+import { streamEntries } from "rxadd/consumer";
 import {
-  catchError,
+  filter,
   firstValueFrom,
   fromEvent,
   interval,
-  lastValueFrom,
+  map,
   merge,
   NEVER,
-  ReplaySubject,
-  Subject,
+  race,
+  Subscription,
+  share,
   take,
-  takeUntil,
-  tap,
   timer,
 } from "rxjs";
 import { startPostgres } from "../../test/support/postgresServer.ts";
 import { startRedis } from "../../test/support/redisServer.ts";
-import { difference } from "./check.ts";
-import { hints, screen, statusLine } from "./screen.ts";
+import { hints, screen, statusLine, type View } from "./screen.ts";
 import { openShop } from "./shop.ts";
-import { Tracker } from "./tracker.ts";
+import { site } from "./site.ts";
+import { Storyteller } from "./story.ts";
+import { troubles } from "./troubles.ts";
+import { Verifier } from "./verifier.ts";
+import { writerProcess } from "./writerProcess.ts";
 
-const id = "demo";
 const stream = "orders.events";
 const isTerminal = process.stdout.isTTY === true;
 const { values } = parseArgs({ options: { seconds: { type: "string" } } });
@@ -40,98 +40,110 @@ const stop$ = merge(
 const stopped = firstValueFrom(stop$);
 
 console.log("Starting PostgreSQL and Redis …");
-const ownRedis = process.env.REDIS_URI === undefined ? await startRedis() : undefined;
+// What Redis has acknowledged is on its disk: stopped and started again, it has it still.
+const ownRedis =
+  process.env.REDIS_URI === undefined
+    ? await startRedis(["--appendonly", "yes", "--appendfsync", "always"])
+    : undefined;
 const uri = ownRedis?.uri ?? process.env.REDIS_URI ?? "";
 const postgres = await startPostgres();
 const redis = new Redis(uri);
-const over = new Subject<void>();
+redis.on("error", () => {});
+const all = new Subscription();
 
 async function run(): Promise<number> {
   if ((await redis.exists(stream)) === 1) {
-    console.error(`${stream} exists already: DEL it and {${stream}}:rxadd:${id}, or unset REDIS_URI.`);
+    console.error(`${stream} exists already: DEL it and {${stream}}:rxadd:demo, or unset REDIS_URI.`);
     return 2;
   }
 
-  // The part that an application would have: a source, a sink, metrics.
-  const opened = new ReplaySubject<unknown>(1);
-  const metrics = sinkMetrics({ pipeline: "demo", sink: id });
-  const health = sinkHealth();
-  const { connectionString } = postgres;
-  const source = postgresChanges({ connectionString, opened });
-  const sink = redisSink({ id, uri, stream, metrics, status: health });
-
-  const tracker = new Tracker();
-  const watched: Source<ChangeEvent<Lsn>, Lsn> = Object.assign(
-    (...[from, flow]: Parameters<typeof source>) =>
-      source(from, flow).pipe(
-        tap(({ ts_ms }) => tracker.emitted(ts_ms)),
-        takeUntil(over),
-      ),
-    { acknowledge: (position: Lsn) => source.acknowledge?.(position) },
+  const writer = writerProcess({
+    POSTGRES_URI: postgres.connectionString,
+    REDIS_URI: uri,
+    STREAM: stream,
+  });
+  let writerState = await firstValueFrom(writer.state$);
+  all.add(
+    writer.state$.subscribe((state) => {
+      writerState = state;
+    }),
   );
-  const server = new ReplaySubject<MetricsServer>(1);
-  const served = { registry: metrics.registry, health: [health] };
-  serveMetrics(served)
-    .pipe(
-      // Somebody else has port 9000: any other will do.
-      catchError(() => serveMetrics({ ...served, port: 0 })),
-      takeUntil(over),
-    )
-    .subscribe(server);
-  const replicating = new Promise<void>((resolve, reject) => {
-    replicate({ source: watched, sink }).subscribe({
-      next: (checkpoint) => tracker.published(checkpoint),
-      error: reject,
-      complete: resolve,
-    });
+  await firstValueFrom(
+    writer.state$.pipe(
+      filter(
+        ({ opened, dashboardUrl, metricsUrl }) =>
+          opened && dashboardUrl !== undefined && metricsUrl !== undefined,
+      ),
+    ),
+  );
+
+  const shop = await openShop(postgres.connectionString);
+  const verifier = new Verifier(() => shop.written);
+  all.add(
+    streamEntries<ChangeEvent>({ uri, stream, from: "0-0" }).subscribe((entry) => verifier.read(entry)),
+  );
+  const trouble = troubles(ownRedis, redis, () => writer.kill());
+  const teller = new Storyteller();
+  const tell = () => {
+    const shown = { committed: shop.written.length, transactions: shop.transactions() };
+    return teller.tell(shown, verifier.verdict(), trouble, writerState);
+  };
+  const story$ = interval(200).pipe(map(tell), share());
+  const url = await new Promise<string>((resolve, reject) => {
+    const perform = async (action: Parameters<typeof trouble.perform>[0]) =>
+      teller.happened(await trouble.perform(action));
+    const dashboardUrl = () => writerState.dashboardUrl;
+    all.add(site({ story$, perform, dashboardUrl }).subscribe({ next: resolve, error: reject }));
   });
 
-  const [{ url: metricsUrl }] = await Promise.all([
-    firstValueFrom(server),
-    Promise.race([firstValueFrom(opened), replicating]),
-  ]);
-  const shop = await openShop(connectionString);
-
-  const view = async () => ({
-    ...tracker.view(),
+  const started = Date.now();
+  const redisPort = new URL(uri).port || 6379;
+  const view = (): View => ({
+    ...verifier.verdict(),
+    seconds: (Date.now() - started) / 1000,
     committed: shop.written.length,
     transactions: shop.transactions(),
-    state: health.now().state,
-    redisPort: new URL(uri).port || 6379,
-    metricsUrl,
-    entries: (await redis.xrevrange(stream, "+", "-", "COUNT", 6)).map(
-      ([entryId, [, event = "{}"]]): [string, string] => [entryId, event],
-    ),
+    checkpoint: writerState.checkpoint,
+    state: writerState.doing,
+    redisPort,
+    url,
+    metricsUrl: writerState.metricsUrl ?? "",
   });
-  async function show(): Promise<void> {
-    const now = await view();
-    if (!isTerminal) return console.log(statusLine(now));
-    const lines = screen(now, process.stdout.columns);
+  function show(): void {
+    if (!isTerminal) {
+      console.log(statusLine(view()));
+      return;
+    }
+    const lines = screen(view(), process.stdout.columns);
     process.stdout.write(`\x1b[H${lines.map((line) => `${line}\x1b[K\n`).join("")}\x1b[J`);
   }
 
   if (isTerminal) process.stdout.write("\x1b[2J");
-  else for (const hint of hints({ redisPort: new URL(uri).port || 6379, metricsUrl })) console.log(hint);
-  const showing = interval(isTerminal ? 250 : 1000)
-    .pipe(takeUntil(over))
-    .subscribe(() => show().catch(() => {}));
+  else for (const hint of hints(view())) console.log(hint);
+  const showing = interval(isTerminal ? 250 : 1000).subscribe(show);
+  // Somebody has to look, or the story would not go on.
+  all.add(story$.subscribe());
 
-  await Promise.race([stopped, replicating]);
+  await stopped;
   await shop.close();
   console.log("Closing the shop, publishing what is left …");
-  const timeout = lastValueFrom(timer(30_000).pipe(takeUntil(over)), { defaultValue: 0 });
-  await Promise.race([tracker.reaches(shop.written.length), timeout]);
-  over.next();
-  await replicating;
+  await trouble.mend();
+  const isDone = ({ verified, difference }: ReturnType<typeof tell>) =>
+    verified === shop.written.length || difference !== undefined;
+  await firstValueFrom(race(story$.pipe(filter(isDone)), timer(60_000)));
   showing.unsubscribe();
-  await show();
+  show();
 
-  const wrong = await difference(redis, stream, shop.written);
+  const { verified, difference } = verifier.verdict();
+  const length = await redis.xlen(stream);
   const summary = `${shop.written.length} row changes in ${shop.transactions()} transactions`;
-  if (wrong === undefined)
-    console.log(`\n✓ ${summary}: each stands in ${stream} exactly once, in commit order.`);
-  else console.log(`\n✗ ${summary}, but the stream differs at ${wrong}.`);
-  return wrong === undefined ? 0 : 1;
+  const isRight = difference === undefined && verified === shop.written.length && length === verified;
+  if (isRight) console.log(`\n✓ ${summary}: each stands in ${stream} exactly once, in commit order.`);
+  else {
+    const found = difference ?? `${verified} of them and ${length} entries`;
+    console.log(`\n✗ ${summary}, but the stream differs: ${found}.`);
+  }
+  return isRight ? 0 : 1;
 }
 
 try {
@@ -140,7 +152,7 @@ try {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
 } finally {
-  over.next();
+  all.unsubscribe();
   redis.disconnect();
   await postgres.stop();
   await ownRedis?.stop();

@@ -1,19 +1,16 @@
 import { stripVTControlCharacters, styleText } from "node:util";
+import type { ChangeEvent } from "rxadd";
+import type { Verdict } from "./verifier.ts";
 
 /** All that the demo shows. */
-export interface View {
+export interface View extends Verdict {
   readonly seconds: number;
   readonly committed: number;
   readonly transactions: number;
-  readonly published: number;
-  /** Events per second, the newest last. */
-  readonly rates: readonly number[];
-  /** From commit to acknowledgement, in ms, sorted. */
-  readonly latencies: readonly number[];
   readonly checkpoint: string;
-  /** The newest entries: ID and event. */
-  readonly entries: readonly (readonly [id: string, event: string])[];
   readonly redisPort: number | string;
+  /** Of the page. */
+  readonly url: string;
   readonly metricsUrl: string;
   readonly state: string;
 }
@@ -39,15 +36,19 @@ function cut(text: string, width: number): string {
   return text.length > width ? `${text.slice(0, width - 1)}…` : text;
 }
 
-function describe(event: string): string {
-  const { op, before, after } = JSON.parse(event);
+function describe({ op, before, after }: ChangeEvent): string {
   const words: Readonly<Record<string, string>> = { c: "insert", u: "update", d: "delete" };
   return `${(words[op] ?? op).padEnd(7)} ${JSON.stringify(after ?? before)}`;
 }
 
-/** The commands that look at the same from outside. */
-export function hints({ redisPort, metricsUrl }: Pick<View, "redisPort" | "metricsUrl">): string[] {
+/** Where to look at the same from outside. */
+export function hints({
+  redisPort,
+  url,
+  metricsUrl,
+}: Pick<View, "redisPort" | "url" | "metricsUrl">): string[] {
   return [
+    `Open this page    ${url}   and stop Redis, kill the writer, fill the memory`,
     `Read the stream   redis-cli -p ${redisPort} XREVRANGE orders.events + - COUNT 3`,
     `See the metrics   curl ${metricsUrl}`,
   ];
@@ -57,7 +58,7 @@ export function hints({ redisPort, metricsUrl }: Pick<View, "redisPort" | "metri
 export function screen(view: View, width: number): string[] {
   const dim = (text: string) => styleText("dim", text);
   const field = (name: string, value: string) => `  ${dim(name.padEnd(16))}${value}`;
-  const behind = view.committed - view.published;
+  const behind = view.committed - view.verified;
   const lines = [
     `${styleText("bold", "rxadd")}  PostgreSQL → Redis Stream orders.events, exactly once  ${dim(clock(view.seconds))}`,
     "",
@@ -67,21 +68,21 @@ export function screen(view: View, width: number): string[] {
     ),
     field(
       "Stream",
-      `${number.format(view.published)} entries, ${behind === 0 ? "nothing missing" : `${number.format(Math.max(0, behind))} on their way`}`,
+      `${number.format(view.verified)} entries, each exactly once and in order, ${behind === 0 ? "nothing missing" : `${number.format(Math.max(0, behind))} on their way`}`,
     ),
     field(
       "Rate",
       `${number.format(view.rates.at(-1) ?? 0)} events/s  ${styleText("cyan", sparkline(view.rates))}`,
     ),
-    field("Commit → Redis", `p50 ${quantile(view.latencies, 0.5)}   p99 ${quantile(view.latencies, 0.99)}`),
+    field("Commit → reader", `p50 ${quantile(view.latencies, 0.5)}   p99 ${quantile(view.latencies, 0.99)}`),
     field("Checkpoint LSN", view.checkpoint),
     field("State", view.state),
     "",
     `  ${dim("Newest entries")}`,
-    ...view.entries.map(([id, event]) => `  ${styleText("yellow", id)}  ${describe(event)}`),
+    ...view.newest.map(([id, event]) => `  ${styleText("yellow", id)}  ${describe(event)}`),
     "",
     ...hints(view).map((hint) => `  ${hint}`),
-    `  ${dim("Ctrl-C finishes what is queued, then checks the stream against the database's commits.")}`,
+    `  ${dim("Ctrl-C finishes what is queued, and says whether the stream holds exactly what was committed.")}`,
   ];
   return lines.map((line) =>
     stripVTControlCharacters(line).length > width ? cut(stripVTControlCharacters(line), width) : line,
@@ -93,7 +94,7 @@ export function statusLine(view: View): string {
   return [
     clock(view.seconds),
     `${number.format(view.committed)} committed`,
-    `${number.format(view.published)} in the stream`,
+    `${number.format(view.verified)} in the stream`,
     `${number.format(view.rates.at(-1) ?? 0)} events/s`,
     `p50 ${quantile(view.latencies, 0.5)}, p99 ${quantile(view.latencies, 0.99)}`,
     `checkpoint ${view.checkpoint}`,

@@ -13,8 +13,8 @@ import {
 } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 import { acknowledge, groupDeliveries, type StreamEntry, streamEntries } from "../consumer/index.ts";
-import { consumerLog } from "./consumerLog.ts";
 import { type ExitWith, UsageError } from "./exitCode.ts";
+import { consumerLog } from "./log.ts";
 import { stopSignal } from "./stopSignal.ts";
 import { wholeNumber } from "./streams.ts";
 import { streamAtFrom } from "./streamsAddress.ts";

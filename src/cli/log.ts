@@ -1,59 +1,36 @@
-import { isNone } from "fp-ts/lib/Option.js";
+import type { ConsumerStatus } from "../consumer/index.ts";
 import type { Status } from "../status.ts";
+import { statusText } from "../statusText.ts";
+
+type AnyStatus = Status | ConsumerStatus;
 
 /** Writes a line for people on stderr; stdout is for results. */
 export function log(text: string): void {
   process.stderr.write(`rxadd: ${text}\n`);
 }
 
-function describe(status: Status): string | undefined {
-  switch (status.state) {
-    case "connecting":
-      return "connecting";
-    case "opened": {
-      const start = isNone(status.position) ? "at its beginning" : `after position ${status.position.value}`;
-      const others = status.foreignEntries > 0 ? `; it holds ${status.foreignEntries} entries of others` : "";
-      return `${status.stream}: publishing ${start}, epoch ${status.epoch}${others}`;
-    }
-    case "retrying":
-      return attemptText(status);
-    case "rewound":
-      return `going back: ${status.cause.message}`;
-    case "behind":
-      return `behind, until the next start: ${status.cause.message}`;
-    case "warning":
-      return `warning: ${status.message}`;
-    case "deadLetter":
-      return `set aside at position ${status.position}: ${status.cause.message}`;
-    case "publishing":
-    case "paused":
-    case "resumed":
-    case "closed":
-      return undefined;
-  }
-}
+/** What goes without saying. */
+const unsaid: ReadonlySet<AnyStatus["state"]> = new Set([
+  ...(["publishing", "paused", "resumed"] as const),
+  ...(["reading", "draining"] as const),
+  "closed",
+]);
 
-/** Logs statuses as `describe` puts them, and that it goes on after trouble. */
-export function logOf<S extends { readonly state: string }>(
-  describe: (status: S) => string | undefined,
-  doing: S["state"],
-  who = "",
-): { readonly next: (status: S) => void } {
+/** Logs statuses, and that it goes on with what it is `doing` after trouble; `who` goes before each line. */
+function statusLogOf<S extends AnyStatus>(doing: S["state"], who: string) {
   let wasRetrying = false;
   return {
-    next: (status) => {
+    next: (status: S) => {
       if (wasRetrying && status.state === doing) log(`${who}${doing} again`);
       if (status.state === "retrying" || status.state === doing) wasRetrying = status.state === "retrying";
-      const text = describe(status);
-      if (text !== undefined) log(`${who}${text}`);
+      if (unsaid.has(status.state)) return;
+      log(`${who}${status.state === "warning" ? "warning: " : ""}${statusText(status)}`);
     },
   };
 }
 
 /** Logs what a sink does; `who` goes before each line. */
-export const statusLog = (who: string) => logOf(describe, "publishing", who);
+export const statusLog = (who: string) => statusLogOf<Status>("publishing", who);
 
-/** How a failed attempt is put. */
-export function attemptText({ attempt, delayMs, cause }: Extract<Status, { state: "retrying" }>): string {
-  return `attempt ${attempt} failed, trying again in ${Math.round(delayMs)} ms: ${cause.message}`;
-}
+/** Logs what a consumer does. */
+export const consumerLog = () => statusLogOf<ConsumerStatus>("reading", "");

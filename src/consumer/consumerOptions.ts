@@ -35,7 +35,7 @@ interface ReaderSettings<E> extends Access {
    * Default: it is believed.
    */
   readonly codec?: t.Decoder<unknown, E>;
-  /** Told what the consumer is doing. */
+  /** Told what the consumer is doing; `statusLogger` logs it. */
   readonly status?: Pick<Observer<ConsumerStatus>, "next">;
   /** Reads no more once it emits or completes; then drains and completes. */
   readonly until?: Observable<unknown>;

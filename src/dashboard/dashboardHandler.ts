@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Subscription, type Unsubscribable } from "rxjs";
 import type { Watchable } from "../redisSink.ts";
+import { sinkError } from "../sinkError.ts";
 import { openFeed } from "./feed.ts";
 import type { WatchOptions } from "./watchSink.ts";
 
@@ -39,7 +40,7 @@ const files = {
  *
  * It is read-only, and shows events: let only those reach it who may see them. It begins to watch at once, so that
  * the charts show what was before the page was opened; Redis it asks only while a page is open. It does not keep a
- * program running by itself.
+ * program running by itself. Two sinks of one id are `ConfigurationInvalid`.
  *
  * @example
  * ```ts
@@ -47,6 +48,13 @@ const files = {
  * ```
  */
 export function dashboardHandler({ sinks, ...options }: DashboardHandlerOptions): DashboardHandler {
+  const ids = sinks.map(({ id }) => id);
+  if (ids.length === 0 || new Set(ids).size < ids.length) {
+    throw sinkError(
+      "ConfigurationInvalid",
+      `dashboard: found ${ids.length === 0 ? "no sink" : `the ids ${ids.join(", ")}`}, expected sinks with different ids`,
+    );
+  }
   const contents = new Map(
     Object.entries(files).map(([path, { name, type }]) => [
       path,

@@ -1,6 +1,7 @@
 import { isNone } from "fp-ts/lib/Option.js";
 import type { SinkMetrics } from "../sinkReport.ts";
 import type { Status } from "../status.ts";
+import { statusText } from "../statusText.ts";
 import { isStreamTemplate } from "../streamTemplate.ts";
 import { eventRate } from "./eventRate.ts";
 import type { Cause, Notice, SinkState, SinkStatus } from "./sinkStatus.ts";
@@ -104,10 +105,7 @@ export function sinkTally(sink: string, clock: () => number): SinkTally {
       case "opened":
         epoch = status.epoch;
         if (!isStreamTemplate(status.stream) && status.stream !== "(computed)") useStream(status.stream);
-        notice(
-          "info",
-          `opened ${status.stream} ${isNone(status.position) ? "at its beginning" : `after position ${status.position.value}`}, epoch ${status.epoch}`,
-        );
+        notice("info", statusText(status));
         enter({ name: "publishing" });
         break;
       case "publishing":
@@ -131,20 +129,17 @@ export function sinkTally(sink: string, clock: () => number): SinkTally {
       case "rewound":
         total = { ...total, rewinds: total.rewinds + 1 };
         forgetBuffer();
-        inTrouble("warning", `going back, to send again what Redis has lost: ${status.cause.message}`);
+        inTrouble("warning", statusText(status));
         enter({ name: "rewound", cause: causeOf(status.cause) });
         break;
       case "behind":
         forgetBuffer();
-        notice("error", `behind until the next start: ${status.cause.message}`);
+        notice("error", statusText(status));
         enter({ name: "behind", cause: causeOf(status.cause) });
         break;
       case "deadLetter":
         total = { ...total, deadLetters: total.deadLetters + 1 };
-        notice(
-          "warning",
-          `set aside${status.id === undefined ? "" : ` ${status.id}`}: ${status.cause.message}`,
-        );
+        notice("warning", statusText(status));
         break;
       case "warning":
         notice("warning", status.message);

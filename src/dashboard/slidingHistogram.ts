@@ -19,9 +19,10 @@ export interface SlidingHistogram {
 /** An hour in µs. */
 const highest = 3_600_000_000;
 
-/** Makes an empty one: two histograms with a precision of 1 %, of which the older one is dropped in turn. */
+/** Makes an empty one: two histograms with a precision of 0.1 %, of which the older one is dropped in turn. */
 export function slidingHistogram(windowMs: number): SlidingHistogram {
-  const make = () => createHistogram({ figures: 2, highest });
+  const make = () => createHistogram({ figures: 3, highest });
+  const all = make();
   let newer = make();
   let older = make();
   let turnMs = Number.NEGATIVE_INFINITY;
@@ -40,7 +41,7 @@ export function slidingHistogram(windowMs: number): SlidingHistogram {
     },
     now: (nowMs) => {
       turn(nowMs);
-      const all = make();
+      all.reset();
       all.add(older);
       all.add(newer);
       return all.count === 0

@@ -48,18 +48,39 @@ function isReal(server: Server | { readonly connection: FakeServer }): server is
 
 function watchOf(server: Server, options: Omit<ClientOptions, "uri">): StreamWatch {
   const { client, call, failure$, unsubscribe } = openLink(server, options);
-  const where = nameOf(server);
   const newest = script(client, newestScript);
+  const ask = whileAllowed(nameOf(server));
+
+  async function figuresOf(stream: string): Promise<StreamFigures> {
+    const [length, memoryBytes, groups, entries] = await Promise.all([
+      ask("length", () => client.xlen(stream)),
+      ask("memoryBytes", async () => Number((await client.memory("USAGE", stream)) ?? 0)),
+      ask("groups", () => groupsOf(client, stream)),
+      ask("entries", () => newestOf(newest, stream)),
+    ]);
+    return { stream, length, memoryBytes, groups, entries };
+  }
 
   async function look(streams: readonly string[]): Promise<RedisFigures> {
     const [memory, ...figures] = await Promise.all([
-      ifAllowed(where, () => memoryOf(client)),
-      ...streams.map((stream) => figuresOf(client, newest, where, stream)),
+      ask("memory", () => memoryOf(client)),
+      ...streams.map(figuresOf),
     ]);
     return { atMs: Date.now(), memoryBytes: memory?.used, maxMemoryBytes: memory?.max, streams: figures };
   }
 
   return { look: (streams) => call(() => from(look(streams))), failure$, unsubscribe };
+}
+
+/** Does not ask again what the user may not ask: each time would be a line in Redis' ACL LOG. */
+function whileAllowed(where: string) {
+  const denied = new Set<string>();
+  return async <A>(what: string, asking: () => Promise<A>): Promise<A | undefined> => {
+    if (denied.has(what)) return undefined;
+    const answer = await ifAllowed(where, asking);
+    if (answer === undefined) denied.add(what);
+    return answer;
+  };
 }
 
 async function memoryOf(client: Redis | Cluster): Promise<{ used: number; max: number }> {
@@ -68,24 +89,6 @@ async function memoryOf(client: Redis | Cluster): Promise<{ used: number; max: n
   const sum = (name: string) =>
     infos.reduce((sum, info) => sum + Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1] ?? 0), 0);
   return { used: sum("used_memory"), max: sum("maxmemory") };
-}
-
-async function figuresOf(
-  client: Redis | Cluster,
-  newest: Script,
-  where: string,
-  stream: string,
-): Promise<StreamFigures> {
-  const ask = <A>(asking: () => Promise<A>) => ifAllowed(where, asking);
-  const [length, memoryBytes, groups, entries] = await Promise.all([
-    ask(() => client.xlen(stream)),
-    ask(async () => Number((await client.memory("USAGE", stream)) ?? 0)),
-    ask(() => groupsOf(client, stream)),
-    ask(async () =>
-      entriesOf(stream, await newest([stream], [`${shownEntries}`, `${shownBytes}`])).map(shown),
-    ),
-  ]);
-  return { stream, length, memoryBytes, groups, entries };
 }
 
 async function groupsOf(client: Redis | Cluster, stream: string): Promise<readonly StreamGroup[]> {
@@ -100,6 +103,10 @@ async function groupsOf(client: Redis | Cluster, stream: string): Promise<readon
       consumers: Number(table.get("consumers")),
     };
   });
+}
+
+async function newestOf(newest: Script, stream: string): Promise<readonly ShownEntry[]> {
+  return entriesOf(stream, await newest([stream], [`${shownEntries}`, `${shownBytes}`])).map(shown);
 }
 
 function shown({ entryId, fields }: ReturnType<typeof entriesOf>[0]): ShownEntry {

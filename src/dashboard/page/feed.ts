@@ -1,12 +1,6 @@
 import { fromEvent, map, merge, mergeMap, Observable, retry, Subject, share, timeout, timer } from "rxjs";
 import type { FeedMessages } from "../feed.ts";
-
-/** What the page hears of: a message, or that the connection is lost. */
-export type Update =
-  | {
-      [Name in keyof FeedMessages]: { readonly name: Name; readonly data: FeedMessages[Name] };
-    }[keyof FeedMessages]
-  | { readonly name: "lost" };
+import type { Update } from "./state.ts";
 
 /** Longer than this the sinks do not keep silent. */
 const silenceMs = 3000;

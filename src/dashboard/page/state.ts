@@ -1,7 +1,14 @@
 import type { RedisFigures } from "../../redisFigures.ts";
+import type { FeedMessages } from "../feed.ts";
 import { type History, recorded } from "../history.ts";
 import type { SinkStatus } from "../sinkStatus.ts";
-import type { Update } from "./feed.ts";
+
+/** What the page hears of: a message, or that the connection is lost. */
+export type Update =
+  | {
+      [Name in keyof FeedMessages]: { readonly name: Name; readonly data: FeedMessages[Name] };
+    }[keyof FeedMessages]
+  | { readonly name: "lost" };
 
 /** All that the page shows. */
 export interface PageState {

@@ -1,0 +1,87 @@
+import { isNone, type Option, toUndefined } from "fp-ts/lib/Option.js";
+import type { ConsumerStatus } from "./consumer/consumerStatus.ts";
+import type { Status } from "./status.ts";
+import { statusText } from "./statusText.ts";
+
+type AnyStatus = Status | ConsumerStatus;
+
+type Log = (fields: Readonly<Record<string, unknown>>, message: string) => void;
+
+/** Takes records of fields and a message, as `pino` does. */
+export interface Logger {
+  readonly info: Log;
+  readonly warn: Log;
+  readonly error: Log;
+  /** Told what may happen many times a second. Default: nobody is. */
+  readonly debug?: Log;
+}
+
+/** What somebody has to see to is an error, what it gets over by itself a warning. */
+const levels = {
+  connecting: "info",
+  opened: "info",
+  publishing: "info",
+  reading: "info",
+  claimed: "info",
+  draining: "info",
+  paused: "debug",
+  resumed: "debug",
+  retrying: "warn",
+  rewound: "warn",
+  rejected: "warn",
+  lost: "warn",
+  deleted: "warn",
+  warning: "warn",
+  deadLetter: "error",
+  gap: "error",
+  behind: "error",
+} as const satisfies Record<Exclude<AnyStatus["state"], "closed">, keyof Logger>;
+
+/**
+ * Logs what a sink or a consumer is doing: give it to either as its `status`.
+ *
+ * A record has the fields of the status, with the error, if any, as `err`, and the message that `rxadd` prints.
+ * Levels:
+ * - `error` somebody has to see to it: `closed` with an error, `behind`, `deadLetter`, `gap`;
+ * - `warn` it gets over it by itself: `retrying`, `rewound`, `rejected`, `lost`, `deleted`, `warning`;
+ * - `info` what else it is doing, once each time that this changes, never for each batch;
+ * - `debug` that it pauses and resumes the source, where the logger has this level.
+ *
+ * @param logger - `pino()`, or what has its `info`, `warn` and `error`; a child of it names the sink
+ *
+ * @example
+ * ```ts
+ * const status = statusLogger(pino().child({ sink: "orders-redis" }));
+ * changes$.pipe(redisSink({ id: "orders-redis", uri, stream: "orders.events", status })).subscribe();
+ * // {"level":30,…,"sink":"orders-redis","state":"connecting","msg":"connecting"}
+ * ```
+ */
+export function statusLogger(logger: Logger): { readonly next: (status: AnyStatus) => void } {
+  return {
+    next: (status) => logger[levelOf(status)]?.(fieldsOf(status), statusText(status)),
+  };
+}
+
+function levelOf(status: AnyStatus): keyof Logger {
+  if (status.state !== "closed") return levels[status.state];
+  return isNone(status.cause) ? "info" : "error";
+}
+
+/** The fields of a status as a log has them: positions without Option, errors where loggers look for them. */
+function fieldsOf(status: AnyStatus): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries<unknown>(status).map(([name, given]) => {
+      const value = isOption(given) ? toUndefined(given) : given;
+      return [name === "cause" || value instanceof Error ? "err" : name, value];
+    }),
+  );
+}
+
+function isOption(value: unknown): value is Option<unknown> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "_tag" in value &&
+    (value._tag === "None" || value._tag === "Some")
+  );
+}

@@ -1,0 +1,57 @@
+import { isNone } from "fp-ts/lib/Option.js";
+import type { ConsumerStatus } from "./consumer/consumerStatus.ts";
+import type { Status } from "./status.ts";
+
+type Of<S extends { readonly state: string }, State extends S["state"]> = Extract<S, { state: State }>;
+
+/** Puts what a sink or a consumer is doing into a line for people. */
+export function statusText(status: Status | ConsumerStatus): string {
+  switch (status.state) {
+    case "connecting":
+    case "publishing":
+    case "reading":
+      return status.state;
+    case "opened":
+      return "epoch" in status ? openedText(status) : readingText(status);
+    case "retrying":
+      return `attempt ${status.attempt} failed, trying again in ${Math.round(status.delayMs)} ms: ${status.cause.message}`;
+    case "paused":
+      return `paused the source: ${status.events} events, ${status.bytes} bytes are waiting`;
+    case "resumed":
+      return "resumed the source";
+    case "rewound":
+      return `going back: ${status.cause.message}`;
+    case "behind":
+      return `behind, until the next start: ${status.cause.message}`;
+    case "deadLetter":
+      return "entryId" in status
+        ? `${status.stream}: set ${status.entryId} aside: ${status.reason}`
+        : `set aside at position ${status.position}: ${status.cause.message}`;
+    case "gap":
+      return `${status.stream}: ${status.missed ?? "an unknown number of"} entries were trimmed unread, after ${status.after} and before ${status.before}`;
+    case "claimed":
+      return `${status.stream}: took over ${status.entries} deliveries of other consumers`;
+    case "lost":
+      return `${status.stream}: another consumer took over ${status.entryId}`;
+    case "deleted":
+      return `${status.stream}: deleted before they were handled: ${status.entryIds.join(", ")}`;
+    case "rejected":
+      return `${status.stream}: ${status.entryId} failed, trying again in ${Math.round(status.delayMs)} ms: ${status.reason}`;
+    case "draining":
+      return `reading no more, waiting for ${status.deliveries} deliveries`;
+    case "warning":
+      return status.message;
+    case "closed":
+      return isNone(status.cause) ? "closed" : `closed: ${status.cause.value.message}`;
+  }
+}
+
+function openedText({ stream, position, epoch, foreignEntries }: Of<Status, "opened">): string {
+  const start = isNone(position) ? "at its beginning" : `after position ${position.value}`;
+  const others = foreignEntries > 0 ? `; it holds ${foreignEntries} entries of others` : "";
+  return `${stream}: publishing ${start}, epoch ${epoch}${others}`;
+}
+
+function readingText({ stream, isNew }: Of<ConsumerStatus, "opened">): string {
+  return `${stream}: reading${isNew ? ", and made the group" : ""}`;
+}
