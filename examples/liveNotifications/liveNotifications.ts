@@ -26,7 +26,6 @@ interface NotificationChange {
 }
 
 const keptMs = 10 * 60_000;
-const mostUnsentBytes = 1024 * 1024;
 // Entry IDs are numbers with a hyphen between them.
 const { compare } = new Intl.Collator("en", { numeric: true });
 
@@ -36,27 +35,28 @@ export function liveNotifications(
   port = 8080,
   until: Observable<unknown> = NEVER,
 ): Observable<Notification> {
-  // One connection to Redis for all browsers, which share what it has read.
+  // One connection to Redis for all browsers; a new one gets what it may have missed from memory.
   const changes$ = defer(() =>
     streamEntries<NotificationChange>({
       uri,
       stream: "notifications.events",
       from: `${Date.now() - keptMs}`,
     }),
-  ).pipe(share({ connector: () => new ReplaySubject(Number.POSITIVE_INFINITY, keptMs) }));
+  ).pipe(
+    filter(({ event }) => event.op === "c"),
+    share({ connector: () => new ReplaySubject(Number.POSITIVE_INFINITY, keptMs) }),
+  );
 
-  const serve = (socket: WebSocket, { url = "/" }: IncomingMessage) => {
+  const serve = (socket: WebSocket, { url = "" }: IncomingMessage) => {
     // An application takes the user from its session.
-    const { user, after = "0-0" } = Object.fromEntries(new URL(url, "ws://localhost").searchParams);
+    const { user, after = "0-0" } = Object.fromEntries(new URLSearchParams(url.split("?")[1]));
     return changes$.pipe(
-      filter(
-        ({ entryId, event }) => event.op === "c" && event.after?.user === user && compare(entryId, after) > 0,
-      ),
+      filter(({ entryId, event }) => event.after?.user === user && compare(entryId, after) > 0),
       map(({ entryId, event }) => ({ id: entryId, text: event.after?.text ?? "" })),
       tap((notification) => {
         socket.send(JSON.stringify(notification));
-        // Too slow: it may come back.
-        if (socket.bufferedAmount > mostUnsentBytes) socket.terminate();
+        // It is too slow, and may come back.
+        if (socket.bufferedAmount > 1024 * 1024) socket.terminate();
       }),
       takeUntil(merge(fromEvent(socket, "close"), fromEvent(socket, "error"))),
     );

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import type { ClientRequest } from "node:http";
 import { type ChangeEvent, redisSink } from "rxadd";
 import { filter, firstValueFrom, from, lastValueFrom, ReplaySubject, Subject, scan } from "rxjs";
 import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -53,6 +54,14 @@ function browser(user: string, at = port) {
   return {
     /** All that it has seen, once that is so many. */
     seen: (count: number) => firstValueFrom(texts$.pipe(filter((texts) => texts.length >= count))),
+  };
+}
+
+/** Asks for a path that is no URL. */
+function finishWith(path: string) {
+  return (request: ClientRequest) => {
+    request.path = path;
+    request.end();
   };
 }
 
@@ -111,6 +120,19 @@ describe("live notifications", () => {
     await proxy.refuse();
     await notify("ada", "two");
     await proxy.restore();
+
+    expect(await ada.seen(2)).toEqual(["one", "two"]);
+  });
+
+  it("go on after a request that makes no sense", async () => {
+    serve();
+    const ada = browser("ada");
+    await notify("ada", "one");
+    await ada.seen(1);
+
+    const strange = new WebSocket(`ws://127.0.0.1:${port}`, { finishRequest: finishWith("//") });
+    await once(strange, "open");
+    await notify("ada", "two");
 
     expect(await ada.seen(2)).toEqual(["one", "two"]);
   });
