@@ -24,6 +24,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const scratch = join(root, ".docs");
 const pages = [
   "README.md",
+  "examples/README.md",
   ...readdirSync(join(root, "docs"), { encoding: "utf8", recursive: true })
     .filter((name) => name.endsWith(".md"))
     .sort()

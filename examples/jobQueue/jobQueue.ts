@@ -30,7 +30,7 @@ export interface Worker {
   readonly uri: string;
   /** Does a job; it is done when this completes or resolves. One that fails five times goes to `orders.dead`. */
   readonly work: (order: Order) => ObservableInput<unknown>;
-  /** Finishes what it has begun once this emits, then completes. */
+  /** Finishes what it has taken once this emits, then completes. */
   readonly until?: Observable<unknown>;
   /** A worker that gives no sign of life for so many ms is dead, and others do its jobs. Default 10,000. */
   readonly claimIdleMs?: number;

@@ -77,5 +77,6 @@ export function liveNotifications(
 
 if (process.argv[1] === import.meta.filename) {
   const uri = process.env.REDIS_URI ?? "redis://localhost:6379";
-  liveNotifications(uri, 8080, fromEvent(process, "SIGINT")).subscribe(({ text }) => console.log(text));
+  const port = Number(process.env.PORT ?? 8080);
+  liveNotifications(uri, port, fromEvent(process, "SIGINT")).subscribe(({ text }) => console.log(text));
 }

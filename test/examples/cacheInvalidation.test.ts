@@ -1,11 +1,12 @@
 import { type ChangeEvent, redisSink } from "rxadd";
 import { firstValueFrom, lastValueFrom, of } from "rxjs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import {
   cachedProducts,
   cacheInvalidation,
   type Product,
 } from "../../examples/cacheInvalidation/cacheInvalidation.ts";
+import { program } from "../support/cli.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 
 const redis = emptyRedis();
@@ -96,5 +97,18 @@ describe("cache invalidation", () => {
     await invalidated();
 
     expect(await nameOf(read)).toBe("black tea");
+  });
+
+  it("runs as a program until it is told to stop", async () => {
+    const args = ["--import", "tsx", "examples/cacheInvalidation/cacheInvalidation.ts"];
+    const run = program(args, "", { REDIS_URI: redis.uri });
+    onTestFinished(() => void run.child.kill("SIGKILL"));
+    await database("tea").rename("green tea");
+    await run.says("product 1 has changed");
+
+    run.child.kill("SIGINT");
+
+    expect(await run.ended).toBe(0);
+    expect((await redis.client.xpending("products.events", "cache"))[0]).toBe(0);
   });
 });

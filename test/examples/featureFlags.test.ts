@@ -12,6 +12,7 @@ import {
 } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type Flags, featureFlags, isOn } from "../../examples/featureFlags/featureFlags.ts";
+import { program } from "../support/cli.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { startProxy } from "../support/tcpProxy.ts";
 
@@ -110,5 +111,17 @@ describe("feature flags", () => {
     await broken;
 
     await until(flags$, "new-checkout", on);
+  });
+
+  it("shows its flags as a program until it is told to stop", async () => {
+    await change(1, ["new-checkout", on]);
+    const args = ["--import", "tsx", "examples/featureFlags/featureFlags.ts"];
+    const run = program(args, "", { REDIS_URI: redis.uri });
+    onTestFinished(() => void run.child.kill("SIGKILL"));
+    await run.says("new-checkout");
+
+    run.child.kill("SIGINT");
+
+    expect(await run.ended).toBe(0);
   });
 });

@@ -6,6 +6,7 @@ import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { WebSocket } from "ws";
 import { notificationsOf } from "../../examples/liveNotifications/browser.ts";
 import { liveNotifications } from "../../examples/liveNotifications/liveNotifications.ts";
+import { program } from "../support/cli.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { freePort } from "../support/freePort.ts";
 import { startProxy } from "../support/tcpProxy.ts";
@@ -159,5 +160,18 @@ describe("live notifications", () => {
     await closed;
 
     expect(received).toBeLessThan(long.length);
+  });
+
+  it("are served by a program until it is told to stop", async () => {
+    const args = ["--import", "tsx", "examples/liveNotifications/liveNotifications.ts"];
+    const run = program(args, "", { REDIS_URI: redis.uri, PORT: `${port}` });
+    onTestFinished(() => void run.child.kill("SIGKILL"));
+    const ada = browser("ada");
+    await notify("ada", "one");
+    await ada.seen(1);
+
+    run.child.kill("SIGINT");
+
+    expect(await run.ended).toBe(0);
   });
 });
