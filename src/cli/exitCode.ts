@@ -1,3 +1,4 @@
+import { DashboardServerError } from "../dashboard/index.ts";
 import { MetricsServerError } from "../metrics/index.ts";
 import { isSinkError, type SinkErrorTag } from "../sinkError.ts";
 import { NdjsonError } from "../sources/ndjson.ts";
@@ -26,7 +27,7 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-const inputErrors = [UsageError, NdjsonError, PostgresSourceError, MetricsServerError];
+const inputErrors = [UsageError, NdjsonError, PostgresSourceError, MetricsServerError, DashboardServerError];
 
 /** The exit code that an error asks for. */
 export function exitCodeOf(error: unknown): ExitCode {

@@ -7,6 +7,7 @@ import { checkConfig } from "./check.ts";
 import { addConsumeCommand } from "./consume.ts";
 import { exitCodeOf } from "./exitCode.ts";
 import { log } from "./log.ts";
+import type { MonitoringPorts } from "./monitoring.ts";
 import { configFrom, configOf, type SinkFlags } from "./options.ts";
 import { pipeLines } from "./pipe.ts";
 import { replicateSource } from "./replicate.ts";
@@ -70,10 +71,9 @@ program
   .option("--stream <key>", "the stream key, or a template such as cdc.${source.table}")
   .option("--input <file>", "read this file; it can be read again if Redis loses data")
   .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf)
-  .action((flags: SinkFlags & { input?: string; metricsPort?: number }) =>
-    exitWith(() =>
-      printCheckpoints(pipeLines(flags.input, configFrom(flags), flags.metricsPort, stopSignal())),
-    ),
+  .option("--dashboard-port <port>", "show on a page on this port what the sink does", portOf)
+  .action((flags: SinkFlags & MonitoringPorts & { input?: string }) =>
+    exitWith(() => printCheckpoints(pipeLines(flags.input, configFrom(flags), flags, stopSignal()))),
   );
 
 program
@@ -81,8 +81,9 @@ program
   .description("publish the changes of a database, as a YAML file says")
   .requiredOption("--config <file>", "YAML with the source and the sink")
   .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf, 9000)
-  .action(({ config, metricsPort }: { config: string; metricsPort: number }) =>
-    exitWith(() => printCheckpoints(replicateSource(configOf(config), metricsPort, stopSignal()))),
+  .option("--dashboard-port <port>", "show on a page on this port what the sinks do", portOf)
+  .action(({ config, ...ports }: { config: string } & MonitoringPorts) =>
+    exitWith(() => printCheckpoints(replicateSource(configOf(config), ports, stopSignal()))),
   );
 
 program

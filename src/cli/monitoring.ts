@@ -10,7 +10,9 @@ import {
   takeUntil,
   tap,
 } from "rxjs";
-import { serveMetrics, sinkHealth, sinkMetrics } from "../metrics/index.ts";
+import { dashboard, watchSink } from "../dashboard/index.ts";
+import { serveMetrics, sinkHealth, sinkMetrics, streamMetrics } from "../metrics/index.ts";
+import type { Watchable } from "../redisSink.ts";
 import type { SinkMetrics } from "../sinkReport.ts";
 import type { Status } from "../status.ts";
 import { log, statusLog } from "./log.ts";
@@ -25,39 +27,62 @@ interface Reports {
 export interface Monitoring {
   /** For the sink of an id. */
   readonly of: (sink: string) => Reports;
-  /** Serves metrics and health for as long as the work takes. */
-  readonly whileServing: <A>(work$: Observable<A>) => Observable<A>;
+  /** Serves metrics, health and dashboard of the sinks for as long as the work takes. */
+  readonly whileServing: <A>(sinks: readonly Watchable[], work$: Observable<A>) => Observable<A>;
 }
 
-/** Logs and metrics of sinks; metrics are served where `port` says, if it says. */
-export function monitoring(pipeline: string, sinks: readonly string[], port: number | undefined): Monitoring {
+/** Where to serve, if at all; 0 takes a free port. */
+export interface MonitoringPorts {
+  readonly metricsPort?: number | undefined;
+  readonly dashboardPort?: number | undefined;
+}
+
+/** How often Redis is asked how the streams stand, for the metrics. */
+const redisEveryMs = 5000;
+
+/** Logs and metrics of sinks; metrics and dashboard are served where a port is given. */
+export function monitoring(
+  pipeline: string,
+  ids: readonly string[],
+  { metricsPort, dashboardPort }: MonitoringPorts,
+): Monitoring {
   const registry = new Registry();
-  const health = sinks.map(sinkHealth);
-  const server$ =
-    port === undefined
-      ? EMPTY
-      : serveMetrics({ registry, port, health }).pipe(
-          tap(({ url }) => log(`metrics at ${url}`)),
-          ignoreElements(),
-        );
+  const health = ids.map(sinkHealth);
+
+  function metrics$(sinks: readonly Watchable[]): Observable<unknown> {
+    if (metricsPort === undefined) return EMPTY;
+    const streams = sinks.map((sink) =>
+      watchSink(sink, { redisEveryMs }).redisFigures$.pipe(
+        tap(streamMetrics({ pipeline, sink: sink.id, registry })),
+      ),
+    );
+    const serving = serveMetrics({ registry, port: metricsPort, health });
+    return merge(serving.pipe(tap(({ url }) => log(`metrics at ${url}`))), ...streams);
+  }
+
+  function dashboard$(sinks: readonly Watchable[]): Observable<unknown> {
+    if (dashboardPort === undefined) return EMPTY;
+    return dashboard({ sinks, port: dashboardPort }).pipe(tap(({ url }) => log(`dashboard at ${url}`)));
+  }
 
   return {
     of: (sink) => {
-      const logged = statusLog(sinks.length > 1 ? `${sink}: ` : "");
+      const logged = statusLog(ids.length > 1 ? `${sink}: ` : "");
       return {
         metrics: sinkMetrics({ pipeline, sink, registry }),
         status: {
           next: (status) => {
-            health[sinks.indexOf(sink)]?.next(status);
+            health[ids.indexOf(sink)]?.next(status);
             logged.next(status);
           },
         },
       };
     },
-    whileServing: (work$) =>
+    whileServing: (sinks, work$) =>
       defer(() => {
         const done = new Subject<void>();
-        return merge(server$.pipe(takeUntil(done)), work$.pipe(finalize(() => done.next())));
+        const served$ = merge(metrics$(sinks), dashboard$(sinks)).pipe(ignoreElements(), takeUntil(done));
+        return merge(served$, work$.pipe(finalize(() => done.next())));
       }),
   };
 }

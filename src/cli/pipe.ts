@@ -11,7 +11,7 @@ import { sinkError } from "../sinkError.ts";
 import type { EventAccess } from "../sinkOptions.ts";
 import { type NdjsonLine, ndjson, ndjsonAccess } from "../sources/ndjson.ts";
 import { fieldTemplates, isStreamTemplate, streamTemplate } from "../streamTemplate.ts";
-import { monitoring } from "./monitoring.ts";
+import { type MonitoringPorts, monitoring } from "./monitoring.ts";
 import { idsOf, oneSink } from "./oneSink.ts";
 import { until } from "./until.ts";
 
@@ -62,10 +62,10 @@ function accessOf({ envelope, fields }: SinkConfig): EventAccess<NdjsonLine, Sta
 export function pipeLines(
   input: string | undefined,
   { pipeline, sinks, commit }: Config,
-  metricsPort: number | undefined,
+  ports: MonitoringPorts,
   stop$: Observable<unknown>,
 ): Observable<Checkpoint<StandardPosition>> {
-  const { of, whileServing } = monitoring(pipeline, idsOf(sinks), metricsPort);
+  const { of, whileServing } = monitoring(pipeline, idsOf(sinks), ports);
   const source =
     input === undefined
       ? ndjson(readStdinOnce(), "standard input")
@@ -73,5 +73,8 @@ export function pipeLines(
   const lineSinks = sinks.map(({ config }) =>
     redisSink({ ...config, ...ofLines(config), event: accessOf(config), ...of(config.id) }),
   );
-  return whileServing(replicate({ source: until(source, stop$), sink: oneSink(lineSinks, commit) }));
+  return whileServing(
+    lineSinks,
+    replicate({ source: until(source, stop$), sink: oneSink(lineSinks, commit) }),
+  );
 }

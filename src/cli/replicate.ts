@@ -1,14 +1,16 @@
 import { defer, from, map, type Observable, switchMap } from "rxjs";
 import type { FailedAttempt } from "../../operators/retryBackoff.ts";
+import type { ChangeEvent } from "../changeEvent.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Config } from "../config/config.ts";
 import { entryCopies, streamSource } from "../consumer/index.ts";
+import type { Lsn } from "../lsn.ts";
 import { redisSink } from "../redisSink.ts";
 import { replicate } from "../replicate.ts";
 import { UsageError } from "./exitCode.ts";
 import { importPostgres } from "./importPostgres.ts";
 import { consumerLog, log } from "./log.ts";
-import { monitoring } from "./monitoring.ts";
+import { type MonitoringPorts, monitoring } from "./monitoring.ts";
 import { idsOf, oneSink } from "./oneSink.ts";
 import { pipeLines } from "./pipe.ts";
 import { until } from "./until.ts";
@@ -30,41 +32,31 @@ function postgres({ config: { dsn, slot, publication, tables } }: Configured<"po
 /** Publishes the changes of the source that a configuration names. */
 export function replicateSource(
   config: Config,
-  metricsPort: number,
+  ports: MonitoringPorts,
   stop$: Observable<unknown>,
 ): Observable<Checkpoint<unknown>> {
   const { pipeline, source, sinks, commit } = config;
-  const { of, whileServing } = monitoring(pipeline, idsOf(sinks), metricsPort);
+  const { of, whileServing } = monitoring(pipeline, idsOf(sinks), ports);
   switch (source?.type) {
     case undefined:
       throw new UsageError(
         "source: found nothing, expected a source, such as { type: postgres, config: { dsn: … } }",
       );
     case "ndjson":
-      return pipeLines(source.config.path, config, metricsPort, stop$);
-    case "postgres":
-      return whileServing(
-        postgres(source).pipe(
-          switchMap((changes) =>
-            replicate({
-              source: until(changes, stop$),
-              sink: oneSink(
-                sinks.map(({ config }) => redisSink({ ...config, ...of(config.id) })),
-                commit,
-              ),
-            }),
-          ),
-        ),
+      return pipeLines(source.config.path, config, ports, stop$);
+    case "postgres": {
+      const made = sinks.map(({ config }) =>
+        redisSink<ChangeEvent<Lsn>, Lsn>({ ...config, ...of(config.id) }),
       );
-    case "redis":
-      return whileServing(
-        replicate({
-          source: until(streamSource({ ...source.config, status: consumerLog() }), stop$),
-          sink: oneSink(
-            sinks.map(({ config }) => redisSink({ ...config, ...of(config.id), ...entryCopies })),
-            commit,
-          ),
-        }),
+      const replicating$ = postgres(source).pipe(
+        switchMap((changes) => replicate({ source: until(changes, stop$), sink: oneSink(made, commit) })),
       );
+      return whileServing(made, replicating$);
+    }
+    case "redis": {
+      const made = sinks.map(({ config }) => redisSink({ ...config, ...of(config.id), ...entryCopies }));
+      const copied = streamSource({ ...source.config, status: consumerLog() });
+      return whileServing(made, replicate({ source: until(copied, stop$), sink: oneSink(made, commit) }));
+    }
   }
 }

@@ -3,6 +3,7 @@ import {
   asyncScheduler,
   catchError,
   defer,
+  distinctUntilChanged,
   EMPTY,
   exhaustMap,
   finalize,
@@ -13,6 +14,7 @@ import {
   type SchedulerLike,
   Subject,
   share,
+  switchMap,
   throttleTime,
   timer,
 } from "rxjs";
@@ -42,6 +44,8 @@ export interface SinkWatch {
 
 /** No more often than this is a change of state told. */
 const settleMs = 20;
+/** No more often than this are streams asked about that were not known. */
+const newStreamsMs = 1000;
 
 /**
  * Watches a sink: for a page of one's own, for tests, for alarms.
@@ -85,28 +89,32 @@ export function watchSink(
     const opened = sink.openWatch();
     if (isNone(opened)) return EMPTY;
     const { look, failure$, unsubscribe } = opened.value;
-    let streams: readonly string[] = [];
-    const watching = sinkStatus$.subscribe((status) => {
-      streams = status.streams;
-    });
-    return merge(
-      timer(0, redisEveryMs, scheduler).pipe(
-        // What is wrong with Redis, the sink says.
-        exhaustMap(() => look(streams).pipe(catchError(() => EMPTY))),
-      ),
-      failure$.pipe(
-        ignoreElements(),
-        catchError(() => EMPTY),
-      ),
-    ).pipe(
-      finalize(() => {
-        watching.unsubscribe();
-        unsubscribe();
-      }),
+    const streams$ = sinkStatus$.pipe(
+      map(({ streams }) => streams),
+      distinctUntilChanged(areSame),
+      throttleTime(Math.min(redisEveryMs, newStreamsMs), scheduler, { leading: true, trailing: true }),
     );
+    const figures$ = streams$.pipe(
+      switchMap((streams) =>
+        timer(0, redisEveryMs, scheduler).pipe(
+          // What is wrong with Redis, the sink says.
+          exhaustMap(() => look(streams).pipe(catchError(() => EMPTY))),
+        ),
+      ),
+    );
+    const failed$ = failure$.pipe(
+      ignoreElements(),
+      catchError(() => EMPTY),
+    );
+    return merge(figures$, failed$).pipe(finalize(unsubscribe));
   }).pipe(share());
 
   return { sinkStatus$, redisFigures$ };
+}
+
+/** The same streams, whichever had the last checkpoint. */
+function areSame(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((stream) => others.includes(stream));
 }
 
 /** Passes everything on to the tally, and tells changes of state. */

@@ -213,4 +213,35 @@ describe("rxadd pipe", () => {
     input.end();
     expect(await run.ended).toBe(0);
   });
+
+  it("shows a dashboard while it runs, and its streams among the metrics", async () => {
+    const input = new PassThrough();
+    const run = rxadd([...flags(), "--metrics-port", "0", "--dashboard-port", "0"], input);
+    input.write('{"n":1}\n');
+    await run.says('"position":1');
+    const page = /dashboard at (\S+)/.exec(run.stderr())?.[1] ?? "";
+    const metrics = /metrics at (\S+)/.exec(run.stderr())?.[1] ?? "";
+
+    expect(await (await fetch(page)).text()).toContain("page.js");
+    const scraped = async () => (await fetch(metrics)).text();
+    await expect
+      .poll(scraped, { timeout: 20_000 })
+      .toContain('rxadd_stream_length{pipeline="rxadd",sink="orders-redis",stream="orders.events"} 1');
+    input.end();
+    expect(await run.ended).toBe(0);
+    await expect(fetch(page)).rejects.toThrow();
+  });
+
+  it("says that the dashboard's port is taken, and exits with 2", async () => {
+    const first = rxadd([...flags(), "--dashboard-port", "0"], new PassThrough());
+    await first.says("dashboard at");
+    const port = /dashboard at http:\/\/127\.0\.0\.1:(\d+)/.exec(first.stderr())?.[1] ?? "";
+
+    const second = rxadd([...flags(), "--id", "another", "--dashboard-port", port], new PassThrough());
+
+    expect(await second.ended).toBe(2);
+    expect(second.stderr()).toContain(`dashboard on 127.0.0.1:${port}: found listen EADDRINUSE`);
+    first.child.kill("SIGTERM");
+    expect(await first.ended).toBe(0);
+  });
 });
