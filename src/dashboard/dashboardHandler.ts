@@ -26,7 +26,7 @@ const headers = {
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",
   "cross-origin-resource-policy": "same-origin",
-  "cache-control": "no-store",
+  "cache-control": "no-store, no-transform",
 };
 
 const files = {
@@ -79,7 +79,7 @@ export function dashboardHandler({ sinks, ...options }: DashboardHandlerOptions)
         .setHeader("content-type", found.type)
         .end(request.method === "HEAD" ? undefined : found.content);
     } else if (file === "events") {
-      tell(response);
+      tell(request, response);
     } else if (isMount(request)) {
       // Mounted by Express at /rxadd; its files stand below /rxadd/.
       response.writeHead(302, { location: `${file}/` }).end();
@@ -89,13 +89,18 @@ export function dashboardHandler({ sinks, ...options }: DashboardHandlerOptions)
   }
 
   /** Sends what happens, for as long as the page listens. */
-  function tell(response: ServerResponse): void {
+  function tell({ method }: IncomingMessage, response: ServerResponse): void {
     if (openPages >= maxPages) {
       refuse(response, 503, `found ${maxPages} open pages, expected fewer`);
       return;
     }
+    // Without the second one nginx would collect what there is to tell.
+    response.writeHead(200, { "content-type": "text/event-stream", "x-accel-buffering": "no" });
+    if (method === "HEAD") {
+      response.end();
+      return;
+    }
     openPages += 1;
-    response.writeHead(200, { "content-type": "text/event-stream" });
     const telling = feed.messages$.subscribe({
       next: ({ name, text }) => {
         // A page that is slow gets the next numbers; what was before it gets once.

@@ -109,6 +109,13 @@ describe("dashboard", () => {
     expect(response.headers.get("allow")).toBe("GET, HEAD");
   });
 
+  it.each(["", "page.js", "events"])("answers HEAD of /%s without a body", async (file) => {
+    const { url } = await serve();
+    const response = await fetch(`${url}${file}`, { method: "HEAD" });
+    expect(response.status).toBe(200);
+    expect(await response.text()).toBe("");
+  });
+
   it("knows no other file, also none above its own", async () => {
     const { port } = await serve();
     for (const path of ["/package.json", "/page.js.map", "/../package.json", "/%2e%2e%2fpackage.json"]) {
