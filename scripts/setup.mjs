@@ -88,10 +88,11 @@ function provideRedis() {
 
 /**
  * For the tests alone: one of them sets a server's clock, some run consumers in Python, some look at the dashboard in
- * a browser. Where one is missing those are skipped.
+ * a browser, some ask promtool about alerts. Where one is missing those are skipped.
  */
 function provideTestTools() {
-  if (!process.argv.includes("--or-redis-uri")) installWithApt("libfaketime", "python3-redis", "chromium");
+  if (!process.argv.includes("--or-redis-uri"))
+    installWithApt("libfaketime", "python3-redis", "chromium", "prometheus");
 }
 
 installPackages();

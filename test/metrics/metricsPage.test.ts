@@ -1,9 +1,7 @@
 import { readFileSync } from "node:fs";
-import { none } from "fp-ts/lib/Option.js";
 import { Registry } from "prom-client";
 import { expect, it } from "vitest";
-import { consumerMetrics } from "../../src/consumer/index.ts";
-import { sinkMetrics, streamMetrics } from "../../src/metrics/index.ts";
+import { everyMetric } from "../support/everyMetric.ts";
 
 interface Listed {
   readonly type: string;
@@ -26,26 +24,7 @@ function onThePage(): Record<string, Listed> {
 /** The metrics that a registry exposes when each has a value, by name. */
 async function exposed(): Promise<Record<string, Listed>> {
   const registry = new Registry();
-  const { status, published, buffered, checkpoint } = sinkMetrics({
-    pipeline: "shop",
-    sink: "orders-redis",
-    registry,
-  });
-  status({ state: "opened", stream: "orders", epoch: 1, position: none, foreignEntries: 0 });
-  published({ events: 1, bytes: 1, latencySeconds: 1, stageSeconds: 1 });
-  checkpoint?.({ sink: "a", stream: "s", position: 1, sequence: 1, events: 1, entryId: "1-0" }, 1);
-  buffered({ items: 1, bytes: 1, maxItems: 2, maxBytes: 2 });
-  streamMetrics({ pipeline: "shop", sink: "orders-redis", registry }).next({
-    atMs: 0,
-    memoryBytes: 1,
-    maxMemoryBytes: 0,
-    streams: [{ stream: "orders.events", length: 1, memoryBytes: 1, groups: [], entries: [] }],
-  });
-  const { group } = consumerMetrics({ group: "mailer", consumer: "one", registry });
-  group.next({
-    ...{ stream: "orders.events", group: "mailer", length: 0, lag: 0, pending: 0 },
-    ...{ lastDeliveredId: "0-0", consumers: [] },
-  });
+  everyMetric(registry);
   const text = await registry.metrics();
   return Object.fromEntries(
     [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name = "", type = ""]) => {
