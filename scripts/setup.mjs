@@ -91,11 +91,26 @@ function provideRedis() {
  * a browser, some ask promtool about alerts. Where one is missing those are skipped.
  */
 function provideTestTools() {
-  if (!process.argv.includes("--or-redis-uri"))
-    installWithApt("libfaketime", "python3-redis", "chromium", "prometheus");
+  if (!process.argv.includes("--or-redis-uri")) installWithApt("libfaketime", "python3-redis", "chromium");
+}
+
+/** Out of Debian's package of Prometheus, which itself would start a server. */
+function providePromtool() {
+  const folder = join(root, "node_modules", ".cache", "promtool");
+  const isThere = isOnPath("promtool") || existsSync(join(folder, "promtool"));
+  if (isThere || process.argv.includes("--or-redis-uri") || !isOnPath("apt-get")) return;
+  say("fetching promtool with apt");
+  mkdirSync(folder, { recursive: true });
+  run("sh", [
+    "-c",
+    'cd "$1" && apt-get download -qq prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xO ./usr/bin/promtool > promtool.part && chmod +x promtool.part && mv promtool.part promtool; rm -f prometheus_*.deb',
+    "sh",
+    folder,
+  ]);
 }
 
 installPackages();
 provideRedis();
 provideTestTools();
+providePromtool();
 build();
