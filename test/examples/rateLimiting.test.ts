@@ -1,0 +1,98 @@
+import { describe, expect, it, onTestFinished } from "vitest";
+import { rateLimiter } from "../../examples/rateLimiting/rateLimiting.ts";
+import { program } from "../support/cli.ts";
+import { emptyRedis } from "../support/emptyRedis.ts";
+import { startProxy } from "../support/tcpProxy.ts";
+
+const redis = emptyRedis();
+/** Longer than any test takes. */
+const windowMs = 24 * 60 * 60_000;
+
+/** An instance of the application, which ends with the test, or earlier. */
+function instance(name: string, limit: number, { uri = redis.uri, window = windowMs } = {}) {
+  const limiter = rateLimiter(uri, name, limit, window);
+  const sharing = limiter.sharing$.subscribe();
+  onTestFinished(() => sharing.unsubscribe());
+  return { ...limiter, stop: () => sharing.unsubscribe() };
+}
+
+/** How many of so many requests an instance lets pass. */
+function passed({ allows }: ReturnType<typeof instance>, user: string, requests: number): number {
+  return Array.from({ length: requests }, () => allows(user)).filter((allowed) => allowed).length;
+}
+
+/** How many counts the instances have told. */
+const told = () => redis.client.xlen("limits.events");
+
+describe("rate limiting", () => {
+  it("lets as many requests pass as the limit says, for each user", () => {
+    const one = instance("one", 5);
+    expect(passed(one, "ada", 8)).toBe(5);
+    expect(passed(one, "bob", 3)).toBe(3);
+  });
+
+  it("decides on every instance by what all have counted", async () => {
+    const [one, two] = [instance("one", 10), instance("two", 10)];
+    expect(passed(one, "ada", 6)).toBe(6);
+    expect(passed(two, "bob", 1)).toBe(1);
+    await expect.poll(told).toBe(2);
+
+    // What was told is heard within a moment: from then on there is room for four.
+    await expect
+      .poll(
+        () =>
+          two.allows("ada") &&
+          two.allows("ada") &&
+          two.allows("ada") &&
+          two.allows("ada") &&
+          !two.allows("ada"),
+      )
+      .toBe(true);
+  });
+
+  it("remembers what it has counted when it starts again", async () => {
+    const first = instance("one", 5);
+    expect(passed(first, "ada", 5)).toBe(5);
+    await expect.poll(told).toBe(1);
+    first.stop();
+
+    const second = instance("one", 6);
+    await expect.poll(() => passed(second, "ada", 6) < 6 && !second.allows("ada")).toBe(true);
+  });
+
+  it("begins anew with each window of time", async () => {
+    const one = instance("one", 1, { window: 200 });
+    expect(one.allows("ada")).toBe(true);
+    await expect.poll(() => one.allows("ada"), { interval: 10 }).toBe(true);
+  });
+
+  it("goes on by itself while Redis is away, and tells what it has counted afterwards", async () => {
+    const proxy = await startProxy(redis.port);
+    onTestFinished(() => proxy.stop());
+    const one = instance("one", 5, { uri: proxy.uri });
+    one.allows("bob");
+    await expect.poll(told).toBe(1);
+
+    await proxy.refuse();
+    expect(passed(one, "ada", 8)).toBe(5);
+    await proxy.restore();
+
+    await expect.poll(told).toBe(2);
+    const [, last] = await redis.client.xrange("limits.events", "-", "+");
+    expect(JSON.parse(last?.[1][1] ?? "")).toMatchObject({ users: Array(5).fill("ada") });
+  });
+
+  it("answers as a program until it is told to stop", async () => {
+    const args = ["--import", "tsx", "examples/rateLimiting/rateLimiting.ts"];
+    const run = program(args, undefined, { REDIS_URI: redis.uri });
+    onTestFinished(() => void run.child.kill("SIGKILL"));
+    run.child.stdin?.write("ada\n");
+    await run.says("allowed");
+    await expect.poll(told).toBe(1);
+    run.child.stdin?.end();
+
+    run.child.kill("SIGINT");
+
+    expect(await run.ended).toBe(0);
+  });
+});
