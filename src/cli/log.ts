@@ -1,12 +1,13 @@
 import type { ConsumerStatus } from "../consumer/index.ts";
 import type { Status } from "../status.ts";
 import { statusText } from "../statusText.ts";
+import { sayLine } from "./output.ts";
 
 type AnyStatus = Status | ConsumerStatus;
 
 /** Writes a line for people on stderr; stdout is for results. */
 export function log(text: string): void {
-  process.stderr.write(`rxadd: ${text}\n`);
+  sayLine(`rxadd: ${text}`);
 }
 
 /** What goes without saying. */

@@ -7,8 +7,9 @@ import { checkConfig } from "./check.ts";
 import { addConsumeCommand } from "./consume.ts";
 import { exitCodeOf } from "./exitCode.ts";
 import { log } from "./log.ts";
-import type { MonitoringPorts } from "./monitoring.ts";
+import type { MonitoringOptions } from "./monitoring.ts";
 import { configFrom, configOf, type SinkFlags } from "./options.ts";
+import { writeResult } from "./output.ts";
 import { pipeLines } from "./pipe.ts";
 import { replicateSource } from "./replicate.ts";
 import { configSchema } from "./schema.ts";
@@ -22,7 +23,7 @@ async function printCheckpoints(checkpoints$: Observable<Checkpoint<unknown>>): 
   await lastValueFrom(
     checkpoints$.pipe(
       tap((checkpoint) => {
-        process.stdout.write(`${JSON.stringify(checkpoint)}\n`);
+        writeResult(JSON.stringify(checkpoint));
         events += checkpoint.events;
         position = checkpoint.position;
       }),
@@ -72,7 +73,8 @@ program
   .option("--input <file>", "read this file; it can be read again if Redis loses data")
   .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf)
   .option("--dashboard-port <port>", "show on a page on this port what the sink does", portOf)
-  .action((flags: SinkFlags & MonitoringPorts & { input?: string }) =>
+  .option("--no-progress", "show no progress; without it a bar on a terminal stands in for the checkpoints")
+  .action((flags: SinkFlags & MonitoringOptions & { input?: string }) =>
     exitWith(() => printCheckpoints(pipeLines(flags.input, configFrom(flags), flags, stopSignal()))),
   );
 
@@ -82,7 +84,8 @@ program
   .requiredOption("--config <file>", "YAML with the source and the sink")
   .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf, 9000)
   .option("--dashboard-port <port>", "show on a page on this port what the sinks do", portOf)
-  .action(({ config, ...ports }: { config: string } & MonitoringPorts) =>
+  .option("--no-progress", "do not show how far it is while it catches up")
+  .action(({ config, ...ports }: { config: string } & MonitoringOptions) =>
     exitWith(() => printCheckpoints(replicateSource(configOf(config), ports, stopSignal()))),
   );
 

@@ -16,6 +16,7 @@ import type { Watchable } from "../redisSink.ts";
 import type { SinkMetrics } from "../sinkReport.ts";
 import type { Status } from "../status.ts";
 import { log, statusLog } from "./log.ts";
+import { withProgress } from "./withProgress.ts";
 
 /** What a sink reports to. */
 interface Reports {
@@ -27,14 +28,16 @@ interface Reports {
 export interface Monitoring {
   /** For the sink of an id. */
   readonly of: (sink: string) => Reports;
-  /** Serves metrics, health and dashboard of the sinks for as long as the work takes. */
-  readonly whileServing: <A>(sinks: readonly Watchable[], work$: Observable<A>) => Observable<A>;
+  /** Serves metrics, health and dashboard of the sinks for as long as the work takes, and shows how far it is. */
+  readonly whileServing: typeof withProgress;
 }
 
-/** Where to serve, if at all; 0 takes a free port. */
-export interface MonitoringPorts {
+/** What is shown beside the log, and where; 0 takes a free port. */
+export interface MonitoringOptions {
   readonly metricsPort?: number | undefined;
   readonly dashboardPort?: number | undefined;
+  /** Default true. */
+  readonly progress?: boolean;
 }
 
 /** How often Redis is asked how the streams stand, for the metrics. */
@@ -44,7 +47,7 @@ const redisEveryMs = 5000;
 export function monitoring(
   pipeline: string,
   ids: readonly string[],
-  { metricsPort, dashboardPort }: MonitoringPorts,
+  { metricsPort, dashboardPort, progress = true }: MonitoringOptions,
 ): Monitoring {
   const registry = new Registry();
   const health = ids.map(sinkHealth);
@@ -78,11 +81,12 @@ export function monitoring(
         },
       };
     },
-    whileServing: (sinks, work$) =>
+    whileServing: (sinks, work$, input) =>
       defer(() => {
         const done = new Subject<void>();
         const served$ = merge(metrics$(sinks), dashboard$(sinks)).pipe(ignoreElements(), takeUntil(done));
-        return merge(served$, work$.pipe(finalize(() => done.next())));
+        const shown$ = progress ? withProgress(sinks, work$, input) : work$;
+        return merge(served$, shown$.pipe(finalize(() => done.next())));
       }),
   };
 }

@@ -1,5 +1,3 @@
-import { createReadStream } from "node:fs";
-import type { Readable } from "node:stream";
 import type { Observable } from "rxjs";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Config } from "../config/config.ts";
@@ -7,28 +5,13 @@ import { encoderOf } from "../envelope.ts";
 import type { StandardPosition } from "../positions.ts";
 import { redisSink } from "../redisSink.ts";
 import { replicate } from "../replicate.ts";
-import { sinkError } from "../sinkError.ts";
 import type { EventAccess } from "../sinkOptions.ts";
 import { type NdjsonLine, ndjson, ndjsonAccess } from "../sources/ndjson.ts";
 import { fieldTemplates, isStreamTemplate, streamTemplate } from "../streamTemplate.ts";
-import { type MonitoringPorts, monitoring } from "./monitoring.ts";
+import { fileInput, standardInput } from "./input.ts";
+import { type MonitoringOptions, monitoring } from "./monitoring.ts";
 import { idsOf, oneSink } from "./oneSink.ts";
 import { until } from "./until.ts";
-
-/** Standard input, which can be read once. */
-function readStdinOnce(): () => Readable {
-  let isRead = false;
-  return () => {
-    if (isRead) {
-      throw sinkError(
-        "SourceCannotRewind",
-        "Redis has lost acknowledged batches, and standard input cannot be read again: start again with the same input, or use --input FILE",
-      );
-    }
-    isRead = true;
-    return process.stdin;
-  };
-}
 
 /** A template speaks of the event in the line. */
 function ofLine(text: string): string | ((line: NdjsonLine) => string) {
@@ -62,19 +45,18 @@ function accessOf({ envelope, fields }: SinkConfig): EventAccess<NdjsonLine, Sta
 export function pipeLines(
   input: string | undefined,
   { pipeline, sinks, commit }: Config,
-  ports: MonitoringPorts,
+  options: MonitoringOptions,
   stop$: Observable<unknown>,
 ): Observable<Checkpoint<StandardPosition>> {
-  const { of, whileServing } = monitoring(pipeline, idsOf(sinks), ports);
-  const source =
-    input === undefined
-      ? ndjson(readStdinOnce(), "standard input")
-      : ndjson(() => createReadStream(input), input);
+  const { of, whileServing } = monitoring(pipeline, idsOf(sinks), options);
+  const { name, open, extent } = input === undefined ? standardInput() : fileInput(input);
+  const source = ndjson(open, name);
   const lineSinks = sinks.map(({ config }) =>
     redisSink({ ...config, ...ofLines(config), event: accessOf(config), ...of(config.id) }),
   );
   return whileServing(
     lineSinks,
     replicate({ source: until(source, stop$), sink: oneSink(lineSinks, commit) }),
+    extent,
   );
 }

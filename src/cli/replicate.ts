@@ -10,7 +10,7 @@ import { replicate } from "../replicate.ts";
 import { UsageError } from "./exitCode.ts";
 import { importPostgres } from "./importPostgres.ts";
 import { consumerLog, log } from "./log.ts";
-import { type MonitoringPorts, monitoring } from "./monitoring.ts";
+import { type MonitoringOptions, monitoring } from "./monitoring.ts";
 import { idsOf, oneSink } from "./oneSink.ts";
 import { pipeLines } from "./pipe.ts";
 import { until } from "./until.ts";
@@ -32,18 +32,18 @@ function postgres({ config: { dsn, slot, publication, tables } }: Configured<"po
 /** Publishes the changes of the source that a configuration names. */
 export function replicateSource(
   config: Config,
-  ports: MonitoringPorts,
+  options: MonitoringOptions,
   stop$: Observable<unknown>,
 ): Observable<Checkpoint<unknown>> {
   const { pipeline, source, sinks, commit } = config;
-  const { of, whileServing } = monitoring(pipeline, idsOf(sinks), ports);
+  const { of, whileServing } = monitoring(pipeline, idsOf(sinks), options);
   switch (source?.type) {
     case undefined:
       throw new UsageError(
         "source: found nothing, expected a source, such as { type: postgres, config: { dsn: … } }",
       );
     case "ndjson":
-      return pipeLines(source.config.path, config, ports, stop$);
+      return pipeLines(source.config.path, config, options, stop$);
     case "postgres": {
       const made = sinks.map(({ config }) =>
         redisSink<ChangeEvent<Lsn>, Lsn>({ ...config, ...of(config.id) }),

@@ -1,0 +1,19 @@
+import type { Progress } from "./progress.ts";
+
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+
+/** Such as `1,200,000 events, 310,000 events/s, 42 %, 8 s left`. */
+export function progressText({ events, eventsPerSecond, share, secondsLeft }: Progress): string {
+  return [
+    `${whole.format(events)} events`,
+    `${whole.format(eventsPerSecond)} events/s`,
+    ...(share === undefined ? [] : [`${Math.floor(share * 100)} %`]),
+    ...(secondsLeft === undefined ? [] : [`${durationText(secondsLeft)} left`]),
+  ].join(", ");
+}
+
+/** Such as `8 s`, `3 min` or `2 h`. */
+export function durationText(seconds: number): string {
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}

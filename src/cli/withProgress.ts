@@ -1,0 +1,71 @@
+import { defer, finalize, map, merge, Observable, Subject, takeUntil, tap, timer } from "rxjs";
+import type { Checkpoint } from "../checkpoint.ts";
+import type { Watchable } from "../redisSink.ts";
+import { type Advance, catchingUp } from "./catchingUp.ts";
+import { log } from "./log.ts";
+import { progress, type Reading } from "./progress.ts";
+import { showProgress } from "./showProgress.ts";
+
+/** How much of an input has been read, and how much there is. */
+export type Extent = Pick<Reading, "done" | "total">;
+
+/** How often an input is looked at. */
+const everyMs = 250;
+
+/**
+ * Does a work and shows how far it is: through an input, if there is one to the end of which it goes; else only while it
+ * catches up with its source.
+ */
+export function withProgress<C extends Checkpoint<unknown>>(
+  sinks: readonly (Watchable & { readonly required: boolean })[],
+  work$: Observable<C>,
+  input?: () => Extent,
+): Observable<C> {
+  return defer(() => {
+    const done = new Subject<void>();
+    const advances = new Subject<Advance>();
+    const eventTimes = new Map<string, number | undefined>();
+    let events = 0;
+
+    const working$ = work$.pipe(
+      tap((checkpoint) => {
+        events += checkpoint.events;
+        advances.next({ atMs: Date.now(), events: checkpoint.events, eventMs: earliest(eventTimes) });
+      }),
+      finalize(() => done.next()),
+    );
+    const readings$: Observable<Reading | undefined> =
+      input === undefined
+        ? merge(watched$(sinks, eventTimes), advances.pipe(catchingUp({ next: sayCaughtUp })))
+        : timer(0, everyMs).pipe(map(() => ({ atMs: Date.now(), events, ...input() })));
+    return merge(showProgress(readings$.pipe(progress(), takeUntil(done))), working$);
+  });
+}
+
+function sayCaughtUp({ events }: Reading): void {
+  log(`caught up with the source, after ${events.toLocaleString("en")} events`);
+}
+
+/** Keeps when what is safe happened in the source, for each sink that gates. Never emits. */
+function watched$(
+  sinks: readonly (Watchable & { readonly required: boolean })[],
+  eventTimes: Map<string, number | undefined>,
+): Observable<never> {
+  return new Observable((subscriber) => {
+    for (const { id, watch } of sinks.filter(({ required }) => required)) {
+      subscriber.add(
+        watch({
+          published: () => {},
+          buffered: () => {},
+          status: () => {},
+          checkpoint: (_, eventMs) => eventTimes.set(id, eventMs),
+        }),
+      );
+    }
+  });
+}
+
+function earliest(eventTimes: ReadonlyMap<string, number | undefined>): number | undefined {
+  const known = [...eventTimes.values()].filter((time) => time !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
+}

@@ -1,0 +1,160 @@
+import { map, type Observable, of, tap } from "rxjs";
+import { describe, expect, it } from "vitest";
+import { type Advance, catchingUp } from "../../src/cli/catchingUp.ts";
+import { type Progress, progress, type Reading } from "../../src/cli/progress.ts";
+import { durationText, progressText } from "../../src/cli/progressText.ts";
+import { marbles } from "../support/marbles.ts";
+
+describe("progress", () => {
+  /** What comes of the readings, one a second: events, done and total. */
+  function progressOf(
+    ...readings: readonly (readonly [events: number, done: number, total?: number] | undefined)[]
+  ) {
+    const seen: (Progress | undefined)[] = [];
+    of(...readings)
+      .pipe(
+        map((reading, second): Reading | undefined => {
+          if (reading === undefined) return undefined;
+          const [events, done, total] = reading;
+          return { atMs: second * 1000, events, done, total };
+        }),
+        progress(),
+      )
+      .subscribe((progress) => seen.push(progress));
+    return seen;
+  }
+
+  it("tells the rate, the share that is done, and the time left at this pace", () => {
+    expect(progressOf([0, 0, 100], [500, 10, 100], [1000, 20, 100])).toEqual([
+      { events: 0, eventsPerSecond: 0, share: 0, secondsLeft: undefined },
+      { events: 500, eventsPerSecond: 500, share: 0.1, secondsLeft: 9 },
+      { events: 1000, eventsPerSecond: 500, share: 0.2, secondsLeft: 8 },
+    ]);
+  });
+
+  it("goes by the pace of the last five seconds", () => {
+    const fast = Array.from({ length: 10 }, (_, second) => [second * 100, second * 10, 1000] as const);
+    const slow = Array.from({ length: 6 }, (_, second) => [1000 + second, 100 + second, 1000] as const);
+    const { eventsPerSecond = 0, secondsLeft = 0 } = progressOf(...fast, ...slow).at(-1) ?? {};
+    expect(eventsPerSecond).toBe(1);
+    expect(secondsLeft).toBe(895);
+  });
+
+  it("counts what there is more to do while it works", () => {
+    // Ten are done a second, and five more come.
+    const { share = 0, secondsLeft } = progressOf([0, 0, 100], [1, 10, 105], [2, 20, 110]).at(-1) ?? {};
+    expect(share).toBeCloseTo(20 / 110);
+    expect(secondsLeft).toBe(90 / 5);
+  });
+
+  it("tells no time left when it comes no nearer", () => {
+    expect(progressOf([0, 0, 100], [1, 10, 110], [2, 20, 125]).at(-1)?.secondsLeft).toBeUndefined();
+  });
+
+  it("tells the rate alone of what has no end that is known", () => {
+    expect(progressOf([0, 0], [300, 0]).at(-1)).toEqual({
+      ...{ events: 300, eventsPerSecond: 300 },
+      ...{ share: undefined, secondsLeft: undefined },
+    });
+  });
+
+  it("begins anew with another work", () => {
+    const [, , between, again] = progressOf([0, 0, 100], [500, 50, 100], undefined, [7, 0, 100]);
+    expect(between).toBeUndefined();
+    expect(again).toEqual({ events: 7, eventsPerSecond: 0, share: 0, secondsLeft: undefined });
+  });
+
+  it("is all of an empty input", () => {
+    expect(progressOf([0, 0, 0])[0]?.share).toBe(1);
+  });
+});
+
+describe("catchingUp", () => {
+  /** Events become safe, of which the last one happened so many seconds ago. */
+  const lagging = (lags$: Observable<string>, now: () => number): Observable<Advance> =>
+    lags$.pipe(
+      map((lag) => ({
+        atMs: now(),
+        events: 10,
+        eventMs: lag === "x" ? undefined : now() - { z: 0, a: 1, c: 3, f: 6, m: 60 }[lag as "z"] * 1000,
+      })),
+    );
+
+  it(
+    "tells nothing of a pipeline that is level with its source, or whose events do not say",
+    marbles(({ hot, expectObservable }) => {
+      const lags = hot("   -z-a-c-x-");
+      const expected = "   -u-u-u-u-";
+      expectObservable(lagging(lags, () => 100_000).pipe(catchingUp())).toBe(expected, { u: undefined });
+    }),
+  );
+
+  it(
+    "tells how far the time of what is safe has come, until it is level again",
+    marbles(({ hot, expectObservable, flush }) => {
+      const lags = hot("   -m 999ms f 999ms c 999ms a 999ms c---");
+      const expected = "   -m 999ms f 999ms c 999ms u 999ms u---";
+      const told: number[] = [];
+      let second = -1;
+      const now = () => 1_000_000 + second * 1000;
+      const readings$ = lagging(
+        lags.pipe(
+          tap(() => {
+            second += 1;
+          }),
+        ),
+        now,
+      ).pipe(catchingUp({ next: ({ events }) => told.push(events) }));
+      const startMs = 1_000_000 - 60_000;
+      const reading = (second: number, events: number, lag: number) => ({
+        ...{ atMs: 1_000_000 + second * 1000, events },
+        done: 1_000_000 + second * 1000 - lag * 1000 - startMs,
+        total: 1_000_000 + second * 1000 - startMs,
+      });
+      expectObservable(readings$).toBe(expected, {
+        m: reading(0, 10, 60),
+        f: reading(1, 20, 6),
+        c: reading(2, 30, 3),
+        u: undefined,
+      });
+      flush();
+      expect(told).toEqual([30]);
+    }),
+  );
+
+  it(
+    "says nothing more when nothing comes for three seconds, and goes on from there",
+    marbles(({ hot, expectObservable }) => {
+      const lags = hot("   -m 5s m");
+      const expected = "   -r 2999ms u 2000ms s 2999ms u";
+      const startMs = 1_000_000 - 60_000;
+      const reading = (events: number) => ({ atMs: 1_000_000, events, done: 0, total: 1_000_000 - startMs });
+      expectObservable(lagging(lags, () => 1_000_000).pipe(catchingUp()), "^ 9s !").toBe(expected, {
+        ...{ r: reading(10), s: reading(20) },
+        u: undefined,
+      });
+    }),
+  );
+});
+
+describe("progressText", () => {
+  it.each<[Progress, string]>([
+    [
+      { events: 1_200_000, eventsPerSecond: 310_000.4, share: 0.429, secondsLeft: 7.1 },
+      "1,200,000 events, 310,000 events/s, 42 %, 8 s left",
+    ],
+    [{ events: 3, eventsPerSecond: 1, share: undefined, secondsLeft: undefined }, "3 events, 1 events/s"],
+  ])("puts %o into words", (progress, text) => {
+    expect(progressText(progress)).toBe(text);
+  });
+
+  it.each([
+    [0.2, "1 s"],
+    [89, "89 s"],
+    [90, "2 min"],
+    [3600, "60 min"],
+    [7200, "2 h"],
+  ])("takes %d s for %s", (seconds, text) => {
+    expect(durationText(seconds)).toBe(text);
+  });
+});
