@@ -209,6 +209,7 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium (skipped 
     await says("Live, 1 sink").waitFor();
     first.stop();
     await says("No word from the process").waitFor();
+    await page.locator(".state", { hasText: "Not heard of" }).waitFor();
     await show([shop(), shop("second")], port);
     await says("Live, 2 sinks").waitFor();
     expect(await page.locator(".sink").count()).toBe(2);
