@@ -112,21 +112,18 @@ export function branches<T, P>(
       return;
     }
     if (isBefore(branch.sink.positions, branch.from, start)) {
-      leaveBehind(
-        branch,
-        new Error("it was not there when the source was opened, and stands before its events"),
-      );
+      failed(branch, new Error("it was not there when the source was opened, and stands before its events"));
       return;
     }
     for (const event of branch.late.splice(0)) branch.input.next(event);
     if (isDrained) branch.input.complete();
+    regulate();
   }
 
   /** Waits for the voters, and a little for the others. */
   function openSourceWhenReady(): void {
-    const isMissing = ({ state }: Branch<T, P>) => state === "opening";
-    if (isOpen || needed().filter(isMissing).length > needed().length - votes) return;
-    if (!all.some(isMissing)) openSource();
+    if (isOpen || needed().filter(({ state }) => state === "running").length < votes) return;
+    if (!all.some(({ state }) => state === "opening")) openSource();
     else if (waiting === undefined) {
       waiting = scheduler.schedule(openSource, patienceMs);
       running.add(waiting);
@@ -136,6 +133,7 @@ export function branches<T, P>(
   function openSource(): void {
     if (isOpen || subscriber.closed) return;
     isOpen = true;
+    regulate();
     waiting?.unsubscribe();
     const there = all.filter(({ state }) => state === "running");
     try {
@@ -163,7 +161,7 @@ export function branches<T, P>(
     if (branch.state !== "opening") return;
     branch.late.push(event);
     if (branch.late.length > maxLateEvents)
-      leaveBehind(branch, new Error(`more than ${maxLateEvents} events came before it was reached`));
+      failed(branch, new Error(`more than ${maxLateEvents} events came before it was reached`));
   }
 
   /** What came before the end, or an error of the source, is published first. */
@@ -214,13 +212,20 @@ export function branches<T, P>(
       cause,
     });
     branch.subscription.unsubscribe();
-    if (!isOpen) openSourceWhenReady();
+    regulate();
+    openSourceWhenReady();
     endWhenDone();
   }
 
   function pauseFor(branch: Branch<T, P>, signal: Flow): void {
     branch.isPaused = signal === "pause";
-    const taking = needed().filter(({ isPaused, state }) => !isPaused && state !== "behind");
+    regulate();
+  }
+
+  /** The source goes on while as many take its events as the checkpoint needs. */
+  function regulate(): void {
+    if (!isOpen) return;
+    const taking = needed().filter(({ isPaused, state }) => !isPaused && state === "running");
     flow.next(taking.length < votes ? "pause" : "resume");
   }
 
