@@ -119,7 +119,10 @@ async function run(): Promise<number> {
   }
 
   if (isTerminal) process.stdout.write("\x1b[2J");
-  else for (const hint of hints(view())) console.log(hint);
+  else {
+    console.log(`Open ${url} to see it in a browser, and to stop Redis, kill the writer, fill the memory`);
+    for (const hint of hints(view())) console.log(hint);
+  }
   const showing = interval(isTerminal ? 250 : 1000).subscribe(show);
   // Somebody has to look, or the story would not go on.
   all.add(story$.subscribe());

@@ -42,13 +42,8 @@ function describe({ op, before, after }: ChangeEvent): string {
 }
 
 /** Where to look at the same from outside. */
-export function hints({
-  redisPort,
-  url,
-  metricsUrl,
-}: Pick<View, "redisPort" | "url" | "metricsUrl">): string[] {
+export function hints({ redisPort, metricsUrl }: Pick<View, "redisPort" | "metricsUrl">): string[] {
   return [
-    `Open this page    ${url}   and stop Redis, kill the writer, fill the memory`,
     `Read the stream   redis-cli -p ${redisPort} XREVRANGE orders.events + - COUNT 3`,
     `See the metrics   curl ${metricsUrl}`,
   ];
@@ -61,6 +56,8 @@ export function screen(view: View, width: number): string[] {
   const behind = view.committed - view.verified;
   const lines = [
     `${styleText("bold", "rxadd")}  PostgreSQL → Redis Stream orders.events, exactly once  ${dim(clock(view.seconds))}`,
+    "",
+    `  ${styleText("bold", view.url)}  shows all of it in a browser, and lets you break it`,
     "",
     field(
       "Shop",
