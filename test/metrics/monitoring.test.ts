@@ -122,8 +122,10 @@ describe("docs/monitoring", () => {
     const choices = dashboard.templating.list.flatMap(({ definition }) => definition ?? []);
     expect(choices.length).toBeGreaterThan(0);
     for (const choice of choices) {
-      const [, metric = "", label = ""] = /^label_values\((\w+)(?:\{.*\})?, (\w+)\)$/.exec(choice) ?? [];
-      expect([...(series.get(metric) ?? [])], choice).toContain(label);
+      const [, label = ""] = /^label_values\(.+, (\w+)\)$/.exec(choice) ?? [];
+      const named = namedIn(choice);
+      expect(named.length, choice).toBeGreaterThan(0);
+      for (const [metric] of named) expect([...(series.get(metric) ?? [])], choice).toContain(label);
     }
   });
 
