@@ -98,6 +98,7 @@ describe.skipIf(!hasScript)("at a terminal (skipped where there is no script of 
     await run.says("1 %");
     run.child.stdin?.write("\x03");
     expect(await run.ended).toBe(0);
+    expect(run.stdout()).toContain("rxadd: finishing what is queued; press Ctrl-C again to stop at once\r\n");
     const left = run.stdout().split("\x1b[0J").at(-1) ?? "";
     expect(left).not.toMatch(bar);
     expect(left).toMatch(/rxadd: done: \d+ events are in Redis/);
