@@ -28,14 +28,28 @@ const levelMs = 2000;
 /** After so long without an event it does not catch up, at least not now. */
 const silenceMs = 3000;
 
+/** What it took to be level with the source again. */
+export interface CaughtUp {
+  readonly events: number;
+  readonly seconds: number;
+}
+
 /** Level with the source, or behind it since an event of `fromMs`. */
-type Standing =
-  | { readonly isBehind: false; readonly hasCaughtUp: Reading | undefined }
-  | { readonly isBehind: true; readonly fromMs: number; readonly reading: Reading };
+type Standing = { readonly isBehind: false; readonly hasCaughtUp: CaughtUp | undefined } | Behind;
+
+interface Behind {
+  readonly isBehind: true;
+  /** When the event happened that it was at when it fell behind. */
+  readonly fromMs: number;
+  /** When that was noticed. */
+  readonly sinceMs: number;
+  readonly reading: Reading;
+}
 
 /**
  * How far a pipeline that fell behind its source has caught up, in ms of the source's time; `undefined` when it is level with it.
- * `caughtUp` is told the last reading once it is.
+ * `caughtUp` is told
+ * once it is.
  *
  * ```
  * lag        0--0-----60-40-20-1--0--      s
@@ -43,7 +57,7 @@ type Standing =
  * ```
  */
 export function catchingUp(
-  caughtUp?: Pick<Observer<Reading>, "next">,
+  caughtUp?: Pick<Observer<CaughtUp>, "next">,
 ): OperatorFunction<Advance, Reading | undefined> {
   return pipe(
     scan(standingAfter, { isBehind: false, hasCaughtUp: undefined } satisfies Standing as Standing),
@@ -63,11 +77,27 @@ export function catchingUp(
 function standingAfter(standing: Standing, { atMs, events, eventMs }: Advance): Standing {
   const lagMs = eventMs === undefined ? 0 : atMs - eventMs;
   if (eventMs === undefined || lagMs <= (standing.isBehind ? levelMs : behindMs)) {
-    return { isBehind: false, hasCaughtUp: standing.isBehind ? standing.reading : undefined };
+    return {
+      isBehind: false,
+      hasCaughtUp: standing.isBehind ? caughtUpAt(standing, atMs, events) : undefined,
+    };
   }
-  const { fromMs, before } = standing.isBehind
-    ? { fromMs: standing.fromMs, before: standing.reading.events }
-    : { fromMs: eventMs, before: 0 };
+  const goesOn = standing.isBehind && !(isSilent(standing, atMs) && eventMs > standing.reading.atMs);
+  const { fromMs, sinceMs, before } = goesOn
+    ? { ...standing, before: standing.reading.events }
+    : { fromMs: eventMs, sinceMs: atMs, before: 0 };
   const reading = { atMs, events: before + events, done: eventMs - fromMs, total: atMs - fromMs };
-  return { isBehind: true, fromMs, reading };
+  return { isBehind: true, fromMs, sinceMs, reading };
+}
+
+/** Who has been silent may have had nothing left to do: what happened in the source only afterwards is another matter. */
+function isSilent({ reading }: Behind, atMs: number): boolean {
+  return atMs - reading.atMs > silenceMs;
+}
+
+function caughtUpAt(behind: Behind, atMs: number, events: number): CaughtUp {
+  const { sinceMs, reading } = behind;
+  return isSilent(behind, atMs)
+    ? { events: reading.events, seconds: (reading.atMs - sinceMs) / 1000 }
+    : { events: reading.events + events, seconds: (atMs - sinceMs) / 1000 };
 }

@@ -1,16 +1,12 @@
 import { createReadStream, fstatSync, type Stats, statSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { sinkError } from "../sinkError.ts";
-import type { Extent } from "./withProgress.ts";
+import type { Extended, Extent } from "./withProgress.ts";
 
 /** Text to publish. */
-export interface Input {
-  /** How messages call it. */
-  readonly name: string;
+export interface Input extends Extended {
   /** Opens it from its beginning. */
   readonly open: () => Readable;
-  /** How much of it has been read; undefined: somebody types it. */
-  readonly extent: (() => Extent) | undefined;
 }
 
 /** Standard input, which can be read once. */

@@ -12,8 +12,13 @@ export const hasTerminal = process.stderr.isTTY === true;
 
 /** Writes a line for people on stderr, above the bar if there is one. */
 export function sayLine(line: string): void {
-  if (shown === undefined) process.stderr.write(`${line}\n`);
-  else shown.bars.log(`${line}\n`);
+  if (shown === undefined) {
+    process.stderr.write(`${line}\n`);
+    return;
+  }
+  shown.bars.log(`${line}\n`);
+  // At once: a bar that goes before it is drawn again takes along what it has not written.
+  shown.bars.update();
 }
 
 /**
@@ -42,6 +47,8 @@ export function drawBar(progress: Progress): void {
       clearOnComplete: true,
       // Whatever ends the command, the cursor is there.
       hideCursor: false,
+      // Ctrl-C finishes what is queued, and the bar goes on meanwhile.
+      gracefulExit: false,
       linewrap: true,
       emptyOnZero: true,
     });
@@ -57,3 +64,6 @@ export function clearBar(): void {
   if (held !== undefined) process.stdout.write(`${held}\n`);
   held = undefined;
 }
+
+// A second Ctrl-C ends the command at once, bar or not.
+process.once("exit", clearBar);

@@ -49,14 +49,14 @@ export function pipeLines(
   stop$: Observable<unknown>,
 ): Observable<Checkpoint<StandardPosition>> {
   const { of, whileServing } = monitoring(pipeline, idsOf(sinks), options);
-  const { name, open, extent } = input === undefined ? standardInput() : fileInput(input);
-  const source = ndjson(open, name);
+  const text = input === undefined ? standardInput() : fileInput(input);
+  const source = ndjson(text.open, text.name);
   const lineSinks = sinks.map(({ config }) =>
     redisSink({ ...config, ...ofLines(config), event: accessOf(config), ...of(config.id) }),
   );
   return whileServing(
     lineSinks,
     replicate({ source: until(source, stop$), sink: oneSink(lineSinks, commit) }),
-    extent,
+    text,
   );
 }

@@ -2,12 +2,13 @@ import type { Progress } from "./progress.ts";
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
-/** Such as `1,200,000 events, 310,000 events/s, 42 %, 8 s left`. */
-export function progressText({ events, eventsPerSecond, share, secondsLeft }: Progress): string {
+/** Such as `1,200,000 events, 310,000 events/s, 42 % of orders.ndjson, 8 s left`; `of` is the name, if it is to be told. */
+export function progressText(progress: Progress, of?: string): string {
+  const { events, eventsPerSecond, share, secondsLeft } = progress;
   return [
     `${whole.format(events)} events`,
     `${whole.format(eventsPerSecond)} events/s`,
-    ...(share === undefined ? [] : [`${Math.floor(share * 100)} %`]),
+    ...(share === undefined ? [] : [`${Math.floor(share * 100)} %${of === undefined ? "" : ` of ${of}`}`]),
     ...(secondsLeft === undefined ? [] : [`${durationText(secondsLeft)} left`]),
   ].join(", ");
 }

@@ -1,13 +1,22 @@
 import { defer, finalize, map, merge, Observable, Subject, takeUntil, tap, timer } from "rxjs";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Watchable } from "../redisSink.ts";
-import { type Advance, catchingUp } from "./catchingUp.ts";
+import { type Advance, type CaughtUp, catchingUp } from "./catchingUp.ts";
 import { log } from "./log.ts";
 import { progress, type Reading } from "./progress.ts";
+import { durationText } from "./progressText.ts";
 import { showProgress } from "./showProgress.ts";
 
 /** How much of an input has been read, and how much there is. */
 export type Extent = Pick<Reading, "done" | "total">;
+
+/** What is read from its beginning to its end. */
+export interface Extended {
+  /** How lines call it. */
+  readonly name: string;
+  /** How much of it has been read; undefined: it has no end, as when somebody types it. */
+  readonly extent: (() => Extent) | undefined;
+}
 
 /** How often an input is looked at. */
 const everyMs = 250;
@@ -19,7 +28,7 @@ const everyMs = 250;
 export function withProgress<C extends Checkpoint<unknown>>(
   sinks: readonly (Watchable & { readonly required: boolean })[],
   work$: Observable<C>,
-  input?: () => Extent,
+  input?: Extended,
 ): Observable<C> {
   return defer(() => {
     const done = new Subject<void>();
@@ -34,16 +43,17 @@ export function withProgress<C extends Checkpoint<unknown>>(
       }),
       finalize(() => done.next()),
     );
+    const extent = input?.extent;
     const readings$: Observable<Reading | undefined> =
-      input === undefined
+      extent === undefined
         ? merge(watched$(sinks, eventTimes), advances.pipe(catchingUp({ next: sayCaughtUp })))
-        : timer(0, everyMs).pipe(map(() => ({ atMs: Date.now(), events, ...input() })));
-    return merge(showProgress(readings$.pipe(progress(), takeUntil(done))), working$);
+        : timer(0, everyMs).pipe(map(() => ({ atMs: Date.now(), events, ...extent() })));
+    return merge(showProgress(readings$.pipe(progress(), takeUntil(done)), input?.name), working$);
   });
 }
 
-function sayCaughtUp({ events }: Reading): void {
-  log(`caught up with the source, after ${events.toLocaleString("en")} events`);
+function sayCaughtUp({ events, seconds }: CaughtUp): void {
+  log(`caught up with the source: ${events.toLocaleString("en")} events in ${durationText(seconds)}`);
 }
 
 /** Keeps when what is safe happened in the source, for each sink that gates. Never emits. */

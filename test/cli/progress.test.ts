@@ -1,7 +1,8 @@
-import { map, type Observable, of, tap } from "rxjs";
+import { from, map, type Observable, of, take, tap } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { type Advance, catchingUp } from "../../src/cli/catchingUp.ts";
+import { type Advance, type CaughtUp, catchingUp } from "../../src/cli/catchingUp.ts";
 import { type Progress, progress, type Reading } from "../../src/cli/progress.ts";
+import { progressLines } from "../../src/cli/progressLines.ts";
 import { durationText, progressText } from "../../src/cli/progressText.ts";
 import { marbles } from "../support/marbles.ts";
 
@@ -94,7 +95,7 @@ describe("catchingUp", () => {
     marbles(({ hot, expectObservable, flush }) => {
       const lags = hot("   -m 999ms f 999ms c 999ms a 999ms c---");
       const expected = "   -m 999ms f 999ms c 999ms u 999ms u---";
-      const told: number[] = [];
+      const told: CaughtUp[] = [];
       let second = -1;
       const now = () => 1_000_000 + second * 1000;
       const readings$ = lagging(
@@ -104,7 +105,7 @@ describe("catchingUp", () => {
           }),
         ),
         now,
-      ).pipe(catchingUp({ next: ({ events }) => told.push(events) }));
+      ).pipe(catchingUp({ next: (caughtUp) => told.push(caughtUp) }));
       const startMs = 1_000_000 - 60_000;
       const reading = (second: number, events: number, lag: number) => ({
         ...{ atMs: 1_000_000 + second * 1000, events },
@@ -118,7 +119,7 @@ describe("catchingUp", () => {
         u: undefined,
       });
       flush();
-      expect(told).toEqual([30]);
+      expect(told).toEqual([{ events: 40, seconds: 3 }]);
     }),
   );
 
@@ -137,6 +138,69 @@ describe("catchingUp", () => {
   );
 });
 
+describe("catchingUp, once its source has been silent", () => {
+  /** Each advance is of ten events: when it comes, and when the last of them happened, in s. */
+  function caught(...advances: readonly (readonly [at: number, event: number])[]) {
+    const told: CaughtUp[] = [];
+    const readings: (Reading | undefined)[] = [];
+    from(advances)
+      .pipe(
+        map(([at, event]) => ({ atMs: at * 1000, events: 10, eventMs: event * 1000 })),
+        catchingUp({ next: (caughtUp) => told.push(caughtUp) }),
+        take(advances.length),
+      )
+      .subscribe((reading) => readings.push(reading));
+    return { told, readings };
+  }
+
+  it("does not count the silence as time that catching up took", () => {
+    expect(caught([100, 40], [102, 90], [3700, 3699]).told).toEqual([{ events: 20, seconds: 2 }]);
+  });
+
+  it("begins anew when what it is behind with happened only afterwards", () => {
+    const { readings } = caught([100, 40], [102, 90], [3700, 3640], [3701, 3670]);
+    expect(readings.slice(2)).toEqual([
+      { atMs: 3_700_000, events: 10, done: 0, total: 60_000 },
+      { atMs: 3_701_000, events: 20, done: 30_000, total: 61_000 },
+    ]);
+  });
+
+  it("goes on with what had happened before, as after an outage", () => {
+    const { readings } = caught([100, 40], [160, 70]);
+    expect(readings[1]).toEqual({ atMs: 160_000, events: 20, done: 30_000, total: 120_000 });
+  });
+});
+
+describe("progressLines", () => {
+  const at = (events: number): Progress => ({
+    ...{ events, eventsPerSecond: 2 },
+    ...{ share: 0.5, secondsLeft: 3 },
+  });
+  const values = { a: at(1), b: at(2), c: at(3), z: at(0), u: undefined };
+  const line = (events: number) => `${events} events, 2 events/s, 50 % of orders.ndjson, 3 s left`;
+  const lines = { A: line(1), B: line(2), C: line(3) };
+
+  it(
+    "writes the latest every five seconds, and nothing of work that ends before",
+    marbles(({ hot, expectObservable }) => {
+      const progress$ = hot("a 2s b 1s u 2s a 6s c 5s |", values);
+      expectObservable(progress$.pipe(progressLines("orders.ndjson"))).toBe(
+        // The second work begins at 5003 ms.
+        "5003ms 5s A 4999ms C 1001ms |",
+        lines,
+      );
+    }),
+  );
+
+  it(
+    "writes nothing while no events become safe",
+    marbles(({ hot, expectObservable }) => {
+      const progress$ = hot("z 4s z 4s a 4s a 4s a 4s b 5s |", values);
+      expectObservable(progress$.pipe(progressLines("orders.ndjson"))).toBe("10s A 14999ms B 5ms |", lines);
+    }),
+  );
+});
+
 describe("progressText", () => {
   it.each<[Progress, string]>([
     [
@@ -146,6 +210,11 @@ describe("progressText", () => {
     [{ events: 3, eventsPerSecond: 1, share: undefined, secondsLeft: undefined }, "3 events, 1 events/s"],
   ])("puts %o into words", (progress, text) => {
     expect(progressText(progress)).toBe(text);
+  });
+
+  it("names what a share is a share of", () => {
+    const progress = { events: 3, eventsPerSecond: 1, share: 0.5, secondsLeft: undefined };
+    expect(progressText(progress, "orders.ndjson")).toBe("3 events, 1 events/s, 50 % of orders.ndjson");
   });
 
   it.each([

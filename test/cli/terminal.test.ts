@@ -45,6 +45,7 @@ function atTerminal(args: readonly string[], then = ""): Run {
 }
 
 const bar = /[█░]{24} {2}[\d,]+ events, [\d,]+ events\/s, \d+ %/;
+const checkpointStart = '{"sink":"copy"';
 const checkpoint = /\{"sink":"orders-redis"/g;
 
 describe.skipIf(!hasScript)("at a terminal (skipped where there is no script of util-linux)", () => {
@@ -53,7 +54,9 @@ describe.skipIf(!hasScript)("at a terminal (skipped where there is no script of 
     expect(await run.ended).toBe(0);
     const shown = run.stdout();
     expect(shown).toMatch(bar);
-    expect(shown).toMatch(/ s left/);
+    const left = [...shown.matchAll(/, (\d+) s left/g)].map(([, seconds]) => Number(seconds));
+    expect(left).not.toHaveLength(0);
+    expect(Math.max(...left)).toBeLessThan(60);
     expect(shown.match(checkpoint)).toHaveLength(1);
     // Cleared, then what is left on the screen.
     expect(shown.split("\x1b[0J").at(-1)?.trim().split("\r\n")).toEqual([
@@ -95,9 +98,10 @@ describe.skipIf(!hasScript)("at a terminal (skipped where there is no script of 
 
   it("finishes what is queued at Ctrl-C, and takes the bar away", async () => {
     const run = atTerminal(["pipe", ...flags(), "--input", lines(2_000_000)]);
-    await run.says("1 %");
+    await run.says(" s left");
     run.child.stdin?.write("\x03");
     expect(await run.ended).toBe(0);
+    expect(run.stdout()).toContain("rxadd: finishing what is queued; press Ctrl-C again to stop at once\r\n");
     const left = run.stdout().split("\x1b[0J").at(-1) ?? "";
     expect(left).not.toMatch(bar);
     expect(left).toMatch(/rxadd: done: \d+ events are in Redis/);
@@ -121,12 +125,42 @@ sinks: [{ type: redis, config: { id: copy, uri: "${redis.uri}", stream: there } 
     const run = atTerminal(["replicate", "--config", config, "--metrics-port", "0"]);
     await run.says(" %");
     await redis.client.xadd("here", "*", "event", "{}");
-    await run.says("caught up with the source, after");
+    await run.says("caught up with the source: ");
     run.child.stdin?.write("\x03");
     expect(await run.ended).toBe(0);
     expect(run.stdout()).toMatch(bar);
+    expect(run.stdout()).toMatch(/caught up with the source: (29,[5-9]\d\d|30,00[01]) events in \d+ s/);
     expect(await redis.client.xlen("there")).toBe(30_001);
   });
+
+  it("falls behind when Redis is away, and shows how it catches up when it is back", async () => {
+    const proxy = await startProxy(redis.port);
+    onTestFinished(() => proxy.stop());
+    const config = join(folder, "outage.yaml");
+    writeFileSync(
+      config,
+      `source: { type: redis, config: { uri: "${redis.uri}", stream: here } }
+sinks: [{ type: redis, config: { id: copy, uri: "${proxy.uri}", stream: there } }]
+`,
+    );
+    const run = atTerminal(["replicate", "--config", config, "--metrics-port", "0"]);
+    await run.says("publishing at its beginning");
+    const feeding = interval(20).subscribe(() => void redis.client.xadd("here", "*", "event", "{}"));
+    onTestFinished(() => feeding.unsubscribe());
+    await run.says(checkpointStart);
+    expect(run.stdout()).not.toMatch(bar);
+    await proxy.refuse();
+    // Some six seconds: longer than what counts as behind.
+    await run.says("attempt 7 failed");
+    await proxy.restore();
+    await run.says("caught up with the source: ");
+    feeding.unsubscribe();
+    run.child.stdin?.write("\x03");
+    expect(await run.ended).toBe(0);
+    const [, back = ""] = run.stdout().split("publishing again");
+    expect(back).toMatch(bar);
+    expect(await redis.client.xlen("there")).toBe(await redis.client.xlen("here"));
+  }, 40_000);
 });
 
 describe("elsewhere", () => {

@@ -213,6 +213,12 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium (skipped 
     await show([shop(), shop("second")], port);
     await says("Live, 2 sinks").waitFor();
     expect(await page.locator(".sink").count()).toBe(2);
+    // All at a glance, each leading to its part.
+    const links = page.getByRole("navigation", { name: "Sinks" }).getByRole("link");
+    expect(await links.allInnerTexts()).toEqual(["shop Not started", "second Not started"]);
+    expect(await violations(page)).toEqual([]);
+    await links.last().click();
+    expect(await page.evaluate("location.hash")).toBe("#sink-1");
   });
 
   it.each(["light", "dark"] as const)(

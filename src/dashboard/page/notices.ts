@@ -4,7 +4,7 @@ import { time } from "./format.ts";
 
 /** What happened, the newest first. */
 export function noticesView(notices: readonly Notice[]): TemplateResult {
-  return html`<section aria-label="What happened">
+  return html`<div>
     <h3>What happened</h3>
     ${
       notices.length === 0
@@ -16,5 +16,5 @@ export function noticesView(notices: readonly Notice[]): TemplateResult {
             )}
           </ol>`
     }
-  </section>`;
+  </div>`;
 }

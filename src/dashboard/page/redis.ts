@@ -5,11 +5,16 @@ import { bytes, count, number, time } from "./format.ts";
 
 /** Redis' memory, and each stream with its groups and newest entries. */
 export function redisView({ atMs, memoryBytes, maxMemoryBytes, streams }: RedisFigures): TemplateResult {
-  return html`<section aria-label="Redis">
+  return html`<div>
     <h3>Redis</h3>
     <p>${memoryText(memoryBytes, maxMemoryBytes)} <small class="note">Asked at ${time(atMs)}.</small></p>
-    ${streams.map(streamView)}
-  </section>`;
+    ${streams.toSorted(byName).map(streamView)}
+  </div>`;
+}
+
+/** They come by their last checkpoint, and would change places all the time. */
+function byName(a: StreamFigures, b: StreamFigures): number {
+  return a.stream < b.stream ? -1 : 1;
 }
 
 function memoryText(used: number | undefined, max: number | undefined): string {

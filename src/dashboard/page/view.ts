@@ -17,9 +17,8 @@ export function pageView(state: PageState, theme: Theme): TemplateResult {
       <p class="connection" role="status">${connectionText(state)}</p>
       <button type="button" @click=${nextTheme}>Theme: ${theme}</button>
     </header>
-    <main>
-      ${state.sinks.map((status) => sinkView(status, state))}
-    </main>
+    ${state.sinks.length > 1 ? overview(state) : nothing}
+    <main>${state.sinks.map((status, index) => sinkView(status, index, state))}</main>
   `;
 }
 
@@ -34,12 +33,36 @@ function connectionText({ connection, sinks }: PageState): string {
   }
 }
 
-function sinkView(status: SinkStatus, { connection, redis, history }: PageState): TemplateResult {
+/** All sinks at a glance, each a link to what stands below. */
+function overview({ sinks, connection }: PageState): TemplateResult {
+  return html`<nav aria-label="Sinks">
+    <ul class="overview">
+      ${sinks.map((status, index) => {
+        const { mood, title } = nowOf(status, connection);
+        return html`<li class=${mood}>
+          <a href="#sink-${index}"
+            ><span class="lamp" aria-hidden="true"></span><b>${status.sink}</b> ${title}</a
+          >
+        </li>`;
+      })}
+    </ul>
+  </nav>`;
+}
+
+function nowOf(status: SinkStatus, connection: PageState["connection"]): Headline {
+  return connection === "lost" ? unheardOf(status) : headlineOf(status);
+}
+
+function sinkView(
+  status: SinkStatus,
+  index: number,
+  { connection, redis, history }: PageState,
+): TemplateResult {
   const { sink } = status;
-  const { mood, title, reason, detail } = connection === "lost" ? unheardOf(status) : headlineOf(status);
+  const { mood, title, reason, detail } = nowOf(status, connection);
   const figures = redis[sink];
   return html`
-    <section class="sink" aria-label="Sink ${sink}">
+    <section class="sink" id="sink-${index}" aria-label="Sink ${sink}">
       <div class="headline ${mood}">
         <div role="status">
           <h2>${sink}</h2>
