@@ -2,61 +2,11 @@
 // They are counted from the stream, anew at every start: a restart neither forgets an order nor counts one twice.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { streamEntries } from "rxadd/consumer";
-import {
-  auditTime,
-  defer,
-  fromEvent,
-  Observable,
-  ReplaySubject,
-  scan,
-  share,
-  startWith,
-  takeUntil,
-} from "rxjs";
+import { defer, fromEvent, Observable, ReplaySubject, share, takeUntil } from "rxjs";
+import { figuresOf } from "./figures.ts";
 
-interface Order {
-  readonly item: string;
-  readonly price: number;
-}
-
-interface OrderChange {
-  readonly before: Order | null;
-  readonly after: Order | null;
-}
-
-/** What the page shows; `items` says how often each was ordered. */
-export interface Figures {
-  readonly orders: number;
-  readonly revenue: number;
-  readonly items: Readonly<Record<string, number>>;
-}
-
-const none: Figures = { orders: 0, revenue: 0, items: {} };
-
-/** The figures since midnight, and again ten times a second at most while they change. */
-export function figuresOf(uri: string): Observable<Figures> {
-  const midnight = new Date().setHours(0, 0, 0, 0);
-  return streamEntries<OrderChange>({ uri, stream: "orders.events", from: `${midnight}` }).pipe(
-    // A change takes away the order as it was, and adds it as it is.
-    scan((sum, { event: { before, after } }) => counted(counted(sum, before, -1), after, 1), none),
-    startWith(none),
-    auditTime(100),
-  );
-}
-
-function counted(figures: Figures, order: Order | null, times: 1 | -1): Figures {
-  if (order === null) return figures;
-  const { item, price } = order;
-  return {
-    orders: figures.orders + times,
-    revenue: figures.revenue + times * price,
-    items: { ...figures.items, [item]: (figures.items[item] ?? 0) + times },
-  };
-}
-
-/** Serves the page while it is subscribed to; all who look share one connection to Redis. */
-export function liveDashboard(uri: string, port = 8080): Observable<never> {
+/** Serves the page while it is subscribed to, and emits where; all who look share one connection to Redis. */
+export function liveDashboard(uri: string, port = 8080): Observable<string> {
   const figures$ = defer(() => figuresOf(uri)).pipe(share({ connector: () => new ReplaySubject(1) }));
   const page = readFileSync(new URL("page.html", import.meta.url));
   return new Observable((subscriber) => {
@@ -67,11 +17,18 @@ export function liveDashboard(uri: string, port = 8080): Observable<never> {
       }
       response.writeHead(200, { "content-type": "text/event-stream" });
       const telling = figures$.subscribe({
-        next: (figures) => response.write(`data: ${JSON.stringify(figures)}\n\n`),
+        // A page that is slow gets the next ones.
+        next: (figures) =>
+          response.writableNeedDrain || response.write(`data: ${JSON.stringify(figures)}\n\n`),
         error: (error) => subscriber.error(error),
       });
       response.on("close", () => telling.unsubscribe());
-    }).listen(port, "127.0.0.1");
+    });
+    server
+      .on("error", (error) => subscriber.error(error))
+      .listen(port, "127.0.0.1", () => {
+        subscriber.next(`http://localhost:${port}/`);
+      });
     return () => {
       server.close();
       server.closeAllConnections();

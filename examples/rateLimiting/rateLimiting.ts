@@ -12,23 +12,39 @@ import {
   ignoreElements,
   map,
   merge,
+  NEVER,
+  type Observable,
   Subject,
   takeUntil,
   tap,
 } from "rxjs";
 
-/** Requests that one run of an instance has let pass within a window of time, by their users. */
+/** A request that was let pass, and in which window of time. */
 interface Passed {
-  readonly run: string;
+  readonly user: string;
   readonly window: number;
-  readonly users: readonly string[];
 }
 
-/** `allows` tells whether a user may make one more request, and counts it; it works while `sharing$` is subscribed to. */
-export function rateLimiter(uri: string, instance: string, limit: number, windowMs = 60_000) {
+/** What one run of an instance has let pass. */
+interface Told {
+  readonly run: string;
+  readonly requests: readonly Passed[];
+}
+
+/**
+ * `allows` tells whether a user may make one more request, and counts it; it works while `sharing$` is subscribed to, which
+ * completes when `until` has emitted and all counts are told.
+ */
+export function rateLimiter(
+  uri: string,
+  instance: string,
+  limit: number,
+  until: Observable<unknown> = NEVER,
+  windowMs = 60_000,
+) {
   const run = randomUUID();
   const stream = "limits.events";
-  const passed = new Subject<string>();
+  const passed = new Subject<Passed>();
   const flow = new BehaviorSubject<Flow>("resume");
   const windowNow = () => Math.floor(Date.now() / windowMs);
   let current = { window: 0, counts: new Map<string, number>() };
@@ -38,29 +54,33 @@ export function rateLimiter(uri: string, instance: string, limit: number, window
     return window === current.window ? current.counts : new Map();
   }
 
-  function add(window: number, users: readonly string[]): void {
+  function add({ user, window }: Passed): void {
     const counts = countsOf(window);
-    for (const user of users) counts.set(user, (counts.get(user) ?? 0) + 1);
+    counts.set(user, (counts.get(user) ?? 0) + 1);
   }
 
   const telling$ = passed.pipe(
+    takeUntil(until),
     bufferTime(100),
     // When Redis is away for so long that memory fills, the others need not know any more.
-    filter((users) => users.length > 0 && flow.value === "resume"),
-    map((users): Passed => ({ run, window: windowNow(), users })),
+    filter((requests) => requests.length > 0 && flow.value === "resume"),
+    map((requests): Told => ({ run, requests })),
     redisSink({ id: `limits-${instance}`, uri, stream, flow, trim: { maxAgeMs: 2 * windowMs } }),
   );
-  const hearing$ = defer(() => streamEntries<Passed>({ uri, stream, from: `${Date.now() - windowMs}` })).pipe(
+  const hearing$ = defer(() =>
+    streamEntries<Told>({ uri, stream, from: `${Date.now() - windowMs}`, until }),
+  ).pipe(
     filter(({ event }) => event.run !== run),
-    tap(({ event }) => add(event.window, event.users)),
+    tap(({ event }) => event.requests.forEach(add)),
   );
 
   return {
     sharing$: merge(telling$, hearing$).pipe(ignoreElements()),
     allows: (user: string): boolean => {
-      if ((countsOf(windowNow()).get(user) ?? 0) >= limit) return false;
-      add(windowNow(), [user]);
-      passed.next(user);
+      const request = { user, window: windowNow() };
+      if ((countsOf(request.window).get(user) ?? 0) >= limit) return false;
+      add(request);
+      passed.next(request);
       return true;
     },
   };
@@ -68,7 +88,8 @@ export function rateLimiter(uri: string, instance: string, limit: number, window
 
 if (process.argv[1] === import.meta.filename) {
   const uri = process.env.REDIS_URI ?? "redis://localhost:6379";
-  const { allows, sharing$ } = rateLimiter(uri, process.env.INSTANCE ?? "one", 10);
-  sharing$.pipe(takeUntil(fromEvent(process, "SIGINT"))).subscribe();
+  const stop$ = fromEvent(process, "SIGINT");
+  const { allows, sharing$ } = rateLimiter(uri, process.env.INSTANCE ?? "one", 10, stop$);
+  sharing$.subscribe({ complete: () => process.stdin.destroy() });
   process.stdin.on("data", (line) => console.log(allows(`${line}`.trim()) ? "allowed" : "not allowed"));
 }

@@ -35,7 +35,8 @@ export interface SessionState {
   readonly session: Session | undefined;
 }
 
-const longestMs = 60 * 60_000;
+/** An hour, and a minute by which clocks may differ. */
+const longestMs = 61 * 60_000;
 
 /** Each session that lives, then whatever becomes of any: who keeps a connection for it closes that at its end. */
 export function sessionStates(uri: string): Observable<SessionState> {

@@ -6,7 +6,12 @@ const folder = fileURLToPath(new URL("../../examples/", import.meta.url));
 const names = readdirSync(folder, { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && entry.name !== "demo")
   .map(({ name }) => name);
-const sourceOf = (name: string) => readFileSync(`${folder}${name}/${name}.ts`, "utf8");
+/** The programs of an example. */
+function filesOf(name: string) {
+  return readdirSync(`${folder}${name}`)
+    .filter((file) => file.endsWith(".ts"))
+    .map((file) => ({ file, source: readFileSync(`${folder}${name}/${file}`, "utf8") }));
+}
 
 describe("examples", () => {
   it("are the seven applications that streams are used for", () => {
@@ -23,16 +28,20 @@ describe("examples", () => {
     for (const name of names) expect(table).toContain(`](${name}/${name}.ts)`);
   });
 
-  it.each(names)("keep %s short: no more than 60 lines of code", (name) => {
-    const code = sourceOf(name)
+  const files = names.flatMap(filesOf).map(({ file, source }) => [file, source] as const);
+  it.each(files)("keep %s short: no more than 60 lines of code", (_, source) => {
+    const code = source
       .replace(/^import [^;]+;\n/gm, "")
       .split("\n")
-      .filter((line) => !/^\s*(\/\/.*|\/\*\*.*\*\/)?$/.test(line));
+      .filter((line) => !/^\s*(\/\/.*|\/?\*.*)?$/.test(line));
     expect(code.length).toBeLessThanOrEqual(60);
   });
 
   it.each(names)("build %s on nothing but what the package offers", (name) => {
-    const imported = [...sourceOf(name).matchAll(/from "([^"]+)"/g)].map(([, from = ""]) => from);
+    const all = filesOf(name).map(({ source }) => source);
+    const imported = all.flatMap((source) =>
+      [...source.matchAll(/from "([^"]+)"/g)].map(([, from = ""]) => from),
+    );
     const isOffered = (from: string) =>
       !from.startsWith("..") && (from.startsWith("./") || !from.includes("/src/"));
     expect(imported.filter((from) => !isOffered(from))).toEqual([]);

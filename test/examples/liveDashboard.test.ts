@@ -1,7 +1,8 @@
 import { redisSink } from "rxadd";
 import { from, lastValueFrom } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { type Figures, liveDashboard } from "../../examples/liveDashboard/liveDashboard.ts";
+import type { Figures } from "../../examples/liveDashboard/figures.ts";
+import { liveDashboard } from "../../examples/liveDashboard/liveDashboard.ts";
 import { chromiumPath, startBrowser } from "../support/browser.ts";
 import { program } from "../support/cli.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
@@ -10,11 +11,12 @@ import { freePort } from "../support/freePort.ts";
 const redis = emptyRedis();
 
 interface Order {
+  readonly id: number;
   readonly item: string;
   readonly price: number;
 }
-const tea: Order = { item: "tea", price: 3 };
-const milk: Order = { item: "milk", price: 2 };
+const tea = (id: number): Order => ({ id, item: "tea", price: 3 });
+const milk = (id: number): Order => ({ id, item: "milk", price: 2 });
 
 /** Publishes changes of orders, as their table would, from a position on. */
 async function change(
@@ -62,21 +64,30 @@ async function told(url: string) {
 
 describe("live dashboard", () => {
   it("counts orders that there are, and those that come, are changed and cancelled", async () => {
-    await change(1, [null, tea], [null, milk]);
+    await change(1, [null, tea(1)], [null, milk(2)]);
     const { url } = await dashboard();
     const { latest } = await told(url);
     await expect.poll(latest).toEqual({ orders: 2, revenue: 5, items: { tea: 1, milk: 1 } });
 
-    await change(3, [milk, tea], [null, milk], [tea, null]);
+    await change(3, [milk(2), tea(2)], [null, milk(3)], [tea(1), null]);
 
     await expect.poll(latest).toEqual({ orders: 2, revenue: 5, items: { tea: 1, milk: 1 } });
-    await change(6, [null, tea]);
+    await change(6, [null, tea(4)], [tea(99), null], [tea(98), milk(98)]);
     await expect.poll(latest).toEqual({ orders: 3, revenue: 8, items: { tea: 2, milk: 1 } });
+  });
+
+  it("says that its port is taken", async () => {
+    const port = await freePort();
+    await new Promise((resolve) => {
+      const first = liveDashboard(redis.uri, port).subscribe(resolve);
+      onTestFinished(() => first.unsubscribe());
+    });
+    await expect(lastValueFrom(liveDashboard(redis.uri, port))).rejects.toThrow("EADDRINUSE");
   });
 
   it("tells every page, from one connection to Redis", async () => {
     const { url } = await dashboard();
-    await change(1, [null, tea]);
+    await change(1, [null, tea(1)]);
     const pages = await Promise.all([told(url), told(url), told(url)]);
     for (const { latest } of pages) await expect.poll(() => latest()?.orders).toBe(1);
     const clients = String(await redis.client.client("LIST"));
@@ -84,13 +95,13 @@ describe("live dashboard", () => {
   });
 
   it("forgets no order when it starts again", async () => {
-    await change(1, [null, tea]);
+    await change(1, [null, tea(1)]);
     const first = await dashboard();
     const page = await told(first.url);
     await expect.poll(() => page.latest()?.orders).toBe(1);
     first.stop();
     await page.ended.catch(() => {});
-    await change(2, [null, tea]);
+    await change(2, [null, tea(2)]);
 
     const again = await told((await dashboard()).url);
 
@@ -100,7 +111,7 @@ describe("live dashboard", () => {
   it.skipIf(chromiumPath === undefined)(
     "moves its figures in a browser (skipped where there is none)",
     async () => {
-      await change(1, [null, tea], [null, { item: "<b>milk</b>", price: 2 }], [null, tea]);
+      await change(1, [null, tea(1)], [null, { ...milk(2), item: "<b>milk</b>" }], [null, tea(3)]);
       const { url } = await dashboard();
       const browser = await startBrowser();
       onTestFinished(() => browser.close());
@@ -108,7 +119,7 @@ describe("live dashboard", () => {
       await page.goto(url);
       await expect.poll(() => page.locator("#orders").innerText()).toBe("3");
 
-      await change(4, [null, tea]);
+      await change(4, [null, tea(4)]);
 
       await expect.poll(() => page.locator("#orders").innerText()).toBe("4");
       expect(await page.locator("tr").allInnerTexts()).toEqual(["tea\t3", "<b>milk</b>\t1"]);
