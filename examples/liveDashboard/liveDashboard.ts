@@ -40,6 +40,5 @@ if (process.argv[1] === import.meta.filename) {
   const { REDIS_URI: uri = "redis://localhost:6379", PORT: port = 8080 } = process.env;
   liveDashboard(uri, Number(port))
     .pipe(takeUntil(fromEvent(process, "SIGINT")))
-    .subscribe();
-  console.log(`open http://localhost:${port}/`);
+    .subscribe((url) => console.log(`open ${url}`));
 }
