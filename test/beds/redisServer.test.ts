@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { freePort, startRedis } from "../support/redisServer.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 
 const open: (() => unknown)[] = [];
 afterEach(async () => {
@@ -68,6 +69,6 @@ describe("startRedis", () => {
 
     test.kill("SIGKILL");
 
-    await vi.waitUntil(() => !pids.some(isAlive) && !existsSync(folder), { timeout: 20_000 });
+    await waitUntil(() => !pids.some(isAlive) && !existsSync(folder));
   });
 });

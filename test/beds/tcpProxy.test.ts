@@ -2,9 +2,10 @@ import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
 import { startProxy, type TcpProxy } from "../support/tcpProxy.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 
 let server: RedisServer;
 let proxy: TcpProxy;
@@ -22,10 +23,6 @@ afterEach(async () => {
   await proxy.stop();
   for (const client of clients.splice(0)) client.destroy();
 });
-
-function until(condition: () => boolean | Promise<boolean>, { interval = 10 } = {}) {
-  return vi.waitUntil(condition, { timeout: 20_000, interval });
-}
 
 /** Puts a server of bare TCP behind the proxy. */
 async function retargetTo(take: (socket: Socket) => void) {
@@ -53,8 +50,8 @@ async function dial(port = proxy.port) {
   return {
     say: (text: string | Buffer) => socket.write(text),
     heard: () => Buffer.concat(heard).toString(),
-    hears: (text: string) => until(() => Buffer.concat(heard).toString() === text),
-    isReset: () => until(() => error?.code === "ECONNRESET" && socket.closed),
+    hears: (text: string) => waitUntil(() => Buffer.concat(heard).toString() === text),
+    isReset: () => waitUntil(() => error?.code === "ECONNRESET" && socket.closed),
     isOpen: () => !socket.closed && !socket.readableEnded,
     socket,
   };
@@ -94,19 +91,16 @@ describe("startProxy", () => {
       });
     }
     let before = 0;
-    await until(
-      () => {
-        const stands = accepted > 0 && accepted === before;
-        before = accepted;
-        return stands;
-      },
-      { interval: 300 },
-    );
+    await waitUntil(() => {
+      const stands = accepted > 0 && accepted === before;
+      before = accepted;
+      return stands;
+    }, 300);
 
     // What the system's own buffers take, here and behind the proxy.
     expect(accepted).toBeLessThan(chunks / 2);
     slow?.resume();
-    await until(() => received === chunks * chunk.length);
+    await waitUntil(() => received === chunks * chunk.length);
   });
 
   it("resets every connection and counts them", async () => {
@@ -135,7 +129,7 @@ describe("startProxy", () => {
     await happened;
 
     await client.isReset();
-    await until(() => endings.length > 0);
+    await waitUntil(() => endings.length > 0);
     expect(endings).toEqual(["ECONNRESET"]);
     expect(received.reduce((sum, length) => sum + length, 0)).toBe(bytes);
   });
@@ -174,7 +168,7 @@ describe("startProxy", () => {
     client.say("SET a 1\r\n");
     const late = await dial();
     late.say("SET b 1\r\n");
-    await until(async () => (await server.client.dbsize()) === 2);
+    await waitUntil(async () => (await server.client.dbsize()) === 2);
     await proxy.restore();
 
     await client.isReset();
@@ -193,7 +187,7 @@ describe("startProxy", () => {
     const late = await dial();
     late.say("SET b 1\r\n");
     await server.client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
-    await until(() => client.socket.bytesWritten > 0 && late.socket.bytesWritten > 0);
+    await waitUntil(() => client.socket.bytesWritten > 0 && late.socket.bytesWritten > 0);
     expect([client, late, bystander].every(({ isOpen }) => isOpen())).toBe(true);
     await proxy.restore();
 
@@ -253,7 +247,7 @@ describe("startProxy", () => {
     await other.stop();
 
     for (const client of open) await client.isReset();
-    await until(
+    await waitUntil(
       () => process.getActiveResourcesInfo().filter((name) => name.startsWith("TCP")).length === before,
     );
   });

@@ -1,6 +1,7 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { type Run, rxadd } from "../support/cli.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 
 const stream = "orders.events";
 const redis = emptyRedis([], "s3cr3t");
@@ -124,7 +125,7 @@ describe("rxadd consume", () => {
     run.child.stdout?.destroy();
 
     expect(await run.ended).toBe(0);
-    await vi.waitUntil(async () => {
+    await waitUntil(async () => {
       const pending = await redis.client.xpending(stream, "archive", "IDLE", 60_000, "-", "+", 20_000);
       const [count] = await redis.client.xpending(stream, "archive");
       return pending.length === count;

@@ -225,7 +225,7 @@ describe("rxadd pipe", () => {
     expect(await (await fetch(page)).text()).toContain("page.js");
     const scraped = async () => (await fetch(metrics)).text();
     await expect
-      .poll(scraped, { timeout: 20_000 })
+      .poll(scraped)
       .toContain('rxadd_stream_length{pipeline="rxadd",sink="orders-redis",stream="orders.events"} 1');
     input.end();
     expect(await run.ended).toBe(0);

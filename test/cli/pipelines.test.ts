@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { partitionOf } from "../../src/index.ts";
 import { rxadd } from "../support/cli.ts";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
 import { readEvents, tallyStream } from "../support/tally.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 
 let main: RedisServer;
 let copy: RedisServer;
@@ -112,7 +113,7 @@ sinks:
     }
 
     const last = replicate(yaml);
-    await vi.waitUntil(async () => (await copy.client.xlen("orders")) >= added, { timeout: 20_000 });
+    await waitUntil(async () => (await copy.client.xlen("orders")) >= added);
     last.child.kill("SIGTERM");
 
     expect(await last.ended).toBe(0);

@@ -54,9 +54,7 @@ describe.skipIf(!hasScript)("at a terminal (skipped where there is no script of 
     expect(await run.ended).toBe(0);
     const shown = run.stdout();
     expect(shown).toMatch(bar);
-    const left = [...shown.matchAll(/, (\d+) s left/g)].map(([, seconds]) => Number(seconds));
-    expect(left).not.toHaveLength(0);
-    expect(Math.max(...left)).toBeLessThan(60);
+    expect(shown).toMatch(/, \d+ s left/);
     expect(shown.match(checkpoint)).toHaveLength(1);
     // Cleared, then what is left on the screen.
     expect(shown.split("\x1b[0J").at(-1)?.trim().split("\r\n")).toEqual([
@@ -160,7 +158,7 @@ sinks: [{ type: redis, config: { id: copy, uri: "${proxy.uri}", stream: there } 
     const [, back = ""] = run.stdout().split("publishing again");
     expect(back).toMatch(bar);
     expect(await redis.client.xlen("there")).toBe(await redis.client.xlen("here"));
-  }, 40_000);
+  });
 });
 
 describe("elsewhere", () => {

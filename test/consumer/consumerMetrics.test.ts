@@ -1,6 +1,6 @@
 import { Registry, register } from "prom-client";
 import { Subject, take } from "rxjs";
-import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import {
   acknowledge,
   consumerMetrics,
@@ -12,6 +12,7 @@ import { sinkMetrics } from "../../src/metrics/index.ts";
 import { sinkError } from "../../src/sinkError.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { scrape } from "../support/scrape.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 
 const stream = "orders.events";
 const group = "mailer";
@@ -121,13 +122,13 @@ describe("consumerMetrics of a real consumer", () => {
       .subscribe();
     onTestFinished(() => consuming.unsubscribe());
 
-    await vi.waitUntil(async () => (await read(`dead_letters_total{${ofConsumer}}`)) === 1);
-    await vi.waitUntil(async () => (await read(`group_pending{${ofGroup}}`)) === 1);
+    await waitUntil(async () => (await read(`dead_letters_total{${ofConsumer}}`)) === 1);
+    await waitUntil(async () => (await read(`group_pending{${ofGroup}}`)) === 1);
     expect(await read(`held{${ofConsumer}}`)).toBe(1);
     expect(await read(`group_lag{${ofGroup}}`)).toBe(0);
     expect(await read(`group_consumers{${ofGroup}}`)).toBe(1);
     release.next();
-    await vi.waitUntil(async () => (await read(`held{${ofConsumer}}`)) === 0);
+    await waitUntil(async () => (await read(`held{${ofConsumer}}`)) === 0);
 
     expect(await read(`deliveries_total{${ofConsumer}}`)).toBe(6);
     expect(await read(`rejected_total{${ofConsumer}}`)).toBe(1);

@@ -11,6 +11,7 @@ import {
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { failureOf } from "../support/failureOf.ts";
 import { startProxy } from "../support/tcpProxy.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 import { watched } from "../support/watched.ts";
 
 interface Order {
@@ -135,7 +136,7 @@ describe("groupDeliveries", () => {
         }),
       ),
     );
-    await vi.waitUntil(async () => (await pending()) >= 8);
+    await waitUntil(async () => (await pending()) >= 8);
     expect(await pending()).toBeLessThanOrEqual(10);
     while (handled < 30) {
       release.next();
@@ -212,7 +213,7 @@ describe("groupDeliveries", () => {
     );
 
     expect(numbers).toEqual([1, 2]);
-    await vi.waitUntil(async () => (await redis.client.xlen("orders.dead")) === 2);
+    await waitUntil(async () => (await redis.client.xlen("orders.dead")) === 2);
     const reasons = (await redis.client.xrange("orders.dead", "-", "+")).map(([, fields]) => fields[5]);
     expect(reasons[0]).toMatch(/5.*id: string; .*"x".*n: number/);
     expect(reasons[1]).toMatch(/found no JSON/);
@@ -271,7 +272,7 @@ describe("groupDeliveries", () => {
     await add(1);
     const other = watched();
     const slow = deliveries({ claimIdleMs: 60 }).subscribe();
-    await vi.waitUntil(async () => (await pending()) === 1);
+    await waitUntil(async () => (await pending()) === 1);
     const greedy = deliveries({
       consumer: "two",
       claimIdleMs: 60,
@@ -281,13 +282,10 @@ describe("groupDeliveries", () => {
     const looks = vi.fn();
     // Ten times as long as it takes to count as idle.
     const until = performance.now() + 600;
-    await vi.waitUntil(
-      () => {
-        looks();
-        return performance.now() > until;
-      },
-      { timeout: 5000 },
-    );
+    await waitUntil(() => {
+      looks();
+      return performance.now() > until;
+    });
 
     const [, , , [[owner] = []] = []] = (await redis.client.xpending(stream, group)) as [
       number,
@@ -315,7 +313,7 @@ describe("groupDeliveries", () => {
 
     expect(event.n).toBe(2);
     expect(await first("deleted")).toMatchObject({ entryIds: [gone] });
-    await vi.waitUntil(async () => (await pending()) === 0);
+    await waitUntil(async () => (await pending()) === 0);
   });
 
   it("reads no more when told to stop, settles what it has, and leaves nothing pending", async () => {
@@ -333,7 +331,7 @@ describe("groupDeliveries", () => {
         }),
       ),
     );
-    await vi.waitUntil(async () => (await pending()) === 8);
+    await waitUntil(async () => (await pending()) === 8);
     until.next();
     expect(await first("draining")).toMatchObject({ deliveries: 8 });
     release.next();
@@ -352,7 +350,7 @@ describe("groupDeliveries", () => {
     const done = lastValueFrom(deliveries({ until, claimIdleMs: 60_000 }).pipe(acknowledge(() => fail)), {
       defaultValue: undefined,
     });
-    await vi.waitUntil(async () => (await pending()) === 1);
+    await waitUntil(async () => (await pending()) === 1);
     until.next();
     fail.error(new Error("stopped"));
     await done;
@@ -366,7 +364,7 @@ describe("groupDeliveries", () => {
     const { status, first } = watched();
     const done = lastValueFrom(deliveries({ until, status, blockMs: 60_000 }), { defaultValue: undefined });
     await first("opened");
-    await vi.waitUntil(async () => /flags=b.*cmd=xreadgroup/.test(String(await redis.client.client("LIST"))));
+    await waitUntil(async () => /flags=b.*cmd=xreadgroup/.test(String(await redis.client.client("LIST"))));
 
     until.next();
 
@@ -408,11 +406,11 @@ describe("groupDeliveries", () => {
         numbersOf,
       )
       .subscribe((n) => numbers.push(n));
-    await vi.waitUntil(() => numbers.length === 1);
+    await waitUntil(() => numbers.length === 1);
     await redis.client.flushall();
     await add(2);
 
-    await vi.waitUntil(() => numbers.length === 2);
+    await waitUntil(() => numbers.length === 2);
     expect((await first("warning")).message).toMatch(/group was gone/);
     expect(numbers).toEqual([1, 2]);
     reading.unsubscribe();
@@ -431,7 +429,7 @@ describe("groupDeliveries", () => {
         ),
       ),
     );
-    await vi.waitUntil(async () => (await pending()) === 1);
+    await waitUntil(async () => (await pending()) === 1);
     // Another consumer takes it over, however long it has been idle.
     await redis.client.xclaim(stream, group, "two", 0, "0-0");
     const [id] = (await redis.client.xrange(stream, "-", "+"))[0] ?? [""];
@@ -457,7 +455,7 @@ describe("groupDeliveries", () => {
     const { reason } = await first("rejected");
     expect(String(reason)).toMatch(/not an integer/);
     await redis.client.del("total");
-    await vi.waitUntil(async () => (await pending()) === 0);
+    await waitUntil(async () => (await pending()) === 0);
     expect(await redis.client.get("total")).toBe("1");
     reading.unsubscribe();
   });
@@ -520,7 +518,7 @@ describe("groupDeliveries", () => {
     );
     await firstValueFrom(deliveries({ group: "another" }));
 
-    await vi.waitUntil(async () => (await names()).length === 0);
+    await waitUntil(async () => (await names()).length === 0);
     expect(await own.ping()).toBe("PONG");
     own.disconnect();
   });

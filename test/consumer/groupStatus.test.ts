@@ -1,5 +1,5 @@
 import { firstValueFrom, lastValueFrom, ReplaySubject, skipWhile, take, toArray } from "rxjs";
-import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import {
   acknowledge,
   type GroupFigures,
@@ -10,6 +10,7 @@ import {
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { failureOf } from "../support/failureOf.ts";
 import { startProxy } from "../support/tcpProxy.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 
 const stream = "orders.events";
 const group = "mailer";
@@ -126,7 +127,7 @@ describe("groupStatus", () => {
 
     watching.unsubscribe();
 
-    await vi.waitUntil(async () => !String(await redis.client.client("LIST")).includes(`rxadd:${group}`));
+    await waitUntil(async () => !String(await redis.client.client("LIST")).includes(`rxadd:${group}`));
   });
 
   it("refuses options that cannot be", () => {

@@ -12,12 +12,13 @@ import {
   tap,
   toArray,
 } from "rxjs";
-import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import type { Flow } from "../../operators/index.ts";
 import { type ReaderOptions, type StreamEntry, streamEntries } from "../../src/consumer/index.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { failureOf } from "../support/failureOf.ts";
 import { startProxy } from "../support/tcpProxy.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 import { watched } from "../support/watched.ts";
 
 interface Order {
@@ -156,7 +157,7 @@ describe("streamEntries", () => {
         if (event.n === 5) flow.next("pause");
       }),
     );
-    await vi.waitUntil(() => seen.length === 5);
+    await waitUntil(() => seen.length === 5);
 
     await add(11, 20);
     await redis.client.xtrim(stream, "MAXLEN", 3);
@@ -181,7 +182,7 @@ describe("streamEntries", () => {
         flow.next("pause");
       }),
     );
-    await vi.waitUntil(() => seen.length === 2);
+    await waitUntil(() => seen.length === 2);
     for (const [first, last] of [
       [5, 10],
       [11, 20],
@@ -190,8 +191,8 @@ describe("streamEntries", () => {
       await add(first, last);
       await redis.client.xtrim(stream, "MAXLEN", 2);
       flow.next("resume");
-      await vi.waitUntil(() => seen.length === before + 2);
-      await vi.waitUntil(() => gaps.length === (first === 5 ? 1 : 2));
+      await waitUntil(() => seen.length === before + 2);
+      await waitUntil(() => gaps.length === (first === 5 ? 1 : 2));
     }
 
     expect(seen).toEqual([1, 2, 9, 10, 19, 20]);
@@ -226,14 +227,14 @@ describe("streamEntries", () => {
         },
       ),
     );
-    await vi.waitUntil(() => seen.includes(10));
+    await waitUntil(() => seen.includes(10));
 
     await meanwhile();
     flow.next("resume");
-    await vi.waitUntil(() => seen.at(-1) === 15);
+    await waitUntil(() => seen.at(-1) === 15);
     // Asked for after the question whether anything was missed.
     await add(16);
-    await vi.waitUntil(() => seen.at(-1) === 16);
+    await waitUntil(() => seen.at(-1) === 16);
 
     expect(states).not.toContain("gap");
   });
@@ -250,7 +251,7 @@ describe("streamEntries", () => {
     );
 
     for (let reads = 1; reads <= 10; reads += 1) {
-      await vi.waitUntil(() => seen.length === 10 * reads);
+      await waitUntil(() => seen.length === 10 * reads);
       await redis.client.ping();
       expect(seen).toHaveLength(10 * reads);
       flow.next("resume");
@@ -290,7 +291,7 @@ describe("streamEntries", () => {
     });
 
     expect(await first("closed")).toMatchObject({ cause: { _tag: "None" } });
-    await vi.waitUntil(async () => !String(await redis.client.client("LIST")).includes("rxadd:reader"));
+    await waitUntil(async () => !String(await redis.client.client("LIST")).includes("rxadd:reader"));
   });
 
   it("asks on the connection that it is given, waits on another one, and leaves the first open", async () => {

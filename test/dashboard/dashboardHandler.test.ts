@@ -5,7 +5,7 @@ import express from "express";
 import fastify from "fastify";
 import { type DashboardServer, DashboardServerError, dashboard, dashboardHandler } from "rxadd/dashboard";
 import { firstValueFrom, lastValueFrom, map, range, type Subscription } from "rxjs";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { redisSink } from "../../src/index.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
 import { freePort } from "../support/redisServer.ts";
@@ -239,6 +239,6 @@ describe("dashboardHandler", () => {
     expect(new Set(pages.map(({ response }) => response.status))).toEqual(new Set([200]));
     expect((await open()).response.status).toBe(503);
     pages[0]?.stop.abort();
-    await vi.waitFor(async () => expect((await open()).response.status).toBe(200));
+    await expect.poll(async () => (await open()).response.status).toBe(200);
   });
 });

@@ -88,7 +88,7 @@ describe.skipIf(chromiumPath === undefined)("the demo in Chromium (skipped where
     await press(start);
     await showsState(state);
     await press(end);
-    await expect.poll(recoveries, { timeout: 20_000 }).toBe(before + 1);
+    await expect.poll(recoveries).toBe(before + 1);
     await showsState("Publishing");
   });
 
@@ -96,7 +96,7 @@ describe.skipIf(chromiumPath === undefined)("the demo in Chromium (skipped where
     const before = await recoveries();
     await press("Kill the writer");
     await dashboard().getByText("No word from the process that publishes").waitFor();
-    await expect.poll(recoveries, { timeout: 20_000 }).toBe(before + 1);
+    await expect.poll(recoveries).toBe(before + 1);
     await showsState("Publishing");
     // The next writer's epoch fences whatever might be left of the one before.
     await dashboard()

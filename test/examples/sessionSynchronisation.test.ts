@@ -72,10 +72,12 @@ describe("session synchronisation", () => {
 
   it("ends a session when its time is over, and not one that was prolonged", async () => {
     const { seen, until } = instance();
+    await change(1, session("first", "carol"));
+    await until("first", "carol");
     await change(
-      1,
-      session("short", "ada", 300),
-      session("prolonged", "bob", 300),
+      2,
+      session("short", "ada", 1000),
+      session("prolonged", "bob", 1000),
       session("prolonged", "bob"),
     );
     await until("short", undefined);

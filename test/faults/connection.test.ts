@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, vi } from "vitest";
 import type { RedisServer } from "../support/redisServer.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 import { type Fault, fault, faults, type Scene } from "./harness/fault.ts";
 import { oneServer } from "./harness/oneServer.ts";
 import { type Proxied, proxied } from "./harness/proxied.ts";
@@ -96,7 +97,7 @@ faults("connection", () => {
     times: { short: 20, long: 100 },
     bed: () => proxied(),
     inject: async ({ bed: { proxy } }) => {
-      await vi.waitUntil(() => proxy.reset() > 0, { interval: 5 });
+      await waitUntil(() => proxy.reset() > 0, 5);
     },
   });
 

@@ -1,5 +1,6 @@
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { readEvents, type Tally, tally } from "../support/tally.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 import { exactlyOnce, type Fault, fault, faults, type Scene } from "./harness/fault.ts";
 import { type OneServer, oneServer } from "./harness/oneServer.ts";
 import { sinkConnections } from "./harness/serverView.ts";
@@ -146,7 +147,7 @@ faults("keys", () => {
       const { client } = bed.server;
       load.crash();
       // What it has sent may still be applied until Redis has seen its connection end.
-      await vi.waitUntil(async () => (await sinkConnections(bed.server)).length === 0, { timeout: 5000 });
+      await waitUntil(async () => (await sinkConnections(bed.server)).length === 0);
       await client.rename(state, "kept");
       load.start();
       // It takes what it finds for a first run, on a stream that others have filled.

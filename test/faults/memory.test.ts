@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { finalize, firstValueFrom, NEVER, Subject, tap } from "rxjs";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { RedisServer } from "../support/redisServer.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 import { exactlyOnce, type Fault, fault, faults, type Scene } from "./harness/fault.ts";
 import type { Writer } from "./harness/load.ts";
 import { oldestGone } from "./harness/oldestGone.ts";
@@ -86,7 +87,7 @@ async function evict({ bed: { server }, load }: OnOneServer): Promise<void> {
   const evicted = () => counted(server, "evicted_keys");
   const before = await evicted();
   await limitMemory(server, (await usedMemory(server)) + 500_000);
-  await vi.waitUntil(async () => (await evicted()) > before, { timeout: 10_000, interval: 5 });
+  await waitUntil(async () => (await evicted()) > before, 5);
   await limitMemory(server, 0);
 }
 

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, rmdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { RedisServer } from "../support/redisServer.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 import {
   type AppendOnlyFile,
   appendOnlyFileOf,
@@ -33,19 +34,19 @@ async function persistence({ client }: RedisServer, line: string): Promise<boole
 
 async function save({ client, ...server }: RedisServer): Promise<void> {
   await client.bgsave();
-  await vi.waitUntil(() => persistence({ client, ...server }, "rdb_bgsave_in_progress:0"));
+  await waitUntil(() => persistence({ client, ...server }, "rdb_bgsave_in_progress:0"));
 }
 
 async function rewrite(server: RedisServer): Promise<void> {
   await server.client.bgrewriteaof();
-  await vi.waitUntil(() => persistence(server, "aof_rewrite_in_progress:0"), { timeout: 10_000 });
+  await waitUntil(() => persistence(server, "aof_rewrite_in_progress:0"));
   expect(await persistence(server, "aof_last_bgrewrite_status:ok")).toBe(true);
 }
 
 /** Kills the server when its file is long enough to lose its end, and does that to the file. */
 async function loseEnd(server: RedisServer, lose: (aof: AppendOnlyFile) => void): Promise<AppendOnlyFile> {
   const aof = await appendOnlyFileOf(server.client);
-  await vi.waitUntil(() => sizeOf(aof) > mostLost, { timeout: 10_000 });
+  await waitUntil(() => sizeOf(aof) > mostLost);
   await server.signal("SIGKILL");
   lose(aof);
   return aof;
@@ -91,7 +92,7 @@ faults("persistence", () => {
       await rewrite(bed.server);
       await told;
       await rewrite(bed.server);
-      await vi.waitUntil(() => persistence(bed.server, "aof_last_write_status:ok"), { timeout: 5000 });
+      await waitUntil(() => persistence(bed.server, "aof_last_write_status:ok"));
     },
   });
 

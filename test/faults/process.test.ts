@@ -5,22 +5,13 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { filter, firstValueFrom, from, lastValueFrom, Subject } from "rxjs";
-import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  beforeEach,
-  describe,
-  expect,
-  it,
-  type TestContext,
-  vi,
-} from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, type TestContext } from "vitest";
 import { redisSink, type Status } from "../../src/index.ts";
 import { type Run, rxadd } from "../support/cli.ts";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
 import { tallyStream } from "../support/tally.ts";
 import { startProxy } from "../support/tcpProxy.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 import { type Bed, exactlyOnce, fault, faults, type Scene } from "./harness/fault.ts";
 import { form, seed } from "./harness/form.ts";
 import { durable, oneServer } from "./harness/oneServer.ts";
@@ -66,7 +57,7 @@ async function crashUnheard({
 }: Pick<Scene<Proxied>, "bed" | "load">): Promise<void> {
   proxy.dropReplies();
   const before = await server.client.xlen(stream);
-  await vi.waitUntil(async () => (await server.client.xlen(stream)) > before, { interval: 1 });
+  await waitUntil(async () => (await server.client.xlen(stream)) > before, 1);
   load.crash();
   await proxy.restore();
   load.start();

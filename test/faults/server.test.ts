@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { RedisServer } from "../support/redisServer.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 import { appendOnlyFileOf, fix, noCheckAof } from "./harness/appendOnlyFile.ts";
 import { noFakeClock, withClock } from "./harness/fakeClock.ts";
 import { exactlyOnce, fault, faults, type Scene } from "./harness/fault.ts";
@@ -55,7 +56,7 @@ async function seenLoading({ port }: RedisServer): Promise<void> {
       () => false,
       (error: Error) => error.message.startsWith("LOADING"),
     );
-  await vi.waitUntil(isLoading, { timeout: 10_000, interval: 5 });
+  await waitUntil(isLoading, 5);
   client.disconnect();
 }
 
@@ -187,7 +188,7 @@ faults("server", () => {
       await client.config("SET", "maxclients", 1);
       await killConnections(bed.server);
       await told;
-      await vi.waitUntil(async () => (await counted(bed.server, "rejected_connections")) >= before + 3);
+      await waitUntil(async () => (await counted(bed.server, "rejected_connections")) >= before + 3);
       await client.config("SET", "maxclients", most);
     },
   });
@@ -200,7 +201,7 @@ faults("server", () => {
       const noScript = "errorstat_NOSCRIPT:count";
       const before = await counted(bed.server, noScript);
       await bed.server.client.script("FLUSH");
-      await vi.waitUntil(async () => (await counted(bed.server, noScript)) > before);
+      await waitUntil(async () => (await counted(bed.server, noScript)) > before);
     },
   });
 

@@ -10,13 +10,14 @@ import {
 } from "@opentelemetry/api";
 import type { ReadableSpan } from "@opentelemetry/sdk-trace-base";
 import { filter, firstValueFrom, from, lastValueFrom, map, ReplaySubject, range, Subject, take } from "rxjs";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { redisSink, type SinkOptions, type Status } from "../../src/index.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { failureOf } from "../support/failureOf.ts";
 import { recordedSpans } from "../support/recordedSpans.ts";
 import { startRedis } from "../support/redisServer.ts";
 import { startProxy } from "../support/tcpProxy.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 
 interface Numbered {
   readonly position: number;
@@ -176,7 +177,7 @@ describe("redisSink with a tracer", () => {
 
     proxy.dropReplies();
     events$.next({ position: 1 });
-    await vi.waitUntil(async () => (await redis.client.xlen("orders")) === 1);
+    await waitUntil(async () => (await redis.client.xlen("orders")) === 1);
     running.unsubscribe();
     await proxy.stop();
 

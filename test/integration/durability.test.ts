@@ -1,5 +1,5 @@
 import { type Observable, Subject } from "rxjs";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   type Checkpoint,
   redisSink,
@@ -8,11 +8,7 @@ import {
   type Status,
 } from "../../src/index.ts";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
-
-/** Longer than vitest's second: a replica takes a while. */
-function until(isIt: () => boolean | Promise<boolean>): Promise<unknown> {
-  return vi.waitUntil(isIt, { timeout: 20_000 });
-}
+import { waitUntil } from "../support/waitUntil.ts";
 
 interface Numbered {
   readonly position: number;
@@ -25,7 +21,7 @@ let knowsWaitAof: boolean;
 beforeAll(async () => {
   [master, replica] = await Promise.all([startRedis(["--repl-diskless-sync-delay", "0"]), startRedis()]);
   await replica.client.replicaof("127.0.0.1", master.port);
-  await until(async () => (await master.client.info("replication")).includes("state=online"));
+  await waitUntil(async () => (await master.client.info("replication")).includes("state=online"));
   knowsWaitAof = ((await master.client.call("COMMAND", "INFO", "waitaof")) as unknown[])[0] !== null;
 });
 afterAll(() => Promise.all([master.stop(), replica.stop()]));
@@ -67,7 +63,7 @@ describe.each(["script", "pipeline"] as const)("durability: { replicas: 1 } with
     const sink = publishing({ publish });
     sink.emit(1);
 
-    await until(() => sink.checkpoints.length > 0);
+    await waitUntil(() => sink.checkpoints.length > 0);
 
     expect(await replica.client.xlen("orders.events")).toBe(1);
     sink.stop();
@@ -77,13 +73,13 @@ describe.each(["script", "pipeline"] as const)("durability: { replicas: 1 } with
     const sink = publishing({ publish });
     await replica.signal("SIGSTOP");
     sink.emit(1);
-    await until(sink.waitsForReplicas);
+    await waitUntil(sink.waitsForReplicas);
     sink.emit(2);
-    await until(async () => (await master.client.xlen("orders.events")) === 2);
+    await waitUntil(async () => (await master.client.xlen("orders.events")) === 2);
     expect(sink.checkpoints).toEqual([]);
 
     await replica.signal("SIGCONT");
-    await until(() => sink.checkpoints.at(-1) === 2);
+    await waitUntil(() => sink.checkpoints.at(-1) === 2);
 
     expect(await master.client.xlen("orders.events")).toBe(2);
     sink.stop();
@@ -95,10 +91,10 @@ describe("durability", () => {
     const sink = publishing();
     await replica.signal("SIGSTOP");
     sink.emit(1);
-    await until(sink.waitsForReplicas);
+    await waitUntil(sink.waitsForReplicas);
 
     await master.client.flushall();
-    await until(() => sink.errors.length > 0);
+    await waitUntil(() => sink.errors.length > 0);
 
     expect(sink.errors[0]).toMatchObject({ _tag: "RewindRequired" });
     expect(sink.checkpoints).toEqual([]);
@@ -108,11 +104,11 @@ describe("durability", () => {
     const sink = publishing({ batch: { maxEvents: 1 } });
     await replica.signal("SIGSTOP");
     for (let position = 1; position <= 50; position += 1) sink.emit(position);
-    await until(async () => (await master.client.xlen("orders.events")) === 50);
+    await waitUntil(async () => (await master.client.xlen("orders.events")) === 50);
     await master.client.config("RESETSTAT");
 
     await replica.signal("SIGCONT");
-    await until(() => sink.checkpoints.at(-1) === 50);
+    await waitUntil(() => sink.checkpoints.at(-1) === 50);
 
     const waits = Number(/cmdstat_wait:calls=(\d+)/.exec(await master.client.info("commandstats"))?.[1]);
     expect(waits).toBeLessThan(10);
@@ -125,11 +121,11 @@ describe("durability", () => {
     for (const { client } of [master, replica]) await client.config("SET", "appendonly", "yes");
     await replica.signal("SIGSTOP");
     sink.emit(1);
-    await until(sink.waitsForReplicas);
+    await waitUntil(sink.waitsForReplicas);
     expect(sink.checkpoints).toEqual([]);
 
     await replica.signal("SIGCONT");
-    await until(() => sink.checkpoints.at(-1) === 1);
+    await waitUntil(() => sink.checkpoints.at(-1) === 1);
 
     for (const { client } of [master, replica]) await client.config("SET", "appendonly", "no");
     sink.stop();
@@ -140,7 +136,7 @@ describe("durability", () => {
     const sink = publishing({ durability: { replicas: 1, aof: true } });
     sink.emit(1);
 
-    await until(() => sink.errors.length > 0);
+    await waitUntil(() => sink.errors.length > 0);
 
     expect(sink.errors[0]).toMatchObject({ _tag: "Refused" });
     expect(sink.errors[0]?.message).toContain("durability.aof needs Redis 7.2");

@@ -13,7 +13,7 @@ import {
   throwError,
   toArray,
 } from "rxjs";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import {
   type Checkpoint,
   type FanOutPolicy,
@@ -27,6 +27,7 @@ import {
 } from "../../src/index.ts";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
 import { tallyStream } from "../support/tally.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 
 interface Numbered {
   readonly n: number;
@@ -119,12 +120,12 @@ describe("fanOut", () => {
   ] as const)("goes on without a sink that is down: $policy", async ({ policy, isRequired }) => {
     const checkpoints = await whileDown(policy, isRequired);
 
-    await vi.waitUntil(() => checkpoints.at(-1)?.position === 2000);
+    await waitUntil(() => checkpoints.at(-1)?.position === 2000);
 
     expect(await tally("one", 2000)).toEqual(complete(2000));
     expect(await tally("three", 2000)).toEqual(complete(2000));
     await servers.two.signal("SIGCONT");
-    await vi.waitUntil(async () => (await servers.two.client.xlen(stream)) === 2000, { timeout: 10_000 });
+    await waitUntil(async () => (await servers.two.client.xlen(stream)) === 2000);
     expect(await tally("two", 2000)).toEqual(complete(2000));
   });
 
@@ -139,7 +140,7 @@ describe("fanOut", () => {
 
     await servers.two.signal("SIGCONT");
 
-    await vi.waitUntil(() => checkpoints.at(-1)?.position === 2000, { timeout: 10_000 });
+    await waitUntil(() => checkpoints.at(-1)?.position === 2000);
     expect(await tally("two", 2000)).toEqual(complete(2000));
   });
 
@@ -154,13 +155,13 @@ describe("fanOut", () => {
       sent += count;
     };
     send(1000);
-    await vi.waitUntil(async () => (await servers.two.client.xlen(stream)) === 1000);
+    await waitUntil(async () => (await servers.two.client.xlen(stream)) === 1000);
 
     await servers.two.signal("SIGSTOP");
     for (let burst = 0; burst < 30; burst += 1) {
       send(1000);
       const expected = sent;
-      await vi.waitUntil(async () => (await servers.one.client.xlen(stream)) === expected);
+      await waitUntil(async () => (await servers.one.client.xlen(stream)) === expected);
     }
     await servers.two.signal("SIGCONT");
     events$.complete();
@@ -259,12 +260,12 @@ describe("fanOut", () => {
   it("closes all connections when it is unsubscribed", async () => {
     const running = replicate({ source: logOf(10), sink: fanOut([sink("one"), sink("two")]) });
     const subscription = running.subscribe();
-    await vi.waitUntil(async () => (await servers.two.client.xlen(stream)) === 10);
+    await waitUntil(async () => (await servers.two.client.xlen(stream)) === 10);
 
     subscription.unsubscribe();
 
     for (const name of ["one", "two"] as const) {
-      await vi.waitUntil(
+      await waitUntil(
         async () => !String(await servers[name].client.client("LIST")).includes(`rxadd:${name}`),
       );
     }

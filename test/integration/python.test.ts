@@ -2,9 +2,10 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_pr
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { from, lastValueFrom } from "rxjs";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { type ChangeEvent, redisSink } from "../../src/index.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 
 const stream = "orders.events";
 const group = "mygroup";
@@ -77,9 +78,9 @@ describe.skipIf(python === undefined)("consumers in Python", () => {
 
     const consumer = startPython(program, "groupConsumer.py");
     const processed = processedBy(consumer);
-    await vi.waitUntil(() => processed().length === 25, { timeout: 30_000 });
+    await waitUntil(() => processed().length === 25);
     await publish(events);
-    await vi.waitUntil(async () => processed().length >= 60 && (await pending()) === 0, { timeout: 30_000 });
+    await waitUntil(async () => processed().length >= 60 && (await pending()) === 0);
     const ended = once(consumer, "close");
     consumer.kill();
     await ended;

@@ -10,7 +10,7 @@ import {
   range,
   take,
 } from "rxjs";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import {
   acknowledge,
   type Delivery,
@@ -28,6 +28,7 @@ import { documentedExtra, documentedRights } from "../support/documentedRights.t
 import { emptyRedis } from "../support/emptyRedis.ts";
 import type { RedisServer } from "../support/redisServer.ts";
 import { startSentinels } from "../support/sentinelServers.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 
 type Numbered = { readonly position: number };
 
@@ -158,13 +159,10 @@ describe("the rights that docs/connections.md gives a consumer", () => {
   });
 
   const settled = () =>
-    vi.waitUntil(
-      async () => {
-        const [group] = tablesOf(await redis.client.xinfo("GROUPS", "orders.events"));
-        return group?.get("pending") === 0 && group.get("lag") === 0;
-      },
-      { timeout: 10_000 },
-    );
+    waitUntil(async () => {
+      const [group] = tablesOf(await redis.client.xinfo("GROUPS", "orders.events"));
+      return group?.get("pending") === 0 && group.get("lag") === 0;
+    });
 
   /** Consumes the three entries as a user with the rights, until nothing is pending. */
   function consume(
@@ -226,7 +224,7 @@ describe("the rights that docs/connections.md gives a consumer", () => {
 
     // Some of it ends, and some of it goes on trying.
     const attempt = use().subscribe({ error: () => {} });
-    await vi.waitUntil(async () => (await log()) !== "[]");
+    await waitUntil(async () => (await log()) !== "[]");
     attempt.unsubscribe();
     await setUser(redis, "consumer", ...extra);
     await redis.client.call("ACL", "LOG", "RESET");

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { vi } from "vitest";
+import { waitUntil } from "../../support/waitUntil.ts";
 import type { OneServer } from "./oneServer.ts";
 
 /** A bed whose server has a clock of its own. */
@@ -58,7 +59,7 @@ export async function withClock(start: () => Promise<OneServer>): Promise<WithCl
     ...bed,
     setClock: async ({ behindHours }) => {
       writeFileSync(file, `-${behindHours}h`);
-      await vi.waitUntil(async () => {
+      await waitUntil(async () => {
         const [seconds] = await bed.server.client.time();
         return Math.abs(Date.now() / 1000 - Number(seconds) - behindHours * 3600) < 60;
       });

@@ -23,7 +23,7 @@ export function postgresBed() {
   const query = async (sql: string) => (await db.query(sql)).rows;
   const active = () => query("SELECT active_pid AS pid FROM pg_replication_slots WHERE active");
   const isActive = async (count: number) => {
-    await expect.poll(async () => (await active()).length, { timeout: 10_000 }).toBe(count);
+    await expect.poll(async () => (await active()).length).toBe(count);
   };
 
   beforeAll(async () => {
@@ -96,8 +96,7 @@ export function collect(changes$: ReturnType<Source<Change, Lsn>>) {
     failures,
     ids: () => events.map(({ after }) => Number(after?.id)),
     position: (index: number) => events[index]?.position as Lsn,
-    has: (count: number) =>
-      expect.poll(() => events.length, { timeout: 30_000 }).toBeGreaterThanOrEqual(count),
+    has: (count: number) => expect.poll(() => events.length).toBeGreaterThanOrEqual(count),
     unsubscribe: () => subscription.unsubscribe(),
   };
 }

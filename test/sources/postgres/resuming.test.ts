@@ -195,9 +195,7 @@ describe("acknowledge", () => {
       const [{ lsn }] = (await bed.query("SELECT pg_current_wal_lsn() AS lsn")) as [{ lsn: string }];
 
       await expect
-        .poll(() => bed.query(`SELECT 1 FROM pg_replication_slots WHERE confirmed_flush_lsn >= '${lsn}'`), {
-          timeout: 20_000,
-        })
+        .poll(() => bed.query(`SELECT 1 FROM pg_replication_slots WHERE confirmed_flush_lsn >= '${lsn}'`))
         .toHaveLength(1);
       reading.unsubscribe();
     });
@@ -225,7 +223,7 @@ describe("flow", () => {
 
     // The server is done with all it can send: it waits for us to read.
     const waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event IN ('WalSenderWriteData', 'ClientWrite')";
-    await expect.poll(() => bed.query(waits), { timeout: 20_000 }).toHaveLength(1);
+    await expect.poll(() => bed.query(waits)).toHaveLength(1);
     expect(count).toBeLessThan(5000);
     flow.next("resume");
     await reading.has(100_000);
@@ -245,7 +243,7 @@ describe("flow", () => {
       const pid = await bed.activePid();
       const paused = "SELECT now() - backend_start > interval '3 s' AS long FROM pg_stat_replication";
 
-      await expect.poll(() => bed.query(paused), { timeout: 10_000 }).toEqual([{ long: true }]);
+      await expect.poll(() => bed.query(paused)).toEqual([{ long: true }]);
 
       expect(reading.events).toEqual([]);
       expect(await bed.activePid()).toBe(pid);
@@ -321,7 +319,7 @@ describe("a lost connection", () => {
       const pid = await bed.activePid();
       process.kill(pid, "SIGSTOP");
       try {
-        await expect.poll(() => tags[0], { timeout: 10_000 }).toBe("ConnectionLost");
+        await expect.poll(() => tags[0]).toBe("ConnectionLost");
         await expect.poll(() => tags.includes("SlotInUse")).toBe(true);
       } finally {
         process.kill(pid, "SIGCONT");
