@@ -37,7 +37,8 @@ function lines(count: number): string {
 /** Runs the command as a user does at a terminal of 100 columns; what it shows is its stdout. */
 function atTerminal(args: readonly string[], then = ""): Run {
   const quoted = [process.execPath, main, ...args].map((arg) => `'${arg}'`).join(" ");
-  const command = `stty cols 100; ${quoted} ${then}`;
+  // In place of the shell, which some have answer Ctrl-C themselves.
+  const command = `stty cols 100; exec ${quoted} ${then}`;
   const shell = `require("node:child_process").spawn("script", ["-qefc", ${JSON.stringify(command)}, "/dev/null"], { stdio: "inherit" }).on("exit", (code) => process.exit(code))`;
   const run = program(["-e", shell], new PassThrough());
   onTestFinished(() => void run.child.kill("SIGKILL"));
