@@ -2,6 +2,7 @@ import {
   asyncScheduler,
   concat,
   map,
+  type Observable,
   type Observer,
   type OperatorFunction,
   of,
@@ -27,11 +28,15 @@ const behindMs = 5000;
 const levelMs = 2000;
 /** After so long without an event it does not catch up, at least not now. */
 const silenceMs = 3000;
+/** What ends in silence sooner than this was no work worth telling of. */
+const shortSeconds = 1;
 
-/** What it took to be level with the source again. */
+/** What catching up took. */
 export interface CaughtUp {
   readonly events: number;
   readonly seconds: number;
+  /** Level with the source again; else nothing more came, for which there may be many reasons. */
+  readonly isLevel: boolean;
 }
 
 /** Level with the source, or behind it since an event of `fromMs`. */
@@ -47,9 +52,8 @@ interface Behind {
 }
 
 /**
- * How far a pipeline that fell behind its source has caught up, in ms of the source's time; `undefined` when it is level with it.
- * `caughtUp` is told
- * once it is.
+ * How far a pipeline that fell behind its source has caught up, in ms of the source's time; `undefined` when it is level with it,
+ * or nothing more comes. `caughtUp` is told then.
  *
  * ```
  * lag        0--0-----60-40-20-1--0--      s
@@ -61,16 +65,24 @@ export function catchingUp(
 ): OperatorFunction<Advance, Reading | undefined> {
   return pipe(
     scan(standingAfter, { isBehind: false, hasCaughtUp: undefined } satisfies Standing as Standing),
-    map((standing) => {
-      if (standing.isBehind) return standing.reading;
+    switchMap((standing) => {
+      if (standing.isBehind) return concat(of(standing.reading), silenceAfter(standing, caughtUp));
       if (standing.hasCaughtUp !== undefined) caughtUp?.next(standing.hasCaughtUp);
+      return of(undefined);
+    }),
+  );
+}
+
+function silenceAfter(
+  { sinceMs, reading: { atMs, events } }: Behind,
+  caughtUp?: Pick<Observer<CaughtUp>, "next">,
+): Observable<undefined> {
+  return timer(silenceMs, asyncScheduler).pipe(
+    map(() => {
+      const seconds = (atMs - sinceMs) / 1000;
+      if (seconds >= shortSeconds) caughtUp?.next({ events, seconds, isLevel: false });
       return undefined;
     }),
-    switchMap((reading) =>
-      reading === undefined
-        ? of(undefined)
-        : concat(of(reading), timer(silenceMs, asyncScheduler).pipe(map(() => undefined))),
-    ),
   );
 }
 
@@ -95,9 +107,9 @@ function isSilent({ reading }: Behind, atMs: number): boolean {
   return atMs - reading.atMs > silenceMs;
 }
 
-function caughtUpAt(behind: Behind, atMs: number, events: number): CaughtUp {
+/** Nothing new after a silence: what came before it has been told of. */
+function caughtUpAt(behind: Behind, atMs: number, events: number): CaughtUp | undefined {
+  if (isSilent(behind, atMs)) return undefined;
   const { sinceMs, reading } = behind;
-  return isSilent(behind, atMs)
-    ? { events: reading.events, seconds: (reading.atMs - sinceMs) / 1000 }
-    : { events: reading.events + events, seconds: (atMs - sinceMs) / 1000 };
+  return { events: reading.events + events, seconds: (atMs - sinceMs) / 1000, isLevel: true };
 }

@@ -52,8 +52,9 @@ export function withProgress<C extends Checkpoint<unknown>>(
   });
 }
 
-function sayCaughtUp({ events, seconds }: CaughtUp): void {
-  log(`caught up with the source: ${events.toLocaleString("en")} events in ${durationText(seconds)}`);
+function sayCaughtUp({ events, seconds, isLevel }: CaughtUp): void {
+  const work = `${events.toLocaleString("en")} events in ${durationText(seconds)}`;
+  log(isLevel ? `caught up with the source: ${work}` : `catching up: ${work}, and nothing more since`);
 }
 
 /** Keeps when what is safe happened in the source, for each sink that gates. Never emits. */

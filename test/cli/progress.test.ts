@@ -119,7 +119,24 @@ describe("catchingUp", () => {
         u: undefined,
       });
       flush();
-      expect(told).toEqual([{ events: 40, seconds: 3 }]);
+      expect(told).toEqual([{ events: 40, seconds: 3, isLevel: true }]);
+    }),
+  );
+
+  it(
+    "tells what it took when nothing more comes for three seconds, unless that is hardly anything",
+    marbles(({ hot, flush }) => {
+      const advance = (second: number, event: number) => ({
+        atMs: second * 1000,
+        events: 10,
+        eventMs: event * 1000,
+      });
+      const values = { a: advance(100, 40), b: advance(101, 50), c: advance(102, 60), d: advance(200, 150) };
+      const told: CaughtUp[] = [];
+      const advances = hot("a b c 4s d", values);
+      advances.pipe(catchingUp({ next: (caughtUp) => told.push(caughtUp) })).subscribe();
+      flush();
+      expect(told).toEqual([{ events: 30, seconds: 2, isLevel: false }]);
     }),
   );
 
@@ -153,8 +170,8 @@ describe("catchingUp, once its source has been silent", () => {
     return { told, readings };
   }
 
-  it("does not count the silence as time that catching up took", () => {
-    expect(caught([100, 40], [102, 90], [3700, 3699]).told).toEqual([{ events: 20, seconds: 2 }]);
+  it("does not tell again, at the first event afterwards, what was told when the silence began", () => {
+    expect(caught([100, 40], [102, 90], [3700, 3699]).told).toEqual([]);
   });
 
   it("begins anew when what it is behind with happened only afterwards", () => {
