@@ -152,7 +152,10 @@ export function pipelinePublisher(client: Redis, trimArgs?: readonly string[]): 
     const replies = await commit(transaction, lost);
     if (replies?.some(([error]) => error !== null)) {
       const ids = replies.map(([, id]) => id);
-      await takeBack(keys, batch, state, ids).catch(() => {});
+      // The state alone, where the user may not delete entries: the batch is not there as a whole.
+      await takeBack(keys, batch, state, ids)
+        .catch(() => takeBack(keys, batch, state, []))
+        .catch(() => {});
     }
     const ids = resultsOf(replies);
     // With dead letters, batches may have gone by without an entry in the stream.

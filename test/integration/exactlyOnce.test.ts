@@ -1,4 +1,5 @@
 import {
+  filter,
   firstValueFrom,
   from,
   lastValueFrom,
@@ -7,8 +8,6 @@ import {
   NEVER,
   range,
   Subject,
-  take,
-  tap,
   toArray,
 } from "rxjs";
 import { describe, expect, it } from "vitest";
@@ -71,14 +70,7 @@ const row = (position: number): Row => ({ id: `${position}`, position });
 async function writer(settings: Partial<SinkOptions<Row, number>> = {}) {
   const rows = new Subject<Row>();
   const opened = new Subject<Status>();
-  const open = firstValueFrom(
-    opened
-      .pipe(
-        tap(),
-        map(({ state }) => state),
-      )
-      .pipe(take(2), toArray()),
-  );
+  const open = firstValueFrom(opened.pipe(filter(({ state }) => state === "opened")));
   const run = told(rows.pipe(sinkOf({ ...settings, status: opened })));
   await open;
   return { rows, ...run };
