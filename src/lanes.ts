@@ -13,7 +13,7 @@ import {
   tap,
 } from "rxjs";
 import { acknowledgedWithin } from "../operators/acknowledgedWithin.ts";
-import { type BatchOptions, batch } from "../operators/batch.ts";
+import { type BatchOptions, batch, type UnfinishedTransaction } from "../operators/batch.ts";
 import { inFlight } from "../operators/inFlight.ts";
 import { type FailedAttempt, retryBackoff } from "../operators/retryBackoff.ts";
 import type { BatchSpans } from "./batchSpans.ts";
@@ -106,14 +106,16 @@ export function lanes<T, P>({
   }
 
   const limits: BatchOptions<Entry<P>> = {
-    maxItems: batching.maxEvents,
-    maxBytes: batching.maxBytes,
+    // A quarter of the buffer at most: one that waits for more than the source may send would wait for `lingerMs`.
+    maxItems: Math.max(1, Math.min(batching.maxEvents, Math.floor(buffer.maxEvents / 4))),
+    maxBytes: Math.max(1, Math.min(batching.maxBytes, buffer.maxBytes / 4)),
     sizeOf: ({ bytes }) => bytes,
     lingerMs: batching.lingerMs,
     transactionOf: ({ transaction }) => transaction,
     // A quarter of the buffer: half of it would pause the source in mid-transaction, for ever.
     maxTransactionItems: buffer.maxEvents / 4,
     maxTransactionBytes: buffer.maxBytes / 4,
+    unfinished: { next: (left) => status.report({ state: "warning", message: unfinishedText(id, left) }) },
     ...(scheduler === undefined ? {} : { scheduler }),
   };
 
@@ -164,7 +166,10 @@ export function lanes<T, P>({
   const deadLetters = tuning.deadLetters?.stream;
   if (connection.isCluster && !isFixed) {
     // At half of the buffer the source pauses: more would not come.
-    const gathering = { maxItems: buffer.maxEvents / 2, maxBytes: buffer.maxBytes / 2 };
+    const gathering = {
+      maxItems: Math.max(1, buffer.maxEvents / 2),
+      maxBytes: Math.max(1, buffer.maxBytes / 2),
+    };
     // What is skipped has no stream, and nothing to publish.
     const publishToStream = (key: string) =>
       key === "" ? map(passedOver<P>) : publishTo(openLane(laneKeys(key, id), key));
@@ -199,6 +204,10 @@ function durable<P>(
     ),
     concatAll(),
   );
+}
+
+function unfinishedText(sink: string, { id, items }: UnfinishedTransaction): string {
+  return `sink ${sink}: the source ended in the middle of transaction ${id}; its events so far, ${items}, are not published, and come again with the next run. If a filter took out the last one, use keepPositions`;
 }
 
 function passedOver<P>(batch: Batch<P>): AcknowledgedBatch<P> {
