@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { concatMap, delay, from, of, Subscription, VirtualTimeScheduler } from "rxjs";
+import { concatMap, delay, delayWhen, first, from, of, Subscription, VirtualTimeScheduler } from "rxjs";
 import { expect, it } from "vitest";
 import { type Checkpoint, redisSink, replicate, type Source } from "../../src/index.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
@@ -55,9 +55,17 @@ it("publishes every event once and in order, however transactions share position
       const log = logOf(given);
       const clock = new VirtualTimeScheduler();
       const redis = fakeRedis({ replies: what, scheduler: clock });
-      const source: Source<Event, number> = (after) => {
+      const source: Source<Event, number> = (after, flow) => {
+        const resumed = flow.pipe(first((signal) => signal === "resume"));
         const start = "value" in after ? log.filter(({ position }) => position > after.value) : log;
-        return from(start).pipe(concatMap((event) => of(event).pipe(delay(event.afterMs, clock))));
+        return from(start).pipe(
+          concatMap((event) =>
+            of(event).pipe(
+              delay(event.afterMs, clock),
+              delayWhen(() => resumed),
+            ),
+          ),
+        );
       };
       const there = () => redis.events("orders").map((event) => JSON.parse(event).id as string);
       const isThere = ({ position }: Checkpoint<number>) => {
