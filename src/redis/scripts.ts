@@ -80,18 +80,22 @@ call('HSET', KEYS[1], 'epoch', state[1])${trimming.before}
 local args, entry = ARGV, state[5] or ''
 if args[7] == '1' then
   local stream, first = KEYS[2], nil
-  local isDone, refused = pcall(function()
+  local function addAll(call, stream, args)
+    local id
     for i = 8, #args do
-      entry = call('XADD', stream, '*', 'event', args[i])
-      first = first or entry
+      id = call('XADD', stream, '*', 'event', args[i])
+      if i == 8 then first = id end
     end
-  end)
+    return id
+  end
+  local isDone, last = pcall(addAll, call, stream, args)
   if not isDone then
     -- As when the stream's last possible ID is taken: nothing of the batch may stand.
     local added = first and redis.pcall('XRANGE', stream, first, '+') or {}
     for _, found in ipairs(added) do redis.pcall('XDEL', stream, found[1]) end
-    return type(refused) == 'table' and refused or redis.error_reply(refused)
+    return type(last) == 'table' and last or redis.error_reply(last)
   end
+  entry = last or entry
 else
   local keys, ids = {}, {}
   local function add(key, ...)
