@@ -25,9 +25,15 @@ export type Refusal = string | undefined;
 export class MemoryRedis {
   /** Never changed in place, so that an earlier one can be gone back to. */
   #keys: ReadonlyMap<string, Stored> = new Map();
-  /** What was stored before each batch. */
+  /** What was stored before each of the newest batches. */
   readonly #before: ReadonlyMap<string, Stored>[] = [];
+  readonly #mostLost: number;
   #refusal: Refusal;
+
+  /** @param mostLost - how many batches it may be told to lose */
+  constructor(mostLost: number) {
+    this.#mostLost = mostLost;
+  }
 
   /** Raises the epoch for `owner`, and says where the lane stands. */
   open(keys: LaneKeys, owner: string, adopt: boolean): OpenReply {
@@ -60,6 +66,7 @@ export class MemoryRedis {
 
     this.#checkWritable();
     this.#before.push(this.#keys);
+    if (this.#before.length > this.#mostLost) this.#before.shift();
     let newest = state.entryId;
     for (const entry of batch.entries) {
       const entryId = this.#append(entry.stream, wordsOf(entry).map(String), nowMs);
