@@ -64,7 +64,7 @@ function delaysOf(options: RetryBackoffOptions): Delays {
 
 function delayMs(retry: number, { initialMs, factor, maxMs, jitter, random }: Delays): number {
   // Finite: 0 times infinity is no number.
-  const growth = Math.min(Number.MAX_VALUE, factor ** (retry - 1));
+  const growth = Math.min(Number.MAX_VALUE, factor ** Math.max(0, retry - 1));
   const exact = Math.min(maxMs, initialMs * growth);
   const chance = random();
   checkNumbers("retryBackoff", { random: chance }, 0, 1);
@@ -73,7 +73,7 @@ function delayMs(retry: number, { initialMs, factor, maxMs, jitter, random }: De
 
 /** The delay before retry number `retry`, from 1, in ms. Throws a `RangeError` where {@link retryBackoff} does. */
 export function backoffMs(retry: number, options: RetryBackoffOptions = {}): number {
-  checkNumbers("backoffMs", { retry }, 1);
+  checkNumbers("backoffMs", { retry }, 0);
   return delayMs(retry, delaysOf(options));
 }
 

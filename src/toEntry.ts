@@ -5,7 +5,7 @@ import type { Entry } from "./entry.ts";
 import { bytesOf, contentOf, fieldsOf } from "./entryContent.ts";
 import { encoderOf } from "./envelope.ts";
 import { idOf, readProperty, timeOf, transactionOf } from "./eventDefaults.ts";
-import { Skipped } from "./keepPositions.ts";
+import { isSkipped, type Skipped } from "./keepPositions.ts";
 import type { Positions } from "./positions.ts";
 import { safePosition } from "./sink/encode/safePosition.ts";
 import { isSinkError, type PlainTag, type SinkError, sinkError } from "./sinkError.ts";
@@ -139,7 +139,7 @@ export function toEntry<T, P>(
   }
 
   return (event, ordinal) => {
-    if (event instanceof Skipped) return skippedEntry(event, ordinal);
+    if (isSkipped<P>(event)) return skippedEntry(event, ordinal);
     const at = attempt("PositionInvalid", ordinal, event, position);
     try {
       return publishable(event, ordinal, at);

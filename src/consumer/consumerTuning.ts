@@ -2,7 +2,7 @@ import * as t from "io-ts";
 import { attempts, count, duration, factor, redisUri, share, text, timeout } from "../config/codecs.ts";
 import { decodeOptions } from "../config/decodeOptions.ts";
 import { group, optional, required, Settings, withDefault } from "../config/settings.ts";
-import { sinkTuning } from "../config/sinkTuning.ts";
+import { longestIsNoShorter, sinkTuning } from "../config/sinkTuning.ts";
 
 const streams = new t.Type<readonly string[], unknown, unknown>(
   "a stream key or several",
@@ -61,6 +61,7 @@ const groupSettings = new Settings({
       jitter: withDefault(share, 0.2, "How far a delay strays, as a share of it"),
     },
     "What happens when a handler fails",
+    longestIsNoShorter,
   ),
   max_deliveries: withDefault(attempts, 5, "After how many a delivery is a dead letter"),
   dead_letters: optional(

@@ -385,8 +385,8 @@ describe("an impossible policy", () => {
     );
   });
 
-  it.each([Number.NaN, 0, -1])("is a retry number of %d", (retry) => {
-    expect(() => backoffMs(retry)).toThrow(`backoffMs: retry: found ${retry}, expected a number from 1 on`);
+  it.each([Number.NaN, -1])("is one for a retry of number %d", (retry) => {
+    expect(() => backoffMs(retry)).toThrow(`backoffMs: retry: found ${retry}, expected a number from 0 on`);
   });
 });
 
