@@ -17,6 +17,7 @@ import {
   wholeNumber,
 } from "./codecs.ts";
 import { decodeOptions } from "./decodeOptions.ts";
+import { deadLettersProblem } from "./sameStream.ts";
 import { group, optional, required, Settings, withDefault } from "./settings.ts";
 import { trim } from "./trim.ts";
 
@@ -136,13 +137,18 @@ const textOrFunction = new t.Type<unknown, unknown, unknown>(
   t.identity,
 );
 
-const sinkOptions = new Settings({
-  id: required(text, "Sink identifier"),
-  uri: optional(redisUri, "Redis connection URI"),
-  stream: required(textOrFunction, "Redis stream key"),
-  key: optional(textOrFunction, keySetting.meaning),
-  ...sinkTuning,
-}).inProgram();
+const sinkOptions = new Settings(
+  {
+    id: required(text, "Sink identifier"),
+    uri: optional(redisUri, "Redis connection URI"),
+    stream: required(textOrFunction, "Redis stream key"),
+    key: optional(textOrFunction, keySetting.meaning),
+    ...sinkTuning,
+  },
+  // Where a function will lead, nobody knows.
+  ({ stream, ...others }) =>
+    typeof stream === "string" ? deadLettersProblem({ ...others, stream }) : undefined,
+).inProgram();
 
 /** The settings of a sink that have a default, filled in. */
 export type SinkTuning = Omit<t.TypeOf<typeof sinkOptions>, "id" | "uri" | "stream" | "key">;
