@@ -81,6 +81,13 @@ export const timeout: t.Type<number, unknown> = expected(
   (value) => value >= 1 && value <= longestMs,
   { type: "number", minimum: 1, maximum: longestMs },
 );
+/** What Redis is told: it takes no fractions. */
+export const wholeTimeout: t.Type<number, unknown> = expected(
+  `a whole number of milliseconds from 1 to ${longestMs}`,
+  t.number,
+  (value) => Number.isInteger(value) && value >= 1 && value <= longestMs,
+  { type: "integer", minimum: 1, maximum: longestMs },
+);
 const longestSecs = Math.floor(longestMs / 1000);
 const someSeconds = expected(
   `a number of seconds from 0.001 to ${longestSecs}`,

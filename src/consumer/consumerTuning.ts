@@ -1,8 +1,9 @@
 import * as t from "io-ts";
 import { attempts, count, duration, factor, redisUri, share, text, timeout } from "../config/codecs.ts";
-import { decodeOptions } from "../config/decodeOptions.ts";
+import { decodeOptions, type NamesOf } from "../config/decodeOptions.ts";
 import { group, optional, required, Settings, withDefault } from "../config/settings.ts";
 import { sinkTuning } from "../config/sinkTuning.ts";
+import type { GroupOptions, ReaderOptions } from "./consumerOptions.ts";
 
 const streams = new t.Type<readonly string[], unknown, unknown>(
   "a stream key or several",
@@ -75,6 +76,16 @@ const watchSettings = new Settings({
   every_ms: withDefault(timeout, 1000, "How often it looks"),
 }).inProgram();
 
+const noSettings = { connection: true, status: true, until: true } as const;
+const ofReaders = Object.keys({ ...noSettings, codec: true, flow: true } satisfies Record<
+  Exclude<NamesOf<ReaderOptions<unknown>>, NamesOf<ReaderTuning>>,
+  true
+>);
+const ofGroups = Object.keys({ ...noSettings, codec: true, metrics: true } satisfies Record<
+  Exclude<NamesOf<GroupOptions<unknown>>, NamesOf<GroupTuning>>,
+  true
+>);
+
 /** The settings of `streamEntries` that have a default, filled in. */
 export type ReaderTuning = t.TypeOf<typeof readerSettings>;
 /** Those of `groupDeliveries`. */
@@ -84,8 +95,8 @@ export type GroupTuning = t.TypeOf<typeof groupSettings>;
 export type WatchTuning = t.TypeOf<typeof watchSettings>;
 
 export const watchTuning = (options: object): WatchTuning =>
-  decodeOptions(watchSettings, "groupStatus", options);
+  decodeOptions(watchSettings, "groupStatus", options, ["connection"]);
 export const readerTuning = (options: object): ReaderTuning =>
-  decodeOptions(readerSettings, "streamEntries", options);
+  decodeOptions(readerSettings, "streamEntries", options, ofReaders);
 export const groupTuning = (options: object): GroupTuning =>
-  decodeOptions(groupSettings, "groupDeliveries", options);
+  decodeOptions(groupSettings, "groupDeliveries", options, ofGroups);
