@@ -34,6 +34,8 @@ export function statusText(status: Status | ConsumerStatus): string {
       return `${status.stream}: took over ${status.entries} deliveries of other consumers`;
     case "lost":
       return `${status.stream}: another consumer took over ${status.entryId}`;
+    case "gone":
+      return `${status.stream}: ${status.entryId} is not pending any more, nothing of it was written`;
     case "deleted":
       return `${status.stream}: deleted before they were handled: ${status.entryIds.join(", ")}`;
     case "rejected":

@@ -1,6 +1,6 @@
 import { from, Observable, type ObservableInput, type OperatorFunction, Subscription } from "rxjs";
 import type { Effect } from "../redis/settlement.ts";
-import type { Delivery } from "./delivery.ts";
+import type { Delivery, Loss } from "./delivery.ts";
 import { Effects } from "./effects.ts";
 
 /** What a handler gives: nothing, a value or effects, at once or later; of several values the last counts. */
@@ -84,15 +84,24 @@ export function acknowledge<E, R = unknown>(
         while (running < concurrency && !subscriber.closed) {
           const next = ready.shift();
           if (next === undefined) break;
-          if (next.settler.holds(next)) run(next);
-          else settled(next);
+          running += 1;
+          next.settler.start(next, begin);
         }
         isPumping = false;
         if (sourceDone && unsettled === 0) subscriber.complete();
       }
 
+      function begin(delivery: Delivery<E>, loss: Loss | undefined): void {
+        if (subscriber.closed) return;
+        if (loss === undefined) {
+          run(delivery);
+          return;
+        }
+        running -= 1;
+        settled(delivery);
+      }
+
       function run(delivery: Delivery<E>): void {
-        running += 1;
         let output: Handled<R>;
         try {
           output = handler(delivery.event, delivery);
@@ -128,12 +137,13 @@ export function acknowledge<E, R = unknown>(
       function succeeded(delivery: Delivery<E>, output: R | Effects | undefined): void {
         running -= 1;
         const isEffects = output instanceof Effects;
-        delivery.settler.acknowledge(delivery, isEffects ? output.commands : noEffects, (refusal) => {
-          if (refusal !== undefined) {
-            reject(delivery, refusal);
+        delivery.settler.acknowledge(delivery, isEffects ? output.commands : noEffects, (outcome) => {
+          if (outcome instanceof Error) {
+            reject(delivery, outcome);
             return;
           }
-          subscriber.next({ delivery, result: isEffects ? undefined : output });
+          if (outcome === "acknowledged")
+            subscriber.next({ delivery, result: isEffects ? undefined : output });
           settled(delivery);
         });
         pump();
@@ -146,12 +156,12 @@ export function acknowledge<E, R = unknown>(
       }
 
       function reject(delivery: Delivery<E>, reason: unknown): void {
-        delivery.settler.reject(delivery, reason, (again) => {
-          if (again === undefined) {
+        delivery.settler.reject(delivery, reason, (outcome) => {
+          if (typeof outcome === "string" || outcome instanceof Error) {
             settled(delivery);
             return;
           }
-          ready.push(again);
+          ready.push(outcome.again);
           pump();
         });
       }

@@ -58,6 +58,11 @@ export function consumerMetrics({
   const duplicates = count("duplicates", "Deliveries acknowledged without being handled, as duplicates");
   const claimed = count("claimed", "Deliveries taken over from other consumers");
   const lost = count("lost", "Deliveries that other consumers took over");
+  const gone = count(
+    "gone",
+    "Deliveries that were not pending any more, so that nothing of them was written",
+  );
+  const missed = count("missed", "Entries trimmed before the group had read them");
   const retries = counter("rxadd_consumer_retries_total", "Failed attempts to reach Redis, by cause", [
     ...ofConsumer,
     "cause",
@@ -84,6 +89,12 @@ export function consumerMetrics({
         break;
       case "lost":
         lost.inc();
+        break;
+      case "gone":
+        gone.inc();
+        break;
+      case "gap":
+        missed.inc(now.missed ?? 1);
         break;
       case "rejected":
         rejected.inc();

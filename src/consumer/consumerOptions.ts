@@ -58,12 +58,23 @@ export type StreamSourceOptions = Omit<ReaderSettings<unknown>, "codec" | "strea
 export type GroupOptions<E> = ReaderSettings<E> &
   Server & {
     readonly group: string;
-    /** Names this consumer in the group; two that run at a time need two names. Default: host and process. */
+    /**
+     * Names this consumer in the group; two that run at a time need two names. Default: host and process, and a number
+     * where several of one process run.
+     */
     readonly consumer?: string | undefined;
-    /** Where a group that is not there yet begins: an ID, `$`, or `0-0` for all. Default `0-0`. */
+    /** Where a group that is not there yet, or was destroyed, begins: an ID, `$`, or `0-0` for all. Default `0-0`. */
     readonly start?: string | undefined;
-    /** Most deliveries handed out and not settled; a few times what the handlers work on at a time, where they are slow. Default 2,000. */
+    /**
+     * Most deliveries of all streams handed out and not settled, at least one a stream; a few times what the handlers
+     * work on at a time, where they are slow. Default 2,000.
+     */
     readonly window?: number;
+    /**
+     * Most bytes of their fields and values. A read that meets larger entries than those before may go beyond it, by up
+     * to `count` entries; one entry may be larger. Default 64 MiB.
+     */
+    readonly windowBytes?: number;
     /** A delivery of which its consumer gives no sign for so long is claimed by another one. Default 60,000. */
     readonly claimIdleMs?: number | undefined;
     /** When a delivery comes again that failed. Default: 100 ms, doubled up to 60 s, ±20 %. */

@@ -53,6 +53,7 @@ const groupSettings = new Settings({
   consumer: optional(text, "Consumer"),
   start: withDefault(entryId, "0-0", "After which entry a new group begins"),
   window: withDefault(count, 2000, "Most deliveries that are not settled"),
+  window_bytes: withDefault(count, 64 * 1024 * 1024, "Most bytes of deliveries that are not settled"),
   claim_idle_ms: withDefault(timeout, 60_000, "After how long without a sign a delivery is claimed"),
   redelivery: group(
     {

@@ -116,15 +116,25 @@ export function deduplicate<E>({
         if (known !== undefined) return known;
         const watching: Settler<E> = {
           ...settler,
+          start: (delivery, begin) =>
+            settler.start(delivery, (started, loss) => {
+              begin(started, loss);
+              if (loss !== undefined) release(started, false);
+            }),
           acknowledge: (delivery, effects, done) =>
-            settler.acknowledge(delivery, effects, (refusal) => {
-              done(refusal);
-              if (refusal === undefined) release(delivery, true);
+            settler.acknowledge(delivery, effects, (outcome) => {
+              done(outcome);
+              if (!(outcome instanceof Error)) release(delivery, outcome === "acknowledged");
             }),
           reject: (delivery, reason, done) =>
-            settler.reject(delivery, reason, (again) => {
-              done(again);
-              if (again === undefined) release(delivery, false);
+            settler.reject(delivery, reason, (outcome) => {
+              done(outcome);
+              if (typeof outcome === "string" || outcome instanceof Error) release(delivery, false);
+            }),
+          giveBack: (delivery, done) =>
+            settler.giveBack(delivery, (outcome) => {
+              done(outcome);
+              release(delivery, false);
             }),
         };
         watched.set(settler, watching);

@@ -45,25 +45,26 @@ export function memoryGroup<E>({
   let entries = 0;
 
   const settler: Settler<E> = {
-    holds: () => true,
+    start: (delivery, begin) => begin(delivery, undefined),
     acknowledge: ({ entryId, mark }, commands, done) => {
       acknowledged.push(entryId);
       if (mark !== undefined) processed.add(mark.id);
       effects.push(...commands);
-      done();
+      done("acknowledged");
     },
     reject: (delivery, reason, done) => {
       const { entryId, deliveries } = delivery;
       if (deliveries >= maxDeliveries) {
         deadLetters.push({ entryId, reason });
-        done();
+        done("acknowledged");
       } else {
         scheduler.schedule(
-          () => done({ ...delivery, deliveries: deliveries + 1 }),
+          () => done({ again: { ...delivery, deliveries: deliveries + 1 } }),
           backoffMs(deliveries, { jitter: 0, ...redelivery }),
         );
       }
     },
+    giveBack: (_delivery, done) => done("kept"),
     processed: (_stream, ids) => of(ids.map((id) => processed.has(id))),
   };
 

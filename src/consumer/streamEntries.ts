@@ -1,6 +1,7 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import { defer, type Observable } from "rxjs";
 import type { RawEntry } from "../redis/entryReplies.ts";
+import { refuseKeyPrefix } from "../redis/keyPrefix.ts";
 import { sinkError } from "../sinkError.ts";
 import type { ReaderOptions } from "./consumerOptions.ts";
 import { readerTuning } from "./consumerTuning.ts";
@@ -33,6 +34,7 @@ import { readStreams } from "./readStreams.ts";
  */
 export function streamEntries<E = unknown>(options: ReaderOptions<E>): Observable<StreamEntry<E>> {
   const tuning = readerTuning(options);
+  refuseKeyPrefix("streamEntries", options);
   const decode = decodeEntry(options.codec);
 
   function toEntry({ stream, entryId, fields: pairs }: RawEntry): StreamEntry<E> {

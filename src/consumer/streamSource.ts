@@ -2,6 +2,7 @@ import { none, type Option, some, toUndefined } from "fp-ts/lib/Option.js";
 import { defer } from "rxjs";
 import type { Positions } from "../positions.ts";
 import type { RawEntry } from "../redis/entryReplies.ts";
+import { refuseKeyPrefix } from "../redis/keyPrefix.ts";
 import type { EventAccess } from "../sinkOptions.ts";
 import type { Source } from "../source.ts";
 import type { StreamSourceOptions } from "./consumerOptions.ts";
@@ -66,6 +67,7 @@ export const entryCopies: {
  */
 export function streamSource(options: StreamSourceOptions): Source<SourceEntry, string> {
   const tuning = readerTuning({ ...options, from: "0-0" });
+  refuseKeyPrefix("streamSource", options);
   return (from, flow) =>
     defer(() =>
       readStreams(

@@ -5,15 +5,35 @@ export interface RawEntry<F = string> {
   readonly stream: string;
   readonly entryId: string;
   readonly fields: readonly F[] | null;
+  /** How long its fields and values are, in characters or bytes. */
+  readonly bytes: number;
 }
 
-type RawFields = readonly [entryId: string, fields: readonly string[] | null];
+/** An entry that was delivered before. */
+export interface PendingEntry extends RawEntry {
+  /** How often, as far as is known. */
+  readonly deliveries: number;
+}
+
+/** Entries that were delivered before, and after which one to go on looking; undefined: these are all. */
+export interface Pending {
+  readonly entries: readonly PendingEntry[];
+  readonly next: string | undefined;
+}
+
+type RawFields = readonly [entryId: string, fields: readonly string[] | null, deliveries?: unknown];
 
 function unexpected(reply: unknown): never {
   throw sinkError(
     "Refused",
     `Redis gave an answer that is not one of its streams: ${JSON.stringify(reply)?.slice(0, 200)}. Is it a Redis or a Valkey, without a proxy that rewrites answers?`,
   );
+}
+
+function sizeOf(fields: readonly { readonly length: number }[] | null): number {
+  let size = 0;
+  if (fields !== null) for (const { length } of fields) size += length;
+  return size;
 }
 
 function isFields(reply: unknown): reply is RawFields {
@@ -29,7 +49,7 @@ export function entriesOf(stream: string, reply: unknown): RawEntry[] {
   for (const entry of reply) {
     if (entry === null) continue;
     if (!isFields(entry)) return unexpected(entry);
-    entries.push({ stream, entryId: entry[0], fields: entry[1] });
+    entries.push({ stream, entryId: entry[0], fields: entry[1], bytes: sizeOf(entry[1]) });
   }
   return entries;
 }
@@ -47,6 +67,20 @@ export function streamsRead(reply: unknown): readonly RawEntry[] {
   return entries.length === 1 && entries[0] !== undefined ? entries[0] : entries.flat();
 }
 
+/** Reads what `pendingScript` gives. */
+export function pendingRead(stream: string, reply: unknown): Pending {
+  if (!Array.isArray(reply) || !Array.isArray(reply[1])) return unexpected(reply);
+  const [next, list] = reply;
+  return {
+    next: next === "" ? undefined : String(next),
+    entries: list.map((entry) => {
+      if (!isFields(entry)) return unexpected(entry);
+      const [entryId, fields, deliveries] = entry;
+      return { stream, entryId, fields, bytes: sizeOf(fields), deliveries: Number(deliveries) };
+    }),
+  };
+}
+
 /** Reads what XREAD gives as bytes: names and entry IDs are text all the same. */
 export function streamsReadAsBytes(reply: unknown): readonly RawEntry<Buffer>[] {
   if (reply === null) return [];
@@ -57,7 +91,7 @@ export function streamsReadAsBytes(reply: unknown): readonly RawEntry<Buffer>[] 
     const [stream, list] = [flat[index], flat[index + 1]];
     if (!Buffer.isBuffer(stream) || !Array.isArray(list)) return unexpected(reply);
     for (const [entryId, fields] of list)
-      entries.push({ stream: stream.toString(), entryId: String(entryId), fields });
+      entries.push({ stream: stream.toString(), entryId: String(entryId), fields, bytes: sizeOf(fields) });
   }
   return entries;
 }

@@ -47,7 +47,8 @@ const empty: Standing = {
   hasDeleted: false,
 };
 
-function standingOf(reply: unknown): Standing {
+/** Reads what XINFO STREAM gives. */
+export function standingOf(reply: unknown): Standing {
   const info = pairsOf(reply);
   const added = info.get("entries-added");
   const first = info.get("first-entry");

@@ -253,7 +253,8 @@ describe("acknowledge", () => {
 
   it("leaves out a delivery that has become another consumer's while it waited", async () => {
     const { group, values } = three();
-    const lost = { ...values.a, settler: { ...values.a.settler, holds: () => false } };
+    const start: (typeof values.a)["settler"]["start"] = (delivery, begin) => begin(delivery, "another's");
+    const lost = { ...values.a, settler: { ...values.a.settler, start } };
 
     const handled = await lastValueFrom(
       from([lost, values.b]).pipe(
