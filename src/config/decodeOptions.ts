@@ -23,7 +23,7 @@ export function decodeOptions<A>(
     Object.fromEntries(entries.filter(([key]) => settings.names.includes(key))),
   );
   const problems = isLeft(decoded)
-    ? decoded.left.map((error) => `${pathText(pathOf(error))}: ${messageOf(error)}`)
+    ? decoded.left.map((error) => problemText(pathText(pathOf(error)), messageOf(error)))
     : [];
   const known = [...settings.names, ...others];
   for (const [key, value] of entries) {
@@ -35,6 +35,11 @@ export function decodeOptions<A>(
   }
   if (!isLeft(decoded) && problems.length === 0) return decoded.right;
   throw sinkError("ConfigurationInvalid", `${name}: ${problems.join("; ")}`);
+}
+
+/** A problem of several settings together stands at none of them. */
+function problemText(path: string, message: string): string {
+  return path === "" ? message : `${path}: ${message}`;
 }
 
 /** The names of a type's options, also of those that only one of several has. */
