@@ -1,5 +1,6 @@
 import { isNone } from "fp-ts/lib/Option.js";
 import type { ConsumerStatus } from "./consumer/consumerStatus.ts";
+import { reasonOf } from "./errors/reasonOf.ts";
 import type { Status } from "./status.ts";
 
 type Of<S extends { readonly state: string }, State extends S["state"]> = Extract<S, { state: State }>;
@@ -38,7 +39,7 @@ export function statusText(status: Status | ConsumerStatus): string {
     case "deleted":
       return `${status.stream}: deleted before they were handled: ${status.entryIds.join(", ")}`;
     case "rejected":
-      return `${status.stream}: ${status.entryId} failed, trying again in ${Math.round(status.delayMs)} ms: ${status.reason}`;
+      return `${status.stream}: ${status.entryId} failed, trying again in ${Math.round(status.delayMs)} ms: ${reasonOf(status.reason)}`;
     case "draining":
       return `reading no more, waiting for ${status.deliveries} deliveries`;
     case "warning":

@@ -69,8 +69,15 @@ export function consumerMetrics({
   ]);
   const held = gauge("rxadd_consumer_held", "Deliveries handed out and not settled", ofConsumer);
   const { lag, pending, consumers } = groupFamilies(registry);
-  held.set(labels, 0);
+  held.inc(labels, 0);
   for (const cause of retryCauses) retries.inc({ ...labels, cause }, 0);
+
+  // Others may have the same labels; together they hold the sum.
+  let mine = 0;
+  function hold(count: number): void {
+    held.inc(labels, count - mine);
+    mine = count;
+  }
 
   function status(now: ConsumerStatus): void {
     switch (now.state) {
@@ -96,7 +103,7 @@ export function consumerMetrics({
         deadLetters.inc();
         break;
       case "closed":
-        held.set(labels, 0);
+        hold(0);
     }
   }
 
@@ -105,7 +112,7 @@ export function consumerMetrics({
     status,
     delivered: (count) => deliveries.inc(count),
     acknowledged: (count) => acknowledged.inc(count),
-    held: (count) => held.set(labels, count),
+    held: hold,
     skipped: { next: () => duplicates.inc() },
     group: {
       next: (figures) => {

@@ -5,9 +5,11 @@ import type { Effect, Outcome } from "../redis/settlement.ts";
 export interface StreamEntry<E> {
   readonly stream: string;
   readonly entryId: string;
-  /** As they stand in the stream. */
+  /** By their names, as text; of a name that repeats, the last. `content` has them byte for byte. */
   readonly fields: Readonly<Record<string, string>>;
-  /** What the fields were decoded to. */
+  /** What `XADD` was given, in its order, byte for byte; names and values alternate. */
+  readonly content: readonly Buffer[];
+  /** What the entry was decoded to. */
   readonly event: E;
 }
 

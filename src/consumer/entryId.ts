@@ -14,3 +14,10 @@ export function entryIdBefore(entryId: string): string {
   if (number > 0n) return `${ms}-${number - 1n}`;
   return ms > 0n ? `${ms - 1n}-18446744073709551615` : "0-0";
 }
+
+const largestPart = 2n ** 64n - 1n;
+
+/** Whether a text is an entry ID; without the second part it is the first one of its millisecond. */
+export function isEntryId(text: string): boolean {
+  return /^\d{1,20}(-\d{1,20})?$/.test(text) && text.split("-").every((part) => BigInt(part) <= largestPart);
+}

@@ -40,7 +40,7 @@ import { consumerReporter } from "./consumerReporter.ts";
 import { type GroupTuning, groupTuning } from "./consumerTuning.ts";
 import { type Happening, type Phase, phaseAfter } from "./consumption.ts";
 import type { DeadLetterCause } from "./deadLetterFields.ts";
-import { decodeEntry, fieldsOf } from "./decodeEntry.ts";
+import { decodeEntry } from "./decodeEntry.ts";
 import type { Delivery } from "./delivery.ts";
 import { groupSettler } from "./groupSettler.ts";
 import { type Holding, heldDeliveries } from "./held.ts";
@@ -103,9 +103,10 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
   const { stream: streams, group, start, blockMs, claimIdleMs, maxDeliveries, deadLetters } = tuning;
   const { name: consumer, release } =
     tuning.consumer === undefined ? consumerName() : { name: tuning.consumer, release: () => {} };
-  const { metrics, codec, until = NEVER } = options;
-  const { report, reached, failed, closed } = consumerReporter(options);
-  const decode = decodeEntry(codec);
+  const { until = NEVER } = options;
+  const reporter = consumerReporter(options);
+  const { report, reached, failed, closed } = reporter;
+  const decode = decodeEntry<E>(options);
   const phase$ = new BehaviorSubject<Phase>("opening");
   const after = (happening: Happening) => phase$.next(phaseAfter(phase$.value, happening));
   const isIn = (...phases: readonly Phase[]) => phases.includes(phase$.value);
@@ -136,8 +137,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     settlements,
     processed: (stream, ids) => connection.processed(stream, ids).pipe(retryBackoff(retryTold)),
     stop$,
-    report,
-    metrics,
+    reporter,
   });
   const { read$, recover } = reading({
     connection,
@@ -162,7 +162,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     const received: Delivery<E>[] = [];
     if (arrived.kind === "new") for (const entry of arrived.entries) deliver(entry, 1, received);
     else takeAgain(arrived.entries, received);
-    if (received.length > 0) metrics?.delivered(received.length);
+    if (received.length > 0) reporter.delivered(received.length);
     return received;
   }
 
@@ -183,17 +183,17 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
   function deliver(entry: RawEntry, deliveries: number, received: Delivery<E>[]): void {
     if (failure !== undefined) return;
     const { stream, entryId, bytes } = entry;
-    const fields = fieldsOf(entry.fields ?? []);
-    const decoded = decode(fields);
+    const content = entry.fields ?? [];
+    const decoded = decode(content);
     if (isLeft(decoded)) {
-      setAside({ stream, entryId, deliveries, fields }, bytes, "EntryNotDecodable", decoded.left);
+      setAside({ stream, entryId, deliveries, content }, bytes, "EntryNotDecodable", decoded.left);
     } else if (deadLetters !== undefined && deliveries > Math.max(maxDeliveries, suspectFrom)) {
       // What it was started beside may have died of it twice, and is not to blame.
       const reason = `delivered ${deliveries - 1} times: its consumers died or hung`;
-      setAside({ stream, entryId, deliveries, fields }, bytes, "DeliveredTooOften", reason);
+      setAside({ stream, entryId, deliveries, content }, bytes, "DeliveredTooOften", reason);
     } else {
-      const event = decoded.right;
-      const delivery = { stream, entryId, fields, event, deliveries, mark: undefined, settler };
+      const { fields, event } = decoded.right;
+      const delivery = { stream, entryId, fields, content, event, deliveries, mark: undefined, settler };
       if (deliveries >= suspectFrom) settler.suspect(delivery);
       held.add(delivery, bytes);
       received.push(delivery);
@@ -201,7 +201,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
   }
 
   function setAside(
-    entry: Holding & Pick<Delivery<E>, "fields">,
+    entry: Holding & Pick<Delivery<E>, "content">,
     bytes: number,
     cause: DeadLetterCause,
     reason: string,
@@ -298,7 +298,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     settlements.run$,
     interval(claimIdleMs / 3).pipe(tap(settler.keepAlive), ignoreElements()),
     stopping$,
-    metrics === undefined ? EMPTY : held.count$.pipe(tap(metrics.held), ignoreElements()),
+    options.metrics === undefined ? EMPTY : held.count$.pipe(tap(reporter.held), ignoreElements()),
     connection.failure$,
   );
 

@@ -1,10 +1,10 @@
 import { merge, type Observable, Subscription, take, timer, type Unsubscribable } from "rxjs";
 import { backoffMs } from "../../operators/retryBackoff.ts";
+import { reasonOf } from "../errors/reasonOf.ts";
 import type { Outcome } from "../redis/settlement.ts";
-import type { ConsumerReport } from "./consumerReport.ts";
-import type { ConsumerStatus } from "./consumerStatus.ts";
+import type { ConsumerReporter } from "./consumerReporter.ts";
 import type { GroupTuning } from "./consumerTuning.ts";
-import { type DeadLetterCause, deadLetterFields, reasonOf } from "./deadLetterFields.ts";
+import { type DeadLetterCause, deadLetterFields } from "./deadLetterFields.ts";
 import type { Delivery, Loss, Rejected, Settler, StreamEntry } from "./delivery.ts";
 import type { Held, Holding } from "./held.ts";
 import type { Settling } from "./settling.ts";
@@ -17,8 +17,7 @@ interface GroupSettlerOptions {
   readonly processed: Settler<unknown>["processed"];
   /** Emits when nothing shall be tried again. */
   readonly stop$: Observable<unknown>;
-  readonly report: (status: ConsumerStatus) => void;
-  readonly metrics: ConsumerReport | undefined;
+  readonly reporter: ConsumerReporter;
 }
 
 /** The settler of one consumer, and what else becomes of its deliveries. */
@@ -27,7 +26,7 @@ export interface GroupSettler<E> extends Settler<E>, Unsubscribable {
   readonly suspect: (holding: Holding) => void;
   /** Sets an entry aside; told an error if Redis does not take it. */
   readonly setAside: (
-    entry: Holding & Pick<StreamEntry<E>, "fields">,
+    entry: Holding & Pick<StreamEntry<E>, "content">,
     cause: DeadLetterCause,
     reason: string,
     deadLetters: string,
@@ -60,10 +59,10 @@ export function groupSettler<E>({
   settlements,
   processed,
   stop$,
-  report,
-  metrics,
+  reporter,
 }: GroupSettlerOptions): GroupSettler<E> {
   const { group, claimIdleMs, redelivery, maxDeliveries, deadLetters } = tuning;
+  const { report } = reporter;
   const waiting = new Subscription();
   let isStopping = false;
   let hasLost = false;
@@ -180,7 +179,7 @@ export function groupSettler<E>({
         else {
           const again = { ...delivery, deliveries: deliveries + 1 };
           held.replace(again);
-          metrics?.delivered(1);
+          reporter.delivered(1);
           done({ again });
         }
       });
@@ -215,7 +214,7 @@ export function groupSettler<E>({
             done(outcome);
             return;
           }
-          if (outcome === "acknowledged") metrics?.acknowledged(1);
+          if (outcome === "acknowledged") reporter.acknowledged(1);
           settled(delivery, outcome, done);
         },
       });
@@ -237,7 +236,7 @@ export function groupSettler<E>({
 
     setAside: (holding, cause, reason, deadLetters, done) => {
       const { stream, entryId, deliveries } = holding;
-      const fields = deadLetterFields(holding, holding.fields, { error: cause, reason, group, consumer });
+      const fields = deadLetterFields(holding, { error: cause, reason, group, consumer });
       settlements.ask({
         kind: "deadLetter",
         stream,

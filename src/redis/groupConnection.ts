@@ -118,7 +118,7 @@ export function openGroupConnection(options: GroupConnectionOptions): GroupConne
   const settling = openLink(server, options);
   const links = [reading, settling];
   const settle = script(settling.client, settleScript);
-  const pending = script(settling.client, pendingScript);
+  const pending = script(settling.client, pendingScript, "bytes");
   const leave = script(settling.client, leaveScript);
 
   const readClient = reading.client;
@@ -189,7 +189,7 @@ export function openGroupConnection(options: GroupConnectionOptions): GroupConne
       reading
         .call(() =>
           from(
-            readClient.call("XREADGROUP", [
+            readClient.callBuffer("XREADGROUP", [
               ...["GROUP", group, consumer, "COUNT", count, "BLOCK", blockMs],
               ...["STREAMS", ...streams, ...streams.map(() => ">")],
             ]),

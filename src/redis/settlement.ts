@@ -3,7 +3,11 @@ import { redisErrorOf } from "./redisError.ts";
 import type { Argument } from "./script.ts";
 
 /** A command that writes: its name, its key, its further arguments. */
-export type Effect = readonly [command: string, key: string, ...args: readonly (string | number | Buffer)[]];
+export type Effect = readonly [
+  command: string,
+  key: string,
+  ...args: readonly (string | number | bigint | Buffer)[],
+];
 
 /** What becomes of a delivery. */
 export type Settlement =
@@ -27,7 +31,7 @@ export type Settlement =
       /** Their stream. */
       readonly deadLetters: string;
       /** Fields and values, alternating. */
-      readonly fields: readonly string[];
+      readonly fields: readonly (string | Buffer)[];
     };
 
 /**
@@ -70,7 +74,7 @@ export function argsOf(settlement: Settlement): readonly Argument[] {
     case "acknowledge": {
       const { mark, effects } = settlement;
       const commands = effects.map((effect) =>
-        counted(effect.map((word) => (typeof word === "number" ? `${word}` : word))),
+        counted(effect.map((word) => (typeof word === "string" || Buffer.isBuffer(word) ? word : `${word}`))),
       );
       return [kind, entryId, mark, `${commands.length}`, ...commands.flat()];
     }

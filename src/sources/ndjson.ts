@@ -29,6 +29,7 @@ export interface NdjsonLine {
 /** Input that cannot be published. What came before it is. */
 export class NdjsonError extends Error {
   override readonly name = "NdjsonError";
+  readonly blames = "input";
 }
 
 /**
