@@ -35,7 +35,7 @@ import { openConnection } from "./redis/connection.ts";
 import { openStreamWatch, type StreamWatch } from "./redis/streamWatch.ts";
 import { order } from "./sink/encode/safePosition.ts";
 import { isSinkError, sinkError } from "./sinkError.ts";
-import type { PositionOf, SinkOptions } from "./sinkOptions.ts";
+import { type PositionOf, programOptions, type SinkOptions } from "./sinkOptions.ts";
 import type { BufferFill, SinkMetrics } from "./sinkReport.ts";
 import { type SinkWatchers, sinkWatchers } from "./sinkWatchers.ts";
 import type { Status } from "./status.ts";
@@ -98,7 +98,7 @@ export interface RedisSink<T, P> extends Sink<T, P>, Watchable {}
  * ```
  */
 export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): RedisSink<T, P> {
-  const tuning = decodeTuning(options);
+  const tuning = decodeTuning(options, programOptions);
   // Without `positions`, P is a standard position: PositionOf says so for every ChangeEvent.
   const positions = options.positions ?? (standardPositions as unknown as Positions<P>);
   const watchers = sinkWatchers(options.metrics);

@@ -31,6 +31,7 @@ const levels = {
   rewound: "warn",
   rejected: "warn",
   lost: "warn",
+  gone: "warn",
   deleted: "warn",
   warning: "warn",
   deadLetter: "error",
