@@ -68,7 +68,7 @@ export type GroupOptions<E> = ReaderSettings &
     readonly window?: number;
     /**
      * Most bytes of their fields and values. A read that meets larger entries than those before may go beyond it, by up
-     * to `count` entries; one entry may be larger. Default 64 MiB.
+     * to `count` entries; one entry may be larger. Decoded they take about twice as much. Default 16 MiB.
      */
     readonly windowBytes?: number;
     /** A delivery of which its consumer gives no sign for so long is claimed by another one. Default 60,000. */

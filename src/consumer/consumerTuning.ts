@@ -109,7 +109,7 @@ const groupShape = {
   consumer: optional(text, "Consumer"),
   start: withDefault(entryId, "0-0", "After which entry a new group begins"),
   window: withDefault(count, 2000, "Most deliveries that are not settled"),
-  window_bytes: withDefault(count, 64 * 1024 * 1024, "Most bytes of deliveries that are not settled"),
+  window_bytes: withDefault(count, 16 * 1024 * 1024, "Most bytes of deliveries that are not settled"),
   claim_idle_ms: withDefault(wholeTimeout, 60_000, "After how long without a sign a delivery is claimed"),
   redelivery,
   max_deliveries: withDefault(someOrAll, 5, "After how many a delivery is a dead letter"),
