@@ -61,7 +61,13 @@ export function openClient(options: ClientOptions): Redis | Cluster {
   const settings = { ...settingsOf(options), ...tls };
   switch (address.kind) {
     case "server":
-      return new Redis(address.uri, settings);
+      return new Redis({
+        ...settings,
+        ...credentialsOf(address),
+        host: address.host,
+        port: address.port,
+        db: address.db,
+      });
     case "sentinel":
       return new Redis({
         ...settings,
