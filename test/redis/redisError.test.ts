@@ -92,6 +92,16 @@ describe("redisErrorOf", () => {
     ["TRYAGAIN Multiple keys request during rehashing of slot", "SlotMoving"],
     ["MOVED 8579 127.0.0.1:17101", "SlotMoving"],
     ["ERR max number of clients reached", "TooManyClients"],
+    ["ERR max number of clients + cluster connections reached", "TooManyClients"],
+    ["NOGROUP No such consumer group 'g' for key name 's'", "GroupMissing"],
+    [
+      "ERR Error running script (call to f_3f0e): @user_script:10: @user_script: 10: -OOM command not allowed when used memory > 'maxmemory'.",
+      "OutOfMemory",
+    ],
+    [
+      "ERR Error running script (call to f_3f0e): @user_script:10: @user_script: 10: -READONLY You can't write against a read only replica.",
+      "ReadOnlyReplica",
+    ],
     [
       "EXECABORT Transaction discarded because of: NOREPLICAS Not enough good replicas to write.",
       "NotEnoughReplicas",
@@ -123,6 +133,17 @@ describe("redisErrorOf", () => {
       _tag: "ConnectionLost",
       kind: "unknown",
     });
+  });
+
+  it("says what a connection that was given up may mean", () => {
+    const error = redisErrorOf(
+      new Error("Socket timeout. Expecting data, but didn't receive any in 1000ms."),
+      "redis://h",
+    );
+
+    expect(error).toMatchObject({ _tag: "ConnectionLost", kind: "unknown" });
+    expect(error.message).toContain("within 1000 ms");
+    expect(error.message).toContain("raise sendTimeoutMs");
   });
 
   it("takes a mistake in the program, which would come again, to be final", () => {
