@@ -1,6 +1,7 @@
-import { Cluster, type Redis } from "ioredis";
+import type { Cluster, Redis } from "ioredis";
 import { defer } from "rxjs";
 import { sinkError } from "../sinkError.ts";
+import { isCluster } from "./connect/topology.ts";
 import { findingOf, stateFields, storedStateOf } from "./finding.ts";
 import type { BatchNumber, LaneKeys, Publisher, PublishReply } from "./publisher.ts";
 
@@ -45,7 +46,7 @@ export function confirmWith(
   ): Promise<PublishReply> {
     const [fields, kind, , waited] = await look(keys, stream, sequence).catch(async (error) => {
       // ioredis learns that a slot has moved from a single command, not from such a pipeline.
-      if (client instanceof Cluster) await client.hmget(keys.state, "sequence");
+      if (isCluster(client)) await client.hmget(keys.state, "sequence");
       throw error;
     });
     // As if the next batch were to be published.

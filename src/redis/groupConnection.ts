@@ -1,11 +1,9 @@
-import { Cluster } from "ioredis";
 import {
   catchError,
   concat,
   concatMap,
   EMPTY,
   from,
-  fromEvent,
   ignoreElements,
   map,
   merge,
@@ -18,6 +16,7 @@ import {
 import { isSinkError } from "../sinkError.ts";
 import type { Server } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
+import { isCluster } from "./connect/topology.ts";
 import { settleScript } from "./consumerScripts.ts";
 import { entriesOf, type RawEntry, streamsRead } from "./entryReplies.ts";
 import { nameOf, openLink, openWaitingLink } from "./openLink.ts";
@@ -102,21 +101,20 @@ export function openGroupConnection(options: GroupConnectionOptions): GroupConne
   const marksOf = (stream: string) => keyBeside(stream, `${group}:processed`);
   let clientId: number | undefined;
   // Whom to interrupt; another one after each reconnect. A Cluster's reads end by themselves.
-  const watching =
-    readClient instanceof Cluster
-      ? undefined
-      : fromEvent(readClient, "ready")
-          .pipe(
-            startWith(undefined),
-            concatMap(() =>
-              readClient.status === "ready"
-                ? from(readClient.client("ID")).pipe(catchError(() => EMPTY))
-                : EMPTY,
-            ),
-          )
-          .subscribe((id) => {
-            clientId = Number(id);
-          });
+  const watching = isCluster(readClient)
+    ? undefined
+    : reading.ready$
+        .pipe(
+          startWith(undefined),
+          concatMap(() =>
+            readClient.status === "ready"
+              ? from(readClient.client("ID")).pipe(catchError(() => EMPTY))
+              : EMPTY,
+          ),
+        )
+        .subscribe((id) => {
+          clientId = Number(id);
+        });
 
   return {
     create: (stream, start) =>
@@ -180,12 +178,12 @@ export function openGroupConnection(options: GroupConnectionOptions): GroupConne
         .pipe(map((scores) => scores.map((score) => score !== null))),
 
     interrupt: () => {
-      if (clientId !== undefined && !(client instanceof Cluster)) {
+      if (clientId !== undefined && !isCluster(client)) {
         // Without the right to it, the read ends when its time is over.
         client.client("UNBLOCK", clientId).catch(() => {});
       }
     },
-    ready$: merge(...links.map(({ client }) => fromEvent(client, "ready"))),
+    ready$: merge(...links.map(({ ready$ }) => ready$)),
     failure$: merge(...links.map(({ failure$ }) => failure$)),
     close$: concat(...links.map(({ close$ }) => close$)).pipe(ignoreElements()),
     unsubscribe: () => {

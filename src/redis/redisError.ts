@@ -55,7 +55,7 @@ const replies: readonly Reply[] = [
   [/^WRONGTYPE /, "WrongType", "choose another stream key, or remove what is stored there"],
   [/^CROSSSLOT /, "CrossSlot", oneSlot],
   [/^ERR Script attempted to access a non local key/, "CrossSlot", oneSlot],
-  [/^NOGROUP /, "GroupMissing", "somebody has deleted the group, or its stream; make it again"],
+  [/^NOGROUP /, "GroupMissing", "the stream has no such group: check its name, or make it again"],
 ];
 
 const tlsCodes = /^(ERR_TLS_|ERR_SSL_|CERT_|SELF_SIGNED_|DEPTH_ZERO_SELF|UNABLE_TO_)/;
