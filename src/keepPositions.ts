@@ -3,6 +3,9 @@ import type { Transaction } from "./changeEvent.ts";
 import { readProperty, transactionOf } from "./eventDefaults.ts";
 import type { PositionOf } from "./sinkOptions.ts";
 
+/** Tells a {@link Skipped} also from another copy of this package. */
+const brand = Symbol.for("rxadd.Skipped");
+
 /** What is left of an event that nothing came of: where it stood. A sink publishes nothing for it, and moves on. */
 export class Skipped<P> {
   readonly position: P | undefined;
@@ -12,6 +15,15 @@ export class Skipped<P> {
     this.position = position;
     this.transaction = transaction;
   }
+
+  get [brand](): true {
+    return true;
+  }
+}
+
+/** Tells a {@link Skipped} from an event. */
+export function isSkipped<P>(event: unknown): event is Skipped<P> {
+  return typeof event === "object" && event !== null && brand in event;
 }
 
 /** What {@link keepPositions} reads from an event. Each has a default that fits a `ChangeEvent`. */

@@ -28,7 +28,7 @@ import type { Entry } from "./entry.ts";
 import type { Skipped } from "./keepPositions.ts";
 import type { AcknowledgedBatch } from "./lane.ts";
 import { type Lanes, lanes } from "./lanes.ts";
-import { type Positions, standardPositions } from "./positions.ts";
+import { type Positions, type StorablePositions, storable } from "./positions.ts";
 import { openConnection } from "./redis/connection.ts";
 import { openStreamWatch, type StreamWatch } from "./redis/streamWatch.ts";
 import { isSinkError, sinkError } from "./sinkError.ts";
@@ -96,8 +96,7 @@ export interface RedisSink<T, P> extends Sink<T, P>, Watchable {}
  */
 export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): RedisSink<T, P> {
   const tuning = decodeTuning(options);
-  // Without `positions`, P is a standard position: PositionOf says so for every ChangeEvent.
-  const positions = options.positions ?? (standardPositions as unknown as Positions<P>);
+  const positions = storable(options.positions);
   const watchers = sinkWatchers(options.metrics);
   const report = (status: Status) => {
     options.status?.next(status);
@@ -122,7 +121,7 @@ type OpenSource<T, P> = (from: Option<P>, flow: Observable<Flow>) => Observable<
 interface Parts<T, P> {
   readonly options: SinkOptions<T, P>;
   readonly tuning: SinkTuning;
-  readonly positions: Positions<P>;
+  readonly positions: StorablePositions<P>;
   readonly watchers: SinkWatchers;
   readonly report: (status: Status) => void;
 }

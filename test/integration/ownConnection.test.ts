@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { Cluster, Redis, type RedisOptions } from "ioredis";
+import { Cluster, Redis } from "ioredis";
 import {
   filter,
   firstValueFrom,
@@ -14,7 +14,7 @@ import {
 } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { acknowledge, groupDeliveries } from "../../src/consumer/index.ts";
-import { redisSink, type SinkOptions, type Status } from "../../src/index.ts";
+import { redisSink, type SinkSettings, type Status } from "../../src/index.ts";
 import { type ClusterServers, startCluster } from "../support/clusterServers.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { failureOf } from "../support/failureOf.ts";
@@ -26,15 +26,15 @@ interface Numbered {
 const redis = emptyRedis();
 
 /** A connection of the caller's, closed when the test is over. */
-function connect(options: RedisOptions & { readonly replyMapping?: "resp3" } = {}): Redis {
-  const own = new Redis(redis.port, "127.0.0.1", options as RedisOptions);
+function connect(options: object = {}): Redis {
+  const own = new Redis({ port: redis.port, ...options });
   onTestFinished(() => own.disconnect());
   return own;
 }
 
 function publish(
   connection: Redis | Cluster,
-  settings: Partial<SinkOptions<Numbered, number>> = {},
+  settings: Partial<SinkSettings<Numbered, number>> = {},
 ): Promise<unknown> {
   const events$ = range(1, 3).pipe(map((position) => ({ position })));
   return lastValueFrom(
@@ -47,7 +47,7 @@ function untilOpened(status$: Observable<Status>): Promise<Status> {
 }
 
 /** Each way to publish opens its own connections beside the caller's. */
-const ways: readonly (readonly [string, Partial<SinkOptions<Numbered, number>>])[] = [
+const ways: readonly (readonly [string, Partial<SinkSettings<Numbered, number>>])[] = [
   ["publish: script", {}],
   ["publish: pipeline", { publish: "pipeline" }],
   ["durability", { durability: { replicas: 0, timeoutMs: 100 } }],
@@ -174,7 +174,7 @@ describe("a connection of the caller's that is closed", () => {
     );
     await opened;
 
-    await redis.client.client("KILL", "TYPE", "normal", "SKIPME", "yes");
+    await redis.client.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
 
     expect(await failure).toMatchObject({ _tag: "ConfigurationInvalid" });
   });
