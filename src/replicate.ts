@@ -1,11 +1,11 @@
-import { isSome } from "fp-ts/lib/Option.js";
-import { defer, filter, type Observable, type SchedulerLike, tap } from "rxjs";
+import { isSome, none, some } from "fp-ts/lib/Option.js";
+import { defer, filter, finalize, type Observable, type SchedulerLike, tap } from "rxjs";
 import { type RetryBackoffOptions, retryBackoff } from "../operators/retryBackoff.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Skipped } from "./keepPositions.ts";
 import type { StandardPosition } from "./positions.ts";
 import type { Sink } from "./redisSink.ts";
-import { isSinkError } from "./sinkError.ts";
+import { isSinkError, type SinkError } from "./sinkError.ts";
 import type { Source } from "./source.ts";
 
 /**
@@ -47,11 +47,29 @@ export function replicate<T, P>({
   const sink = given as Sink<T, P>;
   return defer(() => {
     const isAhead = neverBack(sink);
-    return sink.resuming(source).pipe(
+    let isWaiting = false;
+    return defer(() => {
+      isWaiting = false;
+      return sink.resuming(source);
+    }).pipe(
       retryBackoff({
         ...retry,
         ...(scheduler === undefined ? {} : { scheduler }),
-        isRetryable: (error) => isSinkError(error) && error.kind === "rewind",
+        isRetryable: isRewind,
+        failed: {
+          next: () => {
+            isWaiting = true;
+          },
+        },
+      }),
+      // A sink that is rewound leaves it to whoever goes on for it to say that nobody does.
+      tap({
+        error: (error) => {
+          if (isRewind(error)) sink.report({ state: "closed", cause: some(error) });
+        },
+      }),
+      finalize(() => {
+        if (isWaiting) sink.report({ state: "closed", cause: none });
       }),
       filter(isAhead),
       tap(({ position }) => {
@@ -59,6 +77,10 @@ export function replicate<T, P>({
       }),
     );
   });
+}
+
+function isRewind(error: unknown): error is SinkError {
+  return isSinkError(error) && error.kind === "rewind";
 }
 
 /** Tells checkpoints that go further than every one before. */
