@@ -12,13 +12,15 @@ import {
   share,
   switchMap,
   take,
+  tap,
   throwError,
   type Unsubscribable,
 } from "rxjs";
 import { type SinkError, type SinkErrorTag, sinkError } from "../sinkError.ts";
 import { eventsOf } from "./connect/clientEvents.ts";
+import { patienceOf } from "./connect/patience.ts";
 import { isCluster } from "./connect/topology.ts";
-import { redisErrorOf } from "./redisError.ts";
+import { isSilence, redisErrorOf } from "./redisError.ts";
 
 /** A client, and what its errors mean. */
 export interface Link extends Unsubscribable {
@@ -38,6 +40,7 @@ export function link(client: Redis | Cluster, where: string, isOwned: boolean): 
   let lastError: unknown;
   let wasReady = client.status === "ready";
   let isClosing = false;
+  const patience = isOwned ? patienceOf(client) : undefined;
   const hasOneHost = !isCluster(client) && !client.options.sentinels;
   const { ready$, close$, end$, error$, nodeError$ } = eventsOf(client);
   const errors$ = merge(error$, nodeError$);
@@ -77,6 +80,8 @@ export function link(client: Redis | Cluster, where: string, isOwned: boolean): 
   if (isOwned) client.on("error", () => {});
   const watching = errors$.subscribe((error) => {
     lastError = error;
+    // While it greets the server nothing large is on its way.
+    if (isSilence(error) && client.status === "ready") patience?.lost();
   });
   watching.add(
     ready$.subscribe(() => {
@@ -90,7 +95,11 @@ export function link(client: Redis | Cluster, where: string, isOwned: boolean): 
     call: (command) =>
       defer(() => {
         if (hasEnded()) throw ended();
-        return answers() ? command() : reachable$.pipe(switchMap(command));
+        const sentMs = performance.now();
+        const answer$ = answers() ? command() : reachable$.pipe(switchMap(command));
+        return patience === undefined
+          ? answer$
+          : answer$.pipe(tap(() => patience.answered(performance.now() - sentMs)));
       }).pipe(catchError((error) => throwError(() => classify(error)))),
     ready$,
     failure$: merge(

@@ -118,12 +118,19 @@ export function redisErrorOf(error: unknown, where: string): SinkError {
   if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) {
     return sinkError("Refused", `${where}: the command could not be sent: ${messageOf(error)}`, error);
   }
-  const patience = /^Socket timeout\..* in (\d+)ms\.$/.exec(messageOf(error));
+  const [, patienceMs] = silence.exec(messageOf(error)) ?? [];
   const reason =
-    patience === null
+    patienceMs === undefined
       ? messageOf(error)
-      : `no answer within ${patience[1]} ms: Redis is away or hangs, or the link is too slow for what is sent; then raise sendTimeoutMs, or send smaller batches`;
+      : `no answer within ${patienceMs} ms: Redis is away or hangs, or the link is too slow for what is sent; then raise sendTimeoutMs, or send smaller batches`;
   return sinkError("ConnectionLost", `${where}: ${reason}`, error);
+}
+
+const silence = /^Socket timeout\..* in (\d+)ms\.$/;
+
+/** Whether a connection was given up since it owed an answer for too long. */
+export function isSilence(error: unknown): boolean {
+  return silence.test(messageOf(error));
 }
 
 /** What it means that no node could show the Cluster: what the last one said, if one said anything. */
