@@ -96,3 +96,18 @@ describe("a URI that leads nowhere", () => {
     expect(shown(error as Error)).not.toContain(secret);
   });
 });
+
+describe("a key that is neither a file nor PEM", () => {
+  it.each([
+    ["a text", secret],
+    ["a text that no file can be called", `${secret}\0`],
+  ])("is not shown as the name of a file: %s", async (_what, key) => {
+    const error = await failureOf(sinkAt(redis.uri, { tls: { cert: "-----BEGIN CERTIFICATE-----", key } }));
+
+    expect(error).toMatchObject({
+      _tag: "ConfigurationInvalid",
+      message: expect.stringContaining("tls.key: cannot read the file"),
+    });
+    expectNothingSecret(error);
+  });
+});
