@@ -41,6 +41,8 @@ function reconnectDelayMs(attempt: number): number {
 function settingsOf({ name, connectTimeoutMs, sendTimeoutMs }: ClientOptions) {
   return {
     connectionName: name,
+    // Where the user has no right to it, each connection would be a line in Redis' ACL LOG.
+    disableClientInfo: true,
     maxRetriesPerRequest: 0,
     // How soon a server that loads its data is asked again; its own estimate may be seconds too long.
     maxLoadingRetryTime: 100,

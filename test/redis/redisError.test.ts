@@ -135,6 +135,19 @@ describe("redisErrorOf", () => {
     });
   });
 
+  it.each([
+    ["ERR unknown command 'WAITAOF', with args beginning with: '0' ", "Redis 7.2 or later"],
+    ["ERR unknown command `WAITAOF`, with args beginning with: `0`, ", "Redis 7.2 or later"],
+    ["ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.", "appendonly yes"],
+    ["ERR unknown command `xautoclaim`, with args beginning with: `s`, `payl0ad`, ", "Redis 6.2"],
+  ])("says what a server lacks that answers %s", (message, advice) => {
+    const error = redisErrorOf(Object.assign(new Error(message), { name: "ReplyError" }), "redis://h");
+
+    expect(error._tag).toBe("Refused");
+    expect(error.message).toContain(advice);
+    expect(error.message).not.toContain("with args");
+  });
+
   it("says what a connection that was given up may mean", () => {
     const error = redisErrorOf(
       new Error("Socket timeout. Expecting data, but didn't receive any in 1000ms."),
