@@ -27,9 +27,13 @@ export function anotherClient(
     replyMapping: "legacy",
   } as const;
   if (isCluster(connection)) return connection.duplicate([], { redisOptions: settings });
-  // The database that the caller has selected since, if it has.
-  const db = connection.condition?.select ?? connection.options.db;
+  const db = databaseOf(connection);
   return connection.duplicate({ ...settings, ...(db !== undefined && { db }) });
+}
+
+/** The database that the caller has selected, if it has; while the connection is away ioredis keeps it apart. */
+function databaseOf(connection: Redis & { readonly prevCondition?: Redis["condition"] }): number | undefined {
+  return (connection.prevCondition ?? connection.condition)?.select ?? connection.options.db;
 }
 
 /** Whether the caller's connection hands out answers in a form of its own, such as numbers as text. */

@@ -3,6 +3,7 @@ import { Cluster, Redis } from "ioredis";
 import {
   filter,
   firstValueFrom,
+  fromEvent,
   lastValueFrom,
   map,
   NEVER,
@@ -61,6 +62,21 @@ describe("a connection of the caller's that has selected another database", () =
     await publish(own, settings);
 
     expect(await own.xlen("orders")).toBe(3);
+    expect(await redis.client.keys("*")).toEqual([]);
+  });
+
+  it("is published to there also by a sink that starts while Redis is away", async () => {
+    const own = connect({ retryStrategy: () => 20 });
+    own.on("error", () => {});
+    await own.select(5);
+    await redis.signal("SIGKILL");
+    await lastValueFrom(fromEvent(own, "reconnecting").pipe(take(2)));
+
+    const published = publish(own, { publish: "pipeline" });
+    await redis.start();
+    await published;
+
+    expect(await connect({ db: 5 }).xlen("orders")).toBe(3);
     expect(await redis.client.keys("*")).toEqual([]);
   });
 
