@@ -15,11 +15,9 @@ export class Skipped<P> {
     this.position = position;
     this.transaction = transaction;
   }
-
-  get [brand](): true {
-    return true;
-  }
 }
+
+Object.defineProperty(Skipped.prototype, brand, { value: true });
 
 /** Tells a {@link Skipped} from an event. */
 export function isSkipped<P>(event: unknown): event is Skipped<P> {

@@ -1,4 +1,4 @@
-import { none, type Option, some } from "fp-ts/lib/Option.js";
+import { none, type Option, some, toUndefined } from "fp-ts/lib/Option.js";
 import {
   BehaviorSubject,
   catchError,
@@ -16,6 +16,7 @@ import {
   switchMap,
   take,
   takeUntil,
+  tap,
   throwError,
   type Unsubscribable,
 } from "rxjs";
@@ -33,6 +34,7 @@ import { type Lanes, lanes } from "./lanes.ts";
 import { type Positions, type StorablePositions, storable } from "./positions.ts";
 import { openConnection } from "./redis/connection.ts";
 import { openStreamWatch, type StreamWatch } from "./redis/streamWatch.ts";
+import { order } from "./sink/encode/safePosition.ts";
 import { isSinkError, sinkError } from "./sinkError.ts";
 import type { PositionOf, SinkOptions } from "./sinkOptions.ts";
 import type { BufferFill, SinkMetrics } from "./sinkReport.ts";
@@ -154,17 +156,32 @@ function run<T, P>(
       open.add(connection);
       open.add(connection.warnings$.subscribe((message) => status.report({ state: "warning", message })));
       const flow = new BehaviorSubject<Flow>("resume");
-      const { only, publish } = lanes({ ...parts, connection, status, spans });
+      const { only, publish, end } = lanes({ ...parts, connection, status, spans });
+      open.add(end);
       // Lanes that events have yet to ask for cannot say that they are open.
       if (only === undefined) open.add(connection.ready$.pipe(take(1)).subscribe(status.published));
-      const toCheckpoints = chain(parts, publish, status, flow);
+      let stands: Option<P> = none;
+      open.add(
+        only?.opened$.subscribe({
+          next: ({ position }) => {
+            stands = position;
+          },
+          // Whoever opens it for its events hears of it.
+          error: () => {},
+        }),
+      );
+      const toCheckpoints = chain(parts, publish, status, flow, () => stands);
 
       const published$ =
         only !== undefined && isResuming
           ? only.opened$.pipe(switchMap(({ position }) => toCheckpoints(source(position, flow))))
           : // Opened at once, so that a wrong password shows before the first event.
             merge(only?.opened$.pipe(ignoreElements()) ?? EMPTY, toCheckpoints(source(none, flow)));
-      return published$.pipe(concatWith(connection.close$), takeUntil(connection.failure$));
+      return published$.pipe(
+        concatWith(connection.close$),
+        takeUntil(connection.failure$),
+        tap({ error: end }),
+      );
     });
 
     return checkpoints$.pipe(
@@ -192,11 +209,14 @@ function chain<T, P>(
   publish: Lanes<P>["publish"],
   status: StatusReporter,
   flow: BehaviorSubject<Flow>,
+  stands: () => Option<P>,
 ): OperatorFunction<T | Skipped<P>, Checkpoint<P>> {
   const { id } = options;
   const { maxEvents: maxItems, maxBytes } = tuning.buffer;
   let fill: BufferFill = { items: 0, bytes: 0, maxItems, maxBytes };
   let releasedBytes = 0;
+  let reached: P | undefined;
+  let replayedEvents = 0;
   watchers.buffered(fill);
 
   return pipe(
@@ -228,16 +248,25 @@ function chain<T, P>(
       },
       pipe(
         publish,
+        tap(({ replayed }) => {
+          replayedEvents += replayed;
+        }),
         checkpoint(
           ({ batch }: AcknowledgedBatch<P>) => batch,
           ({ ordinal }) => ordinal,
         ),
       ),
     ),
-    map(({ last, items, acknowledgement: { stream, sequence, entryId } }) => {
-      const reached = { sink: id, stream, position: last.position, sequence, events: items, entryId };
-      watchers.checkpoint(reached, last.timeMs);
-      return reached;
+    map(({ last, items: events, acknowledgement: { stream, sequence, entryId } }) => {
+      reached ??= toUndefined(stands());
+      if (last.safe !== undefined && (reached === undefined || order(positions, last.safe, reached) > 0))
+        reached = last.safe;
+      // Of several streams one may be ahead, and with it what was replayed there.
+      const replayed = Math.min(replayedEvents, events);
+      replayedEvents -= replayed;
+      const now = { sink: id, stream, position: reached, sequence, events, replayed, entryId };
+      watchers.checkpoint(now, last.timeMs);
+      return now;
     }),
   );
 }

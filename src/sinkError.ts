@@ -83,11 +83,10 @@ class TaggedSinkError<Tag extends SinkErrorTag> extends Error {
     this.kind = kinds[tag];
     this.details = details;
   }
-
-  get [brand](): true {
-    return true;
-  }
 }
+
+// No part of its type, which would not be that of the other copy.
+Object.defineProperty(TaggedSinkError.prototype, brand, { value: true });
 
 /**
  * Why a sink retries or ends: a union told apart by `_tag`, with what to do in `message`.

@@ -64,6 +64,11 @@ export interface SinkSettings<T, P> {
    * nodes only, which is cheaper. `acknowledged` never removes what a group has not acknowledged.
    */
   readonly trim?: TrimOption | undefined;
+  /**
+   * Begins anew although the sink's producer state has been there and is gone while its streams stand, which is a
+   * `ProducerStateMissing` at every start else: what the source sends again is doubled. Set it for one start. Default false.
+   */
+  readonly adopt?: boolean;
   /** Whether the sink gates the checkpoint where there are several. Default true. */
   readonly required?: boolean;
   readonly event?: EventAccess<T, P>;

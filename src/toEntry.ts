@@ -15,6 +15,7 @@ import {
 } from "./eventDefaults.ts";
 import { isSkipped, type Skipped } from "./keepPositions.ts";
 import type { StorablePositions } from "./positions.ts";
+import { safePosition } from "./sink/encode/safePosition.ts";
 import { isSinkError, type PlainTag, type SinkError, sinkError } from "./sinkError.ts";
 import type { EventAccess, SinkSettings } from "./sinkOptions.ts";
 import { fieldTemplates } from "./streamTemplate.ts";
@@ -94,6 +95,7 @@ export function toEntry<T, P>(
   const toFields = fields && ((event: T) => fieldsOf(fields(event)));
   const toContent = content && contentOf(content);
   const toStream = streamOf(settings, partitions);
+  const safeOf = safePosition(positions);
   let totalBytes = 0;
 
   function toPosition(event: T): P | undefined {
@@ -131,6 +133,7 @@ export function toEntry<T, P>(
       isSkipped: false,
       id,
       position: place.position,
+      safe: safeOf(place.position, place.transaction),
       transaction: place.transaction,
       timeMs: isWatched() ? ifItCan(event, toTime) : undefined,
       arrivedMs: isWatched() ? performance.now() : undefined,
@@ -170,6 +173,10 @@ export function toEntry<T, P>(
 
   /** Has a place in its batch, and no content. */
   function skippedEntry(skipped: Skipped<P>, ordinal: number): Entry<P> {
+    const position = attempt("position", ordinal, skipped, ({ position }) => checkedPosition(position));
+    const transaction = attempt("transaction", ordinal, skipped, ({ transaction }) =>
+      checkedTransaction(transaction),
+    );
     return {
       ordinal,
       stream: "",
@@ -181,10 +188,9 @@ export function toEntry<T, P>(
       isWhole: false,
       isSkipped: true,
       id: undefined,
-      position: attempt("position", ordinal, skipped, ({ position }) => checkedPosition(position)),
-      transaction: attempt("transaction", ordinal, skipped, ({ transaction }) =>
-        checkedTransaction(transaction),
-      ),
+      position,
+      safe: safeOf(position, transaction),
+      transaction,
       timeMs: undefined,
       arrivedMs: isWatched() ? performance.now() : undefined,
     };

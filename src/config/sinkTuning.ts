@@ -23,6 +23,11 @@ import { trim } from "./trim.ts";
 /** The settings of a sink that have a default, the same in a file and in a program. */
 export const sinkTuning = {
   required: withDefault(flag, true, "Gates checkpoints"),
+  adopt: withDefault(
+    flag,
+    false,
+    "Begin although the producer state is gone while the streams stand; for one start, as it may double events",
+  ),
   batch: group(
     {
       max_events: withDefault(count, 500, "Most events in a batch"),
