@@ -52,6 +52,15 @@ function ifItCan<T, A>(event: T, ask: (event: T) => A): A | undefined {
   }
 }
 
+/** Whether it is skipped; to look may run code of the event's, as of a Proxy. */
+function isPassedOver<P>(event: unknown): event is Skipped<P> {
+  try {
+    return isSkipped<P>(event);
+  } catch {
+    return false;
+  }
+}
+
 /** The event's name for messages. */
 function nameOf(event: unknown, ordinal: number): string {
   return ifItCan(event, idOf) ?? `${ordinal}`;
@@ -197,7 +206,7 @@ export function toEntry<T, P>(
   }
 
   return (event, ordinal) => {
-    if (isSkipped<P>(event)) return skippedEntry(event, ordinal);
+    if (isPassedOver<P>(event)) return skippedEntry(event, ordinal);
     const place = {
       position: attempt("position", ordinal, event, toPosition),
       transaction: attempt("transaction", ordinal, event, toTransaction),

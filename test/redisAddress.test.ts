@@ -1,4 +1,5 @@
-import { left, right } from "fp-ts/lib/Either.js";
+import fc from "fast-check";
+import { isLeft, left, right } from "fp-ts/lib/Either.js";
 import { describe, expect, it } from "vitest";
 import { parseRedisUri } from "../src/redisAddress.ts";
 
@@ -59,6 +60,30 @@ describe("parseRedisUri", () => {
     for (const rest of ["redis://_@a", "redis-cluster://_@a,b", "redis-sentinel://_@a/m"]) {
       expect(parseRedisUri(rest.replace("_", credentials))).toMatchObject(right(expected));
     }
+  });
+
+  it("reads back every user and password that is encoded", () => {
+    const text = fc.string({ unit: "grapheme", minLength: 1 });
+    const form = fc.constantFrom("redis://_@h:1/2", "redis-cluster://_@a,b:1", "redis-sentinel://_@a/m/3");
+    fc.assert(
+      fc.property(text, text, form, (username, password, form) => {
+        const credentials = `${encodeURIComponent(username)}:${encodeURIComponent(password)}`;
+        const uri = form.replace("_", () => credentials);
+        expect(parseRedisUri(uri)).toMatchObject(right({ username, password }));
+      }),
+    );
+  });
+
+  it("throws for no text, and says nothing of a password", () => {
+    const password = fc.string({ unit: "binary" }).map((text) => `<<${text}>>`);
+    const rest = fc.constantFrom("@h", "@h:1/x", "@h:99999", "", "?a=b", "@h?c=d");
+    const scheme = fc.constantFrom("redis://", "rediss-cluster://", "redis-sentinel://", "");
+    fc.assert(
+      fc.property(scheme, password, rest, (scheme, password, rest) => {
+        const address = parseRedisUri(`${scheme}u:${password}${rest}`);
+        expect(isLeft(address) ? address.left : "").not.toContain("<<");
+      }),
+    );
   });
 
   const oneServer = "one host, and a port from 1 to 65535, as in redis://host:6379";

@@ -252,6 +252,32 @@ describe("an event whose place is not known", () => {
   });
 });
 
+describe("an event that throws whatever it is asked", () => {
+  const hostile = new Proxy({}, { has: thrower, get: thrower, ownKeys: thrower, getPrototypeOf: thrower });
+  // Nothing of it says where it stands, so it is told from the others by where it came.
+  const position = (event: unknown) => (event === hostile ? 2 : 1);
+  const transaction = () => undefined;
+
+  it("is refused by its number, after what came before", async () => {
+    const events = [{ id: "a", position: 1 }, hostile];
+
+    const error = await failureOf(from(events).pipe(sink({ deadLetters: { stream: "dead" } })));
+
+    expect(error).toMatchObject({ _tag: "PositionInvalid", message: expect.stringContaining("event 1: ") });
+    expect(await published()).toEqual(["a"]);
+  });
+
+  it("is set aside where its place is known", async () => {
+    const events = [{ id: "a", position: 1 }, hostile];
+    const settings = { event: { position, transaction }, deadLetters: { stream: "dead" } };
+
+    await lastValueFrom(from(events).pipe(sink(settings)));
+
+    expect(await published()).toEqual(["a"]);
+    expect(await redis.client.xlen("dead")).toBe(1);
+  });
+});
+
 describe("null", () => {
   it("is nothing, as undefined is: as position, transaction, id and mark of the last", async () => {
     const event = {
