@@ -38,7 +38,7 @@ import { isSinkError, sinkError } from "./sinkError.ts";
 import { type PositionOf, programOptions, type SinkOptions } from "./sinkOptions.ts";
 import type { BufferFill, SinkMetrics } from "./sinkReport.ts";
 import { type SinkWatchers, sinkWatchers } from "./sinkWatchers.ts";
-import type { Status } from "./status.ts";
+import { isAside, type Status } from "./status.ts";
 import { type StatusReporter, statusReporter } from "./statusReporter.ts";
 import { toEntry } from "./toEntry.ts";
 
@@ -102,7 +102,11 @@ export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): Red
   // Without `positions`, P is a standard position: PositionOf says so for every ChangeEvent.
   const positions = options.positions ?? (standardPositions as unknown as Positions<P>);
   const watchers = sinkWatchers(options.metrics);
+  let state: Status["state"] | undefined;
   const report = (status: Status) => {
+    // One who runs several ends them all, also those that have ended.
+    if (status.state === "closed" && state === "closed") return;
+    if (!isAside(status)) state = status.state;
     options.status?.next(status);
     watchers.status(status);
   };
@@ -144,14 +148,16 @@ function run<T, P>(
   return defer(() => {
     const status = statusReporter({ next: parts.report });
     status.report({ state: "connecting" });
-    const connection = openConnection({
-      server: options,
-      name: `rxadd:${options.id}`,
-      publish: tuning.publish,
-      durability: tuning.durability,
-      trim: tuning.trim,
-      ...reachOf(tuning),
-    });
+    const connection = orClosed(status, () =>
+      openConnection({
+        server: options,
+        name: `rxadd:${options.id}`,
+        publish: tuning.publish,
+        durability: tuning.durability,
+        trim: tuning.trim,
+        ...reachOf(tuning),
+      }),
+    );
     const watching = new Subscription();
     watching.add(connection.warnings$.subscribe((message) => status.report({ state: "warning", message })));
     const flow = new BehaviorSubject<Flow>("resume");
@@ -200,6 +206,16 @@ function run<T, P>(
       }),
     );
   });
+}
+
+/** What cannot even be opened, such as with a certificate that is not there, has ended as well. */
+function orClosed<A>(status: StatusReporter, open: () => A): A {
+  try {
+    return open();
+  } catch (error) {
+    status.closed(some(error instanceof Error ? error : new Error(String(error))));
+    throw error;
+  }
 }
 
 /** events → entries → bounded buffer (batch → retry with backoff → XADD → checkpoint) */

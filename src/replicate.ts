@@ -1,5 +1,14 @@
-import { isSome } from "fp-ts/lib/Option.js";
-import { defer, filter, type Observable, type SchedulerLike, tap } from "rxjs";
+import { isSome, none, some } from "fp-ts/lib/Option.js";
+import {
+  catchError,
+  defer,
+  filter,
+  finalize,
+  type Observable,
+  type SchedulerLike,
+  tap,
+  throwError,
+} from "rxjs";
 import { type RetryBackoffOptions, retryBackoff } from "../operators/retryBackoff.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { decodeOptions } from "./config/decodeOptions.ts";
@@ -8,7 +17,7 @@ import { sinkTuning } from "./config/sinkTuning.ts";
 import type { Skipped } from "./keepPositions.ts";
 import type { StandardPosition } from "./positions.ts";
 import type { Sink } from "./redisSink.ts";
-import { isSinkError } from "./sinkError.ts";
+import { isSinkError, type SinkError } from "./sinkError.ts";
 import type { Source } from "./source.ts";
 
 const settings = new Settings({ retry: sinkTuning.retry }).inProgram();
@@ -50,11 +59,28 @@ export function replicate<T, P>(options: {
   const sink = given as Sink<T, P>;
   return defer(() => {
     const isAhead = neverBack(sink);
-    return sink.resuming(source).pipe(
+    /** It goes back: no run of the sink is there to say that it has ended. */
+    let isGoingBack = false;
+    return defer(() => {
+      isGoingBack = false;
+      return sink.resuming(source);
+    }).pipe(
       retryBackoff({
         ...retry,
         ...(scheduler === undefined ? {} : { scheduler }),
-        isRetryable: (error) => isSinkError(error) && error.kind === "rewind",
+        isRetryable: isRewind,
+        failed: {
+          next: () => {
+            isGoingBack = true;
+          },
+        },
+      }),
+      catchError((error) => {
+        if (isRewind(error)) sink.report({ state: "closed", cause: some(error) });
+        return throwError(() => error);
+      }),
+      finalize(() => {
+        if (isGoingBack) sink.report({ state: "closed", cause: none });
       }),
       filter(isAhead),
       tap(({ position }) => {
@@ -62,6 +88,10 @@ export function replicate<T, P>(options: {
       }),
     );
   });
+}
+
+function isRewind(error: unknown): error is SinkError {
+  return isSinkError(error) && error.kind === "rewind";
 }
 
 /** Tells checkpoints that go further than every one before. */

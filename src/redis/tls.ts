@@ -21,10 +21,11 @@ function pem(name: keyof TlsSettings, value: string | undefined): string | undef
   try {
     return readFileSync(value, "utf8");
   } catch (error) {
+    // Neither the path nor what Node says of it: it may be the key itself, without the lines around it.
+    const code = error instanceof Error && "code" in error ? error.code : "an error";
     throw sinkError(
       "ConfigurationInvalid",
-      `tls.${name}: cannot read the file: ${error instanceof Error ? error.message : error}`,
-      error,
+      `tls.${name}: found neither a PEM text, with its line BEGIN, nor a file that can be read (${code}), expected one of them`,
     );
   }
 }
