@@ -8,7 +8,8 @@ import { addConsumeCommand } from "./consume.ts";
 import { exitCodeOf } from "./exitCode.ts";
 import { log, logFailure } from "./log.ts";
 import type { MonitoringOptions } from "./monitoring.ts";
-import { configFrom, configOf, type SinkFlags } from "./options.ts";
+import { configFrom, configOf, type OnceFlags, once, type SinkFlags } from "./options.ts";
+import { newOutcome, type Outcome } from "./outcome.ts";
 import { writeResult } from "./output.ts";
 import { pipeLines } from "./pipe.ts";
 import { printableLines } from "./printable.ts";
@@ -19,20 +20,22 @@ import { stopSignal } from "./stopSignal.ts";
 import { addStreamsCommand } from "./streams.ts";
 
 /** Prints each checkpoint as one JSON line, and says at the end what was done. */
-async function printCheckpoints(checkpoints$: Observable<Checkpoint<unknown>>): Promise<void> {
-  let events = 0;
+async function printCheckpoints(
+  publish: (outcome: Outcome) => Observable<Checkpoint<unknown>>,
+): Promise<void> {
+  const outcome = newOutcome();
   let position: unknown;
   await lastValueFrom(
-    checkpoints$.pipe(
+    publish(outcome).pipe(
       tap((checkpoint) => {
         writeResult(JSON.stringify(checkpoint));
-        events += checkpoint.events;
         position = checkpoint.position;
       }),
     ),
     { defaultValue: undefined },
   );
-  log(events === 0 ? "done, no events" : `done: ${events} events are in Redis, up to position ${position}`);
+  const done = outcome.text();
+  log(done === undefined ? "done, no events" : `done: ${done}, up to position ${position}`);
 }
 
 /** Runs a command's work; every failure becomes one message and an exit code. */
@@ -48,9 +51,14 @@ async function exitWith(work: () => Promise<void>): Promise<void> {
 
 function portOf(text: string): number {
   const port = Number(text);
-  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
   throw new InvalidArgumentError("expected a port from 0 to 65535; 0 takes a free one");
 }
+
+const adopt = [
+  "--adopt",
+  "begin although the producer state is gone while the streams stand; may double events",
+] as const;
 
 const { version } = createRequire(import.meta.url)("rxadd/package.json");
 
@@ -73,25 +81,35 @@ program
   .description("publish NDJSON change events from standard input or a file")
   .option("--config <file>", "YAML with the sink")
   .option("--id <id>", "the sink's id: one writer at a time has it")
-  .option("--uri <uri>", "where Redis is: redis://… or rediss://…")
+  .option("--uri <uri>", "where Redis is: redis://… or rediss://…; default: the environment's REDIS_URI")
   .option("--stream <key>", "the stream key, or a template such as cdc.${source.table}")
   .option("--input <file>", "read this file; it can be read again if Redis loses data")
+  .option(...adopt)
   .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf)
   .option("--dashboard-port <port>", "show on a page on this port what the sink does", portOf)
   .option("--no-progress", "show no progress; without it a bar on a terminal stands in for the checkpoints")
-  .action((flags: SinkFlags & MonitoringOptions & { input?: string }) =>
-    exitWith(() => printCheckpoints(pipeLines(flags.input, configFrom(flags), flags, stopSignal()))),
+  .action((flags: SinkFlags & OnceFlags & MonitoringOptions & { input?: string }) =>
+    exitWith(() =>
+      printCheckpoints((outcome) =>
+        pipeLines(flags.input, once(configFrom(flags), flags), { ...flags, outcome }, stopSignal()),
+      ),
+    ),
   );
 
 program
   .command("replicate")
   .description("publish the changes of a database, as a YAML file says")
   .requiredOption("--config <file>", "YAML with the source and the sink")
+  .option(...adopt)
   .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf, 9000)
   .option("--dashboard-port <port>", "show on a page on this port what the sinks do", portOf)
   .option("--no-progress", "do not show how far it is while it catches up")
-  .action(({ config, ...ports }: { config: string } & MonitoringOptions) =>
-    exitWith(() => printCheckpoints(replicateSource(configOf(config), ports, stopSignal()))),
+  .action(({ config, ...flags }: { config: string } & OnceFlags & MonitoringOptions) =>
+    exitWith(() =>
+      printCheckpoints((outcome) =>
+        replicateSource(once(configOf(config), flags), { ...flags, outcome }, stopSignal()),
+      ),
+    ),
   );
 
 program

@@ -80,6 +80,7 @@ describe("rxadd pipe", () => {
     expect(await readEvents(redis.client, "cdc.items")).toHaveLength(1);
     expect(await readEvents(redis.client, "cdc.dead")).toEqual(['{"n":2}']);
     expect(run.stderr()).toContain("set aside at position 2");
+    expect(run.stderr()).toContain("done: 2 events published, 1 set aside, up to position 3");
   });
 
   it("reaches a server over TLS as YAML says, and trusts no other with exit code 3", async () => {
@@ -110,6 +111,65 @@ describe("rxadd pipe", () => {
     expect(await readEvents(redis.client, "orders.events")).toEqual(lines);
   });
 
+  it("begins without its producer state only when it is told to", async () => {
+    await rxadd(flags(), '{"n":1}\n').ended;
+    await redis.client.del("{orders.events}:rxadd:orders-redis");
+
+    const refused = rxadd(flags(), '{"n":1}\n{"n":2}\n');
+    expect(await refused.ended).toBe(3);
+    const adopting = rxadd([...flags(), "--adopt"], '{"n":1}\n{"n":2}\n');
+    expect(await adopting.ended).toBe(0);
+    expect(await redis.client.xlen("orders.events")).toBe(3);
+  });
+
+  it("counts what it has published, and what was there already", async () => {
+    const lines = ["1", "2", "3"].map((n) => `{"n":${n}}\n`);
+    const first = rxadd(flags(), lines.slice(0, 2).join(""));
+    expect(await first.ended).toBe(0);
+    expect(first.stderr()).toContain("done: 2 events published, up to position 2\n");
+
+    const second = rxadd(flags(), lines.join(""));
+    expect(await second.ended).toBe(0);
+    expect(second.stderr()).toContain(
+      "done: 1 event published, 2 left out, which were in the stream already, up to position 3\n",
+    );
+    const [{ events, replayed }] = second
+      .stdout()
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line))
+      .slice(-1);
+    expect(events - replayed).toBe(1);
+  });
+
+  it("counts what goes back in the order of its positions as what was there already", async () => {
+    const run = rxadd(flags(), [5, 4, 6].map((position) => `{"position":${position}}\n`).join(""));
+    expect(await run.ended).toBe(0);
+    expect(run.stderr()).toContain(
+      "done: 2 events published, 1 left out, which were in the stream already, up to position 6",
+    );
+    expect(await redis.client.xlen("orders.events")).toBe(2);
+  });
+
+  it("counts all that goes back, however long", async () => {
+    const positions = [...Array(1500).keys(), ...Array(1500).keys()];
+    const run = rxadd(flags(), positions.map((position) => `{"position":${position}}\n`).join(""));
+    expect(await run.ended).toBe(0);
+    expect(run.stderr()).toContain(
+      "done: 1500 events published, 1500 left out, which were in the stream already",
+    );
+    expect(await redis.client.xlen("orders.events")).toBe(1500);
+  });
+
+  it("refuses another input under an id of old, which is shorter than what it had, with exit code 2", async () => {
+    await rxadd(flags(), '{"id":"monday/1"}\n{"id":"monday/2"}\n{"id":"monday/3"}\n').ended;
+    const run = rxadd(flags(), '{"id":"tuesday/1"}\n{"id":"tuesday/2"}\n');
+    expect(await run.ended).toBe(2);
+    expect(run.stderr()).toContain("found its end at line 2, expected line 3");
+    expect(run.stderr()).toContain("Give it an id of its own");
+    expect(await redis.client.xlen("orders.events")).toBe(3);
+  });
+
   it("says which line is bad with exit code 2, and has published the lines before it", async () => {
     const run = rxadd(flags(), '{"n":1}\n{"n":2}\nnot json\n{"n":4}\n');
 
@@ -136,10 +196,54 @@ describe("rxadd pipe", () => {
   });
 
   it("says which flag is missing, with exit code 2", async () => {
-    const run = rxadd(["pipe", "--id", "x", "--stream", "y"], "");
+    const run = rxadd(["pipe", "--id", "x"], "", { REDIS_URI: uri() });
 
     expect(await run.ended).toBe(2);
-    expect(run.stderr()).toContain("--uri: found nothing");
+    expect(run.stderr()).toContain("--stream: found nothing");
+  });
+
+  it("takes the URI from the environment, where no other user of the machine reads the password", async () => {
+    const flags = ["pipe", "--id", "x", "--stream", "s"];
+    expect(await rxadd(flags, '{"n":1}\n', { REDIS_URI: uri() }).ended).toBe(0);
+    expect(await rxadd([...flags, "--uri", "${OTHER}"], '{"n":1}\n{"n":2}\n', { OTHER: uri() }).ended).toBe(
+      0,
+    );
+    expect(await redis.client.xlen("s")).toBe(2);
+
+    const run = rxadd(flags, "", { REDIS_URI: undefined });
+    expect(await run.ended).toBe(2);
+    expect(run.stderr()).toContain(
+      "--uri: the environment variable REDIS_URI is not set; give --uri, set REDIS_URI, or use --config FILE",
+    );
+  });
+
+  it.each(["", "80a", "65536", "1e3", " 80"])("takes no port %j", async (port) => {
+    const run = rxadd([...flags(), "--metrics-port", port], "");
+    expect(await run.ended).toBe(2);
+    expect(run.stderr()).toContain("expected a port from 0 to 65535");
+  });
+
+  describe("takes nothing from a writer that runs", () => {
+    it.each([
+      ["an input that is not there", () => ["--input", join(folder, "no-such.ndjson")], "ENOENT"],
+      ["a folder as the input", () => ["--input", folder], "found a folder, expected a file"],
+      ["a port that is taken", (port: number) => ["--metrics-port", `${port}`], "EADDRINUSE"],
+      ["a port of the page that is taken", (port: number) => ["--dashboard-port", `${port}`], "EADDRINUSE"],
+    ])("when it is given %s", async (_case, more, found) => {
+      const input = new PassThrough();
+      const writer = rxadd([...flags(), "--metrics-port", "0"], input);
+      await writer.says("publishing");
+      await writer.says("metrics at");
+      const [, port] = /127\.0\.0\.1:(\d+)\/metrics/.exec(writer.stderr()) ?? [];
+
+      const other = rxadd([...flags(), ...more(Number(port))], '{"n":1}\n');
+      expect(await other.ended).toBe(2);
+      expect(other.stderr()).toContain(found);
+
+      input.end('{"n":1}\n');
+      expect(await writer.ended).toBe(0);
+      expect(await redis.client.hget("{orders.events}:rxadd:orders-redis", "epoch")).toBe("1");
+    });
   });
 
   it("ends with exit code 2 when the host is unknown", async () => {
@@ -193,7 +297,7 @@ describe("rxadd pipe", () => {
       run.child.kill(signal);
 
       expect(await run.ended).toBe(0);
-      expect(run.stderr()).toContain("done: 2 events are in Redis");
+      expect(run.stderr()).toContain("done: 2 events published");
       expect(await redis.client.xlen("orders.events")).toBe(2);
     },
   );
