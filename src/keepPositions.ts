@@ -9,13 +9,16 @@ const brand: unique symbol = Symbol.for("rxadd.Skipped");
 
 /** What is left of an event that nothing came of: where it stood. A sink publishes nothing for it, and moves on. */
 export class Skipped<P> {
-  readonly [brand] = true;
   readonly position: P | undefined;
   readonly transaction: Transaction | undefined;
 
   constructor(position: P | undefined, transaction: Transaction | undefined) {
     this.position = position;
     this.transaction = transaction;
+  }
+
+  get [brand](): true {
+    return true;
   }
 }
 
