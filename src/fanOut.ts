@@ -2,6 +2,9 @@ import type { Option } from "fp-ts/lib/Option.js";
 import { Observable, type SchedulerLike } from "rxjs";
 import type { Flow } from "../operators/flow.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { count, duration } from "./config/codecs.ts";
+import { decodeOptions } from "./config/decodeOptions.ts";
+import { Settings, withDefault } from "./config/settings.ts";
 import { branches } from "./fanOutBranches.ts";
 import type { Skipped } from "./keepPositions.ts";
 import type { Sink } from "./redisSink.ts";
@@ -16,6 +19,11 @@ import { sinkError } from "./sinkError.ts";
  * ```
  */
 export type FanOutPolicy = "required" | "all" | { readonly quorum: number };
+
+const settings = new Settings({
+  patience_ms: withDefault(duration, 2000, "How long an optional sink is waited for"),
+  max_late_events: withDefault(count, 20_000, "Most events that are kept for an optional sink"),
+}).inProgram();
 
 /** What {@link fanOut} can be told. Durations are ms. */
 export interface FanOutOptions {
@@ -56,8 +64,10 @@ export interface FanOutOptions {
 export function fanOut<T, P>(
   sinks: readonly Sink<T, P>[],
   policy: FanOutPolicy = "required",
-  { patienceMs = 2_000, maxLateEvents = 20_000, scheduler }: FanOutOptions = {},
+  options: FanOutOptions = {},
 ): Sink<T, P> {
+  const { scheduler } = options;
+  const { patienceMs, maxLateEvents } = decodeOptions(settings, "fanOut", options, ["scheduler"]);
   const [first] = sinks;
   const voters = policy === "required" ? sinks.filter(({ required }) => required) : sinks;
   const votes = typeof policy === "object" ? policy.quorum : voters.length;

@@ -24,6 +24,7 @@ import { type AcknowledgedBatch, type Lane, lane } from "./lane.ts";
 import type { Positions } from "./positions.ts";
 import type { Connection } from "./redis/connection.ts";
 import { computedLaneKeys, type LaneKeys, laneKeys } from "./redis/publisher.ts";
+import { type ReplayReport, replayReport } from "./sink/lane/replayReport.ts";
 import { isRetryable, sinkError } from "./sinkError.ts";
 import type { SinkSettings } from "./sinkOptions.ts";
 import type { SinkWatchers } from "./sinkWatchers.ts";
@@ -36,6 +37,8 @@ export interface Lanes<P> {
   readonly only: Lane<P> | undefined;
   /** Publishes each entry to its stream: batch → retry with backoff → XADD. */
   readonly publish: OperatorFunction<Entry<P>, AcknowledgedBatch<P>>;
+  /** Tells what is left to tell. */
+  readonly end: () => void;
 }
 
 export interface LanesOptions<T, P> {
@@ -83,15 +86,21 @@ export function lanes<T, P>({
     return retryBackoff({ ...retry, failed: { next } });
   }
 
+  const replays: ReplayReport<P>[] = [];
+
   function openLane(keys: LaneKeys, name: string): Lane<P> {
+    const replayed = replayReport<P>(name, status.report);
+    replays.push(replayed);
     return lane({
       keys,
       owner,
+      adopt: tuning.adopt,
       publisher: connection.publisher,
       positions,
       retry: retryOf(keys),
       opened: (opened) => status.report({ state: "opened", stream: name, ...opened }),
       sending: spans && ((batch, sent) => spans.sent(keys, batch, sent)),
+      replayed: replayed.next,
       warned: (message) => status.report({ state: "warning", message }),
     });
   }
@@ -149,6 +158,10 @@ export function lanes<T, P>({
     );
   }
 
+  const end = () => {
+    for (const replayed of replays) replayed.end();
+  };
+
   const isFixed = typeof stream === "string" && !isStreamTemplate(stream) && tuning.partitions === undefined;
   const deadLetters = tuning.deadLetters?.stream;
   if (connection.isCluster && !isFixed) {
@@ -160,13 +173,13 @@ export function lanes<T, P>({
     // What is skipped has no stream, and nothing to publish.
     const publishToStream = (key: string) =>
       key === "" ? map(passedOver<P>) : publishTo(openLane(laneKeys(key, id), key));
-    return { only: undefined, publish: byStream(limits, gathering, window, publishToStream) };
+    return { only: undefined, publish: byStream(limits, gathering, window, publishToStream), end };
   }
   const only = isFixed
     ? openLane(laneKeys(stream, id, deadLetters), stream)
     : openLane(computedLaneKeys(id, deadLetters), typeof stream === "string" ? stream : "(computed)");
   const room = new BehaviorSubject(true);
-  return { only, publish: pipe(batch({ ...limits, room }), publishTo(only, room)) };
+  return { only, publish: pipe(batch({ ...limits, room }), publishTo(only, room)), end };
 }
 
 /**
@@ -198,7 +211,7 @@ function unfinishedText(sink: string, { id, items }: UnfinishedTransaction): str
 }
 
 function passedOver<P>(batch: Batch<P>): AcknowledgedBatch<P> {
-  return { stream: "", batch, published: [], sequence: 0, entryId: "" };
+  return { stream: "", batch, published: [], replayed: 0, sequence: 0, entryId: "" };
 }
 
 function reportDeadLetters<P>(entries: Batch<P>, status: StatusReporter): void {

@@ -1,4 +1,4 @@
-import { none, type Option, some } from "fp-ts/lib/Option.js";
+import { none, type Option, some, toUndefined } from "fp-ts/lib/Option.js";
 import {
   BehaviorSubject,
   catchError,
@@ -12,9 +12,11 @@ import {
   type Observable,
   type OperatorFunction,
   pipe,
+  Subscription,
   switchMap,
   take,
   takeUntil,
+  tap,
   throwError,
   type Unsubscribable,
 } from "rxjs";
@@ -31,8 +33,9 @@ import { type Lanes, lanes } from "./lanes.ts";
 import { type Positions, standardPositions } from "./positions.ts";
 import { openConnection } from "./redis/connection.ts";
 import { openStreamWatch, type StreamWatch } from "./redis/streamWatch.ts";
+import { order } from "./sink/encode/safePosition.ts";
 import { isSinkError, sinkError } from "./sinkError.ts";
-import type { PositionOf, SinkOptions } from "./sinkOptions.ts";
+import { type PositionOf, programOptions, type SinkOptions } from "./sinkOptions.ts";
 import type { BufferFill, SinkMetrics } from "./sinkReport.ts";
 import { type SinkWatchers, sinkWatchers } from "./sinkWatchers.ts";
 import type { Status } from "./status.ts";
@@ -95,7 +98,7 @@ export interface RedisSink<T, P> extends Sink<T, P>, Watchable {}
  * ```
  */
 export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): RedisSink<T, P> {
-  const tuning = decodeTuning(options);
+  const tuning = decodeTuning(options, programOptions);
   // Without `positions`, P is a standard position: PositionOf says so for every ChangeEvent.
   const positions = options.positions ?? (standardPositions as unknown as Positions<P>);
   const watchers = sinkWatchers(options.metrics);
@@ -149,16 +152,25 @@ function run<T, P>(
       trim: tuning.trim,
       ...reachOf(tuning),
     });
-    const watching = connection.warnings$.subscribe((message) =>
-      status.report({ state: "warning", message }),
-    );
+    const watching = new Subscription();
+    watching.add(connection.warnings$.subscribe((message) => status.report({ state: "warning", message })));
     const flow = new BehaviorSubject<Flow>("resume");
     const { id: sink, stream, tracer } = options;
     const spans = tracer && batchSpans<P>({ tracer, sink, stream });
-    const { only, publish } = lanes({ ...parts, connection, status, spans });
+    const { only, publish, end } = lanes({ ...parts, connection, status, spans });
     // Lanes that events have yet to ask for cannot say that they are open.
     if (only === undefined) watching.add(connection.ready$.pipe(take(1)).subscribe(status.published));
-    const toCheckpoints = chain(parts, publish, status, flow);
+    let stands: Option<P> = none;
+    watching.add(
+      only?.opened$.subscribe({
+        next: ({ position }) => {
+          stands = position;
+        },
+        // Whoever opens it for its events hears of it.
+        error: () => {},
+      }),
+    );
+    const toCheckpoints = chain(parts, publish, status, flow, () => stands);
 
     const checkpoints$ =
       only !== undefined && isResuming
@@ -173,6 +185,7 @@ function run<T, P>(
         const cause = causeOf(error, options.id);
         const failure = cause instanceof Error ? cause : new Error(String(cause));
         spans?.ended(failure);
+        end();
         if (isResuming && isSinkError(cause) && cause.kind === "rewind")
           status.report({ state: "rewound", cause });
         else status.closed(some(failure));
@@ -180,6 +193,7 @@ function run<T, P>(
       }),
       finalize(() => {
         spans?.ended();
+        end();
         status.closed(none);
         watching.unsubscribe();
         connection.unsubscribe();
@@ -194,11 +208,14 @@ function chain<T, P>(
   publish: Lanes<P>["publish"],
   status: StatusReporter,
   flow: BehaviorSubject<Flow>,
+  stands: () => Option<P>,
 ): OperatorFunction<T | Skipped<P>, Checkpoint<P>> {
   const { id } = options;
   const { maxEvents: maxItems, maxBytes } = tuning.buffer;
   let fill: BufferFill = { items: 0, bytes: 0, maxItems, maxBytes };
   let releasedBytes = 0;
+  let reached: P | undefined;
+  let replayedEvents = 0;
   watchers.buffered(fill);
 
   return pipe(
@@ -230,16 +247,25 @@ function chain<T, P>(
       },
       pipe(
         publish,
+        tap(({ replayed }) => {
+          replayedEvents += replayed;
+        }),
         checkpoint(
           ({ batch }: AcknowledgedBatch<P>) => batch,
           ({ ordinal }) => ordinal,
         ),
       ),
     ),
-    map(({ last, items, acknowledgement: { stream, sequence, entryId } }) => {
-      const reached = { sink: id, stream, position: last.position, sequence, events: items, entryId };
-      watchers.checkpoint(reached, last.timeMs);
-      return reached;
+    map(({ last, items: events, acknowledgement: { stream, sequence, entryId } }) => {
+      reached ??= toUndefined(stands());
+      if (last.safe !== undefined && (reached === undefined || order(positions, last.safe, reached) > 0))
+        reached = last.safe;
+      // Of several streams one may be ahead, and with it what was replayed there.
+      const replayed = Math.min(replayedEvents, events);
+      replayedEvents -= replayed;
+      const now = { sink: id, stream, position: reached, sequence, events, replayed, entryId };
+      watchers.checkpoint(now, last.timeMs);
+      return now;
     }),
   );
 }

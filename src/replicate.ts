@@ -2,11 +2,16 @@ import { isSome } from "fp-ts/lib/Option.js";
 import { defer, filter, type Observable, type SchedulerLike, tap } from "rxjs";
 import { type RetryBackoffOptions, retryBackoff } from "../operators/retryBackoff.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { decodeOptions } from "./config/decodeOptions.ts";
+import { Settings } from "./config/settings.ts";
+import { sinkTuning } from "./config/sinkTuning.ts";
 import type { Skipped } from "./keepPositions.ts";
 import type { StandardPosition } from "./positions.ts";
 import type { Sink } from "./redisSink.ts";
 import { isSinkError } from "./sinkError.ts";
 import type { Source } from "./source.ts";
+
+const settings = new Settings({ retry: sinkTuning.retry }).inProgram();
 
 /**
  * A sink for events of type T at positions P. A sink of standard positions serves every kind of them:
@@ -24,18 +29,14 @@ export type SinkFor<T, P> = Sink<T, P> | ([P] extends [StandardPosition] ? Sink<
  * - **Checkpoints** never go back: while it catches up after a loss it emits none, provided that
  *   positions have an order.
  * - **Errors** those of the sink, but for `RewindRequired`, and those of the source.
+ * - **Misuse** throws `ConfigurationInvalid` at once.
  *
  * @example
  * ```ts
  * replicate({ source: postgresChanges({ connectionString }), sink: redisSink({ id, uri, stream }) }).subscribe();
  * ```
  */
-export function replicate<T, P>({
-  source,
-  sink: given,
-  retry,
-  scheduler,
-}: {
+export function replicate<T, P>(options: {
   readonly source: Source<T | Skipped<NoInfer<P>>, P>;
   readonly sink: SinkFor<T, NoInfer<P>>;
   /** When it goes back after a loss. Default: 100 ms, doubled up to 10 s, ±20 %, for ever. */
@@ -43,6 +44,8 @@ export function replicate<T, P>({
   /** Where time comes from; the sink has its own. Default: the clock. */
   readonly scheduler?: SchedulerLike;
 }): Observable<Checkpoint<P>> {
+  const { source, sink: given, scheduler } = options;
+  const { retry } = decodeOptions(settings, "replicate", options, ["source", "sink", "scheduler"]);
   // Positions that the sink hands out are those that this source, or one before it, has put in.
   const sink = given as Sink<T, P>;
   return defer(() => {

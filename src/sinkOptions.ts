@@ -2,6 +2,8 @@ import type { Observer, SchedulerLike } from "rxjs";
 import type { Flow } from "../operators/flow.ts";
 import type { RetryBackoffOptions } from "../operators/retryBackoff.ts";
 import type { Transaction } from "./changeEvent.ts";
+import type { NamesOf } from "./config/decodeOptions.ts";
+import type { SinkTuning } from "./config/sinkTuning.ts";
 import type { Envelope } from "./envelope.ts";
 import type { Positions, StandardPosition } from "./positions.ts";
 import type { Server } from "./redis/anotherClient.ts";
@@ -57,6 +59,11 @@ export interface SinkSettings<T, P> {
    * nodes only, which is cheaper. `acknowledged` never removes what a group has not acknowledged.
    */
   readonly trim?: TrimOption | undefined;
+  /**
+   * Begins anew although the sink's producer state has been there and is gone while its streams stand, which is a
+   * `ProducerStateMissing` at every start else: what the source sends again is doubled. Set it for one start. Default false.
+   */
+  readonly adopt?: boolean;
   /** Whether the sink gates the checkpoint where there are several. Default true. */
   readonly required?: boolean;
   readonly event?: EventAccess<T, P>;
@@ -126,3 +133,20 @@ export interface SinkSettings<T, P> {
 
 /** All that `redisSink` can be told. */
 export type SinkOptions<T, P> = SinkSettings<T, P> & (Server | { readonly connection: FakeServer });
+
+type NoSetting = Exclude<
+  NamesOf<SinkOptions<unknown, unknown>>,
+  NamesOf<SinkTuning> | "id" | "uri" | "stream" | "key"
+>;
+
+/** The names of the options that no file can hold; the compiler keeps the list complete. */
+export const programOptions: readonly string[] = Object.keys({
+  connection: true,
+  event: true,
+  positions: true,
+  status: true,
+  flow: true,
+  metrics: true,
+  tracer: true,
+  scheduler: true,
+} satisfies Record<NoSetting, true>);

@@ -1,5 +1,6 @@
 import { isNone } from "fp-ts/lib/Option.js";
 import type { ConsumerStatus } from "./consumer/consumerStatus.ts";
+import { reasonOf } from "./errors/reasonOf.ts";
 import type { Status } from "./status.ts";
 
 type Of<S extends { readonly state: string }, State extends S["state"]> = Extract<S, { state: State }>;
@@ -23,6 +24,8 @@ export function statusText(status: Status | ConsumerStatus): string {
       return `going back: ${status.cause.message}`;
     case "behind":
       return `behind, until the next start: ${status.cause.message}`;
+    case "replayed":
+      return `${status.stream}: left out ${status.events} events up to position ${status.position}, which it holds already`;
     case "deadLetter":
       return "entryId" in status
         ? `${status.stream}: set ${status.entryId} aside: ${status.reason}`
@@ -33,10 +36,12 @@ export function statusText(status: Status | ConsumerStatus): string {
       return `${status.stream}: took over ${status.entries} deliveries of other consumers`;
     case "lost":
       return `${status.stream}: another consumer took over ${status.entryId}`;
+    case "gone":
+      return `${status.stream}: ${status.entryId} is not pending any more, nothing of it was written`;
     case "deleted":
       return `${status.stream}: deleted before they were handled: ${status.entryIds.join(", ")}`;
     case "rejected":
-      return `${status.stream}: ${status.entryId} failed, trying again in ${Math.round(status.delayMs)} ms: ${status.reason}`;
+      return `${status.stream}: ${status.entryId} failed, trying again in ${Math.round(status.delayMs)} ms: ${reasonOf(status.reason)}`;
     case "draining":
       return `reading no more, waiting for ${status.deliveries} deliveries`;
     case "warning":

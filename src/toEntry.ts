@@ -7,6 +7,7 @@ import { encoderOf } from "./envelope.ts";
 import { idOf, readProperty, timeOf, transactionOf } from "./eventDefaults.ts";
 import { isSkipped, type Skipped } from "./keepPositions.ts";
 import type { Positions } from "./positions.ts";
+import { safePosition } from "./sink/encode/safePosition.ts";
 import { isSinkError, type PlainTag, type SinkError, sinkError } from "./sinkError.ts";
 import type { EventAccess, SinkSettings } from "./sinkOptions.ts";
 import { fieldTemplates } from "./streamTemplate.ts";
@@ -56,6 +57,7 @@ export function toEntry<T, P>(
     content,
   }: EventAccess<T, P> = access;
   const toStream = streamOf(settings, partitions);
+  const safeOf = safePosition(positions);
   let totalBytes = 0;
 
   function entryOf(
@@ -69,6 +71,7 @@ export function toEntry<T, P>(
     deadLetter?: SinkError,
   ): Entry<P> {
     totalBytes += bytes;
+    const mark = transaction(event);
     return {
       ordinal,
       stream,
@@ -81,7 +84,8 @@ export function toEntry<T, P>(
       isSkipped: false,
       id: id(event),
       position: at,
-      transaction: transaction(event),
+      safe: safeOf(at, mark),
+      transaction: mark,
       timeMs: isWatched() ? time(event) : undefined,
       arrivedMs: isWatched() ? performance.now() : undefined,
     };
@@ -127,6 +131,7 @@ export function toEntry<T, P>(
       isSkipped: true,
       id: undefined,
       position,
+      safe: safeOf(position, transaction),
       transaction,
       timeMs: undefined,
       arrivedMs: isWatched() ? performance.now() : undefined,

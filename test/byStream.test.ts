@@ -17,6 +17,7 @@ function entryOf(text: string, ordinal: number): Entry<number> {
     isWhole: false,
     isSkipped: false,
     id: text,
+    safe: undefined,
     position: ordinal,
     transaction: undefined,
     timeMs: undefined,

@@ -9,13 +9,15 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { program } from "./support/cli.ts";
+import { emptyRedis } from "./support/emptyRedis.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const { exports: entryPoints } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-const names = Object.keys(entryPoints)
+const packageJson = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const names = Object.keys(packageJson.exports)
   .filter((path) => !path.endsWith(".json"))
   .map((path) => path.replace(/^\./, "rxadd"));
 
@@ -26,18 +28,27 @@ function run(program: string, args: readonly string[], cwd = project): string {
   return execFileSync(program, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 }
 
-/** A project that has installed the packed package, and its dependencies. */
+/** Makes a project of the packed package, as installed, beside these others. */
+function install(folder: string, others: readonly string[]): void {
+  const modules = join(folder, "node_modules");
+  mkdirSync(join(modules, "rxadd"), { recursive: true });
+  run("tar", ["-xzf", tarball, "--strip-components=1", "-C", join(modules, "rxadd")]);
+  for (const name of others) {
+    mkdirSync(dirname(join(modules, name)), { recursive: true });
+    symlinkSync(join(root, "node_modules", name), join(modules, name));
+  }
+  writeFileSync(join(folder, "package.json"), '{ "type": "module" }\n');
+}
+
+/** A project that has installed the packed package, and all that is there. */
 beforeAll(() => {
   project = mkdtempSync(join(tmpdir(), "rxadd-package-"));
   run("npm", ["pack", "--ignore-scripts", "--silent", "--pack-destination", project], root);
   tarball = join(project, readdirSync(project).find((name) => name.endsWith(".tgz")) ?? "");
-  const modules = join(project, "node_modules");
-  mkdirSync(join(modules, "rxadd"), { recursive: true });
-  run("tar", ["-xzf", tarball, "--strip-components=1", "-C", join(modules, "rxadd")]);
-  for (const name of readdirSync(join(root, "node_modules"))) {
-    if (!name.startsWith(".")) symlinkSync(join(root, "node_modules", name), join(modules, name));
-  }
-  writeFileSync(join(project, "package.json"), '{ "type": "module" }\n');
+  install(
+    project,
+    readdirSync(join(root, "node_modules")).filter((name) => !name.startsWith(".")),
+  );
 });
 afterAll(() => rmSync(project, { recursive: true }));
 
@@ -144,15 +155,66 @@ from(events).pipe(redisSink({ id: "a", uri: "redis://h" }));
     run(join(root, "node_modules", ".bin", "publint"), ["run", "--strict", tarball]);
     run(join(root, "node_modules", ".bin", "attw"), [tarball, "--profile", "esm-only"]);
   });
+});
 
-  it("runs as a command", () => {
-    expect(
-      run(process.execPath, [
-        join(project, "node_modules", "rxadd", "dist", "src", "cli", "main.js"),
-        "--version",
-      ]).trim(),
-    ).toBe("0.1.0");
+describe("the packed command, in a project that has installed nothing else", () => {
+  const redis = emptyRedis();
+  let alone: string;
+  beforeAll(() => {
+    // Not below the other one, whose packages Node would find.
+    alone = mkdtempSync(join(tmpdir(), "rxadd-alone-"));
+    install(alone, Object.keys(packageJson.dependencies));
   });
+  afterAll(() => rmSync(alone, { recursive: true }));
+
+  function command(...args: readonly string[]) {
+    const main = join(alone, "node_modules", "rxadd", "dist", "src", "cli", "main.js");
+    return program([main, ...args], "", { REDIS_URI: redis.uri });
+  }
+
+  function config(name: string, text: string): string {
+    const file = join(alone, name);
+    writeFileSync(file, text);
+    return file;
+  }
+
+  it("tells its version", async () => {
+    const run = command("--version");
+    expect(await run.ended).toBe(0);
+    expect(run.stdout()).toBe("0.1.0\n");
+  });
+
+  it("publishes, reads and checks", async () => {
+    const sinks = config(
+      "sinks.yaml",
+      "sinks: [{ type: redis, config: { id: a, uri: '${REDIS_URI}', stream: s } }]\n",
+    );
+    const lines = config("events.ndjson", '{"n":1}\n');
+
+    const checking = command("check", sinks);
+    expect(await checking.ended).toBe(0);
+    const publishing = command("pipe", "--config", sinks, "--input", lines);
+    expect(await publishing.ended).toBe(0);
+    const reading = command("consume", "--stream", "s", "--group", "g");
+    await reading.says('"event":{"n":1}}');
+    reading.child.kill("SIGTERM");
+    expect(await reading.ended).toBe(0);
+  });
+
+  it.each(["replicate", "check"])(
+    "says what a PostgreSQL source needs, with exit code 2: %s",
+    async (verb) => {
+      const file = config(
+        "postgres.yaml",
+        "source: { type: postgres, config: { dsn: 'postgres://u@127.0.0.1/d' } }\nsinks: [{ type: redis, config: { id: a, uri: '${REDIS_URI}', stream: s } }]\n",
+      );
+      const run =
+        verb === "check" ? command(verb, file) : command(verb, "--config", file, "--metrics-port", "0");
+      expect(await run.ended).toBe(2);
+      expect(run.stdout() + run.stderr()).toContain("npm install pg pg-logical-replication");
+      expect(run.stderr()).not.toContain("    at ");
+    },
+  );
 });
 
 describe("package-lock.json", () => {

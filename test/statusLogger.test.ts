@@ -102,7 +102,7 @@ const ofConsumers: readonly Case<ConsumerStatus>[] = [
   [
     "rejected",
     "warn",
-    "orders: 5-0 failed, trying again in 100 ms: Error: no mail",
+    "orders: 5-0 failed, trying again in 100 ms: no mail",
     { state: "rejected", ...entry, deliveries: 1, delayMs: 100, reason: new Error("no mail") },
   ],
   ["lost", "warn", "orders: another consumer took over 5-0", { state: "lost", ...entry }],

@@ -2,19 +2,20 @@ import type { Command } from "commander";
 import {
   concat,
   defer,
-  fromEvent,
   ignoreElements,
   lastValueFrom,
   map,
   merge,
-  Observable,
+  type Observable,
   Subject,
+  takeUntil,
   tap,
 } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 import { acknowledge, groupDeliveries, type StreamEntry, streamEntries } from "../consumer/index.ts";
 import { type ExitWith, UsageError } from "./exitCode.ts";
 import { consumerLog } from "./log.ts";
+import { isStdoutClosed, stdoutClosed$, stdoutDrained$, taken, writeOut } from "./stdout.ts";
 import { stopSignal } from "./stopSignal.ts";
 import { wholeNumber } from "./streams.ts";
 import { streamAtFrom } from "./streamsAddress.ts";
@@ -59,7 +60,7 @@ function printed(flags: ConsumeFlags, stop$: Observable<unknown>): Observable<ne
     ...server,
     stream: streams.length > 1 ? streams : stream,
     until: stop$,
-    status: consumerLog(),
+    status: unlessClosed(consumerLog()),
   };
   const toLine = lineMaker(streams.length > 1);
 
@@ -106,25 +107,24 @@ function lineMaker(isOfSeveral: boolean): (entry: StreamEntry<unknown>) => strin
 /** Prints lines; reading pauses while stdout has not taken what it has. */
 function printFlowing(lines: (flow: Observable<Flow>) => Observable<string>): Observable<never> {
   const full$ = new Subject<Flow>();
-  const flow$ = merge(full$, fromEvent(process.stdout, "drain").pipe(map((): Flow => "resume")));
+  const flow$ = merge(full$, stdoutDrained$.pipe(map((): Flow => "resume")));
   const printing$ = lines(flow$).pipe(
     tap((line) => {
-      if (!process.stdout.write(line)) full$.next("pause");
+      if (!writeOut(line)) full$.next("pause");
     }),
     ignoreElements(),
   );
   return concat(
     printing$,
     defer(() => taken("")),
-  );
+  ).pipe(takeUntil(stdoutClosed$));
 }
 
-/** Writes; completes when stdout has taken it. */
-function taken(text: string): Observable<never> {
-  return new Observable((subscriber) => {
-    process.stdout.write(text, (error) => {
-      if (error) subscriber.error(error);
-      else subscriber.complete();
-    });
-  });
+/** Once nothing can be printed, everything that is held fails and is handed back, which is one thing and not as many. */
+function unlessClosed({ next }: ReturnType<typeof consumerLog>): ReturnType<typeof consumerLog> {
+  return {
+    next: (status) => {
+      if (status.state !== "rejected" || !isStdoutClosed()) next(status);
+    },
+  };
 }

@@ -1,8 +1,5 @@
-import { DashboardServerError } from "../dashboard/index.ts";
-import { MetricsServerError } from "../metrics/index.ts";
+import { blamesInput } from "../errors/blames.ts";
 import { isSinkError, type SinkErrorTag } from "../sinkError.ts";
-import { NdjsonError } from "../sources/ndjson.ts";
-import { PostgresSourceError } from "../sources/postgres/postgresError.ts";
 
 /** How the command ends: 0 done, 2 the configuration or the input is wrong, 3 Redis refused, 1 anything else. */
 export type ExitCode = 0 | 1 | 2 | 3;
@@ -25,13 +22,12 @@ const wrongInput: ReadonlySet<SinkErrorTag> = new Set<SinkErrorTag>([
 /** The configuration, or an option, is not usable. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
+  readonly blames = "input";
 }
-
-const inputErrors = [UsageError, NdjsonError, PostgresSourceError, MetricsServerError, DashboardServerError];
 
 /** The exit code that an error asks for. */
 export function exitCodeOf(error: unknown): ExitCode {
-  if (inputErrors.some((kind) => error instanceof kind)) return 2;
+  if (blamesInput(error)) return 2;
   if (isSinkError(error)) return wrongInput.has(error._tag) ? 2 : 3;
   // Files that cannot be opened or read.
   if (error instanceof Error && "syscall" in error) return 2;

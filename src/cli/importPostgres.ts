@@ -9,8 +9,19 @@ export async function importPostgres() {
     ]);
     return { postgresChanges, inspectPostgres };
   } catch (error) {
+    if (!isMissing(error)) throw error;
     throw new UsageError("a postgres source needs two packages: npm install pg pg-logical-replication", {
       cause: error,
     });
   }
+}
+
+/** Whether it is one of the two packages that is not there, and not a fault of theirs. */
+function isMissing(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    "code" in error &&
+    error.code === "ERR_MODULE_NOT_FOUND" &&
+    /package 'pg(-logical-replication)?'/.test(error.message)
+  );
 }

@@ -1,13 +1,22 @@
 import type { ConsumerStatus } from "../consumer/index.ts";
 import type { Status } from "../status.ts";
 import { statusText } from "../statusText.ts";
+import { UsageError } from "./exitCode.ts";
 import { sayLine } from "./output.ts";
+import { printable, printableLines } from "./printable.ts";
 
 type AnyStatus = Status | ConsumerStatus;
 
 /** Writes a line for people on stderr; stdout is for results. */
 export function log(text: string): void {
-  sayLine(`rxadd: ${text}`);
+  sayLine(`rxadd: ${printable(text)}`);
+}
+
+/** Writes why the command failed. Only what it says itself of the configuration may take several lines. */
+export function logFailure(error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof UsageError) sayLine(`rxadd: ${printableLines(message)}`);
+  else log(message);
 }
 
 /** What goes without saying. */

@@ -1,18 +1,20 @@
 #!/usr/bin/env node
 import { createRequire } from "node:module";
-import { Command, InvalidArgumentError } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { lastValueFrom, type Observable, tap } from "rxjs";
 import type { Checkpoint } from "../checkpoint.ts";
 import { checkConfig } from "./check.ts";
 import { addConsumeCommand } from "./consume.ts";
 import { exitCodeOf } from "./exitCode.ts";
-import { log } from "./log.ts";
+import { log, logFailure } from "./log.ts";
 import type { MonitoringOptions } from "./monitoring.ts";
 import { configFrom, configOf, type SinkFlags } from "./options.ts";
 import { writeResult } from "./output.ts";
 import { pipeLines } from "./pipe.ts";
+import { printableLines } from "./printable.ts";
 import { replicateSource } from "./replicate.ts";
 import { configSchema } from "./schema.ts";
+import { flushed, writeOut } from "./stdout.ts";
 import { stopSignal } from "./stopSignal.ts";
 import { addStreamsCommand } from "./streams.ts";
 
@@ -38,8 +40,9 @@ async function exitWith(work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    log(error instanceof Error ? error.message : String(error));
-    process.exitCode = exitCodeOf(error);
+    logFailure(error);
+    // What went wrong first counts.
+    process.exitCode ||= exitCodeOf(error);
   }
 }
 
@@ -60,8 +63,10 @@ const program = new Command("rxadd")
     "after",
     "\nExit codes: 0 done; 2 the configuration or the input is wrong; 3 Redis refused for good.\nCtrl-C finishes what is queued first.",
   )
-  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "rxadd: ")) })
-  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  .configureOutput({
+    outputError: (text, write) => write(printableLines(text.replace(/^error: /, "rxadd: "))),
+  })
+  .exitOverride();
 
 program
   .command("pipe")
@@ -104,10 +109,21 @@ program
   .command("schema")
   .description("print the JSON Schema of the YAML, for editors")
   .action(() => {
-    process.stdout.write(configSchema());
+    writeOut(configSchema());
   });
 
 addConsumeCommand(program, exitWith);
 addStreamsCommand(program, exitWith);
 
-await program.parseAsync();
+/** Help, and what commander has said is wrong with the arguments, end the command as well. */
+async function run(): Promise<void> {
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  }
+}
+
+await run();
+await exitWith(flushed);

@@ -1,6 +1,7 @@
 import { type GenericFormatter, MultiBar, type SingleBar } from "cli-progress";
 import type { Progress } from "./progress.ts";
 import { progressText } from "./progressText.ts";
+import { writeOut } from "./stdout.ts";
 
 /** The bar on the terminal, while there is one. */
 let shown: { readonly bars: MultiBar; readonly bar: SingleBar } | undefined;
@@ -27,7 +28,7 @@ export function sayLine(line: string): void {
  */
 export function writeResult(line: string): void {
   if (shown !== undefined && process.stdout.isTTY) held = line;
-  else process.stdout.write(`${line}\n`);
+  else writeOut(`${line}\n`);
 }
 
 const width = 24;
@@ -61,7 +62,7 @@ export function drawBar(progress: Progress): void {
 export function clearBar(): void {
   shown?.bars.stop();
   shown = undefined;
-  if (held !== undefined) process.stdout.write(`${held}\n`);
+  if (held !== undefined) writeOut(`${held}\n`);
   held = undefined;
 }
 

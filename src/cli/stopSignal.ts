@@ -1,5 +1,6 @@
 import { fromEvent, merge, type Observable, ReplaySubject, take, tap } from "rxjs";
 import { log } from "./log.ts";
+import { stdoutClosed$ } from "./stdout.ts";
 
 /**
  * Emits when the user wants the command to finish: SIGINT, SIGTERM, or a closed stdout. The command
@@ -9,17 +10,13 @@ import { log } from "./log.ts";
  */
 export function stopSignal(): Observable<unknown> {
   const stop$ = new ReplaySubject<unknown>(1);
-  // Whatever is written to it afterwards fails as well.
-  process.stdout.on("error", () => {});
-  merge(fromEvent(process, "SIGINT"), fromEvent(process, "SIGTERM"), fromEvent(process.stdout, "error"))
-    .pipe(
-      take(1),
-      tap(() => {
-        log("finishing what is queued; press Ctrl-C again to stop at once");
-        process.once("SIGINT", () => process.exit(130));
-        process.once("SIGTERM", () => process.exit(143));
-      }),
-    )
-    .subscribe(stop$);
+  const asked$ = merge(fromEvent(process, "SIGINT"), fromEvent(process, "SIGTERM")).pipe(
+    tap(() => {
+      log("finishing what is queued; press Ctrl-C again to stop at once");
+      process.once("SIGINT", () => process.exit(130));
+      process.once("SIGTERM", () => process.exit(143));
+    }),
+  );
+  merge(asked$, stdoutClosed$).pipe(take(1)).subscribe(stop$);
   return stop$;
 }

@@ -1,4 +1,6 @@
-import { fromEvent, lastValueFrom, map, type Observable, takeUntil, tap, toArray } from "rxjs";
+import { lastValueFrom, map, type Observable, takeUntil, tap, toArray } from "rxjs";
+import { printable } from "./printable.ts";
+import { stdoutClosed$, writeOut } from "./stdout.ts";
 
 /** One thing to tell; the names are those in JSON. */
 export type StreamsRow = Readonly<Record<string, string | number | undefined | readonly object[]>>;
@@ -18,17 +20,12 @@ export async function printRows(
         toArray(),
         map((rows) => tableOf(rows, columns)),
       );
-  const closed$ = fromEvent(process.stdout, "error");
-  await lastValueFrom(text$.pipe(takeUntil(closed$), tap(writeOut)), { defaultValue: undefined });
+  await lastValueFrom(text$.pipe(takeUntil(stdoutClosed$), tap(writeOut)), { defaultValue: undefined });
 }
 
 /** Prints a result: a sentence for people, or one JSON line. */
 export function printResult(row: StreamsRow, sentence: string, isJson: boolean): void {
   writeOut(isJson ? jsonLine(row) : `${printable(sentence)}\n`);
-}
-
-function writeOut(text: string): void {
-  process.stdout.write(text);
 }
 
 /** Every name is there in each line, also what is not known. */
@@ -54,9 +51,4 @@ function cell(value: StreamsRow[string]): string {
   if (Array.isArray(value))
     return printable(value.map((item) => Object.values(item).join(": ")).join(", ")) || "-";
   return printable(`${value}`);
-}
-
-/** Names come from whoever made them: what could move a terminal's cursor is escaped. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, (character) => encodeURIComponent(character));
 }

@@ -3,19 +3,7 @@ import { pipe } from "fp-ts/lib/function.js";
 import * as t from "io-ts";
 import { redactUri } from "../redactUri.ts";
 import { parseRedisUri, redisSchemes } from "../redisAddress.ts";
-
-/** What a JSON Schema says of a value. */
-export type JsonSchema = Readonly<Record<string, unknown>>;
-
-/** A codec that can say in a JSON Schema what it expects. */
-export class Described<A> extends t.Type<A, unknown, unknown> {
-  readonly schema: JsonSchema;
-
-  constructor(schema: JsonSchema, name: string, is: t.Is<A>, validate: t.Validate<unknown, A>) {
-    super(name, is, validate, t.identity);
-    this.schema = schema;
-  }
-}
+import { Described, type JsonSchema } from "./described.ts";
 
 /** A codec whose name says what is expected; problems show it. */
 function expected<A>(
@@ -93,6 +81,13 @@ export const timeout: t.Type<number, unknown> = expected(
   (value) => value >= 1 && value <= longestMs,
   { type: "number", minimum: 1, maximum: longestMs },
 );
+/** What Redis is told: it takes no fractions. */
+export const wholeTimeout: t.Type<number, unknown> = expected(
+  `a whole number of milliseconds from 1 to ${longestMs}`,
+  t.number,
+  (value) => Number.isInteger(value) && value >= 1 && value <= longestMs,
+  { type: "integer", minimum: 1, maximum: longestMs },
+);
 const longestSecs = Math.floor(longestMs / 1000);
 const someSeconds = expected(
   `a number of seconds from 0.001 to ${longestSecs}`,
@@ -105,7 +100,8 @@ export const seconds: t.Type<number, unknown> = new Described(
   someSeconds.schema,
   someSeconds.name,
   t.number.is,
-  (value, context) => either.map((found: number) => found * 1000)(someSeconds.validate(value, context)),
+  (value, context) =>
+    either.map((found: number) => Math.round(found * 1000))(someSeconds.validate(value, context)),
 );
 export const share: t.Type<number, unknown> = expected(
   "a number from 0 to 1",
@@ -158,13 +154,15 @@ export class OneOrMore<A> extends t.Type<readonly [A, ...A[]], unknown, unknown>
   }
 }
 
+const longestUri = 4096;
+
 /** A URI with one of these schemes. What has none may be a bare password, so it is never shown. */
 function uriOf(...schemes: readonly string[]): Described<string> {
   const starts = schemes.map((scheme) => `${scheme}://`);
   const name = `a URI that starts with ${starts.slice(0, -1).join(", ")} or ${starts.at(-1)}`;
   const pattern = new RegExp(`^(${schemes.join("|")})://\\S+$`);
   const schema = patterned(`^(${schemes.join("|")})://`);
-  const uri = expected(name, t.string, (value) => pattern.test(value), schema);
+  const uri = expected(name, t.string, (value) => value.length <= longestUri && pattern.test(value), schema);
   return new Described(schema, name, uri.is, (value, context) =>
     typeof value === "string" && value !== "" && !value.includes("://")
       ? t.failure(value, context, `found a text without a scheme, expected ${name}`)
@@ -201,7 +199,8 @@ export const textsByName: t.Type<Readonly<Record<string, string>>, unknown> = ne
 export const entryId: t.Type<string, unknown> = expected(
   "an entry ID such as 1700000000000-0",
   t.string,
-  (value) => /^\d+(-\d+)?$/.test(value),
+  (value) =>
+    /^\d{1,20}(-\d{1,20})?$/.test(value) && value.split("-").every((part) => BigInt(part) < 2n ** 64n),
   patterned("^\\d+(-\\d+)?$"),
 );
 

@@ -1,18 +1,23 @@
 import * as t from "io-ts";
-import { count, Described, OneOrMore, oneOf, postgresUri, redisUri, text, texts } from "./codecs.ts";
+import { count, OneOrMore, oneOf, postgresUri, redisUri, text, texts } from "./codecs.ts";
+import { Described } from "./described.ts";
 import { schemaOf } from "./jsonSchema.ts";
 import { Kinds } from "./kinds.ts";
+import { copyProblem, deadLettersProblem } from "./sameStream.ts";
 import { optional, required, Settings, withDefault } from "./settings.ts";
 import { keySetting, sinkTuning } from "./sinkTuning.ts";
 
 /** `sinks[].config` of a Redis sink. The first four are all that most need. */
-export const redisSinkSettings = new Settings({
-  id: required(text, "Sink identifier"),
-  uri: required(redisUri, "Redis connection URI"),
-  stream: required(text, "Redis stream key, or a template such as `cdc.${source.table}`"),
-  ...sinkTuning,
-  key: keySetting,
-});
+export const redisSinkSettings = new Settings(
+  {
+    id: required(text, "Sink identifier"),
+    uri: required(redisUri, "Redis connection URI"),
+    stream: required(text, "Redis stream key, or a template such as `cdc.${source.table}`"),
+    ...sinkTuning,
+    key: keySetting,
+  },
+  deadLettersProblem,
+);
 
 /** `source.config` of a PostgreSQL source. */
 export const postgresSettings = new Settings({
@@ -62,16 +67,23 @@ const commit = new Described<t.TypeOf<typeof commitWord> | t.TypeOf<typeof quoru
 );
 
 /** The whole file. */
-export const configSettings = new Settings({
-  pipeline: withDefault(text, "rxadd", "The label `pipeline` of the metrics"),
-  source: optional(new Kinds(sources), "Where `rxadd replicate` reads; `rxadd pipe` needs none"),
-  sinks: required(new OneOrMore(redisSinkEntry), "Where events go"),
-  commit: withDefault(
-    commit,
-    "required",
-    "Which of several sinks gate the checkpoint: those that are `required`, all of them, or any so many",
-  ),
-});
+export const configSettings = new Settings(
+  {
+    pipeline: withDefault(text, "rxadd", "The label `pipeline` of the metrics"),
+    source: optional(new Kinds(sources), "Where `rxadd replicate` reads; `rxadd pipe` needs none"),
+    sinks: required(new OneOrMore(redisSinkEntry), "Where events go"),
+    commit: withDefault(
+      commit,
+      "required",
+      "Which of several sinks gate the checkpoint: those that are `required`, all of them, or any so many",
+    ),
+  },
+  ({ source, sinks }) => {
+    if (source?.type !== "redis") return undefined;
+    const problems = sinks.map(({ config }) => copyProblem(source.config, config));
+    return problems.find((problem) => problem !== undefined);
+  },
+);
 
 /** A decoded configuration. */
 export type Config = t.TypeOf<typeof configSettings>;

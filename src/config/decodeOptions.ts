@@ -1,6 +1,7 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import type * as t from "io-ts";
 import { sinkError } from "../sinkError.ts";
+import { nearest } from "./nearest.ts";
 import { messageOf, pathOf, pathText } from "./problem.ts";
 
 interface Named<A> extends t.Decoder<unknown, A> {
@@ -8,18 +9,38 @@ interface Named<A> extends t.Decoder<unknown, A> {
 }
 
 /**
- * Checks the options of a function of ours that reaches Redis, and fills in the defaults; what is no
- * setting, such as an observer, is left out. Throws `ConfigurationInvalid` with all that is wrong.
+ * Checks the options of a function of ours, and fills in the defaults; `others` names those that are no setting, such as an
+ * observer, which are left out. Throws `ConfigurationInvalid` with all that is wrong.
  */
-export function decodeOptions<A>(settings: Named<A>, name: string, options: object): A {
-  const given = Object.entries(options).filter(([key]) => settings.names.includes(key));
-  const decoded = settings.decode(Object.fromEntries(given));
+export function decodeOptions<A>(
+  settings: Named<A>,
+  name: string,
+  options: object,
+  others: readonly string[],
+): A {
+  const entries = Object.entries(options);
+  const decoded = settings.decode(
+    Object.fromEntries(entries.filter(([key]) => settings.names.includes(key))),
+  );
   const problems = isLeft(decoded)
-    ? decoded.left.map((error) => `${pathText(pathOf(error))}: ${messageOf(error)}`)
+    ? decoded.left.map((error) => problemText(pathText(pathOf(error)), messageOf(error)))
     : [];
-  if (!("uri" in options) && !("connection" in options)) {
+  const known = [...settings.names, ...others];
+  for (const [key, value] of entries) {
+    if (value !== undefined && !known.includes(key))
+      problems.push(`${pathText([key])}: no such option; did you mean ${nearest(key, known)}?`);
+  }
+  if (known.includes("connection") && !("uri" in options) && !("connection" in options)) {
     problems.push("uri: found nothing, expected a uri, or a connection of ioredis");
   }
   if (!isLeft(decoded) && problems.length === 0) return decoded.right;
   throw sinkError("ConfigurationInvalid", `${name}: ${problems.join("; ")}`);
 }
+
+/** A problem of several settings together stands at none of them. */
+function problemText(path: string, message: string): string {
+  return path === "" ? message : `${path}: ${message}`;
+}
+
+/** The names of a type's options, also of those that only one of several has. */
+export type NamesOf<Options> = Options extends unknown ? keyof Options : never;

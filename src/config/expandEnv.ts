@@ -11,13 +11,13 @@ export interface Expanded {
   readonly missing: readonly MissingVariable[];
 }
 
-// A default may hold references and templates of its own, one level deep.
-const reference = /\$\$\{|\$\{([A-Z_][A-Z0-9_]*)(?::-((?:\$\{[^}]*\}|[^}])*))?\}/g;
+/** `${NAME}`, or how `${NAME:-default}` begins. */
+const reference = /\$\{([A-Z_][A-Z0-9_]*)(\}|:-)/y;
 
 /**
  * Replaces `${NAME}` and `${NAME:-default}` in every text of a parsed file; as in a shell, the default
  * also stands in for an empty variable. `$${` stands for `${`; what is not in upper case, such as
- * `${source.table}`, is a stream template's and stays.
+ * `${source.table}`, is a stream template's and stays. A default may hold references and templates of its own.
  */
 export function expandEnv(
   value: unknown,
@@ -26,15 +26,8 @@ export function expandEnv(
 ): Expanded {
   if (typeof value === "string") {
     const missing: MissingVariable[] = [];
-    const expand = (text: string): string =>
-      text.replace(reference, (match, name: string | undefined, fallback: string | undefined) => {
-        if (name === undefined) return "${";
-        const found = env[name];
-        if (fallback !== undefined) return found || expand(fallback);
-        if (found === undefined) missing.push({ path, name });
-        return found ?? match;
-      });
-    return { value: expand(value), missing };
+    const expanded = expandText(value, env, (name) => missing.push({ path, name }));
+    return { value: expanded, missing };
   }
   if (typeof value !== "object" || value === null) return { value, missing: [] };
   const parts = (Array.isArray(value) ? [...value.entries()] : Object.entries(value)).map(
@@ -44,4 +37,69 @@ export function expandEnv(
   return Array.isArray(value)
     ? { value: parts.map(([, part]) => part.value), missing }
     : { value: Object.fromEntries(parts.map(([key, part]) => [key, part.value])), missing };
+}
+
+/** Goes through the text once, however many references are in it, and in each other. */
+function expandText(
+  text: string,
+  env: Readonly<Record<string, string | undefined>>,
+  isMissing: (name: string) => void,
+): string {
+  const ends = endsOf(text);
+  /** Where defaults end that stand in for a variable: what is between stays, the brace goes. */
+  const spent = new Set<number>();
+  const parts: string[] = [];
+  /** What is before it is in the parts. */
+  let at = 0;
+  for (let index = text.search(/[$}]/); index >= 0 && index < text.length; index += 1) {
+    if (spent.has(index)) {
+      parts.push(text.slice(at, index));
+      at = index + 1;
+      continue;
+    }
+    if (text.startsWith("$${", index)) {
+      parts.push(text.slice(at, index), "${");
+      index += 2;
+      at = index + 1;
+      continue;
+    }
+    reference.lastIndex = index;
+    const [match = "", name = "", then] = reference.exec(text) ?? [];
+    if (match === "") continue;
+    const found = env[name];
+    if (then === "}") {
+      if (found === undefined) isMissing(name);
+      parts.push(text.slice(at, index), found ?? match);
+      index += match.length - 1;
+      at = index + 1;
+      continue;
+    }
+    const end = ends.get(index);
+    if (end === undefined) continue;
+    parts.push(text.slice(at, index));
+    if (found) {
+      parts.push(found);
+      index = end;
+    } else {
+      spent.add(end);
+      index += match.length - 1;
+    }
+    at = index + 1;
+  }
+  parts.push(text.slice(at));
+  return parts.join("");
+}
+
+/** Where each `${` ends, by where it begins. */
+function endsOf(text: string): ReadonlyMap<number, number> {
+  const ends = new Map<number, number>();
+  const open: number[] = [];
+  for (let index = 0; index < text.length; index += 1) {
+    if (text.startsWith("${", index)) open.push(index);
+    else if (text[index] === "}") {
+      const begin = open.pop();
+      if (begin !== undefined) ends.set(begin, index);
+    }
+  }
+  return ends;
 }

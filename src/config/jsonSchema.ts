@@ -1,5 +1,6 @@
 import type * as t from "io-ts";
-import { Described, fromEnvironment, type JsonSchema, OneOrMore } from "./codecs.ts";
+import { fromEnvironment, OneOrMore } from "./codecs.ts";
+import { Described, type JsonSchema } from "./described.ts";
 import { Kinds } from "./kinds.ts";
 import { type Setting, Settings, spellingInMs } from "./settings.ts";
 

@@ -23,10 +23,11 @@ export class Kinds<K extends Decoders> extends t.Type<Chosen<K>, unknown, unknow
       (_value): _value is Chosen<K> => false,
       (value, context) => {
         const name = typeof value === "object" && value !== null && "type" in value ? value.type : undefined;
-        const config = configs[String(name)] ?? t.unknown;
+        // Other names, such as constructor, are known to every object.
+        const config = typeof name === "string" && Object.hasOwn(configs, name) ? configs[name] : undefined;
         const entry = new Settings({
           type: required(type, "The kind"),
-          config: required(config, "Its settings"),
+          config: required(config ?? t.unknown, "Its settings"),
         });
         // The type names one of the kinds, and its config is decoded as such.
         return entry.validate(value, context) as t.Validation<Chosen<K>>;

@@ -12,10 +12,16 @@ function distance(a: string, b: string): number {
   return row[b.length] ?? 0;
 }
 
+/** What is longer looks like none of our names. */
+const longest = 64;
+
 /** The word that looks most like the given one. */
 export function nearest(word: string, words: readonly string[]): string {
-  return words.reduce(
-    (best, next) => (distance(word, next) < distance(word, best) ? next : best),
-    words[0] ?? "",
-  );
+  const start = word.slice(0, longest);
+  let best = { word: words[0] ?? "", distance: Number.POSITIVE_INFINITY };
+  for (const next of words) {
+    const apart = distance(start, next);
+    if (apart < best.distance) best = { word: next, distance: apart };
+  }
+  return best.word;
 }

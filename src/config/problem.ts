@@ -1,5 +1,6 @@
 import type * as t from "io-ts";
 import { redactUri } from "../redactUri.ts";
+import { Described } from "./described.ts";
 
 /** One thing wrong with a configuration. */
 export interface Problem {
@@ -19,8 +20,16 @@ export type Path = readonly (string | number)[];
 export function pathText(path: Path): string {
   return path.reduce<string>((text, key) => {
     if (typeof key === "number") return `${text}[${key}]`;
-    return text === "" ? redactUri(key) : `${text}.${redactUri(key)}`;
+    const name = key.length > longestShown ? ofLength(key) : redactUri(key);
+    return text === "" ? name : `${text}.${name}`;
   }, "");
+}
+
+/** What is longer is no setting of ours, and is not looked through for what has to be hidden. */
+const longestShown = 1000;
+
+function ofLength(text: string): string {
+  return `a text of ${text.length} characters`;
 }
 
 /** What was found, short, and without a password that may be in it. */
@@ -30,6 +39,7 @@ function shown(value: unknown): string {
   if (typeof value === "object" && value !== null) return "an object";
   if (typeof value === "function") return "a function";
   if (typeof value !== "string") return String(value);
+  if (value.length > longestShown) return ofLength(value);
   const text = redactUri(value);
   const short = text.length > 60 ? `${text.slice(0, 60)}…` : text;
   // A text that looks like something else, or like nothing, needs quotes to make sense.
@@ -45,5 +55,16 @@ export function pathOf({ context }: t.ValidationError): Path {
 
 /** What was found there and what was expected. */
 export function messageOf({ value, context, message }: t.ValidationError): string {
-  return message ?? `found ${shown(value)}, expected ${context.at(-1)?.type.name ?? "something else"}`;
+  if (message !== undefined) return message;
+  const type = context.at(-1)?.type;
+  const found = type instanceof Described && type.refusesText ? shownElsewhere(value) : shown(value);
+  return `found ${found}, expected ${type?.name ?? "something else"}`;
+}
+
+/** What was found where no text is expected: a text there, unless it tells that its quotes are too much, may be a secret. */
+function shownElsewhere(value: unknown): string {
+  const isPlain =
+    typeof value !== "string" ||
+    /^(-?\d{1,10}(\.\d+)?|true|false|yes|no|on|off|null|\.?inf(inity)?|)$/i.test(value);
+  return isPlain ? shown(value) : "a text";
 }

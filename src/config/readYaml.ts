@@ -1,5 +1,5 @@
 import { type Either, isLeft, left, right, tryCatch } from "fp-ts/lib/Either.js";
-import { type Alias, isNode, LineCounter, parseDocument, visit } from "yaml";
+import { type Alias, type CST, isNode, LineCounter, Parser, parseDocument, visit } from "yaml";
 import { type Path, type Problem, pathText } from "./problem.ts";
 
 /** What a YAML text says, and where. */
@@ -9,8 +9,40 @@ export interface Yaml {
   readonly problem: (path: Path, message: string) => Problem;
 }
 
+/** More than any configuration has, and no more than can be read in a moment, without a stack that overflows. */
+const most = { characters: 262_144, values: 10_000, depth: 100 };
+
+/** What a text has too much of to be a configuration; undefined: nothing. */
+function excessOf(text: string): string | undefined {
+  if (text.length > most.characters)
+    return `found ${text.length} characters, expected a configuration of no more than ${most.characters}`;
+  let values = 0;
+  // What the parser hands out is nested, but was not made by recursion; nor is it gone through so.
+  for (const document of new Parser().parse(text)) {
+    const left: { readonly token: CST.Token; readonly depth: number }[] = [{ token: document, depth: 0 }];
+    for (let next = left.pop(); next !== undefined; next = left.pop()) {
+      const { token, depth } = next;
+      values += 1;
+      if (values > most.values) return `found more than ${most.values} values, expected a configuration`;
+      if (depth > most.depth)
+        return `found values more than ${most.depth} deep in each other, expected a configuration`;
+      for (const inner of innerOf(token)) left.push({ token: inner, depth: depth + 1 });
+    }
+  }
+  return undefined;
+}
+
+function innerOf(token: CST.Token): readonly CST.Token[] {
+  if (token.type === "document") return token.value === undefined ? [] : [token.value];
+  if (!("items" in token)) return [];
+  return token.items.flatMap(({ key, value }) => [key, value].filter((inner) => inner != null));
+}
+
 /** Reads YAML; every mistake in it is a problem, and nothing is thrown or printed. */
 export function readYaml(text: string): Either<readonly Problem[], Yaml> {
+  const tooMuch = excessOf(text);
+  if (tooMuch !== undefined)
+    return left([{ path: "", message: tooMuch, line: undefined, column: undefined }]);
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, prettyErrors: false, logLevel: "error" });
 

@@ -1,6 +1,6 @@
 import { isLeft, isRight } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
-import type { JsonSchema } from "./codecs.ts";
+import type { JsonSchema } from "./described.ts";
 import { nearest } from "./nearest.ts";
 
 /** One setting: its codec, its default, and what the documentation says of it. */

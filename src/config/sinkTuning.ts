@@ -15,8 +15,10 @@ import {
   textsByName,
   timeout,
   wholeNumber,
+  wholeTimeout,
 } from "./codecs.ts";
 import { decodeOptions } from "./decodeOptions.ts";
+import { deadLettersProblem } from "./sameStream.ts";
 import { group, optional, required, Settings, withDefault } from "./settings.ts";
 import { trim } from "./trim.ts";
 
@@ -34,6 +36,11 @@ export function longestIsNoShorter(delays: {
 /** The settings of a sink that have a default, the same in a file and in a program. */
 export const sinkTuning = {
   required: withDefault(flag, true, "Gates checkpoints"),
+  adopt: withDefault(
+    flag,
+    false,
+    "Begin although the producer state is gone while the streams stand; for one start, as it may double events",
+  ),
   batch: group(
     {
       max_events: withDefault(count, 500, "Most events in a batch; at most a quarter of the buffer is"),
@@ -90,7 +97,11 @@ export const sinkTuning = {
   durability: optional(
     new Settings({
       replicas: required(wholeNumber, "How many replicas have to have a batch before it is safe"),
-      timeout_ms: withDefault(timeout, 2000, "How long one look waits for them; then another one is taken"),
+      timeout_ms: withDefault(
+        wholeTimeout,
+        2000,
+        "How long one look waits for them; then another one is taken",
+      ),
       aof: withDefault(flag, false, "Master and replicas have it on disk, too (Redis 7.2 or later)"),
     }),
     "When a batch is safe, beyond the master's own answer",
@@ -148,19 +159,22 @@ const textOrFunction = new t.Type<unknown, unknown, unknown>(
   t.identity,
 );
 
-const sinkOptions = new Settings({
-  id: required(text, "Sink identifier"),
-  uri: optional(redisUri, "Redis connection URI"),
-  stream: required(textOrFunction, "Redis stream key"),
-  key: optional(textOrFunction, keySetting.meaning),
-  ...sinkTuning,
-}).inProgram();
+const sinkOptions = new Settings(
+  {
+    id: required(text, "Sink identifier"),
+    uri: optional(redisUri, "Redis connection URI"),
+    stream: required(textOrFunction, "Redis stream key"),
+    key: optional(textOrFunction, keySetting.meaning),
+    ...sinkTuning,
+  },
+  // Where a function will lead, nobody knows.
+  ({ stream, ...others }) =>
+    typeof stream === "string" ? deadLettersProblem({ ...others, stream }) : undefined,
+).inProgram();
 
 /** The settings of a sink that have a default, filled in. */
 export type SinkTuning = Omit<t.TypeOf<typeof sinkOptions>, "id" | "uri" | "stream" | "key">;
 
-/**
- * Checks the options of a `redisSink` and fills in the defaults; what is no setting, such as an
- * observer, is left out. Throws `ConfigurationInvalid` with all that is wrong.
- */
-export const decodeTuning = (options: object): SinkTuning => decodeOptions(sinkOptions, "redisSink", options);
+/** Checks the options of a `redisSink`, of which `others` are no settings, and fills in the defaults. */
+export const decodeTuning = (options: object, others: readonly string[]): SinkTuning =>
+  decodeOptions(sinkOptions, "redisSink", options, others);

@@ -1,7 +1,10 @@
 import { from, Observable, type ObservableInput, type OperatorFunction, Subscription } from "rxjs";
-import type { Effect } from "../redis/settlement.ts";
+import { kindOf } from "../errors/kindOf.ts";
+import type { Effect, Outcome } from "../redis/settlement.ts";
+import { handlingTuning } from "./consumerTuning.ts";
 import type { Delivery } from "./delivery.ts";
 import { Effects } from "./effects.ts";
+import { keyOf } from "./keyOf.ts";
 
 /** What a handler gives: nothing, a value or effects, at once or later; of several values the last counts. */
 export type Handled<R> = ObservableInput<R | Effects> | Effects | undefined;
@@ -10,9 +13,12 @@ const noEffects: readonly Effect[] = [];
 
 /** How {@link acknowledge} runs the handler. */
 export interface AcknowledgeOptions<E> {
-  /** Most handlers that run at a time, >= 1. Default 1. */
+  /** Most handlers that run at a time, >= 1, or infinity. Default 1. */
   readonly concurrency?: number;
-  /** Deliveries with the same key are handled one after the other, in stream order. Default: no order. */
+  /**
+   * Deliveries with the same key are handled one after the other, in stream order, within this consumer. Asked once
+   * for each delivery, before its handler; if it throws or gives no text, the delivery fails. Default: no order.
+   */
   readonly orderBy?: (event: E) => string;
 }
 
@@ -21,6 +27,22 @@ export interface Acknowledged<E, R> {
   readonly delivery: Delivery<E>;
   /** The handler's last value; undefined if it gave none, or effects. */
   readonly result: R | undefined;
+}
+
+/** A delivery on its way through. */
+interface Task<E> {
+  /** As it came, or as it came again after a failure. */
+  delivery: Delivery<E>;
+  /** Those of its key, known from when it was taken on: the handler may change its event. */
+  line: Line<E> | undefined;
+}
+
+/** One key: one delivery that is worked on, and those that wait for it. */
+interface Line<E> {
+  readonly key: string;
+  readonly waiting: Task<E>[];
+  /** One of them is left to whoever comes next, and so are those after it. */
+  isGivenBack: boolean;
 }
 
 /**
@@ -35,10 +57,14 @@ export interface Acknowledged<E, R> {
  * ```
  *
  * - **Delivery** at least once: a delivery whose handler ran may come again, to this consumer or to another one, if the
- *   process dies before the acknowledgement. `effects` happen exactly once.
- * - **Order** with `orderBy` one that failed holds up those of its key; without, none.
+ *   process dies before the acknowledgement. `effects` happen exactly once. One that is lost meanwhile, as its entry
+ *   was trimmed or another consumer has it, is told to `status`, and not emitted.
+ * - **Order** with `orderBy` one that failed holds up those of its key, and one that is handed back while the source
+ *   drains has them handed back as well; without, none. Two consumers of a group have no order between them.
  * - **Memory** waits with what the source has handed out and not seen settled: its `window`.
- * - **Errors** of the handler reject the delivery; those of the source pass through.
+ * - **Misuse** throws `ConfigurationInvalid` at once, with all that is wrong with the options.
+ * - **Errors** of the handler and of `orderBy`, and whatever a handler gives that is no result, reject the delivery;
+ *   those of the source pass through.
  * - **Completion** when the source has completed and everything is settled.
  * - **Teardown** unsubscribes the handlers; what they worked on stays pending.
  *
@@ -51,29 +77,48 @@ export interface Acknowledged<E, R> {
  */
 export function acknowledge<E, R = unknown>(
   handler: (event: E, delivery: Delivery<E>) => Handled<R>,
-  { concurrency = 1, orderBy }: AcknowledgeOptions<E> = {},
+  options: AcknowledgeOptions<E> = {},
 ): OperatorFunction<Delivery<E>, Acknowledged<E, R>> {
+  const { concurrency } = handlingTuning(options, handler);
+  const { orderBy } = options;
   return (source) =>
     new Observable((subscriber) => {
-      // What may be handled now, and by key what has to wait for one before it.
-      const ready: Delivery<E>[] = [];
-      const behind = new Map<string, Delivery<E>[]>();
+      const ready: Task<E>[] = [];
+      const lines = new Map<string, Line<E>>();
       const handlers = new Subscription();
       let running = 0;
       let unsettled = 0;
       let isPumping = false;
       let sourceDone = false;
 
-      function take(delivery: Delivery<E>): void {
-        unsettled += 1;
-        const key = orderBy?.(delivery.event);
-        const line = key === undefined ? undefined : behind.get(key);
-        if (line !== undefined) {
-          line.push(delivery);
+      /** Takes one on; or again, where its key could not be told before. */
+      function take(task: Task<E>): void {
+        if (orderBy === undefined) {
+          enqueue(task);
           return;
         }
-        if (key !== undefined) behind.set(key, []);
-        ready.push(delivery);
+        let key: string;
+        try {
+          key = keyOf("orderBy", orderBy(task.delivery.event));
+        } catch (reason) {
+          reject(task, reason);
+          return;
+        }
+        const line = lines.get(key);
+        if (line === undefined) {
+          task.line = { key, waiting: [], isGivenBack: false };
+          lines.set(key, task.line);
+          enqueue(task);
+        } else if (line.isGivenBack) {
+          giveBack(task);
+        } else {
+          task.line = line;
+          line.waiting.push(task);
+        }
+      }
+
+      function enqueue(task: Task<E>): void {
+        ready.push(task);
         pump();
       }
 
@@ -82,88 +127,117 @@ export function acknowledge<E, R = unknown>(
         if (isPumping) return;
         isPumping = true;
         while (running < concurrency && !subscriber.closed) {
-          const next = ready.shift();
-          if (next === undefined) break;
-          if (next.settler.holds(next)) run(next);
-          else settled(next);
+          const task = ready.shift();
+          if (task === undefined) break;
+          running += 1;
+          start(task);
         }
         isPumping = false;
         if (sourceDone && unsettled === 0) subscriber.complete();
       }
 
-      function run(delivery: Delivery<E>): void {
-        running += 1;
-        let output: Handled<R>;
-        try {
-          output = handler(delivery.event, delivery);
-        } catch (reason) {
-          failed(delivery, reason);
-          return;
-        }
-        if (output === undefined || output instanceof Effects) succeeded(delivery, output);
-        else wait(delivery, output);
+      function start(task: Task<E>): void {
+        const { delivery } = task;
+        delivery.settler.start(delivery, (started, loss) => {
+          task.delivery = started;
+          if (loss === undefined) {
+            if (!subscriber.closed) run(task);
+            return;
+          }
+          running -= 1;
+          settled(task, loss);
+        });
       }
 
-      function wait(delivery: Delivery<E>, output: ObservableInput<R | Effects>): void {
+      function run(task: Task<E>): void {
+        const { delivery } = task;
+        let output: Handled<R>;
+        let output$: Observable<R | Effects> | undefined;
+        try {
+          output = handler(delivery.event, delivery);
+          if (output !== undefined && !(output instanceof Effects)) output$ = valuesOf(output);
+        } catch (reason) {
+          failed(task, reason);
+          return;
+        }
+        if (output$ !== undefined) wait(task, output$);
+        else succeeded(task, output instanceof Effects ? output : undefined);
+      }
+
+      function wait(task: Task<E>, output$: Observable<R | Effects>): void {
         let last: R | Effects | undefined;
         const handling = new Subscription();
         handlers.add(handling);
         handling.add(
-          from(output).subscribe({
+          output$.subscribe({
             next: (value) => {
               last = value;
             },
             error: (reason) => {
               handlers.remove(handling);
-              failed(delivery, reason);
+              failed(task, reason);
             },
             complete: () => {
               handlers.remove(handling);
-              succeeded(delivery, last);
+              succeeded(task, last);
             },
           }),
         );
       }
 
-      function succeeded(delivery: Delivery<E>, output: R | Effects | undefined): void {
+      function succeeded(task: Task<E>, output: R | Effects | undefined): void {
         running -= 1;
+        const { delivery } = task;
         const isEffects = output instanceof Effects;
-        delivery.settler.acknowledge(delivery, isEffects ? output.commands : noEffects, (refusal) => {
-          if (refusal !== undefined) {
-            reject(delivery, refusal);
+        delivery.settler.acknowledge(delivery, isEffects ? output.commands : noEffects, (outcome) => {
+          if (outcome instanceof Error) {
+            reject(task, outcome);
             return;
           }
-          subscriber.next({ delivery, result: isEffects ? undefined : output });
-          settled(delivery);
+          if (outcome === "acknowledged")
+            subscriber.next({ delivery, result: isEffects ? undefined : output });
+          settled(task, outcome);
         });
         pump();
       }
 
-      function failed(delivery: Delivery<E>, reason: unknown): void {
+      function failed(task: Task<E>, reason: unknown): void {
         running -= 1;
-        reject(delivery, reason);
+        reject(task, reason);
         pump();
       }
 
-      function reject(delivery: Delivery<E>, reason: unknown): void {
-        delivery.settler.reject(delivery, reason, (again) => {
-          if (again === undefined) {
-            settled(delivery);
+      function reject(task: Task<E>, reason: unknown): void {
+        const { delivery } = task;
+        delivery.settler.reject(delivery, reason, (outcome) => {
+          if (typeof outcome === "string" || outcome instanceof Error) {
+            settled(task, outcome);
             return;
           }
-          ready.push(again);
-          pump();
+          task.delivery = outcome.again;
+          if (task.line === undefined) take(task);
+          else enqueue(task);
         });
       }
 
-      /** The next one of its key may go. */
-      function settled({ event }: Delivery<E>): void {
+      /** What comes after one that is left to others must not be handled before it. */
+      function giveBack(task: Task<E>): void {
+        const { delivery } = task;
+        delivery.settler.giveBack(delivery, (outcome) => settled(task, outcome));
+      }
+
+      /** The next one of its key may go, or goes back with it. */
+      function settled({ line }: Task<E>, outcome: Outcome): void {
         unsettled -= 1;
-        const key = orderBy?.(event);
-        if (key !== undefined) {
-          const next = behind.get(key)?.shift();
-          if (next === undefined) behind.delete(key);
-          else ready.push(next);
+        if (line !== undefined) {
+          if (outcome === "kept") line.isGivenBack = true;
+          if (line.isGivenBack) {
+            for (const next of line.waiting.splice(0)) giveBack(next);
+          } else {
+            const next = line.waiting.shift();
+            if (next === undefined) lines.delete(line.key);
+            else ready.push(next);
+          }
         }
         pump();
       }
@@ -171,7 +245,10 @@ export function acknowledge<E, R = unknown>(
       subscriber.add(handlers);
       subscriber.add(
         source.subscribe({
-          next: take,
+          next: (delivery) => {
+            unsettled += 1;
+            take({ delivery, line: undefined });
+          },
           error: (error) => subscriber.error(error),
           complete: () => {
             sourceDone = true;
@@ -180,4 +257,15 @@ export function acknowledge<E, R = unknown>(
         }),
       );
     });
+}
+
+/** The values that a handler gives; throws if they are none. */
+function valuesOf<A>(output: ObservableInput<A>): Observable<A> {
+  try {
+    return from(output);
+  } catch {
+    throw new TypeError(
+      `the handler gave ${kindOf(output)}, expected nothing, effects, a Promise or an Observable`,
+    );
+  }
 }

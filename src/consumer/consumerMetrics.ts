@@ -58,14 +58,26 @@ export function consumerMetrics({
   const duplicates = count("duplicates", "Deliveries acknowledged without being handled, as duplicates");
   const claimed = count("claimed", "Deliveries taken over from other consumers");
   const lost = count("lost", "Deliveries that other consumers took over");
+  const gone = count(
+    "gone",
+    "Deliveries that were not pending any more, so that nothing of them was written",
+  );
+  const missed = count("missed", "Entries trimmed before the group had read them");
   const retries = counter("rxadd_consumer_retries_total", "Failed attempts to reach Redis, by cause", [
     ...ofConsumer,
     "cause",
   ]);
   const held = gauge("rxadd_consumer_held", "Deliveries handed out and not settled", ofConsumer);
   const { lag, pending, consumers } = groupFamilies(registry);
-  held.set(labels, 0);
+  held.inc(labels, 0);
   for (const cause of retryCauses) retries.inc({ ...labels, cause }, 0);
+
+  // Others may have the same labels; together they hold the sum.
+  let mine = 0;
+  function hold(count: number): void {
+    held.inc(labels, count - mine);
+    mine = count;
+  }
 
   function status(now: ConsumerStatus): void {
     switch (now.state) {
@@ -78,6 +90,12 @@ export function consumerMetrics({
       case "lost":
         lost.inc();
         break;
+      case "gone":
+        gone.inc();
+        break;
+      case "gap":
+        missed.inc(now.missed ?? 1);
+        break;
       case "rejected":
         rejected.inc();
         break;
@@ -85,7 +103,7 @@ export function consumerMetrics({
         deadLetters.inc();
         break;
       case "closed":
-        held.set(labels, 0);
+        hold(0);
     }
   }
 
@@ -94,7 +112,7 @@ export function consumerMetrics({
     status,
     delivered: (count) => deliveries.inc(count),
     acknowledged: (count) => acknowledged.inc(count),
-    held: (count) => held.set(labels, count),
+    held: hold,
     skipped: { next: () => duplicates.inc() },
     group: {
       next: (figures) => {

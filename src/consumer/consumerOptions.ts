@@ -1,4 +1,3 @@
-import type * as t from "io-ts";
 import type { Observable, Observer } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 import type { RetryBackoffOptions } from "../../operators/retryBackoff.ts";
@@ -7,6 +6,7 @@ import type { SentinelCredentials } from "../redis/client.ts";
 import type { TlsSettings } from "../redis/tls.ts";
 import type { ConsumerReport } from "./consumerReport.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
+import type { Decoding } from "./decodeEntry.ts";
 
 /** How every reader of streams reaches them. Durations are ms. */
 interface Access {
@@ -25,16 +25,11 @@ interface Access {
 }
 
 /** What every reader of streams can be told. */
-interface ReaderSettings<E> extends Access {
+interface ReaderSettings extends Access {
   /** Most entries that one read brings. Default 500. */
   readonly count?: number;
-  /** How long one read waits for an entry. Default 5,000. */
+  /** How long one read waits for an entry, a whole number. Default 5,000. */
   readonly blockMs?: number;
-  /**
-   * What an event has to be: decodes the JSON in the field `event`, or where there is none all fields.
-   * Default: it is believed.
-   */
-  readonly codec?: t.Decoder<unknown, E>;
   /** Told what the consumer is doing; `statusLogger` logs it. */
   readonly status?: Pick<Observer<ConsumerStatus>, "next">;
   /** Reads no more once it emits or completes; then drains and completes. */
@@ -42,7 +37,8 @@ interface ReaderSettings<E> extends Access {
 }
 
 /** All that `streamEntries` can be told. */
-export type ReaderOptions<E> = ReaderSettings<E> &
+export type ReaderOptions<E> = ReaderSettings &
+  Decoding<E> &
   Server & {
     /** After which entry to begin: an ID, `$` for new entries only, or `0-0` for all. Default `$`. */
     readonly from?: string | undefined;
@@ -51,28 +47,40 @@ export type ReaderOptions<E> = ReaderSettings<E> &
   };
 
 /** All that `streamSource` can be told. */
-export type StreamSourceOptions = Omit<ReaderSettings<unknown>, "codec" | "stream"> &
-  Server & { readonly stream: string };
+export type StreamSourceOptions = Omit<ReaderSettings, "stream"> & Server & { readonly stream: string };
 
 /** All that `groupDeliveries` can be told. */
-export type GroupOptions<E> = ReaderSettings<E> &
+export type GroupOptions<E> = ReaderSettings &
+  Decoding<E> &
   Server & {
     readonly group: string;
-    /** Names this consumer in the group; two that run at a time need two names. Default: host and process. */
+    /**
+     * Names this consumer in the group; two that run at a time need two names. Default: host and process, and a number
+     * where several of one process run.
+     */
     readonly consumer?: string | undefined;
-    /** Where a group that is not there yet begins: an ID, `$`, or `0-0` for all. Default `0-0`. */
+    /** Where a group that is not there yet, or was destroyed, begins: an ID, `$`, or `0-0` for all. Default `0-0`. */
     readonly start?: string | undefined;
-    /** Most deliveries handed out and not settled; a few times what the handlers work on at a time, where they are slow. Default 2,000. */
+    /**
+     * Most deliveries of all streams handed out and not settled, at least one a stream; a few times what the handlers
+     * work on at a time, where they are slow. Default 2,000.
+     */
     readonly window?: number;
+    /**
+     * Most bytes of their fields and values. A read that meets larger entries than those before may go beyond it, by up
+     * to `count` entries; one entry may be larger. Decoded they take about twice as much. Default 16 MiB.
+     */
+    readonly windowBytes?: number;
     /** A delivery of which its consumer gives no sign for so long is claimed by another one. Default 60,000. */
     readonly claimIdleMs?: number | undefined;
     /** When a delivery comes again that failed. Default: 100 ms, doubled up to 60 s, ±20 %. */
     readonly redelivery?: Pick<RetryBackoffOptions, "initialMs" | "factor" | "maxMs" | "jitter">;
-    /** With `deadLetters`: one that failed so often goes there. Default 5. */
+    /** With `deadLetters`: one that failed so often goes there, >= 1. Default 5. */
     readonly maxDeliveries?: number;
     /**
      * Where deliveries go that cannot be decoded, or failed too often, with the reason, in the same atomic step as their
-     * acknowledgement. Default: what fails comes again for ever, and what cannot be decoded is an error.
+     * acknowledgement; not one of those that are read. Default: what fails comes again for ever, and what cannot be
+     * decoded is an error.
      */
     readonly deadLetters?: { readonly stream: string } | undefined;
     /** See `rxadd/metrics`. */

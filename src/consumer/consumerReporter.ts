@@ -1,11 +1,13 @@
 import type { Option } from "fp-ts/lib/Option.js";
 import type { FailedAttempt } from "../../operators/retryBackoff.ts";
+import { guarded } from "../errors/guarded.ts";
 import { isSinkError } from "../sinkError.ts";
 import type { GroupOptions } from "./consumerOptions.ts";
+import type { ConsumerReport } from "./consumerReport.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
 
-/** Tells the user's observer and the metrics what a consumer is doing. */
-export interface ConsumerReporter {
+/** Tells the user's observer and the metrics what a consumer is doing; what they throw ends nothing. */
+export interface ConsumerReporter extends Omit<ConsumerReport, "status"> {
   readonly report: (status: ConsumerStatus) => void;
   /** Redis answered: reports `reading` if the consumer was not. */
   readonly reached: () => void;
@@ -27,13 +29,15 @@ export function consumerReporter({
   status,
   metrics,
 }: Pick<GroupOptions<never>, "status" | "metrics">): ConsumerReporter {
+  const tellStatus = guarded("status", status && ((next: ConsumerStatus) => status.next(next)));
+  const countStatus = guarded("metrics", metrics && ((next: ConsumerStatus) => metrics.status(next)));
   let state: ConsumerStatus["state"] | undefined;
 
   function report(next: ConsumerStatus): void {
     if (state === "closed") return;
     if (doings.has(next.state)) state = next.state;
-    status?.next(next);
-    metrics?.status(next);
+    tellStatus(next);
+    countStatus(next);
   }
 
   return {
@@ -45,5 +49,8 @@ export function consumerReporter({
       if (isSinkError(error)) report({ state: "retrying", attempt, delayMs, cause: error });
     },
     closed: (cause) => report({ state: "closed", cause }),
+    delivered: guarded("metrics", metrics && ((deliveries: number) => metrics.delivered(deliveries))),
+    acknowledged: guarded("metrics", metrics && ((deliveries: number) => metrics.acknowledged(deliveries))),
+    held: guarded("metrics", metrics && ((deliveries: number) => metrics.held(deliveries))),
   };
 }

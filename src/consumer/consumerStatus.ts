@@ -27,6 +27,11 @@ export type ConsumerStatus =
   | { readonly state: "claimed"; readonly stream: string; readonly entries: number }
   /** A delivery that waited here for too long is another consumer's now. */
   | { readonly state: "lost"; readonly stream: string; readonly entryId: string }
+  /**
+   * A delivery was not pending any more when it was settled, so that nothing of it was written, no effect either:
+   * another consumer had acknowledged it, its entry was deleted, or the group was gone.
+   */
+  | { readonly state: "gone"; readonly stream: string; readonly entryId: string }
   /** Pending entries were deleted from the stream; they are acknowledged. */
   | { readonly state: "deleted"; readonly stream: string; readonly entryIds: readonly string[] }
   /** A handler failed; the delivery comes again. */

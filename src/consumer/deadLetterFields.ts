@@ -1,22 +1,30 @@
+import type { StreamEntry } from "./delivery.ts";
 import type { Holding } from "./held.ts";
 
 /** Why a delivery is set aside: the field `error` of its dead letter. */
 export type DeadLetterCause = "HandlerFailed" | "EntryNotDecodable" | "DeliveredTooOften";
 
-/** What `reason` says of a thrown value. */
-export function reasonOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
-}
+/** Most names and values of an entry that its dead letter has as its own: a script can write a little more at once. */
+const mostWords = 7_000;
 
 /**
- * The fields and values of a dead letter, alternating: those of the entry, then `error`, `reason`,
- * `stream`, `entry`, `group`, `consumer` and `deliveries`.
+ * The names and values of a dead letter: those of the entry as they stand there, then as its last seven fields `error`,
+ * `reason`, `stream`, `entry`, `group`, `consumer` and `deliveries`, whatever the entry's own are called.
+ *
+ * Those of an entry that has more than 3,500 fields stand in one field `content`, as a list in Redis' protocol.
  */
 export function deadLetterFields(
-  { stream, entryId, deliveries }: Holding,
-  fields: Readonly<Record<string, string>>,
+  { stream, entryId, deliveries, content }: Holding & Pick<StreamEntry<unknown>, "content">,
   { error, reason, group, consumer }: Readonly<Record<"error" | "reason" | "group" | "consumer", string>>,
-): readonly string[] {
+): readonly (string | Buffer)[] {
   const why = { error, reason, stream, entry: entryId, group, consumer, deliveries: `${deliveries}` };
-  return Object.entries({ ...fields, ...why }).flat();
+  const own = content.length > mostWords ? ["content", listOf(content)] : content;
+  return [...own, ...Object.entries(why).flat()];
+}
+
+/** Words as Redis' protocol has them. */
+function listOf(words: readonly Buffer[]): Buffer {
+  const ends = Buffer.from("\r\n");
+  const parts = words.flatMap((word) => [Buffer.from(`$${word.length}\r\n`), word, ends]);
+  return Buffer.concat([Buffer.from(`*${words.length}\r\n`), ...parts]);
 }

@@ -1,36 +1,103 @@
 import { type Either, isLeft, left, right } from "fp-ts/lib/Either.js";
-import type * as t from "io-ts";
-import { PathReporter } from "io-ts/lib/PathReporter.js";
+import * as t from "io-ts";
+import { pathOf, pathText } from "../config/problem.ts";
+import { kindOf } from "../errors/kindOf.ts";
+import { reasonOf } from "../errors/reasonOf.ts";
+import type { StreamEntry } from "./delivery.ts";
 
-/** An entry's fields by their names, or why there is no event in them, with all reasons. */
-export type DecodeEntry<E> = (fields: Readonly<Record<string, string>>) => Either<string, E>;
+type Decoded<E> = Pick<StreamEntry<E>, "fields" | "event">;
 
-/** Fields and values, alternating, as an object. */
-export function fieldsOf(pairs: readonly string[]): Readonly<Record<string, string>> {
-  // As nearly all are; a computed name takes ten times as long.
-  if (pairs.length === 2 && pairs[0] === "event") return { event: pairs[1] ?? "" };
-  const fields: Record<string, string> = {};
-  for (let index = 0; index + 1 < pairs.length; index += 2)
-    fields[pairs[index] ?? ""] = pairs[index + 1] ?? "";
-  return fields;
+/** Names and values of an entry as text by name, and its event; or why there is none in it. */
+export type DecodeEntry<E> = (content: readonly Buffer[]) => Either<string, Decoded<E>>;
+
+/** How an entry is read. */
+export interface Decoding<E> {
+  /**
+   * Decodes what the field `event` holds where that is no JSON, such as Avro; `content` is the whole entry, names and
+   * values alternating. If it throws, the entry cannot be decoded. Default: JSON.
+   */
+  readonly decode?: (event: Buffer, content: readonly Buffer[]) => unknown;
+  /** What an event has to be; of an entry without a field `event`, all its fields. Default: it is believed. */
+  readonly codec?: t.Decoder<unknown, E>;
 }
 
-/**
- * Makes the function that reads an entry: the JSON in its field `event`, or where there is none all of
- * its fields. Without a codec it is believed to be an E.
- */
-export function decodeEntry<E>(codec?: t.Decoder<unknown, E>): DecodeEntry<E> {
-  return (fields) => {
+/** Most problems that are named: a large event may have as many as it has values. */
+const mostProblems = 10;
+
+const eventName = Buffer.from("event");
+
+/** An entry's fields by their names. */
+export function fieldsOf(content: readonly Buffer[]): Readonly<Record<string, string>> {
+  const [name, value] = content;
+  // As nearly all are.
+  if (content.length === 2 && name !== undefined && value !== undefined && name.equals(eventName))
+    return { event: value.toString() };
+  const pairs: [string, string][] = [];
+  for (let index = 0; index + 1 < content.length; index += 2)
+    pairs.push([`${content[index]}`, `${content[index + 1]}`]);
+  // An assignment would lose what is called `__proto__`.
+  return Object.fromEntries(pairs);
+}
+
+/** What the field `event` holds; of several the last one counts. */
+function eventOf(content: readonly Buffer[]): Buffer | undefined {
+  const at = content.findLastIndex((word, index) => index % 2 === 0 && word.equals(eventName));
+  return at === -1 ? undefined : content[at + 1];
+}
+
+/** Makes the function that reads entries. It does not throw, whatever is in them, and shows nothing of it. */
+export function decodeEntry<E>({ decode, codec }: Decoding<E>): DecodeEntry<E> {
+  return (content) => {
+    const fields = fieldsOf(content);
     let value: unknown = fields;
-    if (fields.event !== undefined) {
-      try {
-        value = JSON.parse(fields.event);
-      } catch (error) {
-        return left(`event: found no JSON: ${error instanceof Error ? error.message : error}`);
-      }
+    try {
+      const bytes = decode === undefined ? undefined : eventOf(content);
+      if (bytes !== undefined) value = atOnce(decode?.(bytes, content));
+      else if (fields.event !== undefined) value = JSON.parse(fields.event);
+    } catch (error) {
+      return left(decode === undefined ? noJson(error) : `decode: ${reasonOf(error)}`);
     }
-    if (codec === undefined) return right(value as E);
-    const decoded = codec.decode(value);
-    return isLeft(decoded) ? left(PathReporter.report(decoded).join("; ")) : decoded;
+    // It is believed.
+    if (codec === undefined) return right({ fields, event: value as E });
+    try {
+      const decoded = codec.decode(value);
+      return isLeft(decoded) ? left(problemsOf(decoded.left)) : right({ fields, event: decoded.right });
+    } catch (error) {
+      return left(`codec: ${reasonOf(error)}`);
+    }
   };
+}
+
+function atOnce(value: unknown): unknown {
+  if (!(value instanceof Promise)) return value;
+  // What it rejects with would end the process.
+  value.catch(() => {});
+  throw new TypeError("found a Promise, expected the event: it has to be there at once");
+}
+
+/** What the parser says shows some of the text. */
+function noJson(error: unknown): string {
+  const [at] = /at position \d+/.exec(reasonOf(error)) ?? [];
+  return at === undefined ? "event: found no JSON" : `event: found no JSON ${at}`;
+}
+
+/** Without the numbers of what an intersection or a union is made of, which are no places in the value. */
+function placesOf(context: t.Context): t.Context {
+  return context.filter((_, index) => {
+    const within = context[index - 1]?.type;
+    return !(within instanceof t.IntersectionType || within instanceof t.UnionType);
+  });
+}
+
+/** Where and what, but not the values: they would stand in logs. */
+function problemsOf(errors: t.Errors): string {
+  const texts = errors.slice(0, mostProblems).map((error) => {
+    const { value, context, message } = error;
+    const path = pathText(pathOf({ ...error, context: placesOf(context) }));
+    const expected = context.at(-1)?.type.name ?? "something else";
+    const text = message ?? `found ${kindOf(value)}, expected ${expected}`;
+    return path === "" ? text : `${path}: ${text}`;
+  });
+  const left = errors.length - texts.length;
+  return reasonOf(left > 0 ? `${texts.join("; ")}; and ${left} more` : texts.join("; "));
 }

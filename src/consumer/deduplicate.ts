@@ -1,10 +1,25 @@
-import { concatMap, forkJoin, type MonoTypeOperatorFunction, map, Observable, type Observer, of } from "rxjs";
+import {
+  concatMap,
+  forkJoin,
+  type MonoTypeOperatorFunction,
+  map,
+  Observable,
+  type Observer,
+  of,
+  Subject,
+} from "rxjs";
 import { batch } from "../../operators/batch.ts";
+import { guarded } from "../errors/guarded.ts";
+import { deduplicateTuning } from "./consumerTuning.ts";
 import type { Delivery, Mark, Settler } from "./delivery.ts";
+import { keyOf } from "./keyOf.ts";
 
 /** What {@link deduplicate} goes by. */
 export interface DeduplicateOptions<E> {
-  /** What tells an event from every other one of its stream, such as its `id`. */
+  /**
+   * What tells an event from every other one of its stream, such as its `id`. Asked once for each delivery; if it
+   * throws or gives no text, the delivery fails.
+   */
   readonly key: (event: E) => string;
   /** How many processed events the group remembers of each stream, about 100 bytes each. Default 100,000. */
   readonly window?: number;
@@ -46,12 +61,14 @@ function checked<E>(deliveries: readonly Marked<E>[]): Observable<readonly Check
  * ```
  *
  * An event counts as processed from the step that acknowledges it on, so a crash can neither lose nor double it.
- * The keys are kept in Redis, in the sorted set `{<stream>}:rxadd:<group>:processed`.
+ * The keys are kept in Redis, in the sorted set `{<stream>}:rxadd:<group>:processed`. Two consumers that are handed
+ * entries with the same key at the same time both run their handlers; the effects of one of them are written.
  *
  * - **Order** an event with the key of one that is being handled waits for that one's outcome; the
  *   others keep the source's order.
  * - **Memory** what waits is part of the source's `window`; in Redis `window` keys.
- * - **Errors** pass through.
+ * - **Misuse** throws `ConfigurationInvalid` at once, with all that is wrong with the options.
+ * - **Errors** of `key` reject the delivery; those of the source pass through.
  * - **Completion** when the source has completed and nothing waits.
  *
  * @example
@@ -61,16 +78,16 @@ function checked<E>(deliveries: readonly Marked<E>[]): Observable<readonly Check
  *   .subscribe();
  * ```
  */
-export function deduplicate<E>({
-  key,
-  window = 100_000,
-  skipped,
-}: DeduplicateOptions<E>): MonoTypeOperatorFunction<Delivery<E>> {
+export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperatorFunction<Delivery<E>> {
+  const { window } = deduplicateTuning(options);
+  const { key, skipped } = options;
   return (source) =>
     new Observable((subscriber) => {
       // By stream and key: what waits for the outcome of the one that is being handled.
-      const handled = new Map<string, Delivery<E>[]>();
+      const handled = new Map<string, Marked<E>[]>();
       const watched = new Map<Settler<E>, Settler<E>>();
+      const asked$ = new Subject<Marked<E>>();
+      const tellSkipped = guarded("skipped", (delivery: Delivery<E>) => skipped?.next(delivery));
       let unsettled = 0;
       let sourceDone = false;
 
@@ -85,27 +102,51 @@ export function deduplicate<E>({
         completeIfDone();
       }
 
+      /** Asks whether it is processed; its key is known from here on, whatever a handler does to its event. */
+      function ask(delivery: Delivery<E>): void {
+        let id: string;
+        try {
+          id = keyOf("key", key(delivery.event));
+        } catch (reason) {
+          delivery.settler.reject(delivery, reason, (outcome) => {
+            if (typeof outcome === "string" || outcome instanceof Error) settled();
+            else ask(outcome.again);
+          });
+          return;
+        }
+        asked$.next({ ...delivery, mark: { id, keep: window } });
+      }
+
       function skip(delivery: Delivery<E>): void {
-        skipped?.next(delivery);
+        tellSkipped(delivery);
         delivery.settler.acknowledge({ ...delivery, mark: undefined }, [], settled);
       }
 
-      function take(delivery: Delivery<E>): void {
+      /** Whether nothing with its key is being handled; else it waits for that. */
+      function isFirst(delivery: Marked<E>): boolean {
         const waiting = handled.get(nameOf(delivery));
-        if (waiting !== undefined) {
-          waiting.push(delivery);
-          return;
-        }
-        handled.set(nameOf(delivery), []);
-        subscriber.next({ ...delivery, settler: watch(delivery.settler) });
+        if (waiting === undefined) handled.set(nameOf(delivery), []);
+        else waiting.push(delivery);
+        return waiting === undefined;
       }
 
+      function take(deliveries: readonly Checked<E>[]): void {
+        const first: Marked<E>[] = [];
+        for (const { delivery, isProcessed } of deliveries) {
+          if (isProcessed) skip(delivery);
+          else if (isFirst(delivery)) first.push(delivery);
+        }
+        // Only now, as one may be settled at once: those that repeat it have to be waiting for it.
+        for (const delivery of first) subscriber.next({ ...delivery, settler: watch(delivery.settler) });
+      }
+
+      /** Those with its key that wait repeat it; or nobody here knows, and it is asked again. */
       function release(delivery: Delivery<E>, isProcessed: boolean): void {
         const waiting = handled.get(nameOf(delivery)) ?? [];
         handled.delete(nameOf(delivery));
         for (const next of waiting) {
           if (isProcessed) skip(next);
-          else take(next);
+          else asked$.next(next);
         }
         settled();
       }
@@ -116,15 +157,25 @@ export function deduplicate<E>({
         if (known !== undefined) return known;
         const watching: Settler<E> = {
           ...settler,
+          start: (delivery, begin) =>
+            settler.start(delivery, (started, loss) => {
+              begin(started, loss);
+              if (loss !== undefined) release(started, false);
+            }),
           acknowledge: (delivery, effects, done) =>
-            settler.acknowledge(delivery, effects, (refusal) => {
-              done(refusal);
-              if (refusal === undefined) release(delivery, true);
+            settler.acknowledge(delivery, effects, (outcome) => {
+              done(outcome);
+              if (!(outcome instanceof Error)) release(delivery, outcome === "acknowledged");
             }),
           reject: (delivery, reason, done) =>
-            settler.reject(delivery, reason, (again) => {
-              done(again);
-              if (again === undefined) release(delivery, false);
+            settler.reject(delivery, reason, (outcome) => {
+              done(outcome);
+              if (typeof outcome === "string" || outcome instanceof Error) release(delivery, false);
+            }),
+          giveBack: (delivery, done) =>
+            settler.giveBack(delivery, (outcome) => {
+              done(outcome);
+              release(delivery, false);
             }),
         };
         watched.set(settler, watching);
@@ -132,26 +183,23 @@ export function deduplicate<E>({
       }
 
       subscriber.add(
-        source
-          .pipe(
-            map((delivery): Marked<E> => ({ ...delivery, mark: { id: key(delivery.event), keep: window } })),
-            batch({ maxItems: 500 }),
-            concatMap(checked),
-          )
-          .subscribe({
-            next: (deliveries) => {
-              unsettled += deliveries.length;
-              for (const { delivery, isProcessed } of deliveries) {
-                if (isProcessed) skip(delivery);
-                else take(delivery);
-              }
-            },
-            error: (error) => subscriber.error(error),
-            complete: () => {
-              sourceDone = true;
-              completeIfDone();
-            },
-          }),
+        asked$.pipe(batch({ maxItems: 500 }), concatMap(checked)).subscribe({
+          next: take,
+          error: (error) => subscriber.error(error),
+        }),
+      );
+      subscriber.add(
+        source.subscribe({
+          next: (delivery) => {
+            unsettled += 1;
+            ask(delivery);
+          },
+          error: (error) => subscriber.error(error),
+          complete: () => {
+            sourceDone = true;
+            completeIfDone();
+          },
+        }),
       );
     });
 }

@@ -1,13 +1,15 @@
 import type { Observable } from "rxjs";
-import type { Effect } from "../redis/settlement.ts";
+import type { Effect, Outcome } from "../redis/settlement.ts";
 
 /** An entry of a stream. */
 export interface StreamEntry<E> {
   readonly stream: string;
   readonly entryId: string;
-  /** As they stand in the stream. */
+  /** By their names, as text; of a name that repeats, the last. `content` has them byte for byte. */
   readonly fields: Readonly<Record<string, string>>;
-  /** What the fields were decoded to. */
+  /** What `XADD` was given, in its order, byte for byte; names and values alternate. */
+  readonly content: readonly Buffer[];
+  /** What the entry was decoded to. */
   readonly event: E;
 }
 
@@ -27,27 +29,44 @@ export interface Mark {
   readonly keep: number;
 }
 
-/** Where deliveries are settled: acknowledged or rejected, once. */
+/** Why a delivery is not this consumer's any more: another one has it, or nobody. */
+export type Loss = Extract<Outcome, "another's" | "gone">;
+
+/** What becomes of a delivery that failed: it is time to try again, or it is settled as said. */
+export type Rejected<E> = Outcome | { readonly again: Delivery<E> };
+
+/** Where deliveries are settled, once each: acknowledged, rejected or given back. */
 export interface Settler<E> {
-  /** Whether the delivery still is this consumer's; one that waited for too long may be another one's. */
-  readonly holds: (delivery: Delivery<E>) => boolean;
+  /**
+   * Asks to handle a delivery; Redis counts only those whose handler was started.
+   *
+   * @param begin - called once, at once for a delivery that is new, with `loss` if it must not be handled: it waited
+   *   for too long
+   */
+  readonly start: (
+    delivery: Delivery<E>,
+    begin: (delivery: Delivery<E>, loss: Loss | undefined) => void,
+  ) => void;
   /**
    * Acknowledges a delivery, and writes `effects` and its mark in the same atomic step.
    *
-   * @param done - called when Redis has it; with an error if it refused an effect
+   * @param done - told `acknowledged`; `gone` if it was not pending any more, and so nothing was written; or an error
+   *   if Redis refused an effect
    */
   readonly acknowledge: (
     delivery: Delivery<E>,
     effects: readonly Effect[],
-    done: (refusal?: Error) => void,
+    done: (outcome: Outcome) => void,
   ) => void;
   /**
    * Gives a delivery back that failed.
    *
-   * @param done - called with the delivery when it is time to try again; without one if it is a dead
-   *   letter now, or another consumer's
+   * @param done - told `again` when it is time to try again; `acknowledged` if it is a dead letter now, `kept` if it
+   *   is there for whoever comes next, as this consumer stops; else why it is lost
    */
-  readonly reject: (delivery: Delivery<E>, reason: unknown, done: (again?: Delivery<E>) => void) => void;
+  readonly reject: (delivery: Delivery<E>, reason: unknown, done: (outcome: Rejected<E>) => void) => void;
+  /** Hands a delivery, unhandled, to whoever comes next: one behind another that was, `kept`. */
+  readonly giveBack: (delivery: Delivery<E>, done: (outcome: Outcome) => void) => void;
   /** Which of these marks of a stream are remembered; emits once. */
   readonly processed: (stream: string, ids: readonly string[]) => Observable<readonly boolean[]>;
 }

@@ -7,3 +7,17 @@ export const ordEntryId: Ord<string> = contramap((entryId: string): readonly [bi
   const [ms = "0", number = "0"] = entryId.split("-");
   return [BigInt(ms), BigInt(number)];
 })(tuple(ordBigint, ordBigint));
+
+/** The greatest ID before one that an entry has. */
+export function entryIdBefore(entryId: string): string {
+  const [ms = 0n, number = 0n] = entryId.split("-").map(BigInt);
+  if (number > 0n) return `${ms}-${number - 1n}`;
+  return ms > 0n ? `${ms - 1n}-18446744073709551615` : "0-0";
+}
+
+const largestPart = 2n ** 64n - 1n;
+
+/** Whether a text is an entry ID; without the second part it is the first one of its millisecond. */
+export function isEntryId(text: string): boolean {
+  return /^\d{1,20}(-\d{1,20})?$/.test(text) && text.split("-").every((part) => BigInt(part) <= largestPart);
+}

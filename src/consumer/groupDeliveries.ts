@@ -1,8 +1,8 @@
-import { hostname } from "node:os";
 import { isLeft } from "fp-ts/lib/Either.js";
 import { none, some } from "fp-ts/lib/Option.js";
 import {
   asapScheduler,
+  BehaviorSubject,
   catchError,
   concat,
   concatMap,
@@ -10,6 +10,7 @@ import {
   defaultIfEmpty,
   defer,
   EMPTY,
+  filter,
   finalize,
   first,
   forkJoin,
@@ -20,9 +21,8 @@ import {
   NEVER,
   type Observable,
   observeOn,
-  ReplaySubject,
   repeat,
-  Subject,
+  switchMap,
   take,
   takeUntil,
   tap,
@@ -30,13 +30,17 @@ import {
   timer,
 } from "rxjs";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
+import type { PendingEntry, RawEntry } from "../redis/entryReplies.ts";
 import { openGroupConnection } from "../redis/groupConnection.ts";
+import { refuseKeyPrefix } from "../redis/keyPrefix.ts";
 import { isRetryable, isSinkError, type SinkError, sinkError } from "../sinkError.ts";
+import { consumerName } from "./consumerName.ts";
 import type { GroupOptions } from "./consumerOptions.ts";
 import { consumerReporter } from "./consumerReporter.ts";
 import { type GroupTuning, groupTuning } from "./consumerTuning.ts";
+import { type Happening, type Phase, phaseAfter } from "./consumption.ts";
 import type { DeadLetterCause } from "./deadLetterFields.ts";
-import { decodeEntry, fieldsOf } from "./decodeEntry.ts";
+import { decodeEntry } from "./decodeEntry.ts";
 import type { Delivery } from "./delivery.ts";
 import { groupSettler } from "./groupSettler.ts";
 import { type Holding, heldDeliveries } from "./held.ts";
@@ -45,6 +49,9 @@ import { settling } from "./settling.ts";
 
 /** How often a read that waits is told to end, once it shall: it may have begun after being told. */
 const interruptEveryMs = 50;
+
+/** From the third on a delivery may be what its consumers died of. */
+const suspectFrom = 3;
 
 /**
  * Reads streams as one consumer of a group: what it had before, then new entries, and those that dead
@@ -57,13 +64,13 @@ const interruptEveryMs = 50;
  *
  * - **Delivery** at least once: each stays pending in Redis until `acknowledge` has settled it. A delivery of which its
  *   consumer gives no sign for `claimIdleMs` is claimed by another one; one that is being handled gives signs by itself.
- * - **Memory** up to `window` deliveries; it reads when half of them are settled.
+ * - **Memory** up to `window` deliveries over all streams, and about `windowBytes`; it reads when half of them are settled.
  * - **Retries** a lost connection is made again, for ever; what Redis delivered meanwhile is found again.
  * - **Misuse** throws `ConfigurationInvalid` at once, with all that is wrong with the options.
  * - **Errors** a {@link SinkError} that says what to do; `EntryNotDecodable` without `deadLetters`, after
  *   what was read before it is settled.
- * - **Completion** never by itself; once `until` emits it reads no more, waits until everything is settled,
- *   closes the connections and completes.
+ * - **Completion** never by itself; once `until` emits it reads no more, waits until everything is settled, leaves the
+ *   group unless something is pending for it, closes the connections and completes; at once if it holds nothing.
  * - **Teardown** closes the connections at once; what is not settled stays pending.
  *
  * @example
@@ -75,10 +82,17 @@ const interruptEveryMs = 50;
  */
 export function groupDeliveries<E = unknown>(options: GroupOptions<E>): Observable<Delivery<E>> {
   const tuning = groupTuning(options);
+  refuseKeyPrefix("groupDeliveries", options);
   if (options.maxDeliveries !== undefined && tuning.deadLetters === undefined) {
     throw sinkError(
       "ConfigurationInvalid",
       `groupDeliveries: maxDeliveries: found ${options.maxDeliveries}, expected deadLetters as well: where should they go after that?`,
+    );
+  }
+  if (tuning.window < tuning.stream.length) {
+    throw sinkError(
+      "ConfigurationInvalid",
+      `groupDeliveries: window: found ${tuning.window}, expected at least one for each of the ${tuning.stream.length} streams`,
     );
   }
   return defer(() => consume(options, tuning));
@@ -87,12 +101,16 @@ export function groupDeliveries<E = unknown>(options: GroupOptions<E>): Observab
 /** One subscription. */
 function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<Delivery<E>> {
   const { stream: streams, group, start, blockMs, claimIdleMs, maxDeliveries, deadLetters } = tuning;
-  const consumer = tuning.consumer ?? `${hostname()}:${process.pid}`;
-  const { metrics, codec, until = NEVER } = options;
-  const { report, reached, failed, closed } = consumerReporter(options);
-  const decode = decodeEntry(codec);
-  const stop$ = new ReplaySubject<void>(1);
-  const done$ = new Subject<void>();
+  const { name: consumer, release } =
+    tuning.consumer === undefined ? consumerName() : { name: tuning.consumer, release: () => {} };
+  const { until = NEVER } = options;
+  const reporter = consumerReporter(options);
+  const { report, reached, failed, closed } = reporter;
+  const decode = decodeEntry<E>(options);
+  const phase$ = new BehaviorSubject<Phase>("opening");
+  const after = (happening: Happening) => phase$.next(phaseAfter(phase$.value, happening));
+  const isIn = (...phases: readonly Phase[]) => phases.includes(phase$.value);
+  const stop$ = phase$.pipe(filter((phase) => phase !== "opening" && phase !== "reading"));
   let failure: SinkError | undefined;
 
   report({ state: "connecting" });
@@ -108,7 +126,9 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
   });
   const retry = { ...tuning.retry, isRetryable, wake: connection.ready$ };
   const retryTold = { ...retry, failed: { next: failed } };
-  const held = heldDeliveries(tuning.window, Math.min(tuning.count, Math.ceil(tuning.window / 2)));
+  const { window, windowBytes } = tuning;
+  const enough = Math.max(streams.length, Math.min(tuning.count, Math.ceil(window / 2)));
+  const held = heldDeliveries({ window, windowBytes, enough });
   const settlements = settling(connection, retryBackoff(retryTold));
   const settler = groupSettler<E>({
     tuning,
@@ -117,55 +137,72 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     settlements,
     processed: (stream, ids) => connection.processed(stream, ids).pipe(retryBackoff(retryTold)),
     stop$,
-    report,
-    metrics,
+    reporter,
   });
-  const room = () => Math.min(tuning.count, held.room());
-  const { read$, recover } = reading({ connection, streams, blockMs, claimIdleMs, room, report });
+  const { read$, recover } = reading({
+    connection,
+    streams,
+    start,
+    blockMs,
+    claimIdleMs,
+    room: () => ({
+      entries: Math.max(1, Math.min(tuning.count * streams.length, held.room())),
+      bytes: Math.max(1, held.bytesRoom()),
+    }),
+    oldest: (stream) => {
+      const [first] = held.all().filter((holding) => holding.stream === stream);
+      return first?.entryId;
+    },
+    report,
+  });
 
   /** Makes deliveries of what came; what cannot be one is set aside. */
-  function receive({ entries, deliveries: counts }: Arrived): readonly Delivery<E>[] {
+  function receive(arrived: Arrived): readonly Delivery<E>[] {
     reached();
     const received: Delivery<E>[] = [];
-    const deleted = new Map<string, string[]>();
-    for (const { stream, entryId, fields: pairs } of entries) {
-      // What was delivered before may be at work here; what is new is not.
-      if (failure !== undefined || (counts !== undefined && held.get(stream, entryId) !== undefined))
-        continue;
-      if (pairs === null) {
-        settler.dismiss(stream, entryId);
-        deleted.set(stream, [...(deleted.get(stream) ?? []), entryId]);
-        continue;
-      }
-      const deliveries = counts?.get(entryId) ?? 1;
-      const fields = fieldsOf(pairs);
-      const decoded = decode(fields);
-      if (isLeft(decoded)) {
-        setAside({ stream, entryId, deliveries, fields }, "EntryNotDecodable", decoded.left);
-      } else if (deadLetters !== undefined && deliveries > maxDeliveries) {
-        const reason = `delivered ${deliveries} times: its consumers died or hung`;
-        setAside({ stream, entryId, deliveries, fields }, "DeliveredTooOften", reason);
-      } else {
-        const delivery = {
-          stream,
-          entryId,
-          fields,
-          event: decoded.right,
-          deliveries,
-          mark: undefined,
-          settler,
-        };
-        held.add(delivery);
-        received.push(delivery);
-      }
-    }
-    for (const [stream, entryIds] of deleted) report({ state: "deleted", stream, entryIds });
-    if (received.length > 0) metrics?.delivered(received.length);
+    if (arrived.kind === "new") for (const entry of arrived.entries) deliver(entry, 1, received);
+    else takeAgain(arrived.entries, received);
+    if (received.length > 0) reporter.delivered(received.length);
     return received;
   }
 
+  function takeAgain(entries: readonly PendingEntry[], received: Delivery<E>[]): void {
+    const deleted = new Map<string, string[]>();
+    for (const entry of entries) {
+      const { stream, entryId, fields } = entry;
+      // It may be at work here.
+      if (held.get(stream, entryId) !== undefined) continue;
+      if (fields === null) {
+        settler.dismiss(stream, entryId);
+        deleted.set(stream, [...(deleted.get(stream) ?? []), entryId]);
+      } else deliver(entry, entry.deliveries + 1, received);
+    }
+    for (const [stream, entryIds] of deleted) report({ state: "deleted", stream, entryIds });
+  }
+
+  function deliver(entry: RawEntry, deliveries: number, received: Delivery<E>[]): void {
+    if (failure !== undefined) return;
+    const { stream, entryId, bytes } = entry;
+    const content = entry.fields ?? [];
+    const decoded = decode(content);
+    if (isLeft(decoded)) {
+      setAside({ stream, entryId, deliveries, content }, bytes, "EntryNotDecodable", decoded.left);
+    } else if (deadLetters !== undefined && deliveries > Math.max(maxDeliveries, suspectFrom)) {
+      // What it was started beside may have died of it twice, and is not to blame.
+      const reason = `delivered ${deliveries - 1} times: its consumers died or hung`;
+      setAside({ stream, entryId, deliveries, content }, bytes, "DeliveredTooOften", reason);
+    } else {
+      const { fields, event } = decoded.right;
+      const delivery = { stream, entryId, fields, content, event, deliveries, mark: undefined, settler };
+      if (deliveries >= suspectFrom) settler.suspect(delivery);
+      held.add(delivery, bytes);
+      received.push(delivery);
+    }
+  }
+
   function setAside(
-    entry: Holding & Pick<Delivery<E>, "fields">,
+    entry: Holding & Pick<Delivery<E>, "content">,
+    bytes: number,
     cause: DeadLetterCause,
     reason: string,
   ): void {
@@ -179,34 +216,47 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
       );
       return;
     }
-    held.add(entry);
-    settler.setAside(entry, cause, reason, deadLetters.stream, (refusal) => {
-      if (refusal === undefined) return;
+    held.add(entry, bytes);
+    settler.setAside(entry, cause, reason, deadLetters.stream, (outcome) => {
+      if (!(outcome instanceof Error)) return;
       held.remove(entry);
-      fail(refusal);
+      fail(outcome);
     });
   }
 
   /** Ends, once what came before is settled. */
   function fail(error: unknown): void {
     failure ??= isSinkError(error) ? error : sinkError("Refused", String(error), error);
-    stop$.next();
+    after("stop");
   }
 
-  const opening$ = forkJoin(streams.map((stream) => connection.create(stream, start))).pipe(
+  const opening$ = forkJoin(
+    streams.map((stream) =>
+      connection
+        .create(stream, start)
+        .pipe(concatMap((was) => connection.introduce(stream, claimIdleMs).pipe(map(() => was)))),
+    ),
+  ).pipe(
     retryBackoff(retryTold),
+    takeUntil(stop$),
     tap((were) => {
       for (const [index, stream] of streams.entries())
         report({ state: "opened", stream, isNew: were[index] === false });
+      after("opened");
     }),
     ignoreElements(),
-    takeUntil(stop$),
   );
 
-  const reading$ = read$.pipe(
+  /** Reads once, unless it shall stop: then a read that fails has brought nothing that could be waited for. */
+  const readOnce$ = defer(() => (isIn("reading") ? read$ : EMPTY)).pipe(
     map(receive),
+    catchError((error) => (isIn("reading") || !isRetryable(error) ? throwError(() => error) : EMPTY)),
+  );
+
+  const reading$ = readOnce$.pipe(
     retryBackoff({
       ...retry,
+      wake: merge(connection.ready$, stop$),
       failed: {
         next: (attempt) => {
           failed(attempt);
@@ -221,19 +271,25 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
   );
 
   const drained$ = defer(() => {
+    after("readEnded");
     report({ state: "draining", deliveries: held.all().length });
     return held.count$.pipe(first((count) => count === 0));
   }).pipe(ignoreElements());
+
+  /** What is pending for it keeps it in the group; what goes wrong with leaving is no reason to fail. */
+  const leaving$ = defer(() => merge(...streams.map((stream) => connection.leave(stream)))).pipe(
+    ignoreElements(),
+    catchError(() => EMPTY),
+  );
 
   const stopping$ = merge(
     until.pipe(
       defaultIfEmpty(undefined),
       take(1),
-      tap(() => stop$.next()),
+      tap(() => after("stop")),
     ),
-    stop$.pipe(
-      first(),
-      concatMap(() => timer(0, interruptEveryMs)),
+    phase$.pipe(
+      switchMap((phase) => (phase === "stopping" ? timer(0, interruptEveryMs) : EMPTY)),
       tap(connection.interrupt),
     ),
   ).pipe(ignoreElements());
@@ -242,18 +298,19 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     settlements.run$,
     interval(claimIdleMs / 3).pipe(tap(settler.keepAlive), ignoreElements()),
     stopping$,
-    metrics === undefined ? EMPTY : held.count$.pipe(tap(metrics.held), ignoreElements()),
+    options.metrics === undefined ? EMPTY : held.count$.pipe(tap(reporter.held), ignoreElements()),
     connection.failure$,
   );
 
   return merge(
-    background$.pipe(takeUntil(done$)),
+    background$.pipe(takeUntil(phase$.pipe(filter((phase) => phase === "closed")))),
     concat(
       opening$,
       reading$,
       drained$,
+      leaving$,
       defer(() => {
-        done$.next();
+        after("settled");
         return failure === undefined ? EMPTY : throwError(() => failure);
       }),
     ),
@@ -265,6 +322,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     }),
     finalize(() => {
       closed(none);
+      release();
       settler.unsubscribe();
       connection.unsubscribe();
     }),

@@ -1,10 +1,11 @@
 import { merge, type Observable, Subscription, take, timer, type Unsubscribable } from "rxjs";
 import { backoffMs } from "../../operators/retryBackoff.ts";
-import type { ConsumerReport } from "./consumerReport.ts";
-import type { ConsumerStatus } from "./consumerStatus.ts";
+import { reasonOf } from "../errors/reasonOf.ts";
+import type { Outcome } from "../redis/settlement.ts";
+import type { ConsumerReporter } from "./consumerReporter.ts";
 import type { GroupTuning } from "./consumerTuning.ts";
-import { type DeadLetterCause, deadLetterFields, reasonOf } from "./deadLetterFields.ts";
-import type { Delivery, Settler, StreamEntry } from "./delivery.ts";
+import { type DeadLetterCause, deadLetterFields } from "./deadLetterFields.ts";
+import type { Delivery, Loss, Rejected, Settler, StreamEntry } from "./delivery.ts";
 import type { Held, Holding } from "./held.ts";
 import type { Settling } from "./settling.ts";
 
@@ -16,25 +17,39 @@ interface GroupSettlerOptions {
   readonly processed: Settler<unknown>["processed"];
   /** Emits when nothing shall be tried again. */
   readonly stop$: Observable<unknown>;
-  readonly report: (status: ConsumerStatus) => void;
-  readonly metrics: ConsumerReport | undefined;
+  readonly reporter: ConsumerReporter;
 }
 
 /** The settler of one consumer, and what else becomes of its deliveries. */
 export interface GroupSettler<E> extends Settler<E>, Unsubscribable {
-  /** Sets an entry aside; `refused` is called if Redis does not take it. */
+  /** Its consumers may have died of it: it starts alone, so that it is known whether this one dies of it, too. */
+  readonly suspect: (holding: Holding) => void;
+  /** Sets an entry aside; told an error if Redis does not take it. */
   readonly setAside: (
-    entry: Holding & Pick<StreamEntry<E>, "fields">,
+    entry: Holding & Pick<StreamEntry<E>, "content">,
     cause: DeadLetterCause,
     reason: string,
     deadLetters: string,
-    done: (refusal?: Error) => void,
+    done: (outcome: Outcome) => void,
   ) => void;
   /** Acknowledges what nobody has to handle. */
   readonly dismiss: (stream: string, entryId: string) => void;
   /** Tells Redis that all that is held is alive; finds out what is not this consumer's any more. */
   readonly keepAlive: () => void;
 }
+
+/** A delivery that is about to be handled. */
+interface Starting<E> {
+  readonly delivery: Delivery<E>;
+  readonly begin: (delivery: Delivery<E>, loss: Loss | undefined) => void;
+}
+
+/** As if it had been idle for a day: longer than anybody waits before taking over. */
+const handedBackMs = 86_400_000;
+
+const isLoss = (outcome: Outcome): outcome is Loss => outcome === "another's" || outcome === "gone";
+
+const nameOf = ({ stream, entryId }: Holding) => `${stream}\n${entryId}`;
 
 /** Settles deliveries with Redis. */
 export function groupSettler<E>({
@@ -44,14 +59,18 @@ export function groupSettler<E>({
   settlements,
   processed,
   stop$,
-  report,
-  metrics,
+  reporter,
 }: GroupSettlerOptions): GroupSettler<E> {
   const { group, claimIdleMs, redelivery, maxDeliveries, deadLetters } = tuning;
+  const { report } = reporter;
   const waiting = new Subscription();
   let isStopping = false;
   let hasLost = false;
   let beats = 0;
+  const starting: Starting<E>[] = [];
+  const suspects = new Set<string>();
+  // The suspect that is being handled.
+  let alone: { readonly delivery: Holding; readonly patience: Subscription } | undefined;
   waiting.add(
     stop$.subscribe(() => {
       isStopping = true;
@@ -65,54 +84,89 @@ export function groupSettler<E>({
   /** Nothing has to be looked up as long as nothing was lost. */
   const holds = (holding: Holding) => !hasLost || isHeld(holding);
 
-  function lose(holding: Holding): void {
-    if (!isHeld(holding)) return;
+  /** Tells that it is not this consumer's any more. */
+  function tellLoss({ stream, entryId }: Holding, loss: Loss): void {
     hasLost = true;
-    held.remove(holding);
-    report({ state: "lost", stream: holding.stream, entryId: holding.entryId });
+    report({ state: loss === "gone" ? "gone" : "lost", stream, entryId });
   }
 
-  function hold(
-    { stream, entryId }: Holding,
-    deliveries: number,
-    idleMs: number,
-    done: (isKept: boolean) => void,
-  ): void {
+  function lose(holding: Holding, loss: Loss): void {
+    if (!isHeld(holding)) return;
+    tellLoss(holding, loss);
+    held.remove(holding);
+  }
+
+  /** Lets go of what is settled, once that is told: with the last one that is held everything ends. */
+  function settled(holding: Holding, outcome: Outcome, done: (outcome: Outcome) => void): void {
+    if (isLoss(outcome) && isHeld(holding)) tellLoss(holding, outcome);
+    done(outcome);
+    held.remove(holding);
+  }
+
+  /** Starts those that wait, each once Redis has counted it; a suspect holds up those behind it. */
+  function startNext(): void {
+    while (alone === undefined) {
+      const next = starting.shift();
+      if (next === undefined) return;
+      const { delivery, begin } = next;
+      if (!holds(delivery)) begin(delivery, "another's");
+      else if (delivery.deliveries === 1) begin(delivery, undefined);
+      else {
+        if (suspects.delete(nameOf(delivery))) leaveAlone(delivery);
+        countStart(next);
+      }
+    }
+  }
+
+  function countStart({ delivery, begin }: Starting<E>): void {
+    const { stream, entryId, deliveries } = delivery;
     settlements.ask({
-      kind: "hold",
+      kind: "start",
       stream,
       entryId,
       deliveries,
-      idleMs,
       keep: 0,
-      done: (outcome) => done(outcome === "settled"),
+      done: (outcome) => {
+        if (!isLoss(outcome)) {
+          begin(delivery, undefined);
+          return;
+        }
+        lose(delivery, outcome);
+        begin(delivery, outcome);
+        ended(delivery);
+      },
     });
   }
 
-  function tryAgain(delivery: Delivery<E>, done: (again?: Delivery<E>) => void): void {
-    const deliveries = delivery.deliveries + 1;
-    hold(delivery, deliveries, 0, (isKept) => {
-      if (isKept) {
-        const again = { ...delivery, deliveries };
-        held.add(again);
-        metrics?.delivered(1);
-        done(again);
-      } else {
-        lose(delivery);
-        done();
-      }
-    });
+  /** Until its handler has ended, and for a while at most: it may hang. */
+  function leaveAlone(delivery: Holding): void {
+    const patience = timer(claimIdleMs / 3).subscribe(() => ended(delivery));
+    waiting.add(patience);
+    alone = { delivery, patience };
+  }
+
+  function ended({ stream, entryId }: Holding): void {
+    if (alone?.delivery.entryId !== entryId || alone.delivery.stream !== stream) return;
+    waiting.remove(alone.patience);
+    alone.patience.unsubscribe();
+    alone = undefined;
+    startNext();
   }
 
   /** Counts as idle for so long that any other consumer may claim it at once. */
-  function handBack(delivery: Delivery<E>, done: () => void): void {
-    hold(delivery, delivery.deliveries, claimIdleMs, () => {
-      done();
-      held.remove(delivery);
+  function handBack(delivery: Delivery<E>, done: (outcome: Outcome) => void): void {
+    const { stream, entryId } = delivery;
+    settlements.ask({
+      kind: "handBack",
+      stream,
+      entryId,
+      idleMs: Math.max(claimIdleMs, handedBackMs),
+      keep: 0,
+      done: (outcome) => settled(delivery, outcome, done),
     });
   }
 
-  function tryLater(delivery: Delivery<E>, reason: unknown, done: (again?: Delivery<E>) => void): void {
+  function tryLater(delivery: Delivery<E>, reason: unknown, done: (outcome: Rejected<E>) => void): void {
     const { stream, entryId, deliveries } = delivery;
     const delayMs = backoffMs(deliveries, redelivery);
     report({ state: "rejected", stream, entryId, deliveries, delayMs, reason });
@@ -120,17 +174,34 @@ export function groupSettler<E>({
       .pipe(take(1))
       .subscribe(() => {
         waiting.remove(wait);
-        if (isStopping) handBack(delivery, done);
-        else tryAgain(delivery, done);
+        if (!holds(delivery)) done("another's");
+        else if (isStopping) handBack(delivery, done);
+        else {
+          const again = { ...delivery, deliveries: deliveries + 1 };
+          held.replace(again);
+          reporter.delivered(1);
+          done({ again });
+        }
       });
     waiting.add(wait);
   }
 
   const settler: GroupSettler<E> = {
-    holds,
+    start: (delivery, begin) => {
+      // As nearly all are.
+      if (delivery.deliveries === 1 && alone === undefined && starting.length === 0 && holds(delivery)) {
+        begin(delivery, undefined);
+        return;
+      }
+      starting.push({ delivery, begin });
+      startNext();
+    },
+
+    suspect: (holding) => suspects.add(nameOf(holding)),
 
     acknowledge: (delivery, effects, done) => {
       const { stream, entryId, mark } = delivery;
+      if (alone !== undefined) ended(delivery);
       settlements.ask({
         kind: "acknowledge",
         stream,
@@ -143,28 +214,29 @@ export function groupSettler<E>({
             done(outcome);
             return;
           }
-          metrics?.acknowledged(1);
-          // Told first: with the last one that is held everything ends.
-          done();
-          held.remove(delivery);
+          if (outcome === "acknowledged") reporter.acknowledged(1);
+          settled(delivery, outcome, done);
         },
       });
     },
 
     reject: (delivery, reason, done) => {
-      if (!holds(delivery)) done();
-      else if (isStopping) handBack(delivery, done);
+      if (alone !== undefined) ended(delivery);
+      if (!holds(delivery)) done("another's");
       else if (deadLetters !== undefined && delivery.deliveries >= maxDeliveries) {
-        settler.setAside(delivery, "HandlerFailed", reasonOf(reason), deadLetters.stream, (refusal) => {
-          if (refusal === undefined) done();
-          else tryLater(delivery, refusal, done);
+        settler.setAside(delivery, "HandlerFailed", reasonOf(reason), deadLetters.stream, (outcome) => {
+          if (outcome instanceof Error) tryLater(delivery, outcome, done);
+          else done(outcome);
         });
-      } else tryLater(delivery, reason, done);
+      } else if (isStopping) handBack(delivery, done);
+      else tryLater(delivery, reason, done);
     },
+
+    giveBack: handBack,
 
     setAside: (holding, cause, reason, deadLetters, done) => {
       const { stream, entryId, deliveries } = holding;
-      const fields = deadLetterFields(holding, holding.fields, { error: cause, reason, group, consumer });
+      const fields = deadLetterFields(holding, { error: cause, reason, group, consumer });
       settlements.ask({
         kind: "deadLetter",
         stream,
@@ -178,9 +250,9 @@ export function groupSettler<E>({
             done(outcome);
             return;
           }
-          if (outcome === "settled") report({ state: "deadLetter", stream, entryId, deliveries, reason });
-          done();
-          held.remove(holding);
+          if (outcome === "acknowledged")
+            report({ state: "deadLetter", stream, entryId, deliveries, reason });
+          settled(holding, outcome, done);
         },
       });
     },
@@ -199,10 +271,17 @@ export function groupSettler<E>({
     keepAlive: () => {
       if (beats > 0) return;
       for (const holding of held.all()) {
+        const { stream, entryId } = holding;
         beats += 1;
-        hold(holding, holding.deliveries, 0, (isKept) => {
-          beats -= 1;
-          if (!isKept) lose(holding);
+        settlements.ask({
+          kind: "keepAlive",
+          stream,
+          entryId,
+          keep: 0,
+          done: (outcome) => {
+            beats -= 1;
+            if (isLoss(outcome)) lose(holding, outcome);
+          },
         });
       }
     },

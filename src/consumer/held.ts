@@ -4,33 +4,54 @@ import type { Delivery } from "./delivery.ts";
 /** What tells a delivery from every other one. */
 export type Holding = Pick<Delivery<unknown>, "stream" | "entryId" | "deliveries">;
 
+/** A delivery, and how much it takes. */
+interface Kept {
+  readonly holding: Holding;
+  readonly bytes: number;
+}
+
 /** The deliveries that this consumer has and that are not settled. */
 export interface Held {
-  readonly add: (delivery: Holding) => void;
+  readonly add: (delivery: Holding, bytes: number) => void;
+  /** The same entry, for another time; it takes as much. */
+  readonly replace: (delivery: Holding) => void;
   readonly get: (stream: string, entryId: string) => Holding | undefined;
+  /** Unless it is held for another time by now. */
   readonly remove: (delivery: Holding) => void;
   readonly all: () => readonly Holding[];
   /** How many more there may be. */
   readonly room: () => number;
+  /** How many bytes more there may be. */
+  readonly bytesRoom: () => number;
   /** Whether there is enough room for reading to pay. */
   readonly hasRoom$: Observable<boolean>;
   /** How many there are, now and whenever that shrinks. */
   readonly count$: Observable<number>;
 }
 
-/** Holds up to `window` deliveries; `enough` room is what a read pays for. */
-export function heldDeliveries(window: number, enough: number): Held {
-  const byStream = new Map<string, Map<string, Holding>>();
+interface Limits {
+  /** Most deliveries. */
+  readonly window: number;
+  /** Most bytes; the last read may go beyond them. */
+  readonly windowBytes: number;
+  /** How much room for deliveries a read pays for. */
+  readonly enough: number;
+}
+
+/** Holds deliveries up to a window. */
+export function heldDeliveries({ window, windowBytes, enough }: Limits): Held {
+  const byStream = new Map<string, Map<string, Kept>>();
   const hasRoom$ = new BehaviorSubject(true);
   const shrunk$ = new Subject<number>();
   let hadRoom = true;
   let count = 0;
+  let bytes = 0;
   // Most deliveries are of the stream that the one before was of.
-  let latest = { stream: "", entries: new Map<string, Holding>() };
+  let latest = { stream: "", entries: new Map<string, Kept>() };
 
-  function entriesOf(stream: string): Map<string, Holding> {
+  function entriesOf(stream: string): Map<string, Kept> {
     if (latest.stream !== stream) {
-      const entries = byStream.get(stream) ?? new Map<string, Holding>();
+      const entries = byStream.get(stream) ?? new Map<string, Kept>();
       byStream.set(stream, entries);
       latest = { stream, entries };
     }
@@ -39,7 +60,7 @@ export function heldDeliveries(window: number, enough: number): Held {
 
   function counted(change: number): void {
     count += change;
-    const hasRoom = window - count >= enough;
+    const hasRoom = window - count >= enough && (bytes <= windowBytes / 2 || count === 0);
     if (hasRoom !== hadRoom) {
       hadRoom = hasRoom;
       hasRoom$.next(hasRoom);
@@ -48,18 +69,31 @@ export function heldDeliveries(window: number, enough: number): Held {
   }
 
   return {
-    add: (delivery) => {
-      const entries = entriesOf(delivery.stream);
+    add: (holding, size) => {
+      const entries = entriesOf(holding.stream);
       const before = entries.size;
-      entries.set(delivery.entryId, delivery);
+      bytes += size - (entries.get(holding.entryId)?.bytes ?? 0);
+      entries.set(holding.entryId, { holding, bytes: size });
       counted(entries.size - before);
     },
-    get: (stream, entryId) => entriesOf(stream).get(entryId),
-    remove: ({ stream, entryId }) => {
-      if (entriesOf(stream).delete(entryId)) counted(-1);
+    replace: (holding) => {
+      const entries = entriesOf(holding.stream);
+      const kept = entries.get(holding.entryId);
+      if (kept !== undefined) entries.set(holding.entryId, { holding, bytes: kept.bytes });
     },
-    all: () => [...byStream.values()].flatMap((entries) => [...entries.values()]),
+    get: (stream, entryId) => entriesOf(stream).get(entryId)?.holding,
+    remove: ({ stream, entryId, deliveries }) => {
+      const entries = entriesOf(stream);
+      const kept = entries.get(entryId);
+      if (kept?.holding.deliveries !== deliveries) return;
+      entries.delete(entryId);
+      bytes -= kept.bytes;
+      counted(-1);
+    },
+    all: () =>
+      [...byStream.values()].flatMap((entries) => [...entries.values()].map(({ holding }) => holding)),
     room: () => window - count,
+    bytesRoom: () => windowBytes - bytes,
     hasRoom$,
     count$: defer(() => shrunk$.pipe(startWith(count))),
   };

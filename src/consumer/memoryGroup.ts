@@ -1,14 +1,16 @@
 import { asyncScheduler, of, type SchedulerLike } from "rxjs";
-import { backoffMs, type RetryBackoffOptions } from "../../operators/retryBackoff.ts";
+import { backoffMs } from "../../operators/retryBackoff.ts";
 import type { Effect } from "../redis/settlement.ts";
+import type { GroupOptions } from "./consumerOptions.ts";
+import { memoryGroupTuning } from "./consumerTuning.ts";
 import type { Delivery, Settler } from "./delivery.ts";
 
 /** How a {@link memoryGroup} behaves. */
 export interface MemoryGroupOptions {
-  /** After so many a delivery that fails is a dead letter. Default: never. */
+  /** After so many a delivery that fails is a dead letter, >= 1. Default: never. */
   readonly maxDeliveries?: number;
   /** Default: as `groupDeliveries` has it, without jitter. */
-  readonly redelivery?: RetryBackoffOptions;
+  readonly redelivery?: GroupOptions<never>["redelivery"];
   readonly scheduler?: SchedulerLike;
 }
 
@@ -18,13 +20,15 @@ export interface MemoryGroup<E> {
   readonly delivery: (event: E) => Delivery<E>;
   /** Entry IDs, in the order in which they were acknowledged. */
   readonly acknowledged: readonly string[];
-  /** What was written along with acknowledgements. */
+  /** What was written along with acknowledgements; for a mark that is remembered nothing is, as in Redis. */
   readonly effects: readonly Effect[];
   readonly deadLetters: readonly { readonly entryId: string; readonly reason: unknown }[];
 }
 
 /**
  * Makes a consumer group that lives in memory and answers at once.
+ *
+ * - **Misuse** throws `ConfigurationInvalid` at once, with all that is wrong with the options.
  *
  * @example
  * ```ts
@@ -33,11 +37,9 @@ export interface MemoryGroup<E> {
  * expectObservable(source.pipe(acknowledge(mail))).toBe("-a|", …);
  * ```
  */
-export function memoryGroup<E>({
-  maxDeliveries = Number.POSITIVE_INFINITY,
-  redelivery = {},
-  scheduler = asyncScheduler,
-}: MemoryGroupOptions = {}): MemoryGroup<E> {
+export function memoryGroup<E>(options: MemoryGroupOptions = {}): MemoryGroup<E> {
+  const { maxDeliveries } = memoryGroupTuning(options);
+  const { redelivery, scheduler = asyncScheduler } = options;
   const acknowledged: string[] = [];
   const effects: Effect[] = [];
   const deadLetters: { entryId: string; reason: unknown }[] = [];
@@ -45,25 +47,26 @@ export function memoryGroup<E>({
   let entries = 0;
 
   const settler: Settler<E> = {
-    holds: () => true,
+    start: (delivery, begin) => begin(delivery, undefined),
     acknowledge: ({ entryId, mark }, commands, done) => {
       acknowledged.push(entryId);
+      if (mark === undefined || !processed.has(mark.id)) effects.push(...commands);
       if (mark !== undefined) processed.add(mark.id);
-      effects.push(...commands);
-      done();
+      done("acknowledged");
     },
     reject: (delivery, reason, done) => {
       const { entryId, deliveries } = delivery;
       if (deliveries >= maxDeliveries) {
         deadLetters.push({ entryId, reason });
-        done();
+        done("acknowledged");
       } else {
         scheduler.schedule(
-          () => done({ ...delivery, deliveries: deliveries + 1 }),
-          backoffMs(deliveries, { jitter: 0, ...redelivery }),
+          () => done({ again: { ...delivery, deliveries: deliveries + 1 } }),
+          backoffMs(deliveries, { maxMs: 60_000, jitter: 0, ...redelivery }),
         );
       }
     },
+    giveBack: (_delivery, done) => done("kept"),
     processed: (_stream, ids) => of(ids.map((id) => processed.has(id))),
   };
 
@@ -71,8 +74,9 @@ export function memoryGroup<E>({
     delivery: (event) => {
       entries += 1;
       const entryId = `${entries}-0`;
-      const fields = { event: JSON.stringify(event) };
-      return { stream: "memory", entryId, fields, event, deliveries: 1, mark: undefined, settler };
+      const fields = { event: JSON.stringify(event) ?? "" };
+      const content = [Buffer.from("event"), Buffer.from(fields.event)];
+      return { stream: "memory", entryId, fields, content, event, deliveries: 1, mark: undefined, settler };
     },
     acknowledged,
     effects,

@@ -26,28 +26,18 @@ import type { Flow } from "../../operators/flow.ts";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { spread } from "../../operators/spread.ts";
 import type { RawEntry } from "../redis/entryReplies.ts";
-import { openReadConnection, type ReadConnection } from "../redis/readConnection.ts";
+import { openReadConnection } from "../redis/readConnection.ts";
 import { isRetryable } from "../sinkError.ts";
 import type { ReaderOptions } from "./consumerOptions.ts";
 import { consumerReporter } from "./consumerReporter.ts";
 import type { ReaderTuning } from "./consumerTuning.ts";
 import { beginningOf, type Cursor, endOf, gaps, type Skipped } from "./gap.ts";
 
-/** How entries are read, and what becomes of each; `F` is what a field is read as. */
-export interface Reader<F, A> {
-  readonly read: (
-    connection: ReadConnection,
-    after: ReadonlyMap<string, string>,
-    count: number,
-  ) => Observable<readonly RawEntry<F>[]>;
-  readonly toEntry: (entry: RawEntry<F>) => A;
-}
-
 /** One subscription: opens the connections, and reads on and on. */
-export function readStreams<E, F, A>(
+export function readStreams<E, A>(
   options: ReaderOptions<E>,
   tuning: ReaderTuning,
-  { read, toEntry }: Reader<F, A>,
+  toEntry: (entry: RawEntry) => A,
 ): Observable<A> {
   const { stream: streams, from, count, blockMs } = tuning;
   const { until = NEVER, flow = EMPTY } = options;
@@ -87,7 +77,7 @@ export function readStreams<E, F, A>(
   );
 
   /** Moves the cursors on, and asks whether anything is missing before them. */
-  function advance(entries: readonly RawEntry<F>[]): void {
+  function advance(entries: readonly RawEntry[]): void {
     reached();
     const moved = new Map<string, Cursor>();
     for (const { stream, entryId } of entries) {
@@ -100,7 +90,7 @@ export function readStreams<E, F, A>(
   }
 
   const reading$ = defer(() =>
-    read(connection, new Map([...cursors].map(([stream, { entryId }]) => [stream, entryId])), count),
+    connection.read(new Map([...cursors].map(([stream, { entryId }]) => [stream, entryId])), count),
   ).pipe(
     tap(advance),
     retryBackoff(retry),

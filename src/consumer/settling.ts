@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import {
   BehaviorSubject,
   catchError,
@@ -15,6 +16,7 @@ import { batch } from "../../operators/batch.ts";
 import { inFlight } from "../../operators/inFlight.ts";
 import { type GroupConnection, isAnswer } from "../redis/groupConnection.ts";
 import type { Outcome, Settlement } from "../redis/settlement.ts";
+import { isRetryable, sinkError } from "../sinkError.ts";
 
 /** A settlement of one delivery, and who is told of its outcome. */
 export type Asked = Settlement & {
@@ -31,12 +33,19 @@ export interface Settling {
   readonly run$: Observable<never>;
 }
 
-type Answered = readonly Outcome[];
+/** What is asked for of one stream and not settled; the token is that of one call, however often it is sent. */
+interface Batch {
+  readonly stream: string;
+  token: string;
+  asked: readonly Asked[];
+}
+
+const unanswered = sinkError("Refused", "Redis said nothing of a delivery");
 
 /** Sends what is asked for while one call is in flight with the next one; again, with backoff, after a failure. */
 export function settling(
   connection: GroupConnection,
-  resend: MonoTypeOperatorFunction<readonly [readonly Asked[], Answered]>,
+  resend: MonoTypeOperatorFunction<readonly Batch[]>,
 ): Settling {
   // Subscribed to once: a Subject would make a closure for each delivery.
   let asking: Subscriber<Asked> | undefined;
@@ -44,36 +53,66 @@ export function settling(
     asking = subscriber;
   });
   const room = new BehaviorSubject(true);
+  const run = randomUUID();
+  let calls = 0;
 
-  function settle(stream: string, asked: readonly Asked[]): Observable<Answered> {
+  function newToken(): string {
+    calls += 1;
+    return `${run}:${calls}`;
+  }
+
+  function byStream(asked: readonly Asked[]): Batch[] {
+    const [first, ...others] = new Set(asked.map(({ stream }) => stream));
+    if (first === undefined) return [];
+    if (others.length === 0) return [{ stream: first, token: newToken(), asked }];
+    return [first, ...others].map((name) => ({
+      stream: name,
+      token: newToken(),
+      asked: asked.filter(({ stream }) => stream === name),
+    }));
+  }
+
+  function settle(batch: Batch): Observable<unknown> {
+    const { stream, asked, token } = batch;
     const keep = asked.reduce((most, { keep }) => Math.max(most, keep), 0);
-    return connection.settle(stream, asked, keep).pipe(
-      // Group and stream are gone: so is what was pending.
+    return connection.settle(stream, asked, keep, token).pipe(
+      // The group is gone, and with it all that was pending.
       catchError((error) =>
-        isAnswer(error, "NOGROUP") ? of(asked.map(() => "lost" as const)) : throwError(() => error),
+        isAnswer(error, "NOGROUP") ? of(asked.map(() => "gone" as const)) : throwError(() => error),
       ),
+      tap((outcomes) => told(batch, outcomes)),
     );
   }
 
-  function settleAll(asked: readonly Asked[]): Observable<readonly [readonly Asked[], Answered]> {
-    const [first, ...others] = new Set(asked.map(({ stream }) => stream));
-    if (first !== undefined && others.length === 0)
-      return settle(first, asked).pipe(map((answered) => [asked, answered]));
-    const streams = first === undefined ? [] : [first, ...others];
-    const sorted = streams.map((name) => asked.filter(({ stream }) => stream === name));
-    return forkJoin(streams.map((stream, index) => settle(stream, sorted[index] ?? []))).pipe(
-      map((answered) => [sorted.flat(), answered.flat()]),
-    );
+  /** Tells the outcomes; what Redis could not do now, and only that, is left to be asked for again. */
+  function told(batch: Batch, outcomes: readonly Outcome[]): void {
+    const { asked } = batch;
+    const again: Asked[] = [];
+    let cause: Outcome | undefined;
+    batch.asked = again;
+    batch.token = newToken();
+    for (const [index, one] of asked.entries()) {
+      const outcome = outcomes[index] ?? unanswered;
+      if (isRetryable(outcome)) {
+        cause = outcome;
+        again.push(one);
+      } else one.done(outcome);
+    }
+    if (cause !== undefined) throw cause;
   }
 
   return {
     ask: (asked) => asking?.next(asked),
     run$: asked$.pipe(
       batch({ maxItems: 1000, room }),
-      inFlight(settleAll, { window: 1, room, resend }),
-      tap(([asked, answered]) => {
-        for (const [index, { done }] of asked.entries()) done(answered[index] ?? "settled");
-      }),
+      map(byStream),
+      inFlight(
+        (batches: Batch[]) => {
+          const open = batches.filter(({ asked }) => asked.length > 0);
+          return open.length === 0 ? of(batches) : forkJoin(open.map(settle)).pipe(map(() => batches));
+        },
+        { window: 1, room, resend },
+      ),
       ignoreElements(),
     ),
   };

@@ -1,10 +1,11 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import { defer, type Observable } from "rxjs";
 import type { RawEntry } from "../redis/entryReplies.ts";
+import { refuseKeyPrefix } from "../redis/keyPrefix.ts";
 import { sinkError } from "../sinkError.ts";
 import type { ReaderOptions } from "./consumerOptions.ts";
 import { readerTuning } from "./consumerTuning.ts";
-import { decodeEntry, fieldsOf } from "./decodeEntry.ts";
+import { decodeEntry } from "./decodeEntry.ts";
 import type { StreamEntry } from "./delivery.ts";
 import { readStreams } from "./readStreams.ts";
 
@@ -21,7 +22,7 @@ import { readStreams } from "./readStreams.ts";
  * - **Gaps** if entries were trimmed before they were read, the status says so.
  * - **Memory** one read, `count` entries a stream; while `flow` says pause none of them comes.
  * - **Misuse** throws `ConfigurationInvalid` at once, with all that is wrong with the options.
- * - **Errors** a {@link SinkError} that says what to do; `EntryNotDecodable` for an entry that `codec` refuses.
+ * - **Errors** a {@link SinkError} that says what to do; `EntryNotDecodable` for an entry that `decode` or `codec` refuses.
  * - **Completion** never by itself; at once when `until` emits.
  * - **Teardown** closes the connections at once.
  *
@@ -33,17 +34,20 @@ import { readStreams } from "./readStreams.ts";
  */
 export function streamEntries<E = unknown>(options: ReaderOptions<E>): Observable<StreamEntry<E>> {
   const tuning = readerTuning(options);
-  const decode = decodeEntry(options.codec);
+  refuseKeyPrefix("streamEntries", options);
+  const decode = decodeEntry<E>(options);
 
-  function toEntry({ stream, entryId, fields: pairs }: RawEntry): StreamEntry<E> {
-    const fields = fieldsOf(pairs ?? []);
-    const decoded = decode(fields);
-    if (!isLeft(decoded)) return { stream, entryId, fields, event: decoded.right };
+  function toEntry({ stream, entryId, fields: content }: RawEntry): StreamEntry<E> {
+    const decoded = decode(content ?? []);
+    if (!isLeft(decoded)) {
+      const { fields, event } = decoded.right;
+      return { stream, entryId, fields, content: content ?? [], event };
+    }
     throw sinkError(
       "EntryNotDecodable",
       `${stream}: entry ${entryId} cannot be decoded: ${decoded.left}: mend the codec, or read from there on`,
     );
   }
 
-  return defer(() => readStreams(options, tuning, { read: ({ read }, ...which) => read(...which), toEntry }));
+  return defer(() => readStreams(options, tuning, toEntry));
 }

@@ -2,10 +2,11 @@ import { none, type Option, some, toUndefined } from "fp-ts/lib/Option.js";
 import { defer } from "rxjs";
 import type { Positions } from "../positions.ts";
 import type { RawEntry } from "../redis/entryReplies.ts";
+import { refuseKeyPrefix } from "../redis/keyPrefix.ts";
 import type { EventAccess } from "../sinkOptions.ts";
 import type { Source } from "../source.ts";
 import type { StreamSourceOptions } from "./consumerOptions.ts";
-import { readerTuning } from "./consumerTuning.ts";
+import { sourceTuning } from "./consumerTuning.ts";
 import { ordEntryId } from "./entryId.ts";
 import { readStreams } from "./readStreams.ts";
 
@@ -65,20 +66,12 @@ export const entryCopies: {
  * ```
  */
 export function streamSource(options: StreamSourceOptions): Source<SourceEntry, string> {
-  const tuning = readerTuning({ ...options, from: "0-0" });
+  const tuning = sourceTuning(options);
+  refuseKeyPrefix("streamSource", options);
   return (from, flow) =>
-    defer(() =>
-      readStreams(
-        { ...options, flow },
-        { ...tuning, from: toUndefined(from) ?? "0-0" },
-        {
-          read: ({ readAsBytes }, ...which) => readAsBytes(...which),
-          toEntry,
-        },
-      ),
-    );
+    defer(() => readStreams({ ...options, flow }, { ...tuning, from: toUndefined(from) ?? "0-0" }, toEntry));
 }
 
-function toEntry({ stream, entryId, fields }: RawEntry<Buffer>): SourceEntry {
+function toEntry({ stream, entryId, fields }: RawEntry): SourceEntry {
   return { stream, entryId, content: fields ?? [] };
 }

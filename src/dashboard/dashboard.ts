@@ -21,6 +21,8 @@ export interface DashboardServer {
 /** The dashboard cannot be served there: the port is taken, or the host is not of this machine. */
 export class DashboardServerError extends Error {
   override readonly name = "DashboardServerError";
+  /** The configuration or the input has to be mended, not a server. */
+  readonly blames = "input";
 }
 
 /**

@@ -25,6 +25,8 @@ export interface MetricsServer {
 /** The metrics cannot be served there: the port is taken, or the host is not of this machine. */
 export class MetricsServerError extends Error {
   override readonly name = "MetricsServerError";
+  /** The configuration or the input has to be mended, not a server. */
+  readonly blames = "input";
 }
 
 /**

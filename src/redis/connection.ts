@@ -69,7 +69,7 @@ function openRealConnection(options: ConnectionOptions & { readonly server: Serv
 
   return {
     publisher: {
-      open: (keys, owner) => main.call(() => publisher.open(keys, owner)),
+      open: (keys, owner, adopt) => main.call(() => publisher.open(keys, owner, adopt)),
       publish: (keys, batch) => main.call(() => publisher.publish(keys, batch)),
       ...(confirm && { confirm: (keys, upTo, stream) => replicas.call(() => confirm(keys, upTo, stream)) }),
     },

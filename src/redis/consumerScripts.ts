@@ -1,56 +1,101 @@
 /**
- * How deliveries of one stream are settled, in Lua: each only while it is pending, so that sending a
- * batch again changes nothing.
+ * How deliveries of one stream are settled, in Lua: each only while it is pending. The outcomes of a batch that writes
+ * are remembered for a day under its token, as the answer to the same batch when it is sent again.
  *
- * KEYS: the stream, the marks of processed events, then whatever is written along.
- * ARGV: group, consumer, how many marks are kept, then the settlements. Each is its kind and the entry ID, then for
+ * An entry that was deleted or trimmed stays pending for its consumer: XCLAIM would drop it, so it is left alone.
+ *
+ * KEYS: the stream, the marks of processed events, the memory of outcomes, then whatever is written along.
+ * ARGV: group, consumer, how many marks are kept, the token or '', then the settlements. Each is its kind and the entry
+ * ID, then for
  * - `acknowledge`: a mark or '', how many commands, each as a count and as many words;
- * - `hold`: how often it was delivered, for how many ms it counts as idle;
+ * - `keepAlive`: nothing;
+ * - `start`: how often it was delivered;
+ * - `handBack`: for how many ms it counts as idle;
  * - `deadLetter`: the key of the dead letters, a count and as many fields and values.
  *
- * Returns for each 'settled', 'lost' if another consumer has it or nobody, or why Redis refused.
+ * Returns for each 'acknowledged', 'kept', "another's", 'gone', or why Redis refused.
  */
 export const settleScript = `
-local call, stream, marks = redis.call, KEYS[1], KEYS[2]
-local group, consumer, keep = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local call, stream, marks, memory = redis.call, KEYS[1], KEYS[2], KEYS[3]
+local group, consumer, keep, token = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local outcomes = {}
+if token ~= '' then
+  local known = call('GET', memory)
+  if known and known:sub(1, #token + 1) == token .. '\\n' then
+    for outcome in known:sub(#token + 2):gmatch('[^\\n]+') do outcomes[#outcomes + 1] = outcome end
+    return outcomes
+  end
+end
+
 local now = call('TIME')
-local at, marked, outcomes = 4, false, {}
+local at, marked, touched = 5, false, false
 local function next() at = at + 1; return ARGV[at - 1] end
-local function words() local first = at + 1; at = first + tonumber(ARGV[at]); return unpack(ARGV, first, at - 1) end
+-- More than Lua's stack holds are no command.
+local function words(...)
+  local first = at + 1
+  at = first + tonumber(ARGV[at])
+  if at - first > 7900 then return {} end
+  local command = {...}
+  for i = first, at - 1 do command[#command + 1] = ARGV[i] end
+  return command
+end
 
 local function run(commands)
   for i = 1, #commands do
+    if #commands[i] == 0 then return 'ERR a command of more than 7,900 words' end
     local reply = redis.pcall(unpack(commands[i]))
     if type(reply) == 'table' and reply.err then return reply.err end
   end
 end
 
+-- Why it is not this consumer's; nil: it is.
+local function loss(id)
+  local found = call('XPENDING', stream, group, id, id, 1)[1]
+  if not found then return 'gone' end
+  if found[2] ~= consumer then return "another's" end
+end
+
+local function claim(id, ...)
+  local lost = loss(id)
+  if lost then return lost end
+  if #call('XRANGE', stream, id, id) > 0 then
+    call('XCLAIM', stream, group, consumer, 0, id, ...)
+  elseif not touched then
+    -- A sign of life that changes nothing: what was deleted is this consumer's as long as it gives one.
+    local last = '18446744073709551615-18446744073709551615'
+    call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', 1, 'STREAMS', stream, last)
+    touched = true
+  end
+  return 'kept'
+end
+
 local settle = {
   acknowledge = function(id)
     local mark, commands = next(), {}
-    for i = 1, tonumber(next()) do commands[i] = {words()} end
-    if #call('XPENDING', stream, group, id, id, 1) == 0 then return 'settled' end
+    for i = 1, tonumber(next()) do commands[i] = words() end
+    -- Without anything to write, what another consumer has acknowledged meanwhile is acknowledged.
+    local writes = mark ~= '' or #commands > 0
+    if loss(id) == 'gone' and writes then return 'gone' end
     if mark == '' or not call('ZSCORE', marks, mark) then
       local refused = run(commands)
       if refused then return refused end
       if mark ~= '' then call('ZADD', marks, now[1] * 1000000 + now[2], mark); marked = true end
     end
     call('XACK', stream, group, id)
-    return 'settled'
+    return 'acknowledged'
   end,
-  hold = function(id)
-    local deliveries, idle = next(), next()
-    if #call('XPENDING', stream, group, id, id, 1, consumer) == 0 then return 'lost' end
-    call('XCLAIM', stream, group, consumer, 0, id, 'IDLE', idle, 'RETRYCOUNT', deliveries, 'JUSTID')
-    return 'settled'
-  end,
+  keepAlive = function(id) return claim(id, 'JUSTID') end,
+  start = function(id) return claim(id, 'RETRYCOUNT', next(), 'JUSTID') end,
+  handBack = function(id) return claim(id, 'IDLE', next(), 'JUSTID') end,
   deadLetter = function(id)
-    local letter = {'XADD', next(), '*', words()}
-    if #call('XPENDING', stream, group, id, id, 1, consumer) == 0 then return 'lost' end
+    local key = next()
+    local letter = words('XADD', key, '*')
+    local lost = loss(id)
+    if lost then return lost end
     local refused = run({letter})
     if refused then return refused end
     call('XACK', stream, group, id)
-    return 'settled'
+    return 'acknowledged'
   end,
 }
 
@@ -59,4 +104,80 @@ while at <= #ARGV do
   outcomes[#outcomes + 1] = settle[kind](next())
 end
 if marked then call('ZREMRANGEBYRANK', marks, 0, -keep - 1) end
+if token ~= '' then call('SET', memory, token .. '\\n' .. table.concat(outcomes, '\\n'), 'EX', 86400) end
 return outcomes`;
+
+/**
+ * Hands out pending entries of one stream, in Lua: those of this consumer, or those that others have given no sign of.
+ * How often each was delivered stays as it is: only a handler that starts counts.
+ *
+ * KEYS: the stream, the consumers' `claimIdleMs`.
+ * ARGV: group, consumer, after which entry, at most how many entries and bytes, for how many ms others have to have
+ * been idle, or '' for one's own.
+ *
+ * What was deleted has no fields, and is handed out once its consumer has been idle itself. Nobody is taken anything
+ * from before their own `claimIdleMs` is over.
+ *
+ * Returns after which entry to go on, or '' when there is no more, then for each its ID, its fields and how often it
+ * was delivered.
+ */
+export const pendingScript = `
+local call, stream, consumers = redis.call, KEYS[1], KEYS[2]
+local group, consumer, after, count = ARGV[1], ARGV[2], '(' .. ARGV[3], tonumber(ARGV[4])
+local room, idle = tonumber(ARGV[5]), ARGV[6]
+if ARGV[3] == '' then after = '-' end
+local isOwn = idle == ''
+local pending = isOwn and call('XPENDING', stream, group, after, '+', count, consumer)
+  or call('XPENDING', stream, group, 'IDLE', idle, after, '+', count)
+
+-- By consumer, in ms: how long it has been idle, and after how long it may be taken from.
+local idleOf, patienceOf
+local function isIdle(owner, patience)
+  if not idleOf then
+    idleOf = {}
+    for _, info in ipairs(call('XINFO', 'CONSUMERS', stream, group)) do
+      local named = {}
+      for i = 1, #info, 2 do named[info[i]] = info[i + 1] end
+      idleOf[named.name] = named.idle
+    end
+  end
+  return (idleOf[owner] or 0) >= patience
+end
+local function patience(owner)
+  patienceOf = patienceOf or {}
+  patienceOf[owner] = patienceOf[owner] or math.max(tonumber(idle), tonumber(call('HGET', consumers, owner) or 0))
+  return patienceOf[owner]
+end
+
+local found, last, bytes = {}, '', 0
+for i = 1, #pending do
+  local id, owner, idleMs, deliveries = unpack(pending[i])
+  local isFree = isOwn or (owner ~= consumer and idleMs >= patience(owner))
+  if isFree then
+    local fields
+    local entry = call('XRANGE', stream, id, id)[1]
+    if entry then
+      fields = entry[2]
+      for j = 1, #fields do bytes = bytes + #fields[j] end
+      if bytes > room and #found > 0 then return {last, found} end
+      if not isOwn then call('XCLAIM', stream, group, consumer, 0, id, 'RETRYCOUNT', deliveries, 'JUSTID') end
+    end
+    if entry or isOwn or isIdle(owner, patience(owner)) then
+      found[#found + 1] = {id, fields or false, deliveries}
+    end
+  end
+  last = id
+end
+return {#pending < count and '' or last, found}`;
+
+/**
+ * Takes a consumer out of its group, in Lua, unless anything is pending for it: that would be lost with it.
+ *
+ * KEYS: the stream, the consumers' `claimIdleMs`, its memory of outcomes. ARGV: group, consumer.
+ */
+export const leaveScript = `
+redis.call('DEL', KEYS[3])
+if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then return 0 end
+redis.call('HDEL', KEYS[2], ARGV[2])
+redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
+return 1`;

@@ -2,7 +2,6 @@ import { Cluster } from "ioredis";
 import {
   catchError,
   concat,
-  concatMap,
   EMPTY,
   from,
   fromEvent,
@@ -12,18 +11,28 @@ import {
   type Observable,
   of,
   startWith,
+  switchMap,
+  tap,
   throwError,
   type Unsubscribable,
 } from "rxjs";
 import { isSinkError } from "../sinkError.ts";
 import type { Server } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
-import { settleScript } from "./consumerScripts.ts";
-import { entriesOf, type RawEntry, streamsRead } from "./entryReplies.ts";
+import { leaveScript, pendingScript, settleScript } from "./consumerScripts.ts";
+import {
+  entriesOf,
+  type Pending,
+  pendingRead,
+  type RawEntry,
+  streamsRead,
+  tablesOf,
+} from "./entryReplies.ts";
 import { nameOf, openLink, openWaitingLink } from "./openLink.ts";
 import { keyBeside } from "./publisher.ts";
+import { type Standing, standingOf } from "./readConnection.ts";
 import { script } from "./script.ts";
-import { argsOf, isPlain, keysOf, type Outcome, outcomesOf, type Settlement } from "./settlement.ts";
+import { argsOf, isFinal, isPlain, keysOf, type Outcome, outcomesOf, type Settlement } from "./settlement.ts";
 
 /** Who reads. */
 export interface Membership {
@@ -31,22 +40,31 @@ export interface Membership {
   readonly consumer: string;
 }
 
-/** Who has had a pending entry, and how often. */
-export interface Pending {
-  readonly entryId: string;
-  readonly deliveries: number;
+/** How much one read may bring. */
+export interface Room {
+  readonly entries: number;
+  /** One entry may be larger. */
+  readonly bytes: number;
 }
 
-/** Stale deliveries that were claimed, and where to go on looking. */
-export interface Claim {
-  readonly entries: readonly RawEntry[];
-  readonly next: string;
+/** How far a group has read a stream. */
+export interface Progress {
+  readonly lastDeliveredId: string;
+  /** How many entries of the stream the group has had, as Redis counts them; undefined: it cannot tell. */
+  readonly entriesRead: number | undefined;
+  readonly standing: Standing;
 }
 
 /** Reads one group's entries and settles them. All fail with SinkErrors. */
 export interface GroupConnection extends Unsubscribable {
   /** Makes the group, and the stream, if they are not there; emits whether they were. */
   readonly create: (stream: string, start: string) => Observable<boolean>;
+  /** Says for how long this consumer may be silent, so that nobody takes from it before. */
+  readonly introduce: (stream: string, claimIdleMs: number) => Observable<unknown>;
+  /** How far the group is; undefined: it is not there. */
+  readonly progress: (stream: string) => Observable<Progress | undefined>;
+  /** Whether the stream still has an entry. */
+  readonly has: (stream: string, entryId: string) => Observable<boolean>;
   /** New entries, up to `count`, waiting for the first for `blockMs`. */
   readonly readNew: (
     streams: readonly string[],
@@ -54,19 +72,23 @@ export interface GroupConnection extends Unsubscribable {
     blockMs: number,
   ) => Observable<readonly RawEntry[]>;
   /** What was delivered to this consumer before and is pending, after an entry ID. */
-  readonly readOwn: (stream: string, after: string, count: number) => Observable<readonly RawEntry[]>;
-  /** How often each of these was delivered; those that are not this consumer's are left out. */
-  readonly pending: (stream: string, entries: readonly RawEntry[]) => Observable<readonly Pending[]>;
-  /** Takes over what others have had for `idleMs` without acknowledging it. */
-  readonly claim: (stream: string, idleMs: number, from: string, count: number) => Observable<Claim>;
-  /** Settles deliveries of one stream in their order, in one atomic step; `keep`: how many marks are kept. */
+  readonly readOwn: (stream: string, after: string, room: Room) => Observable<Pending>;
+  /** Takes over what others have given no sign of for `idleMs`. */
+  readonly claim: (stream: string, idleMs: number, after: string, room: Room) => Observable<Pending>;
+  /**
+   * Settles deliveries of one stream in their order, in one atomic step; `keep`: how many marks are kept. Sent again
+   * with the same token it answers as it did the first time.
+   */
   readonly settle: (
     stream: string,
     settlements: readonly Settlement[],
     keep: number,
+    token: string,
   ) => Observable<readonly Outcome[]>;
   /** Which of these marks are remembered. */
   readonly processed: (stream: string, marks: readonly string[]) => Observable<readonly boolean[]>;
+  /** Takes this consumer out of the group if nothing is pending for it; at once nothing if Redis cannot be reached. */
+  readonly leave: (stream: string) => Observable<unknown>;
   /** Ends a read that waits for entries; those that it has got already come all the same. */
   readonly interrupt: () => void;
   /** Emits each time that Redis takes commands again. */
@@ -96,19 +118,27 @@ export function openGroupConnection(options: GroupConnectionOptions): GroupConne
   const settling = openLink(server, options);
   const links = [reading, settling];
   const settle = script(settling.client, settleScript);
+  const pending = script(settling.client, pendingScript, "bytes");
+  const leave = script(settling.client, leaveScript);
 
   const readClient = reading.client;
   const client = settling.client;
   const marksOf = (stream: string) => keyBeside(stream, `${group}:processed`);
+  const consumersOf = (stream: string) => keyBeside(stream, `${group}:consumers`);
+  const memoryOf = (stream: string) => keyBeside(stream, `${group}:settled:${consumer}`);
+  // Whom to interrupt; another one after each reconnect, and nobody until it has said its name. A Cluster's reads end
+  // by themselves.
   let clientId: number | undefined;
-  // Whom to interrupt; another one after each reconnect. A Cluster's reads end by themselves.
   const watching =
     readClient instanceof Cluster
       ? undefined
-      : fromEvent(readClient, "ready")
+      : merge(fromEvent(readClient, "ready"), fromEvent(readClient, "close"))
           .pipe(
             startWith(undefined),
-            concatMap(() =>
+            tap(() => {
+              clientId = undefined;
+            }),
+            switchMap(() =>
               readClient.status === "ready"
                 ? from(readClient.client("ID")).pipe(catchError(() => EMPTY))
                 : EMPTY,
@@ -117,6 +147,13 @@ export function openGroupConnection(options: GroupConnectionOptions): GroupConne
           .subscribe((id) => {
             clientId = Number(id);
           });
+
+  function pendingOf(stream: string, after: string, room: Room, idleMs: string): Observable<Pending> {
+    const args = [group, consumer, after, `${room.entries}`, `${room.bytes}`, idleMs];
+    return settling
+      .call(() => from(pending([stream, consumersOf(stream)], args)))
+      .pipe(map((reply) => pendingRead(stream, reply)));
+  }
 
   return {
     create: (stream, start) =>
@@ -127,11 +164,32 @@ export function openGroupConnection(options: GroupConnectionOptions): GroupConne
           catchError((error) => (isAnswer(error, "BUSYGROUP") ? of(true) : throwError(() => error))),
         ),
 
+    introduce: (stream, claimIdleMs) =>
+      settling.call(() => from(client.hset(consumersOf(stream), consumer, `${Math.ceil(claimIdleMs)}`))),
+
+    // By the connection that reads: its answer is of before what is read next.
+    progress: (stream) =>
+      reading
+        .call(() =>
+          from(Promise.all([readClient.xinfo("STREAM", stream), readClient.xinfo("GROUPS", stream)])),
+        )
+        .pipe(
+          map(([standing, groups]) => progressOf(standing, groups, group)),
+          catchError((error) =>
+            isAnswer(error, "ERR no such key") ? of(undefined) : throwError(() => error),
+          ),
+        ),
+
+    has: (stream, entryId) =>
+      settling
+        .call(() => from(client.xrange(stream, entryId, entryId)))
+        .pipe(map((reply) => entriesOf(stream, reply).length > 0)),
+
     readNew: (streams, count, blockMs) =>
       reading
         .call(() =>
           from(
-            readClient.call("XREADGROUP", [
+            readClient.callBuffer("XREADGROUP", [
               ...["GROUP", group, consumer, "COUNT", count, "BLOCK", blockMs],
               ...["STREAMS", ...streams, ...streams.map(() => ">")],
             ]),
@@ -139,36 +197,26 @@ export function openGroupConnection(options: GroupConnectionOptions): GroupConne
         )
         .pipe(map(streamsRead)),
 
-    readOwn: (stream, after, count) =>
-      reading
-        .call(() =>
-          from(readClient.xreadgroup("GROUP", group, consumer, "COUNT", count, "STREAMS", stream, after)),
-        )
-        .pipe(map(streamsRead)),
+    readOwn: (stream, after, room) => pendingOf(stream, after, room, ""),
+    claim: (stream, idleMs, after, room) => pendingOf(stream, after, room, `${Math.round(idleMs)}`),
 
-    pending: (stream, entries) => {
-      const [first, last] = [entries[0]?.entryId, entries.at(-1)?.entryId];
-      if (first === undefined || last === undefined) return of([]);
-      // Others of this consumer's may stand between them.
-      return settling
-        .call(() => from(client.xpending(stream, group, first, last, 100_000, consumer)))
-        .pipe(map((reply) => pendingOf(reply)));
-    },
-
-    claim: (stream, idleMs, from_, count) =>
-      settling
-        .call(() => from(client.xautoclaim(stream, group, consumer, idleMs, from_, "COUNT", count)))
-        .pipe(map((reply) => ({ entries: entriesOf(stream, reply[1]), next: String(reply[0]) }))),
-
-    settle: (stream, settlements, keep) => {
+    settle: (stream, settlements, keep, token) => {
       if (settlements.every(isPlain)) {
         const entryIds = settlements.map(({ entryId }) => entryId);
         return settling
-          .call(() => from(client.call("XACK", [stream, group, ...entryIds])))
-          .pipe(map(() => settlements.map(() => "settled" as const)));
+          .call(() =>
+            from(
+              client
+                .call("XACK", [stream, group, ...entryIds])
+                // None was pending: they are acknowledged already, or the group is gone, which XACK does not tell.
+                .then((count) => (count === 0 ? client.xpending(stream, group) : undefined)),
+            ),
+          )
+          .pipe(map(() => settlements.map(() => "acknowledged" as const)));
       }
-      const keys = new Set([stream, marksOf(stream), ...settlements.flatMap(keysOf)]);
-      const args = [group, consumer, `${keep}`, ...settlements.flatMap(argsOf)];
+      const remembers = settlements.some(isFinal);
+      const keys = new Set([stream, marksOf(stream), memoryOf(stream), ...settlements.flatMap(keysOf)]);
+      const args = [...[group, consumer, `${keep}`, remembers ? token : ""], ...settlements.flatMap(argsOf)];
       return settling
         .call(() => from(settle([...keys], args)))
         .pipe(map((reply) => outcomesOf(reply, settlements.length, nameOf(server))));
@@ -178,6 +226,11 @@ export function openGroupConnection(options: GroupConnectionOptions): GroupConne
       settling
         .call(() => from(client.zmscore(marksOf(stream), ...marks)))
         .pipe(map((scores) => scores.map((score) => score !== null))),
+
+    leave: (stream) =>
+      client.status === "ready"
+        ? settling.call(() => from(leave([stream, consumersOf(stream), memoryOf(stream)], [group, consumer])))
+        : EMPTY,
 
     interrupt: () => {
       if (clientId !== undefined && !(client instanceof Cluster)) {
@@ -195,8 +248,13 @@ export function openGroupConnection(options: GroupConnectionOptions): GroupConne
   };
 }
 
-function pendingOf(reply: unknown): readonly Pending[] {
-  return Array.isArray(reply)
-    ? reply.map(([entryId, , , deliveries]) => ({ entryId: String(entryId), deliveries: Number(deliveries) }))
-    : [];
+function progressOf(standing: unknown, groups: unknown, group: string): Progress | undefined {
+  const found = tablesOf(groups).find((table) => table.get("name") === group);
+  if (found === undefined) return undefined;
+  const entriesRead = found.get("entries-read");
+  return {
+    lastDeliveredId: String(found.get("last-delivered-id")),
+    entriesRead: typeof entriesRead === "number" ? entriesRead : undefined,
+    standing: standingOf(standing),
+  };
 }

@@ -1,7 +1,7 @@
 import { from, fromEvent, map, merge, type Observable, type Unsubscribable } from "rxjs";
 import type { Server } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
-import { entriesOf, pairsOf, type RawEntry, streamsRead, streamsReadAsBytes } from "./entryReplies.ts";
+import { entriesOf, pairsOf, type RawEntry, streamsRead } from "./entryReplies.ts";
 import { openLink, openWaitingLink } from "./openLink.ts";
 
 /** How a stream stands. */
@@ -20,11 +20,6 @@ export interface Standing {
 export interface ReadConnection extends Unsubscribable {
   /** Entries after the ID of each stream, up to `count` each, waiting for the first for `blockMs`. */
   readonly read: (after: ReadonlyMap<string, string>, count: number) => Observable<readonly RawEntry[]>;
-  /** The same with fields and values as they are, which need not be text. */
-  readonly readAsBytes: (
-    after: ReadonlyMap<string, string>,
-    count: number,
-  ) => Observable<readonly RawEntry<Buffer>[]>;
   readonly standing: (stream: string) => Observable<Standing>;
   readonly exists: (stream: string, entryId: string) => Observable<boolean>;
   /** Emits each time that Redis takes commands again. */
@@ -47,7 +42,8 @@ const empty: Standing = {
   hasDeleted: false,
 };
 
-function standingOf(reply: unknown): Standing {
+/** Reads what XINFO STREAM gives. */
+export function standingOf(reply: unknown): Standing {
   const info = pairsOf(reply);
   const added = info.get("entries-added");
   const first = info.get("first-entry");
@@ -73,12 +69,9 @@ export function openReadConnection(options: ReadConnectionOptions): ReadConnecti
 
   return {
     read: (after, count) =>
-      reading.call(() => from(reading.client.call("XREAD", readArgs(after, count)))).pipe(map(streamsRead)),
-
-    readAsBytes: (after, count) =>
       reading
         .call(() => from(reading.client.callBuffer("XREAD", readArgs(after, count))))
-        .pipe(map(streamsReadAsBytes)),
+        .pipe(map(streamsRead)),
 
     standing: (stream) =>
       asking

@@ -14,6 +14,7 @@ export interface LaneUse {
 /** The keys of a lane that are known beforehand. */
 export interface KnownKeys {
   readonly state: string;
+  readonly mark: string | undefined;
   readonly streams: readonly string[];
   readonly deadLetters: string | undefined;
   /** Its streams depend on the events. */
@@ -48,11 +49,12 @@ function alone(command: string, ...rest: readonly string[]): Needed {
 
 /** All that a sink sends to its keys, whether by a script or in a transaction. */
 function neededBy(keys: KnownKeys, { publish, durability, trim }: LaneUse): readonly Needed[] {
-  const { state, streams, deadLetters } = keys;
+  const { state, mark, streams, deadLetters } = keys;
   return [
     ...(publish === "script" ? calls : []),
     onKey("HMGET", state, "epoch"),
     onKey("HSET", state, "epoch", "1"),
+    ...(mark === undefined ? [] : [onKey("HMGET", mark, "epoch"), onKey("HSET", mark, "epoch", "1")]),
     ...streams.flatMap((key) => [
       ...written(key, keys),
       onKey("XLEN", key),

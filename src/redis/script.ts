@@ -13,14 +13,15 @@ interface Sized {
 export type Script = (keys: readonly string[], args: readonly Argument[]) => Promise<unknown>;
 
 /**
- * Makes a script callable.
+ * Makes a script callable, whose answers have texts, or bytes as they stand in Redis.
  *
  * It encodes its arguments in one go. ioredis' own `defineCommand` copies them three times and measures
  * each, which for a batch of 500 events is a third of all that the process does (docs/performance.md).
  */
-export function script(client: Redis | Cluster, lua: string): Script {
+export function script(client: Redis | Cluster, lua: string, replies: "text" | "bytes" = "text"): Script {
   const sha = createHash("sha1").update(lua).digest("hex");
   const { keyPrefix = "" } = client.options;
+  const replyEncoding = replies === "text" ? "utf8" : null;
   const knownBy = new WeakSet<object>();
 
   /** What ioredis does not have to look at are the arguments beyond the keys. */
@@ -29,7 +30,7 @@ export function script(client: Redis | Cluster, lua: string): Script {
     #socket: object | undefined;
 
     constructor(keys: readonly string[], args: readonly Argument[]) {
-      super("evalsha", [sha, `${keys.length}`, ...keys], { keyPrefix, replyEncoding: "utf8" });
+      super("evalsha", [sha, `${keys.length}`, ...keys], { keyPrefix, replyEncoding });
       this.#args = args;
     }
 

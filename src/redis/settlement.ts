@@ -1,9 +1,13 @@
-import { isRetryable, type SinkError, sinkError } from "../sinkError.ts";
+import { type SinkError, sinkError } from "../sinkError.ts";
 import { redisErrorOf } from "./redisError.ts";
 import type { Argument } from "./script.ts";
 
 /** A command that writes: its name, its key, its further arguments. */
-export type Effect = readonly [command: string, key: string, ...args: readonly (string | number | Buffer)[]];
+export type Effect = readonly [
+  command: string,
+  key: string,
+  ...args: readonly (string | number | bigint | Buffer)[],
+];
 
 /** What becomes of a delivery. */
 export type Settlement =
@@ -15,24 +19,26 @@ export type Settlement =
       /** Written in the same step. */
       readonly effects: readonly Effect[];
     }
-  | {
-      /** Keeps it, or hands it back if it is idle for long enough. */
-      readonly kind: "hold";
-      readonly entryId: string;
-      readonly deliveries: number;
-      readonly idleMs: number;
-    }
+  /** Tells that it is in good hands. */
+  | { readonly kind: "keepAlive"; readonly entryId: string }
+  /** Its handler starts, for the time that `deliveries` says. */
+  | { readonly kind: "start"; readonly entryId: string; readonly deliveries: number }
+  /** Whoever asks for what has been idle for `idleMs` may have it at once. */
+  | { readonly kind: "handBack"; readonly entryId: string; readonly idleMs: number }
   | {
       readonly kind: "deadLetter";
       readonly entryId: string;
       /** Their stream. */
       readonly deadLetters: string;
       /** Fields and values, alternating. */
-      readonly fields: readonly string[];
+      readonly fields: readonly (string | Buffer)[];
     };
 
-/** `lost`: another consumer has it, or nobody; or why Redis refused, for good. */
-export type Outcome = "settled" | "lost" | SinkError;
+/**
+ * What came of a settlement: it is acknowledged, with all that was asked for; it is pending still, and this consumer's;
+ * another consumer has it; nobody has it any more, so that nothing was done; or Redis refused.
+ */
+export type Outcome = "acknowledged" | "kept" | "another's" | "gone" | SinkError;
 
 /** Whether XACK does all that it asks for. */
 export function isPlain(settlement: Settlement): boolean {
@@ -46,9 +52,15 @@ export function keysOf(settlement: Settlement): readonly string[] {
       return settlement.effects.map(([, key]) => key);
     case "deadLetter":
       return [settlement.deadLetters];
-    case "hold":
+    default:
       return [];
   }
+}
+
+const settled: ReadonlySet<unknown> = new Set<Outcome>(["acknowledged", "kept", "another's", "gone"]);
+
+function isSettled(text: unknown): text is Exclude<Outcome, SinkError> {
+  return settled.has(text);
 }
 
 function counted(words: readonly Argument[]): readonly Argument[] {
@@ -62,26 +74,30 @@ export function argsOf(settlement: Settlement): readonly Argument[] {
     case "acknowledge": {
       const { mark, effects } = settlement;
       const commands = effects.map((effect) =>
-        counted(effect.map((word) => (typeof word === "number" ? `${word}` : word))),
+        counted(effect.map((word) => (typeof word === "string" || Buffer.isBuffer(word) ? word : `${word}`))),
       );
       return [kind, entryId, mark, `${commands.length}`, ...commands.flat()];
     }
-    case "hold":
-      return [kind, entryId, `${settlement.deliveries}`, `${Math.round(settlement.idleMs)}`];
+    case "keepAlive":
+      return [kind, entryId];
+    case "start":
+      return [kind, entryId, `${settlement.deliveries}`];
+    case "handBack":
+      return [kind, entryId, `${Math.round(settlement.idleMs)}`];
     case "deadLetter":
       return [kind, entryId, settlement.deadLetters, ...counted(settlement.fields)];
   }
 }
 
-/** Reads what `settleScript` returns; fails if trying again is right. */
+/** Whether sending it twice would answer something else the second time. */
+export function isFinal({ kind }: Settlement): boolean {
+  return kind === "acknowledge" || kind === "deadLetter";
+}
+
+/** Reads what `settleScript` returns. */
 export function outcomesOf(reply: unknown, count: number, where: string): readonly Outcome[] {
   if (!Array.isArray(reply) || reply.length !== count) {
     throw sinkError("Refused", `${where} answered ${JSON.stringify(reply)}, expected ${count} outcomes`);
   }
-  return reply.map((text) => {
-    if (text === "settled" || text === "lost") return text;
-    const refusal = redisErrorOf(new Error(String(text)), where);
-    if (isRetryable(refusal)) throw refusal;
-    return refusal;
-  });
+  return reply.map((text) => (isSettled(text) ? text : redisErrorOf(new Error(String(text)), where)));
 }

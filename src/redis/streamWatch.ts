@@ -4,7 +4,7 @@ import { from, type Observable, type Unsubscribable } from "rxjs";
 import type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../redisFigures.ts";
 import type { Server } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
-import { entriesOf, pairsOf, tablesOf } from "./entryReplies.ts";
+import { entriesOf, pairsOf, type RawEntry, tablesOf } from "./entryReplies.ts";
 import { type FakeServer, isFake } from "./fakeServer.ts";
 import { nameOf, openLink } from "./openLink.ts";
 import { ifAllowed } from "./rights.ts";
@@ -106,9 +106,9 @@ async function groupsOf(client: Redis | Cluster, stream: string): Promise<readon
 }
 
 async function newestOf(newest: Script, stream: string): Promise<readonly ShownEntry[]> {
-  return entriesOf(stream, await newest([stream], [`${shownEntries}`, `${shownBytes}`])).map(shown);
+  return entriesOf<string>(stream, await newest([stream], [`${shownEntries}`, `${shownBytes}`])).map(shown);
 }
 
-function shown({ entryId, fields }: ReturnType<typeof entriesOf>[0]): ShownEntry {
+function shown({ entryId, fields }: RawEntry<string>): ShownEntry {
   return { entryId, fields: [...pairsOf(fields)].map(([name, value]) => [name, String(value)] as const) };
 }

@@ -1,9 +1,8 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
 import { messageOf } from "../config/problem.ts";
+import { isEntryId } from "../consumer/entryId.ts";
 import { sinkError } from "../sinkError.ts";
-
-const largestPart = 2n ** 64n - 1n;
 
 /** An entry ID, such as `1700000000000-0`; without the second part it is the first of its millisecond. */
 export const entryIdText: t.Type<string, unknown> = new t.Type(
@@ -13,10 +12,6 @@ export const entryIdText: t.Type<string, unknown> = new t.Type(
     typeof value === "string" && isEntryId(value) ? t.success(value) : t.failure(value, context),
   t.identity,
 );
-
-function isEntryId(text: string): boolean {
-  return /^\d{1,20}(-\d{1,20})?$/.test(text) && text.split("-").every((part) => BigInt(part) <= largestPart);
-}
 
 /** Fails with `ConfigurationInvalid` if an option is not what it has to be. */
 export function checkOption(name: string, codec: t.Mixed, value: unknown): void {

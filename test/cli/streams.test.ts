@@ -108,7 +108,7 @@ describe("rxadd streams", () => {
     await fill(1, 0);
     await redis.client.xgroup("CREATE", stream, "\u001b[2Jevil\n", "0");
 
-    expect((await ofStream("groups")).stdout).toContain("%1B[2Jevil%0A");
+    expect((await ofStream("groups")).stdout).toContain("\\u001b[2Jevil\\u000a");
   });
 
   it("prints what is pending for each group, or entry by entry", async () => {

@@ -64,6 +64,14 @@ describe.skipIf(!hasScript)("at a terminal (skipped where there is no script of 
     ]);
   });
 
+  it("shows no control characters of an entry, and the same JSON", async () => {
+    const event = '{"a":"\u009b31m \x7f \u202e"}';
+    await redis.client.xadd("s", "1-0", "event", event);
+    const run = atTerminal(["consume", "--uri", redis.uri, "--stream", "s", "--from", "0-0"]);
+    await run.says("}}");
+    expect(run.stdout()).toContain('{"id":"1-0","event":{"a":"\\u009b31m \\u007f \\u202e"}}');
+  });
+
   it("draws no bar with --no-progress, and prints each checkpoint", async () => {
     const run = atTerminal(["pipe", ...flags(), "--no-progress", "--input", lines(3000)]);
     expect(await run.ended).toBe(0);

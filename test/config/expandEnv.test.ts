@@ -15,12 +15,24 @@ describe("expandEnv", () => {
     ["${STREAM:-cdc.${source.table}}", {}, "cdc.${source.table}"],
     ["${STREAM:-cdc.${source.table}}", { STREAM: "orders" }, "orders"],
     ["${A:-${B}}/${B}", { B: "b" }, "b/b"],
+    ["${A:-${B:-${C:-x}y}z}!", {}, "xyz!"],
+    ["${A:-${B:-${C:-x}y}z}!", { B: "b" }, "bz!"],
+    ["${A:-x$${B}y}", {}, "x${B}y"],
+    ["}${A}}", { A: "a" }, "}a}"],
+    ["${A:-x", {}, "${A:-x"],
     ["$${HOST}", { HOST: "h" }, "${HOST}"],
     ["$HOST ${ HOST } ${HOST", { HOST: "h" }, "$HOST ${ HOST } ${HOST"],
     ["cdc.${source.table}.${host}.${Host}", { host: "h", Host: "h" }, "cdc.${source.table}.${host}.${Host}"],
     ["${HOST}", { HOST: "${PASS}$&$1", PASS: "p" }, "${PASS}$&$1"],
   ])("makes of %s with %j %s", (text, env, value) => {
     expect(expandEnv(text, env)).toEqual({ value, missing: [] });
+  });
+
+  it("goes through a text once, however many references are begun in it", () => {
+    const text = "${A:-${".repeat(20_000);
+    expect(expandEnv(text, {})).toEqual({ value: text, missing: [] });
+    const nested = `${"${A:-".repeat(20_000)}x${"}".repeat(20_000)}`;
+    expect(expandEnv(nested, {})).toEqual({ value: "x", missing: [] });
   });
 
   it("names each variable that is not set, and where it is asked for", () => {

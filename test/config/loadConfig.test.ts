@@ -74,7 +74,7 @@ describe("loadConfig", () => {
       "sinks.yaml:4:11: sinks[0].config.id: found 7, expected a text",
       "sinks.yaml:5:12: sinks[0].config.uri: found http://h, expected a URI that starts with redis://, rediss://, redis-sentinel://, rediss-sentinel://, redis-cluster:// or rediss-cluster://",
       "sinks.yaml:6:14: sinks[0].config.steam: no such setting; did you mean stream?",
-      "sinks.yaml:7:17: sinks[0].config.required: found maybe, expected true or false",
+      "sinks.yaml:7:17: sinks[0].config.required: found a text, expected true or false",
       "sinks.yaml:8:27: sinks[0].config.batch.max_event: no such setting; did you mean max_events?",
       "sinks.yaml:8:41: sinks[0].config.batch.max_bytes: found 0, expected a whole number from 1 on",
     ]);
@@ -106,6 +106,8 @@ describe("loadConfig", () => {
     ["uri: http://u:hunter2@h", "uri: found http://u:***@h, expected a URI that starts with redis://"],
     ["uri: [redis://u:hunter2@h]", "uri: found a list, expected a URI"],
     ["uri: { redis://u:hunter2@h }", "uri: found an object, expected a URI"],
+    ["required: hunter2", "required: found a text, expected true or false"],
+    ["window: hunter2", "window: found a text, expected a whole number from 1 on"],
     ["uri: hunter2", "uri: found a text without a scheme, expected a URI"],
     ["uri: host=h password=hunter2", "uri: found a text without a scheme, expected a URI"],
     ["publish: redis://u:hunter2@h", "publish: found redis://u:***@h, expected script or pipeline"],
@@ -317,5 +319,60 @@ describe("loadConfig", () => {
         expect(isRight(config)).toBe(typeof value === "number" && Number.isInteger(value) && value >= 1);
       }),
     );
+  });
+});
+
+describe("a sink that would feed itself", () => {
+  const copy = (source: string, sink: string, uris = ["redis://h", "redis://h"]) =>
+    problemsOf(
+      `source: { type: redis, config: { uri: "${uris[0]}", stream: "${source}" } }\nsinks: [{ type: redis, config: { id: c, uri: "${uris[1]}", ${sink} } }]`,
+    );
+
+  it.each([
+    ["the same stream", "a", "stream: a"],
+    ["a template that comes to it", "a", "stream: '$${stream}'"],
+    ["one of its partitions", "a:{2}", "stream: a, partitions: 3"],
+    ["its dead letters", "a", "stream: b, dead_letters: { stream: a }"],
+  ])("is refused: %s", (_case, source, sink) => {
+    expect(copy(source, sink)).toEqual([
+      expect.stringContaining(`found ${source} as the stream of the source, and where sink c writes`),
+    ]);
+  });
+
+  it.each([
+    ["redis://h:6379/0", "redis://u:p@H"],
+    ["redis://localhost/2", "redis://127.0.0.1:6379?db=2"],
+    ["redis-sentinel://a,b/m", "redis-sentinel://b:26379,c/m/0"],
+    ["redis-cluster://a,b", "redis-cluster://u:p@b:6379"],
+  ])("is refused by %s and %s", (...uris) => {
+    expect(copy("a", "stream: a", uris)).toHaveLength(1);
+  });
+
+  it.each([
+    ["another stream", "a", "stream: b", ["redis://h", "redis://h"]],
+    ["another server", "a", "stream: a", ["redis://h", "redis://g"]],
+    ["another port", "a", "stream: a", ["redis://h", "redis://h:6380"]],
+    ["another database", "a", "stream: a", ["redis://h", "redis://h/1"]],
+    ["another master", "a", "stream: a", ["redis-sentinel://h/m", "redis-sentinel://h/n"]],
+    ["a partition that it has not", "a:{3}", "stream: a, partitions: 3", ["redis://h", "redis://h"]],
+    [
+      "a template that nobody can tell of",
+      "cdc.a",
+      "stream: 'cdc.$${source.table}'",
+      ["redis://h", "redis://h"],
+    ],
+  ])("is not one with %s", (_case, source, sink, uris) => {
+    expect(copy(source, sink, uris)).toEqual([]);
+  });
+
+  it.each([
+    "stream: a, dead_letters: { stream: a }",
+    "stream: a, partitions: 2, dead_letters: { stream: 'a:{1}' }",
+  ])("is refused where its dead letters would stand among the events: %s", (sink) => {
+    expect(problemsOf(`sinks: [{ type: redis, config: { id: c, uri: redis://h, ${sink} } }]`)).toEqual([
+      expect.stringMatching(
+        /sinks\[0\]\.config: found .* as the stream of the dead letters and of the events/,
+      ),
+    ]);
   });
 });

@@ -1,5 +1,10 @@
+import { EMPTY } from "rxjs";
 import { describe, expect, it } from "vitest";
+import { groupDeliveries, groupStatus, streamEntries } from "../../src/consumer/index.ts";
+import { fanOut } from "../../src/fanOut.ts";
+import type { StandardPosition } from "../../src/positions.ts";
 import { redisSink } from "../../src/redisSink.ts";
+import { replicate } from "../../src/replicate.ts";
 
 const good = { id: "orders-redis", uri: "redis://h", stream: "orders.events" };
 
@@ -28,6 +33,24 @@ describe("the options of redisSink", () => {
     [{ ...good, sendTimeoutMs: 0 }, "sendTimeoutMs: found 0, expected a number of milliseconds from 1"],
     [{ ...good, publish: () => "hunter2" }, "publish: found a function, expected script or pipeline"],
     [{ id: "a", stream: "s" }, "uri: found nothing, expected a uri, or a connection of ioredis"],
+    [{ ...good, bufer: {} }, "bufer: no such option; did you mean buffer?"],
+    [{ ...good, statu: { next: () => {} } }, "statu: no such option; did you mean status?"],
+    [
+      { ...good, deadLetters: { stream: good.stream } },
+      "found orders.events as the stream of the dead letters",
+    ],
+    [
+      { ...good, durability: { replicas: 1, timeoutMs: 1.5 } },
+      "durability.timeoutMs: found 1.5, expected a whole",
+    ],
+    [
+      { ...good, trim: { maxAgeMs: 1.5 } },
+      "trim.maxAgeMs: found 1.5, expected a whole number of milliseconds",
+    ],
+    [
+      { ...good, retry: { maxMs: 2 ** 31 } },
+      "retry.maxMs: found 2147483648, expected a number of milliseconds",
+    ],
   ])("are refused at once: %j", (options, complaint) => {
     expect(complaintOf(options)).toContain(complaint);
   });
@@ -44,5 +67,37 @@ describe("the options of redisSink", () => {
     expect(
       complaintOf({ ...good, stream: () => "s", status: { next: () => {} }, retry: { maxRetries: 0 } }),
     ).toBe("");
+  });
+});
+
+describe("the options of replicate and fanOut", () => {
+  const sink = redisSink(good);
+
+  it.each([
+    [{ retrys: {} } as object, "replicate: retrys: no such option; did you mean retry?"],
+    [{ retry: { maxMs: 2 ** 31 } }, "replicate: retry.maxMs: found 2147483648"],
+    [{ retry: { initalMs: 5 } }, "replicate: retry.initalMs: no such setting; did you mean initialMs?"],
+  ])("are refused at once: %j", (options, complaint) => {
+    expect(() => replicate<unknown, StandardPosition>({ source: () => EMPTY, sink, ...options })).toThrow(
+      complaint,
+    );
+  });
+
+  it.each([
+    [{ patience: 5 } as object, "fanOut: patience: no such option; did you mean patienceMs?"],
+    [{ patienceMs: Number.POSITIVE_INFINITY }, "fanOut: patienceMs: found Infinity, expected a number of"],
+    [{ maxLateEvents: 1.5 }, "fanOut: maxLateEvents: found 1.5, expected a whole number from 1 on"],
+  ])("are refused at once: %j", (options, complaint) => {
+    expect(() => fanOut([sink], "all", { ...options })).toThrow(complaint);
+  });
+});
+
+describe("the options of consumers", () => {
+  it.each([
+    () => groupDeliveries({ uri: "redis://h", stream: "s", group: "g", ...{ consumr: "c" } }),
+    () => streamEntries({ uri: "redis://h", stream: "s", ...{ consumr: "c" } }),
+    () => groupStatus({ uri: "redis://h", stream: "s", group: "g", ...{ consumr: "c" } }),
+  ])("are refused at once if they are none", (make) => {
+    expect(make).toThrow("consumr: no such option; did you mean ");
   });
 });

@@ -1,7 +1,14 @@
 import fc from "fast-check";
-import { from, lastValueFrom, map, type Observable, of, throwError, timer, toArray } from "rxjs";
+import { from, lastValueFrom, map, type Observable, of, Subject, throwError, timer, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { acknowledge, type Delivery, effects, memoryGroup } from "../../src/consumer/index.ts";
+import {
+  type AcknowledgeOptions,
+  acknowledge,
+  type Delivery,
+  effects,
+  memoryGroup,
+  type Settler,
+} from "../../src/consumer/index.ts";
 import { marbles } from "../support/marbles.ts";
 
 interface Order {
@@ -31,6 +38,15 @@ function handling(outputs: Readonly<Record<string, readonly Observable<unknown>[
     times.set(id, time + 1);
     return outputs[id]?.[time] ?? throwError(() => new Error(`no output ${time} for ${id}`));
   };
+}
+
+function thrown(): never {
+  throw FULL;
+}
+
+/** The same delivery, which is settled in its own way. */
+function settledBy(delivery: Delivery<Order>, ways: Partial<Settler<Order>>): Delivery<Order> {
+  return { ...delivery, settler: { ...delivery.settler, ...ways } };
 }
 
 describe("acknowledge", () => {
@@ -253,7 +269,7 @@ describe("acknowledge", () => {
 
   it("leaves out a delivery that has become another consumer's while it waited", async () => {
     const { group, values } = three();
-    const lost = { ...values.a, settler: { ...values.a.settler, holds: () => false } };
+    const lost = settledBy(values.a, { start: (delivery, begin) => begin(delivery, "another's") });
 
     const handled = await lastValueFrom(
       from([lost, values.b]).pipe(
@@ -265,6 +281,196 @@ describe("acknowledge", () => {
 
     expect(handled).toEqual(["b"]);
     expect(group.acknowledged).toEqual(["2-0"]);
+  });
+
+  it(
+    "rejects a delivery for which orderBy throws or gives no text, and handles the others",
+    marbles(({ hot, expectObservable, flush }) => {
+      const { group, values } = three({ maxDeliveries: 2 });
+      const source = hot("-abc-------|", values);
+      const expected = "  ---c-------|";
+      const keys: Readonly<Record<string, () => unknown>> = {
+        a: () => {
+          throw FULL;
+        },
+        b: () => undefined,
+        c: () => "ann",
+      };
+
+      const result = source.pipe(
+        acknowledge(() => undefined, { orderBy: ({ id }) => keys[id]?.() as string }),
+        ids,
+      );
+
+      expectObservable(result).toBe(expected);
+      flush();
+      expect(group.deadLetters).toEqual([
+        { entryId: "1-0", reason: FULL },
+        {
+          entryId: "2-0",
+          reason: new TypeError(
+            "orderBy: found nothing, expected a text that is not empty: this event has no key",
+          ),
+        },
+      ]);
+    }),
+  );
+
+  it.each([
+    ["null", null],
+    ["a number", 5],
+    ["a boolean", true],
+    ["an object", { total: 5 }],
+    ["a symbol", Symbol("5")],
+  ])("rejects a delivery whose handler gives %s, and handles the next one", async (found, given) => {
+    const { group, values } = three({ maxDeliveries: 1 });
+
+    const handled = await lastValueFrom(
+      from([values.a, values.b]).pipe(
+        // What only a program without types can do.
+        acknowledge(({ id }) => (id === "a" ? (given as never) : undefined)),
+        ids,
+        toArray(),
+      ),
+    );
+
+    expect(handled).toEqual(["b"]);
+    expect(group.deadLetters).toEqual([
+      {
+        entryId: "1-0",
+        reason: new TypeError(
+          `the handler gave ${found}, expected nothing, effects, a Promise or an Observable`,
+        ),
+      },
+    ]);
+  });
+
+  it.each([
+    ["rejects with a value that has no text", () => Promise.reject(Object.create(null))],
+    ["rejects with a symbol", () => Promise.reject(Symbol("no"))],
+    ["rejects with nothing", () => Promise.reject(undefined)],
+    // biome-ignore lint/suspicious/noThenProperty: what a library may give.
+    ["gives a thenable that throws", () => ({ then: () => thrown() })],
+    [
+      "gives an Observable of another library that throws",
+      () => ({ [Symbol.observable ?? "@@observable"]: thrown }),
+    ],
+  ])("rejects a delivery whose handler %s, and handles the next one", async (_name, give) => {
+    const { group, values } = three({ maxDeliveries: 1 });
+
+    const handled = await lastValueFrom(
+      from([values.a, values.b]).pipe(
+        acknowledge(({ id }) => (id === "a" ? (give() as never) : undefined)),
+        ids,
+        toArray(),
+      ),
+    );
+
+    expect(handled).toEqual(["b"]);
+    expect(group.deadLetters.map(({ entryId }) => entryId)).toEqual(["1-0"]);
+  });
+
+  it("keeps the key of a delivery whose handler changes its event", async () => {
+    const group = memoryGroup<{ id: string }>();
+
+    const handled = await lastValueFrom(
+      from(["A", "A", "A"].map((id) => group.delivery({ id }))).pipe(
+        acknowledge(
+          async (event) => {
+            event.id = event.id.toLowerCase();
+          },
+          { orderBy: ({ id }) => id, concurrency: 10 },
+        ),
+        map(({ delivery }) => delivery.entryId),
+        toArray(),
+      ),
+    );
+
+    expect(handled).toEqual(["1-0", "2-0", "3-0"]);
+  });
+
+  it(
+    "hands back, unhandled, what comes after one of its key that is handed back, and handles other keys",
+    marbles(({ hot, cold, expectObservable, flush }) => {
+      const { group, values } = three();
+      const handedBack: string[] = [];
+      const stopping: Partial<Settler<Order>> = {
+        reject: (_delivery, _reason, done) => done("kept"),
+        giveBack: ({ entryId }, done) => {
+          handedBack.push(entryId);
+          done("kept");
+        },
+      };
+      const all = {
+        a: settledBy(values.a, stopping),
+        b: settledBy(values.b, stopping),
+        c: settledBy(values.c, stopping),
+        d: settledBy(group.delivery({ id: "d", customer: "ann" }), stopping),
+      };
+      const source = hot("  -abc---d-|", all);
+      const failing = cold("---#", undefined, FULL);
+      const handleB = cold(" -----|");
+      const expected = "    -------b-|";
+
+      const result = source.pipe(
+        acknowledge(handling({ a: [failing], b: [handleB] }), { concurrency: 10, orderBy: customer }),
+        ids,
+      );
+
+      expectObservable(result).toBe(expected);
+      flush();
+      expect(handedBack).toEqual(["3-0", "4-0"]);
+    }),
+  );
+
+  it(
+    "does not emit a delivery that was gone before it could be acknowledged, and goes on with its key",
+    marbles(({ hot, expectObservable }) => {
+      const { values } = three();
+      const gone = settledBy(values.a, { acknowledge: (_delivery, _effects, done) => done("gone") });
+      const source = hot("-ac-|", { a: gone, c: values.c });
+      const expected = "  --c-|";
+
+      const result = source.pipe(
+        acknowledge(() => undefined, { orderBy: customer }),
+        ids,
+      );
+
+      expectObservable(result).toBe(expected);
+    }),
+  );
+
+  it("handles what its own handler makes the source emit", async () => {
+    const { group, values } = three();
+    const source = new Subject<Delivery<Order>>();
+    const handled: string[] = [];
+    source
+      .pipe(
+        acknowledge(({ id }) => {
+          handled.push(id);
+          if (id === "a") source.next(values.b);
+          return undefined;
+        }),
+      )
+      .subscribe();
+
+    source.next(values.a);
+
+    expect(handled).toEqual(["a", "b"]);
+    expect(group.acknowledged).toEqual(["1-0", "2-0"]);
+  });
+
+  it.each<[object, RegExp]>([
+    [
+      { concurrency: 0 },
+      /^acknowledge: concurrency: found 0, expected a whole number from 1 on, or Infinity$/,
+    ],
+    [{ concurrency: Number.NaN }, /^acknowledge: concurrency: found NaN, /],
+    [{ concurrency: 1.5 }, /^acknowledge: concurrency: found 1.5, /],
+    [{ orderBy: "id" }, /^acknowledge: orderBy: found id, expected a function$/],
+    [{ concurency: 5 }, /^acknowledge: concurency: no such option; did you mean concurrency\?$/],
+  ])("refuses %o at once", (options, message) => {
+    expect(() => acknowledge(() => undefined, options as AcknowledgeOptions<Order>)).toThrow(message);
   });
 
   it("handles every delivery, each key in order and never above the concurrency, whatever fails", async () => {

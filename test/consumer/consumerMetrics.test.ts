@@ -1,3 +1,4 @@
+import { none } from "fp-ts/lib/Option.js";
 import { Registry, register } from "prom-client";
 import { Subject, take } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -83,6 +84,22 @@ describe("consumerMetrics", () => {
     expect(samples.get('rxadd_consumer_deliveries_total{group="mailer",consumer="two"}')).toBe(3);
     expect(samples.has('deltaforge_sink_events_total{pipeline="shop",sink="orders-redis"}')).toBe(true);
     expect(register.getMetricsAsArray()).toEqual([]);
+  });
+});
+
+describe("consumerMetrics with the labels of others in one registry", () => {
+  it("adds what each of them holds, and takes away what one held that is closed", async () => {
+    const registry = new Registry();
+    const held = async () => (await scrape(registry)).get(`rxadd_consumer_held{${ofConsumer}}`);
+    const [one, two] = [ofOne(registry), ofOne(registry)];
+
+    one.held(3);
+    two.held(2);
+    one.held(4);
+    expect(await held()).toBe(6);
+    one.status({ state: "closed", cause: none });
+
+    expect(await held()).toBe(2);
   });
 });
 

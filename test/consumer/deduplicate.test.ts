@@ -1,6 +1,13 @@
 import { from, lastValueFrom, map, of, Subject, toArray } from "rxjs";
-import { describe, expect, it } from "vitest";
-import { acknowledge, type Delivery, deduplicate, memoryGroup } from "../../src/consumer/index.ts";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import {
+  acknowledge,
+  type DeduplicateOptions,
+  type Delivery,
+  deduplicate,
+  effects,
+  memoryGroup,
+} from "../../src/consumer/index.ts";
 import { marbles } from "../support/marbles.ts";
 
 interface Order {
@@ -121,6 +128,116 @@ describe("deduplicate", () => {
       expectObservable(failing).toBe("-#", undefined, FULL);
     }),
   );
+
+  it(
+    "rejects a delivery for which key throws or gives no text, and takes none for a duplicate of the other",
+    marbles(({ hot, expectObservable, flush }) => {
+      const group = memoryGroup<{ id?: string } | null>({ maxDeliveries: 1 });
+      const values = {
+        a: group.delivery({ id: "a" }),
+        n: group.delivery(null),
+        x: group.delivery({}),
+        y: group.delivery({ id: "" }),
+      };
+      const source = hot("-nxya-|", values);
+      const expected = "  ----a-|";
+
+      const result = source.pipe(
+        deduplicate({ key: (event) => (event as { id: string }).id }),
+        acknowledge(() => undefined),
+        map(({ delivery }) => delivery.event?.id),
+      );
+
+      expectObservable(result).toBe(expected);
+      flush();
+      expect(group.acknowledged).toEqual(["1-0"]);
+      expect(group.deadLetters.map(({ entryId, reason }) => [entryId, String(reason)])).toEqual([
+        ["2-0", expect.stringMatching(/^TypeError: Cannot read properties of null/)],
+        ["3-0", "TypeError: key: found nothing, expected a text that is not empty: this event has no key"],
+        [
+          "4-0",
+          "TypeError: key: found an empty text, expected a text that is not empty: this event has no key",
+        ],
+      ]);
+    }),
+  );
+
+  it(
+    "asks again about what waited for a delivery that became another consumer's",
+    marbles(({ hot, cold, expectObservable, flush }) => {
+      const { group, values } = entries();
+      // It waits behind b, until it is lost.
+      const lost: Delivery<Order> = {
+        ...values.a,
+        settler: { ...values.a.settler, start: (delivery, begin) => begin(delivery, "another's") },
+      };
+      const source = hot("  -baA------|", { a: lost, A: values.A, b: values.b });
+      const handling = cold("---|");
+      const expected = "    ----b--A--|";
+
+      const result = source.pipe(
+        deduplicate({ key }),
+        acknowledge(() => handling),
+        map(({ delivery }) => delivery.entryId),
+      );
+
+      expectObservable(result).toBe(expected, { b: "3-0", A: "2-0" });
+      flush();
+      expect(group.acknowledged).toEqual(["3-0", "2-0"]);
+    }),
+  );
+
+  it("remembers the key that an event had before its handler changed it", async () => {
+    const group = memoryGroup<{ id: string }>();
+
+    await lastValueFrom(
+      from([group.delivery({ id: "A" }), group.delivery({ id: "A" })]).pipe(
+        deduplicate({ key: ({ id }) => id }),
+        acknowledge((event) => {
+          event.id = "another";
+          return effects(["INCR", "total"]);
+        }),
+        toArray(),
+      ),
+    );
+
+    expect(group.effects).toEqual([["INCR", "total"]]);
+    expect(group.acknowledged).toEqual(["1-0", "2-0"]);
+  });
+
+  it("goes on when whoever is told of a duplicate throws", async () => {
+    const { group, values } = entries();
+    const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    onTestFinished(() => warned.mockRestore());
+
+    await lastValueFrom(
+      from([values.a, values.A, values.b]).pipe(
+        deduplicate({
+          key,
+          skipped: {
+            next: () => {
+              throw FULL;
+            },
+          },
+        }),
+        acknowledge(() => undefined),
+        toArray(),
+      ),
+    );
+
+    expect(group.acknowledged).toHaveLength(3);
+    expect(warned.mock.calls).toEqual([
+      ["skipped threw, and is told on: the mail box is full", "RxaddWarning"],
+    ]);
+  });
+
+  it.each<[object, RegExp]>([
+    [{}, /^deduplicate: key: found nothing, expected a function$/],
+    [{ key, window: 0 }, /^deduplicate: window: found 0, expected a whole number from 1 on$/],
+    [{ key, skiped: { next: () => {} } }, /^deduplicate: skiped: no such option; did you mean skipped\?$/],
+  ])("refuses %o at once", (options, message) => {
+    expect(() => deduplicate(options as DeduplicateOptions<Order>)).toThrow(message);
+  });
 
   it("does not let a consumer handle what another one of the group has processed", async () => {
     const { values } = entries();

@@ -26,9 +26,17 @@ function collect(stream: Readable | null, onText: () => void): () => string {
   return () => text;
 }
 
-/** Starts `rxadd`, the built file; `input`, if given, goes to its standard input, which then ends. */
-export function rxadd(args: readonly string[], input?: string | Readable, env: NodeJS.ProcessEnv = {}): Run {
-  return program([main, ...args], input, env);
+/**
+ * Starts `rxadd`, the built file; `input`, if given, goes to its standard input, which then ends. `output`, if given, is the open
+ * file that is its standard output.
+ */
+export function rxadd(
+  args: readonly string[],
+  input?: string | Readable,
+  env: NodeJS.ProcessEnv = {},
+  output?: number,
+): Run {
+  return program([main, ...args], input, env, output);
 }
 
 /** Starts Node with a program, as `rxadd` above. */
@@ -36,9 +44,10 @@ export function program(
   args: readonly string[],
   input?: string | Readable,
   env: NodeJS.ProcessEnv = {},
+  output: number | "pipe" = "pipe",
 ): Run {
   const child = spawn(process.execPath, args, {
-    stdio: ["pipe", "pipe", "pipe"],
+    stdio: ["pipe", output, "pipe"],
     env: { ...process.env, ...env },
   });
   const waiting = new Set<() => void>();

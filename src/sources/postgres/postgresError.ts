@@ -21,6 +21,8 @@ export type PostgresErrorTag =
 /** An error of a PostgreSQL source, with what to do in its message. */
 export class PostgresSourceError extends Error {
   override readonly name = "PostgresSourceError";
+  /** The configuration or the input has to be mended, not a server. */
+  readonly blames = "input";
   readonly _tag: PostgresErrorTag;
 
   constructor(tag: PostgresErrorTag, message: string, cause?: unknown) {

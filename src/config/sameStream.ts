@@ -1,0 +1,78 @@
+import { isLeft } from "fp-ts/lib/Either.js";
+import { tryCatch } from "fp-ts/lib/Option.js";
+import { partitionAt } from "../partition.ts";
+import { parseRedisUri } from "../redisAddress.ts";
+import { isStreamTemplate, streamTemplate } from "../streamTemplate.ts";
+
+/** Where a sink writes. */
+interface Target {
+  readonly stream: string;
+  readonly partitions?: number | undefined;
+  readonly deadLetters?: { readonly stream: string } | undefined;
+}
+
+/** What is wrong with dead letters that would land among the events; undefined: nothing, as far as the options tell. */
+export function deadLettersProblem({ deadLetters, ...target }: Target): string | undefined {
+  if (deadLetters === undefined || isStreamTemplate(target.stream) || !writesTo(target, deadLetters.stream))
+    return undefined;
+  return `found ${deadLetters.stream} as the stream of the dead letters and of the events, expected different ones`;
+}
+
+/** What is wrong with a stream that a sink would copy into itself; undefined: nothing, as far as the settings tell. */
+export function copyProblem(
+  source: { readonly uri: string; readonly stream: string },
+  sink: Target & { readonly id: string; readonly uri: string },
+): string | undefined {
+  if (!isSameDatabase(source.uri, sink.uri) || !writesTo(sink, source.stream)) return undefined;
+  return `found ${source.stream} as the stream of the source, and where sink ${sink.id} writes, on one server: it would copy its own entries for ever; expected different ones`;
+}
+
+/** Whether a sink that copies this stream writes to it as well. */
+function writesTo({ stream, partitions, deadLetters }: Target, copied: string): boolean {
+  if (deadLetters?.stream === copied) return true;
+  const filled = isStreamTemplate(stream)
+    ? tryCatch(() => streamTemplate(stream)({ stream: copied, entryId: "0-0" }))
+    : tryCatch(() => stream);
+  if (filled._tag === "None") return false;
+  if (partitions === undefined) return filled.value === copied;
+  const [, index] = /:\{(\d{1,15})\}$/.exec(copied) ?? [];
+  return (
+    index !== undefined && Number(index) < partitions && partitionAt(filled.value, Number(index)) === copied
+  );
+}
+
+/** A database, and the nodes by which it is reached. */
+interface Place {
+  readonly within: string;
+  readonly nodes: readonly string[];
+}
+
+/** Whether both lead to one database; another name of a host is taken for another host. */
+function isSameDatabase(a: string, b: string): boolean {
+  if (a === b) return true;
+  const [one, other] = [placeOf(a), placeOf(b)];
+  return (
+    one !== undefined && one.within === other?.within && one.nodes.some((node) => other.nodes.includes(node))
+  );
+}
+
+function placeOf(uri: string): Place | undefined {
+  const parsed = parseRedisUri(uri);
+  if (isLeft(parsed)) return undefined;
+  const address = parsed.right;
+  if (address.kind === "server") {
+    if (!URL.canParse(uri)) return undefined;
+    const { hostname, port, pathname, searchParams } = new URL(uri);
+    const db = pathname.slice(1) || searchParams.get("db") || "0";
+    return { within: `database ${db}`, nodes: [nodeOf(hostname, port)] };
+  }
+  return {
+    within: address.kind === "sentinel" ? `${address.master} ${address.db}` : "database 0",
+    nodes: address.nodes.map(({ host, port }) => nodeOf(host, `${port}`)),
+  };
+}
+
+function nodeOf(host: string, port: string): string {
+  const isHere = /^(|localhost|127(\.\d+){3}|\[?::1\]?)$/i.test(host);
+  return `${isHere ? "localhost" : host.toLowerCase()}:${port || 6379}`;
+}

@@ -1,0 +1,118 @@
+import { left, right } from "fp-ts/lib/Either.js";
+import * as t from "io-ts";
+import { describe, expect, it } from "vitest";
+import { decodeEntry, fieldsOf } from "../../src/consumer/decodeEntry.ts";
+
+const content = (...words: readonly (string | Buffer)[]) => words.map((word) => Buffer.from(word));
+const card = "4111111111111111";
+
+describe("fieldsOf", () => {
+  it("gives fields by their names, whatever those are", () => {
+    const fields = fieldsOf(content("__proto__", "p", "2", "two", "1", "one", "constructor", "c"));
+
+    expect(Object.entries(fields)).toEqual([
+      ["1", "one"],
+      ["2", "two"],
+      ["__proto__", "p"],
+      ["constructor", "c"],
+    ]);
+    expect(Object.getPrototypeOf(fields)).toBe(Object.prototype);
+  });
+
+  it("gives the last value of a name that repeats", () => {
+    expect(fieldsOf(content("event", "1", "event", "2"))).toEqual({ event: "2" });
+  });
+});
+
+describe("decodeEntry", () => {
+  it("reads the JSON in the field event, or all fields where there is none", () => {
+    const decode = decodeEntry({});
+
+    expect(decode(content("event", '{"id":"é"}'))).toEqual(
+      right({ fields: { event: '{"id":"é"}' }, event: { id: "é" } }),
+    );
+    expect(decode(content("a", "1"))).toEqual(right({ fields: { a: "1" }, event: { a: "1" } }));
+  });
+
+  it("says where JSON ends being JSON, and shows nothing of it", () => {
+    const decode = decodeEntry({});
+
+    expect(decode(content("event", card.slice(1).padStart(20, "x")))).toEqual(left("event: found no JSON"));
+    expect(decode(content("event", `{"card":"${card}" "x"}`))).toEqual(
+      left("event: found no JSON at position 27"),
+    );
+  });
+
+  it("says where a codec found what, and shows no value", () => {
+    const codec = t.type({ id: t.string, after: t.type({ n: t.number, list: t.array(t.number) }) });
+    const event = { id: { card }, after: { n: card, list: [1, card] } };
+
+    expect(decodeEntry({ codec })(content("event", JSON.stringify(event)))).toEqual(
+      left(
+        "id: found an object, expected string; after.n: found a text, expected number; after.list[1]: found a text, expected number",
+      ),
+    );
+    expect(decodeEntry({ codec })(content("event", `"${card}"`))).toEqual(
+      left(expect.stringMatching(/^found a text, expected \{ id: string/)),
+    );
+  });
+
+  it("says where in the value, whatever a codec is made of", () => {
+    const codec = t.intersection([t.type({ id: t.string }), t.type({ n: t.union([t.number, t.null]) })]);
+
+    expect(decodeEntry({ codec })(content("event", '{"id":1,"n":"x"}'))).toEqual(
+      left("id: found a number, expected string; n: found a text, expected number; n: found a text, expected null"),
+    );
+  });
+
+  it("names the first ten problems of many", () => {
+    const codec = t.array(t.string);
+    const event = Array.from({ length: 1000 }, (_, index) => index);
+
+    const decoded = decodeEntry({ codec })(content("event", JSON.stringify(event)));
+
+    expect(decoded).toEqual(
+      left(expect.stringMatching(/^\[0\]: .*\[9\]: found a number, .*; and 990 more$/)),
+    );
+  });
+
+  it.each([
+    ["codec", { codec: { name: "x", validate: t.string.validate, decode: thrown } }],
+    ["decode", { decode: thrown }],
+  ])("takes what %s throws for a refusal, whatever it is", (name, decoding) => {
+    expect(decodeEntry(decoding)(content("event", "{}"))).toEqual(
+      left(`${name}: something was thrown that has no text`),
+    );
+  });
+
+  it("reads what is no JSON with a function of the user's, and checks what it gives", () => {
+    const decode = decodeEntry({
+      decode: (event, content) => ({ n: event.readUInt8(0), schema: `${content[1]}` }),
+      codec: t.type({ n: t.number, schema: t.literal("Order/1") }),
+    });
+
+    expect(decode([...content("schema", "Order/1", "event"), Buffer.from([7])])).toMatchObject(
+      right({ event: { n: 7, schema: "Order/1" } }),
+    );
+    expect(decode([...content("schema", "Order/2", "event"), Buffer.from([7])])).toEqual(
+      left('schema: found a text, expected "Order/1"'),
+    );
+    expect(decode(content("n", "7"))).toEqual(
+      left('n: found a text, expected number; schema: found nothing, expected "Order/1"'),
+    );
+  });
+});
+
+describe("a function that decodes later", () => {
+  it("is refused, and what it rejects with ends nothing", () => {
+    const decode = decodeEntry({ decode: () => Promise.reject(new Error("later")) });
+
+    expect(decode(content("event", "x"))).toEqual(
+      left("decode: found a Promise, expected the event: it has to be there at once"),
+    );
+  });
+});
+
+function thrown(): never {
+  throw Object.create(null);
+}

@@ -1,0 +1,264 @@
+import { lastValueFrom, type MonoTypeOperatorFunction, map, Subject, tap, toArray } from "rxjs";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import {
+  acknowledge,
+  type ConsumerReport,
+  type Delivery,
+  deduplicate,
+  effects,
+  type GroupOptions,
+  groupDeliveries,
+  type Handled,
+} from "../../src/consumer/index.ts";
+import { emptyRedis } from "../support/emptyRedis.ts";
+import { waitUntil } from "../support/waitUntil.ts";
+import { watched } from "../support/watched.ts";
+
+interface Order {
+  readonly id: string;
+  readonly n: number;
+}
+
+const stream = "orders.events";
+const dead = "orders.dead";
+const group = "mailer";
+
+const redis = emptyRedis();
+
+async function add(...events: readonly unknown[]): Promise<void> {
+  for (const event of events) await redis.client.xadd(stream, "*", "event", JSON.stringify(event));
+}
+
+function deliveries(settings: Partial<GroupOptions<Order>> = {}) {
+  return groupDeliveries<Order>({
+    uri: redis.uri,
+    stream,
+    group,
+    consumer: "one",
+    blockMs: 200,
+    deadLetters: { stream: dead },
+    maxDeliveries: 2,
+    redelivery: { initialMs: 1 },
+    ...settings,
+  });
+}
+
+async function pending(): Promise<number> {
+  const [count] = await redis.client.xpending(stream, group);
+  return Number(count);
+}
+
+/** The events of the dead letters, and why they are there. */
+async function deadLetters(): Promise<readonly (readonly [unknown, string | undefined])[]> {
+  const letters = await redis.client.xrange(dead, "-", "+");
+  return letters.map(([, fields]) => [JSON.parse(fields[1] ?? ""), fields[fields.indexOf("reason") + 1]]);
+}
+
+/** Handles until so many are settled, one way or the other; gives the numbers of those that were acknowledged. */
+function handled(
+  count: number,
+  handler: (order: Order, delivery: Delivery<Order>) => Handled<unknown>,
+  how: {
+    readonly settings?: Partial<GroupOptions<Order>>;
+    readonly orderBy?: (order: Order) => string;
+    readonly before?: MonoTypeOperatorFunction<Delivery<Order>>;
+  } = {},
+): Promise<readonly number[]> {
+  const { settings = {}, orderBy, before = (source) => source } = how;
+  const until = new Subject<void>();
+  const settled = { left: count };
+  const one = () => {
+    settled.left -= 1;
+    if (settled.left === 0) until.next();
+  };
+  const status = { next: ({ state }: { readonly state: string }) => state === "deadLetter" && one() };
+  return lastValueFrom(
+    deliveries({ until, status, ...settings }).pipe(
+      before,
+      acknowledge(handler, { concurrency: 10, ...(orderBy !== undefined && { orderBy }) }),
+      map(({ delivery }) => delivery.event.n),
+      tap(one),
+      toArray(),
+    ),
+  );
+}
+
+const keyless = {
+  orderBy: (order: Order) => {
+    if (order.n === 2) throw new Error("no customer");
+    return "ann";
+  },
+};
+
+describe("a handler that misbehaves", () => {
+  it.each<[string, (order: Order) => Handled<unknown>, RegExp]>([
+    [
+      "asks for an effect without a value",
+      () => effects(["HINCRBY", "totals", undefined as never, 1]),
+      /^effects: HINCRBY: argument 1: found nothing, expected a text, /,
+    ],
+    [
+      "asks for an effect of 9,002 words",
+      () => effects(["RPUSH", "list", ...Array.from({ length: 9000 }, (_, index) => index)]),
+      /^effects: RPUSH: found 9002 words, expected at most 7500/,
+    ],
+    ["asks for a command that is none", () => effects(["NOSUCH", "list"]), /Unknown Redis command/i],
+    ["asks for what Redis refuses", () => effects(["INCR", "text"]), /not an integer/],
+    ["gives a number", () => 5 as never, /^the handler gave a number, expected nothing, effects, /],
+    ["gives null", () => null as never, /^the handler gave null, /],
+    ["rejects with a symbol", () => Promise.reject(Symbol("no")), /^Symbol\(no\)$/],
+    [
+      "rejects with what has no text",
+      () => Promise.reject(Object.create(null)),
+      /^something was thrown that has no text$/,
+    ],
+  ])("fails its delivery alone where it %s", async (_name, handler, reason) => {
+    await redis.client.set("text", "no number");
+    await add({ id: "a", n: 1 }, { id: "b", n: 2 }, { id: "c", n: 3 });
+
+    const numbers = await handled(3, (order) =>
+      order.n === 2 ? handler(order) : effects(["INCR", "total"]),
+    );
+
+    expect(numbers).toEqual([1, 3]);
+    expect(await deadLetters()).toEqual([[{ id: "b", n: 2 }, expect.stringMatching(reason)]]);
+    expect(await redis.client.get("total")).toBe("2");
+    expect(await pending()).toBe(0);
+  });
+
+  it("fails its delivery alone where orderBy throws", async () => {
+    await add({ id: "a", n: 1 }, { id: "b", n: 2 }, { id: "c", n: 3 });
+
+    const numbers = await handled(3, () => undefined, keyless);
+
+    expect(numbers).toEqual([1, 3]);
+    expect(await deadLetters()).toEqual([[{ id: "b", n: 2 }, "no customer"]]);
+    expect(await pending()).toBe(0);
+  });
+
+  it("fails its delivery alone where the key of deduplicate cannot be told", async () => {
+    await add({ id: "a", n: 1 }, { n: 2 }, null, { id: "c", n: 3 });
+
+    const numbers = await handled(4, () => undefined, { before: deduplicate({ key: ({ id }) => id }) });
+
+    expect(numbers).toEqual([1, 3]);
+    expect(await deadLetters()).toEqual([
+      [{ n: 2 }, "key: found nothing, expected a text that is not empty: this event has no key"],
+      [null, expect.stringMatching(/^Cannot (destructure|read)/)],
+    ]);
+    expect(await pending()).toBe(0);
+  });
+
+  it("writes as large an effect as it may ask for", async () => {
+    await add({ id: "a", n: 1 });
+    const items = Array.from({ length: 7498 }, (_, index) => index);
+
+    expect(await handled(1, () => effects(["RPUSH", "list", ...items]))).toEqual([1]);
+    expect(await redis.client.llen("list")).toBe(7498);
+  });
+
+  it("writes texts, numbers, bigints and bytes as they are", async () => {
+    await add({ id: "a", n: 1 });
+
+    await handled(1, () =>
+      effects(["SET", "bytes", Buffer.from([255, 0, 254])], ["RPUSH", "l", "é😀", 1.5, 5n]),
+    );
+
+    expect(await redis.client.getBuffer("bytes")).toEqual(Buffer.from([255, 0, 254]));
+    expect(await redis.client.lrange("l", 0, -1)).toEqual(["é😀", "1.5", "5"]);
+  });
+});
+
+describe("whoever is told what a consumer does", () => {
+  it("ends nothing by throwing, and is told on", async () => {
+    const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    onTestFinished(() => warned.mockRestore());
+    await add({ id: "a", n: 1 }, { id: "b", n: 2 });
+    const states: string[] = [];
+    const thrown = (): never => {
+      throw new Error("no log");
+    };
+    const metrics: ConsumerReport = { status: thrown, delivered: thrown, acknowledged: thrown, held: thrown };
+    const status: GroupOptions<Order>["status"] = {
+      next: ({ state }) => {
+        states.push(state);
+        thrown();
+      },
+    };
+
+    const numbers = await handled(2, () => undefined, { settings: { status, metrics } });
+
+    expect(numbers).toEqual([1, 2]);
+    expect(states).toEqual(["connecting", "opened", "reading", "draining", "closed"]);
+    expect(warned.mock.calls[0]).toEqual(["status threw, and is told on: no log", "RxaddWarning"]);
+    expect(await pending()).toBe(0);
+  });
+});
+
+describe("a consumer that stops", () => {
+  it("hands back what comes after one of its key that it hands back, so that the next one handles them in order", async () => {
+    await add(...[1, 2, 3].map((n) => ({ id: "k", n })));
+    const until = new Subject<void>();
+    const order: number[] = [];
+    const orderBy = ({ id }: Order) => id;
+
+    const first = await lastValueFrom(
+      deliveries({ until }).pipe(
+        acknowledge(
+          ({ n }) => {
+            order.push(n);
+            until.next();
+            throw new Error("the mail box is full");
+          },
+          { concurrency: 10, orderBy },
+        ),
+        toArray(),
+      ),
+    );
+    expect(first).toEqual([]);
+    expect(await pending()).toBe(3);
+    await handled(
+      3,
+      ({ n }) => {
+        order.push(n);
+        return effects(["SET", "state", n]);
+      },
+      { orderBy },
+    );
+
+    expect(order).toEqual([1, 1, 2, 3]);
+    expect(await redis.client.get("state")).toBe("3");
+    expect(await pending()).toBe(0);
+  });
+
+  it("is not held up by a delivery that became another consumer's while it waited, with deduplicate before it", async () => {
+    await add({ id: "a", n: 1 }, { id: "b", n: 2 });
+    const { status, first } = watched();
+    const until = new Subject<void>();
+    const release = new Subject<void>();
+    const running: number[] = [];
+    const done = lastValueFrom(
+      deliveries({ until, status, claimIdleMs: 300 }).pipe(
+        deduplicate({ key: ({ id }) => id }),
+        acknowledge(({ n }) => {
+          running.push(n);
+          return n === 1 ? release : undefined;
+        }),
+        map(({ delivery }) => delivery.event.n),
+        toArray(),
+      ),
+    );
+    await waitUntil(async () => running.length === 1 && (await pending()) === 2);
+    const [, b] = await redis.client.xrange(stream, "-", "+");
+    await redis.client.xclaim(stream, group, "another", 0, b?.[0] ?? "");
+    await redis.client.xack(stream, group, b?.[0] ?? "");
+    await first("gone");
+    await add({ id: "b", n: 3 });
+    release.complete();
+    await waitUntil(() => running.includes(3));
+    until.next();
+
+    expect(await done).toEqual([1, 3]);
+    expect(await pending()).toBe(0);
+  });
+});
