@@ -4,8 +4,8 @@ import { idOf, readProperty, transactionOf } from "./eventDefaults.ts";
 import { sinkError } from "./sinkError.ts";
 import type { PositionOf } from "./sinkOptions.ts";
 
-/** The same in every copy of this package, of which a program may have two. */
-const brand: unique symbol = Symbol.for("rxadd.Skipped");
+/** The same in every copy of this package, of which a program may have two; no part of the type, in which each copy has its own. */
+const brand = Symbol.for("rxadd.Skipped");
 
 /** What is left of an event that nothing came of: where it stood. A sink publishes nothing for it, and moves on. */
 export class Skipped<P> {
@@ -21,6 +21,8 @@ export class Skipped<P> {
     return true;
   }
 }
+
+Object.defineProperty(Skipped.prototype, brand, { value: true });
 
 /** Tells a {@link Skipped}, also one of another copy of this package. */
 export function isSkipped<P>(event: unknown): event is Skipped<P> {

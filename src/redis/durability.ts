@@ -1,6 +1,7 @@
-import { Cluster, type Redis } from "ioredis";
+import type { Cluster, Redis } from "ioredis";
 import { defer } from "rxjs";
 import { sinkError } from "../sinkError.ts";
+import { isCluster } from "./connect/topology.ts";
 import { type BatchNumber, decide, stateFields, storedOf } from "./publish/protocol.ts";
 import { findingOf, type LaneKeys, type Publisher, type PublishReply } from "./publisher.ts";
 
@@ -42,7 +43,7 @@ export function confirmWith(
     const { sequence } = upTo;
     const [fields, kind, , waited] = await look(keys, stream, sequence).catch(async (error) => {
       // ioredis learns that a slot has moved from a single command, not from such a pipeline.
-      if (client instanceof Cluster) await client.hmget(keys.state, "sequence");
+      if (isCluster(client)) await client.hmget(keys.state, "sequence");
       throw error;
     });
     const at = storedOf(fields);

@@ -1,5 +1,6 @@
-import { Cluster, type Redis } from "ioredis";
+import type { Cluster, Redis } from "ioredis";
 import type { SinkError } from "../sinkError.ts";
+import { isCluster, mastersOf } from "./connect/topology.ts";
 import { redisErrorOf } from "./redisError.ts";
 import { script } from "./script.ts";
 import type { TrimOption } from "./trimming.ts";
@@ -120,17 +121,17 @@ export async function rightsOn(
   use: LaneUse,
 ): Promise<Rights> {
   const needed = neededBy(keys, use);
-  if (use.publish === "pipeline" && !(client instanceof Cluster)) {
+  if (use.publish === "pipeline" && !isCluster(client)) {
     const around = await denialsOf(client, where, [...aroundTransaction(keys.state), multi]);
     if (around.denied.length > 0) return around;
     return denialsOf(client, where, needed);
   }
 
-  const masters = client instanceof Cluster ? client.nodes("master") : [client];
+  const masters = mastersOf(client);
   const answers = await Promise.all(masters.map((master) => ask(master, where, [...needed, multi])));
   const asked = union(answers);
   const denied = asked?.filter((label) => label !== multi.label);
-  if (client instanceof Cluster) return { denied, refusal: await slotsRefusal(client, where, keys) };
+  if (isCluster(client)) return { denied, refusal: await slotsRefusal(client, where, keys) };
   if (asked !== undefined && asked.length > 0) return { denied, refusal: undefined };
   const opened = await denialsOf(client, where, [multi]);
   return opened.denied.length > 0 ? { denied, refusal: undefined } : denialsOf(client, where, needed);
