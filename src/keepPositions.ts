@@ -16,10 +16,6 @@ export class Skipped<P> {
     this.position = position;
     this.transaction = transaction;
   }
-
-  get [brand](): true {
-    return true;
-  }
 }
 
 Object.defineProperty(Skipped.prototype, brand, { value: true });
