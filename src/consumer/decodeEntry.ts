@@ -1,5 +1,5 @@
 import { type Either, isLeft, left, right } from "fp-ts/lib/Either.js";
-import type * as t from "io-ts";
+import * as t from "io-ts";
 import { pathOf, pathText } from "../config/problem.ts";
 import { kindOf } from "../errors/kindOf.ts";
 import { reasonOf } from "../errors/reasonOf.ts";
@@ -81,11 +81,19 @@ function noJson(error: unknown): string {
   return at === undefined ? "event: found no JSON" : `event: found no JSON ${at}`;
 }
 
+/** Without the numbers of what an intersection or a union is made of, which are no places in the value. */
+function placesOf(context: t.Context): t.Context {
+  return context.filter((_, index) => {
+    const within = context[index - 1]?.type;
+    return !(within instanceof t.IntersectionType || within instanceof t.UnionType);
+  });
+}
+
 /** Where and what, but not the values: they would stand in logs. */
 function problemsOf(errors: t.Errors): string {
   const texts = errors.slice(0, mostProblems).map((error) => {
     const { value, context, message } = error;
-    const path = pathText(pathOf(error));
+    const path = pathText(pathOf({ ...error, context: placesOf(context) }));
     const expected = context.at(-1)?.type.name ?? "something else";
     const text = message ?? `found ${kindOf(value)}, expected ${expected}`;
     return path === "" ? text : `${path}: ${text}`;

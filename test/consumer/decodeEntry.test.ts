@@ -57,6 +57,16 @@ describe("decodeEntry", () => {
     );
   });
 
+  it("says where in the value, whatever a codec is made of", () => {
+    const codec = t.intersection([t.type({ id: t.string }), t.type({ n: t.union([t.number, t.null]) })]);
+
+    expect(decodeEntry({ codec })(content("event", '{"id":1,"n":"x"}'))).toEqual(
+      left(
+        "id: found a number, expected string; n: found a text, expected number; n: found a text, expected null",
+      ),
+    );
+  });
+
   it("names the first ten problems of many", () => {
     const codec = t.array(t.string);
     const event = Array.from({ length: 1000 }, (_, index) => index);
