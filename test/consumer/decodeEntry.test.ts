@@ -61,7 +61,9 @@ describe("decodeEntry", () => {
     const codec = t.intersection([t.type({ id: t.string }), t.type({ n: t.union([t.number, t.null]) })]);
 
     expect(decodeEntry({ codec })(content("event", '{"id":1,"n":"x"}'))).toEqual(
-      left("id: found a number, expected string; n: found a text, expected number; n: found a text, expected null"),
+      left(
+        "id: found a number, expected string; n: found a text, expected number; n: found a text, expected null",
+      ),
     );
   });
 
