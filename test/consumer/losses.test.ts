@@ -152,8 +152,8 @@ describe("an acknowledgement whose answer is lost", () => {
       ),
     );
     await waitUntil(async () => (await total()) === "1", 5);
-    await proxy.restore();
     await first("retrying");
+    await proxy.restore();
 
     expect((await done).delivery.event.n).toBe(1);
     expect(await total()).toBe("1");
@@ -177,6 +177,7 @@ describe("an acknowledgement whose answer is lost", () => {
       )
       .subscribe();
     await waitUntil(async () => (await redis.client.xlen("orders.dead")) === 1, 5);
+    await first("retrying");
     await proxy.restore();
 
     expect(await first("deadLetter")).toMatchObject({ reason: "boom" });
