@@ -4,11 +4,14 @@ import {
   type OperatorFunction,
   type SchedulerLike,
   type Subscription,
+  tap,
 } from "rxjs";
+import { after } from "./after.ts";
+import { checkNumbers } from "./checkNumber.ts";
 
 /** When {@link acknowledgedWithin} gives up. */
 export interface AcknowledgedWithinOptions {
-  /** How long the answer to an item may take, in ms. */
+  /** How long the answer to an item may take, in ms, 0 or more; Infinity: as long as it likes. */
   readonly dueMs: number;
   /** Makes the error with which the result then ends. */
   readonly late: () => unknown;
@@ -27,6 +30,12 @@ export interface AcknowledgedWithinOptions {
  *
  * `toAnswers` answers each item once, in order. A quiet source is no reason to end.
  *
+ * - **Time** is what has passed since the item came: setting the clock neither ends the result nor keeps it.
+ * - **Memory** a timer for each item that waits.
+ * - **Errors** what `late` makes, or throws; those of the source and of `toAnswers` pass through. A `dueMs` that is
+ *   no time throws a `RangeError` at once.
+ * - **Teardown** unsubscribes the source and cancels the timers.
+ *
  * @example
  * ```ts
  * batches$.pipe(acknowledgedWithin({ dueMs: 30_000, late: () => new Error("too slow") }, inFlight(send)));
@@ -36,41 +45,32 @@ export function acknowledgedWithin<T, A>(
   { dueMs, late, scheduler = asyncScheduler }: AcknowledgedWithinOptions,
   toAnswers: OperatorFunction<T, A>,
 ): OperatorFunction<T, A> {
+  checkNumbers("acknowledgedWithin", { dueMs }, 0);
   return (source) =>
     new Observable((subscriber) => {
-      const arrivedMs: number[] = [];
-      let timer: Subscription | undefined;
+      // One each, so that no clock is asked, which may be set.
+      const timers: Subscription[] = [];
 
-      function watchOldest(): void {
-        timer?.unsubscribe();
-        const [oldest] = arrivedMs;
-        if (oldest === undefined) return;
-        timer = scheduler.schedule(() => subscriber.error(late()), oldest + dueMs - scheduler.now());
-        subscriber.add(timer);
+      function giveUp(): void {
+        let error: unknown;
+        try {
+          error = late();
+        } catch (thrown) {
+          error = thrown;
+        }
+        subscriber.error(error);
       }
 
-      const items$ = new Observable<T>((items) =>
-        source.subscribe({
-          next: (item) => {
-            arrivedMs.push(scheduler.now());
-            if (arrivedMs.length === 1) watchOldest();
-            items.next(item);
-          },
-          error: (error) => items.error(error),
-          complete: () => items.complete(),
-        }),
-      );
-      subscriber.add(
-        items$.pipe(toAnswers).subscribe({
-          next: (answer) => {
-            arrivedMs.shift();
-            watchOldest();
-            subscriber.next(answer);
-          },
-          error: (error) => subscriber.error(error),
-          complete: () => subscriber.complete(),
-        }),
-      );
-      subscriber.add(() => timer?.unsubscribe());
+      subscriber.add(() => {
+        for (const timer of timers) timer.unsubscribe();
+      });
+      source
+        .pipe(
+          tap(() => timers.push(after(dueMs, scheduler, giveUp))),
+          toAnswers,
+          tap(() => timers.shift()?.unsubscribe()),
+        )
+        // The subscriber itself: a source that emits at once sees that nobody listens any more.
+        .subscribe(subscriber);
     });
 }

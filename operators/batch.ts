@@ -2,18 +2,37 @@ import {
   asapScheduler,
   asyncScheduler,
   Observable,
+  type Observer,
   type OperatorFunction,
   type SchedulerLike,
   type Subscription,
   takeWhile,
   tap,
 } from "rxjs";
+import { after } from "./after.ts";
+import { checkNumbers, checkSize } from "./checkNumber.ts";
 
 /** What `batch` has to know of an item's transaction. */
 export interface TransactionMark {
   readonly id: string;
   /** Whether the item is the transaction's last; undefined when the source does not say. */
   readonly last?: boolean | undefined;
+}
+
+/** A source completed in the middle of a transaction, whose last item it marks and has not emitted. */
+export class UnfinishedTransaction extends Error {
+  override readonly name = "UnfinishedTransaction";
+  readonly id: string;
+  /** How many items of it were emitted, and are left out. */
+  readonly items: number;
+
+  constructor(id: string, items: number) {
+    super(
+      `transaction ${id}: found no last item before the source completed, its items so far, ${items}, are left out: let the last one through, or give \`unfinished\` to go without them`,
+    );
+    this.id = id;
+    this.items = items;
+  }
 }
 
 /** When {@link batch} closes a batch. */
@@ -26,8 +45,8 @@ export interface BatchOptions<T> {
   readonly sizeOf?: (item: T) => number;
   /**
    * How long a batch waits for more items, in ms from its first one, or from the batch before it where
-   * it starts in mid-transaction. Default 0, which adapts: a batch goes as soon as there is `room`, with
-   * what the source has emitted by then without a pause.
+   * it starts in mid-transaction; Infinity: until it is full. Default 0, which adapts: a batch goes as soon
+   * as there is `room`, with what the source has emitted by then without a pause.
    */
   readonly lingerMs?: number;
   /** Items of one transaction follow each other and stay together. Default: no transactions. */
@@ -44,6 +63,11 @@ export interface BatchOptions<T> {
    * mark the last item; twice as long at most. Default 10.
    */
   readonly transactionIdleMs?: number;
+  /**
+   * Told of a transaction in whose middle the source completes; then the result completes without its items.
+   * Default: it ends with {@link UnfinishedTransaction}.
+   */
+  readonly unfinished?: Pick<Observer<UnfinishedTransaction>, "next">;
   /** Whether downstream takes a batch now, starting with a value at once. Default: always. */
   readonly room?: Observable<boolean>;
   /** For all timers. Default: `asyncScheduler`, and `asapScheduler` for a `lingerMs` of 0. */
@@ -62,9 +86,11 @@ export interface BatchOptions<T> {
  * - **Order** that of the source; a batch is never empty.
  * - **Memory** items wait without bound while there is no `room`; put `boundedBuffer` around.
  * - **Completion** emits what is left as there is room, then completes. A transaction whose source
- *   marks last items and that has none yet is incomplete, and is left out.
+ *   marks last items and that has none yet is left out, and told: see `unfinished`. Such a transaction
+ *   ends, too, where another one begins.
  * - **Errors** emits the batches that are complete, then the error, without waiting for room. An error
- *   of `room` ends the result at once.
+ *   of `room` ends the result at once. What a callback throws, or a size that is no number from 0 on, counts
+ *   as an error of the source. Limits that are no numbers throw a `RangeError` at once.
  * - **Teardown** drops what waits and cancels the timer.
  *
  * @example
@@ -82,9 +108,12 @@ export function batch<T>(options: BatchOptions<T> = {}): OperatorFunction<T, T[]
     maxTransactionItems = 5_000,
     maxTransactionBytes = 16 * 1024 * 1024,
     transactionIdleMs = 10,
+    unfinished,
     room,
     scheduler,
   } = options;
+  checkNumbers("batch", { maxItems, maxBytes }, 1);
+  checkNumbers("batch", { lingerMs, maxTransactionItems, maxTransactionBytes, transactionIdleMs }, 0);
   const lingerScheduler = scheduler ?? (lingerMs > 0 ? asyncScheduler : asapScheduler);
   const idleScheduler = scheduler ?? asyncScheduler;
 
@@ -127,33 +156,46 @@ export function batch<T>(options: BatchOptions<T> = {}): OperatorFunction<T, T[]
           if (next === undefined) break;
           subscriber.next(next);
         }
-        if (sourceDone && closed.length === 0 && boundary === 0) subscriber.complete();
+        if (sourceDone && closed.length === 0 && boundary === 0) end();
         else wait();
+      }
+
+      function end(): void {
+        if (open.length > 0 && transaction !== undefined) {
+          const left = new UnfinishedTransaction(transaction.id, open.length);
+          try {
+            if (unfinished === undefined) throw left;
+            unfinished.next(left);
+          } catch (error) {
+            subscriber.error(error);
+          }
+        }
+        subscriber.complete();
       }
 
       /** Sets the timers that `open` needs; `emit` comes back here. */
       function wait(): void {
         if (open.length === 0 || sourceDone || subscriber.closed) return;
         if (!isDue) {
-          linger ??= lingerScheduler.schedule(() => {
+          linger ??= after(lingerMs, lingerScheduler, () => {
             linger = undefined;
             isDue = true;
             emit();
-          }, lingerMs);
+          });
         } else if (boundary < open.length && transaction?.last === undefined) {
           const seen = arrived;
-          idle ??= idleScheduler.schedule(() => {
+          idle ??= after(transactionIdleMs, idleScheduler, () => {
             idle = undefined;
             // Nothing came meanwhile: the transaction counts as ended.
             if (arrived === seen) markBoundary();
             emit();
-          }, transactionIdleMs);
+          });
         }
       }
 
       function add(item: T): void {
-        const mark = transactionOf(item);
-        const size = sizeOf(item);
+        const mark = transactionOf(item) ?? undefined;
+        const size = checkSize("batch", "sizeOf", sizeOf(item));
         if (mark?.id !== transaction?.id) markBoundary();
         transaction = mark;
         arrived += 1;

@@ -7,6 +7,7 @@ import {
   takeWhile,
   tap,
 } from "rxjs";
+import { checkNumbers, checkSize } from "./checkNumber.ts";
 import type { Flow } from "./flow.ts";
 
 /** How much is in a {@link boundedBuffer}. */
@@ -15,7 +16,7 @@ export interface Fill {
   readonly bytes: number;
 }
 
-/** A source went on although the buffer was full. */
+/** A source went on although it was told to pause, until the buffer was full. */
 export class BufferOverflow extends Error {
   override readonly name = "BufferOverflow";
   readonly fill: Fill;
@@ -32,12 +33,17 @@ export interface BoundedBufferOptions<T, R> {
   readonly maxItems?: number;
   /** Most bytes inside by `sizeOf`, >= 1. Default 64 MiB. */
   readonly maxBytes?: number;
-  /** The size of an item in bytes. Default 0: bytes do not count. */
+  /** The size of an item in bytes, 0 or more. Default 0: bytes do not count. */
   readonly sizeOf?: (item: T) => number;
   /** What a result says has left. */
   readonly released: (result: R) => Fill;
-  /** Told to pause at half of a bound, and to resume at a quarter or at the end of the subscription. */
+  /**
+   * Told to pause at half of a bound, from within the emission that reaches it, and to resume at a quarter or at the
+   * end of the subscription. The source may go on from within being told to resume.
+   */
   readonly flow?: Pick<Observer<Flow>, "next">;
+  /** Told of an overflow at once; the result ends with it only when the chain has drained. */
+  readonly overflowed?: Pick<Observer<BufferOverflow>, "next">;
   /** Told how much is inside whenever that shrinks, has grown by a tenth, or the flow changes. */
   readonly fill?: Pick<Observer<Fill>, "next">;
 }
@@ -52,8 +58,14 @@ export interface BoundedBufferOptions<T, R> {
  * result     ------abc---(d|)
  * ```
  *
- * - **Errors** {@link BufferOverflow} when an item arrives and a bound is reached. It, and an error of
- *   the source, comes out only after the chain has drained what came before.
+ * - **A source that heeds `flow`** at once, as `fromReadable` and `lines` do, never overflows, whatever its items weigh:
+ *   an item that comes while nothing told it to pause is always taken. For one with more on its way there is the other half.
+ * - **Memory** at most the bounds; half of `maxBytes` and one item, where that is more.
+ * - **Errors** {@link BufferOverflow} when an item comes after a pause and does not fit. It, an error of the source, and a
+ *   `sizeOf` that throws or finds no number from 0 on come out only after the chain has drained what came before.
+ *   What the other callbacks throw ends the result at once. Bounds that are no numbers throw a `RangeError` at once.
+ * - **The chain** subscribes to its input once; what comes before that waits, within the bounds. A second subscription
+ *   fails: use `share` within.
  * - **Completion** of the source completes the chain's input; the result completes with the chain.
  * - **Teardown** unsubscribes the source and the chain.
  *
@@ -69,14 +81,34 @@ export function boundedBuffer<T, R>(
   options: BoundedBufferOptions<T, R>,
   chain: OperatorFunction<T, R>,
 ): OperatorFunction<T, R> {
-  const { maxItems = 20_000, maxBytes = 64 * 1024 * 1024, sizeOf = () => 0, released, flow, fill } = options;
+  const {
+    maxItems = 20_000,
+    maxBytes = 64 * 1024 * 1024,
+    sizeOf = () => 0,
+    released,
+    flow,
+    overflowed,
+    fill,
+  } = options;
+  checkNumbers("boundedBuffer", { maxItems, maxBytes }, 1);
 
   return (source) =>
     new Observable((subscriber) => {
-      // One chain subscribes, once: a Subject would make a closure for each item.
+      // Not a Subject, which would make a closure for each item.
       let input: Subscriber<T> | undefined;
+      /** What came before the chain subscribed. */
+      const early: T[] = [];
+      let isSubscribed = false;
+      let hasEnded = false;
       const input$ = new Observable<T>((entering) => {
+        if (isSubscribed)
+          throw new Error("boundedBuffer: the chain subscribes to its input twice, expected once");
+        isSubscribed = true;
+        // Also what comes while they go in.
+        for (const item of early) entering.next(item);
+        early.length = 0;
         input = entering;
+        if (hasEnded) entering.complete();
       });
       const reading = new Subscription();
       let items = 0;
@@ -101,29 +133,49 @@ export function boundedBuffer<T, R>(
         flow?.next(isPaused ? "pause" : "resume");
       }
 
+      function end(): void {
+        hasEnded = true;
+        input?.complete();
+      }
+
       function fail(error: unknown): void {
         failure = { error };
         reading.unsubscribe();
         // Drains the chain; its completion brings the failure out.
-        input?.complete();
+        end();
+      }
+
+      function overflow(error: BufferOverflow): void {
+        // First: whoever is told may make the source go on.
+        reading.unsubscribe();
+        try {
+          overflowed?.next(error);
+        } catch (thrown) {
+          fail(thrown);
+          return;
+        }
+        fail(error);
       }
 
       function accept(item: T): void {
-        const size = sizeOf(item);
-        if (items >= maxItems || (items > 0 && bytes + size > maxBytes)) {
-          fail(new BufferOverflow({ items, bytes }));
+        const size = checkSize("boundedBuffer", "sizeOf", sizeOf(item));
+        // Nothing that comes before the first word to pause is too much.
+        if (isPaused && (items >= maxItems || bytes + size > maxBytes)) {
+          overflow(new BufferOverflow({ items, bytes }));
           return;
         }
         items += 1;
         bytes += size;
-        regulate();
-        input?.next(item);
+        if (input === undefined) early.push(item);
+        else input.next(item);
+        // After the item, lest what the source does when it is told overtakes it.
+        if (!subscriber.closed) regulate();
       }
 
       function release(result: R): void {
         const left = released(result);
-        items -= left.items;
-        bytes -= left.bytes;
+        items = Math.max(0, items - checkSize("boundedBuffer", "released.items", left.items));
+        bytes = Math.max(0, bytes - checkSize("boundedBuffer", "released.bytes", left.bytes));
         tellFill();
         subscriber.next(result);
         if (!subscriber.closed) regulate();
@@ -142,13 +194,14 @@ export function boundedBuffer<T, R>(
           }),
       );
       subscriber.add(reading);
+      if (reading.closed) return;
       reading.add(
         source
           .pipe(
             takeWhile(() => !reading.closed),
             tap(accept),
           )
-          .subscribe({ error: fail, complete: () => input?.complete() }),
+          .subscribe({ error: fail, complete: end }),
       );
       // Or the next subscription would wait for ever for a source that is still told to pause.
       subscriber.add(() => {

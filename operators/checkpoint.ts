@@ -19,9 +19,9 @@ export interface Progress<T, A> {
  * checkpoint     -x---------y--|    x: last 1       y: last 5
  * ```
  *
- * - **Order** items are numbered 0, 1, 2, … without holes by `ordinalOf`; each is acknowledged once.
+ * - **Order** items are numbered 0, 1, 2, … without holes by `ordinalOf`; an item that is acknowledged again counts once.
  * - **Memory** holds acknowledged items that wait for an earlier one.
- * - **Errors and completion** pass through.
+ * - **Errors and completion** pass through; what a callback throws, or an ordinal that is none, ends the result.
  *
  * @param itemsOf - the items of an acknowledgement, in ascending order
  * @param ordinalOf - an item's number
@@ -48,16 +48,21 @@ export function checkpoint<A, T>(
           if (ordinal === next) {
             last = item;
             next += 1;
+          } else if (Number.isInteger(ordinal) && ordinal >= 0) {
+            if (ordinal > next) early.set(ordinal, item);
           } else {
-            early.set(ordinal, item);
+            throw new RangeError(
+              `checkpoint: ordinalOf: found ${String(ordinal)}, expected 0, 1, 2 and so on`,
+            );
           }
         }
-        for (let item = early.get(next); item !== undefined; item = early.get(next)) {
+        while (early.has(next)) {
+          last = early.get(next);
           early.delete(next);
-          last = item;
           next += 1;
         }
-        return last === undefined ? undefined : { last, items: next - from, acknowledgement };
+        // There is a last one: else nothing would have been counted.
+        return next === from ? undefined : { last: last as T, items: next - from, acknowledgement };
       }
 
       return acknowledged$.pipe(

@@ -9,6 +9,7 @@ import {
   Subscription,
   takeWhile,
 } from "rxjs";
+import { checkNumbers } from "./checkNumber.ts";
 
 /** How {@link inFlight} keeps its window. */
 export interface InFlightOptions<R> {
@@ -42,7 +43,8 @@ interface Slot<T, R> {
  * - **Delivery** at least once: what was in flight at a failure is sent again, so `send` must be
  *   idempotent. Its last value is the result.
  * - **Errors** a failure counts when everything before it is acknowledged; one that `resend` does
- *   not retry ends the result.
+ *   not retry ends the result, and so does what `room` throws. A `window` that is no number from 1 on throws a
+ *   `RangeError` at once.
  * - **Memory** items that arrive while the window is full wait without bound; heed `room`.
  * - **Completion** when the source has completed and everything is acknowledged; an error of the
  *   source likewise waits for what is in flight.
@@ -57,6 +59,7 @@ export function inFlight<T, R>(
   send: (item: T) => ObservableInput<R>,
   { window = 4, resend = identity, room }: InFlightOptions<R> = {},
 ): OperatorFunction<T, R> {
+  checkNumbers("inFlight", { window }, 1);
   return (source) =>
     new Observable((subscriber) => {
       // In source order; the first of them are in flight.
@@ -69,7 +72,11 @@ export function inFlight<T, R>(
         const hasRoom = unacknowledged.length < window;
         if (hasRoom === hadRoom) return;
         hadRoom = hasRoom;
-        room?.next(hasRoom);
+        try {
+          room?.next(hasRoom);
+        } catch (error) {
+          subscriber.error(error);
+        }
       }
 
       /** One go at the window: ends with the first failure, or when all is done. */

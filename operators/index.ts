@@ -1,5 +1,5 @@
 export { type AcknowledgedWithinOptions, acknowledgedWithin } from "./acknowledgedWithin.ts";
-export { type BatchOptions, batch, type TransactionMark } from "./batch.ts";
+export { type BatchOptions, batch, type TransactionMark, UnfinishedTransaction } from "./batch.ts";
 export { type BoundedBufferOptions, BufferOverflow, boundedBuffer, type Fill } from "./boundedBuffer.ts";
 export { checkpoint, type Progress } from "./checkpoint.ts";
 export type { Flow } from "./flow.ts";

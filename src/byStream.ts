@@ -66,7 +66,13 @@ function sharesOf<P>(gathered: Batch<P>): Iterable<Batch<P>> {
 
 /** Most shares fit into one batch. */
 function batchesOf<P>(share: Batch<P>, limits: BatchOptions<Entry<P>>): Observable<Batch<P>> {
-  const { maxItems = share.length, maxBytes = Number.POSITIVE_INFINITY } = limits;
+  const { maxItems = share.length, maxBytes = Number.POSITIVE_INFINITY, transactionOf } = limits;
   const bytes = share.reduce((sum, entry) => sum + entry.bytes, 0);
-  return share.length <= maxItems && bytes <= maxBytes ? of(share) : from(share).pipe(batch(limits));
+  if (share.length <= maxItems && bytes <= maxBytes) return of(share);
+  // What is gathered is whole, and its last event may be in the share of another stream.
+  const unmarked = (entry: Entry<P>) => {
+    const transaction = transactionOf?.(entry);
+    return transaction && { id: transaction.id };
+  };
+  return from(share).pipe(batch({ ...limits, transactionOf: unmarked }));
 }

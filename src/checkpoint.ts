@@ -1,5 +1,5 @@
 /**
- * Says that every event up to `position` is safe: Redis has acknowledged it.
+ * Says that every event up to `position` is safe: Redis has acknowledged it. It never goes back within a subscription.
  *
  * @typeParam P - the source's position
  */
@@ -8,12 +8,17 @@ export interface Checkpoint<P> {
   readonly sink: string;
   /** The stream key of the last event; the only one, unless the stream is computed from the event. */
   readonly stream: string;
-  /** Where the last event stands in its source; undefined when the events carry no position. */
+  /**
+   * Up to where in its source nothing is missing: where the last event stands, or in the middle of a transaction whose events
+   * share a position the one before. Undefined when the events carry none, or none is whole yet.
+   */
   readonly position: P | undefined;
   /** The number of the batch within its lane, counted in Redis from the first run on. */
   readonly sequence: number;
   /** How many events became safe since the checkpoint before this one, replayed ones included. */
   readonly events: number;
+  /** How many of `events` were in the stream already, and were not published again. */
+  readonly replayed: number;
   /** The ID of the newest entry of the batch. */
   readonly entryId: string;
 }

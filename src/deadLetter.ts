@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { kindOf, messageOf } from "./errors/thrown.ts";
 import type { SinkError } from "./sinkError.ts";
 
 /** What a dead letter says besides the event. */
@@ -17,14 +18,18 @@ export interface DeadLetterContent {
   readonly extra: readonly string[];
 }
 
-/** Shows what JSON cannot express; runs no code of the event. */
+/** Shows what JSON cannot express; runs no code of the event but what names its type. */
 export function describeEvent(event: unknown): string {
-  return inspect(event, {
-    depth: 8,
-    breakLength: Number.POSITIVE_INFINITY,
-    getters: false,
-    customInspect: false,
-  });
+  try {
+    return inspect(event, {
+      depth: 8,
+      breakLength: Number.POSITIVE_INFINITY,
+      getters: false,
+      customInspect: false,
+    });
+  } catch (error) {
+    return `${kindOf(event)} that cannot be shown: ${messageOf(error)}`;
+  }
 }
 
 /**

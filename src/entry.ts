@@ -20,6 +20,8 @@ export interface Entry<P> {
   readonly totalBytes: number;
   readonly id: string | undefined;
   readonly position: P | undefined;
+  /** Up to where nothing of the source is missing once this entry is safe, by what has come; undefined: that is not known. */
+  readonly safe: P | undefined;
   readonly transaction: TransactionMark | undefined;
   /** When it happened in the source, in ms since 1970; undefined: it does not say, or nobody asks. */
   readonly timeMs: number | undefined;

@@ -1,4 +1,5 @@
 import type { EventOrigin, Operation } from "./changeEvent.ts";
+import { kindOf } from "./errors/thrown.ts";
 import { idOf, readProperty } from "./eventDefaults.ts";
 import { toJson } from "./toJson.ts";
 
@@ -51,10 +52,15 @@ function isOperation(op: unknown): op is Operation {
   return typeof op === "string" && Object.hasOwn(verbs, op);
 }
 
+/** What is too long to be meant as an operation may be anything. */
+function shown(op: unknown): string {
+  return typeof op === "string" && op.length <= 10 ? JSON.stringify(op) : kindOf(op);
+}
+
 function changeOf(event: unknown): Change {
   const op = readProperty(event, "op");
   if (!isOperation(op))
-    throw new TypeError(`found op ${JSON.stringify(op)}, expected one of ${Object.keys(verbs).join(", ")}`);
+    throw new TypeError(`found op ${shown(op)}, expected one of ${Object.keys(verbs).join(", ")}`);
   return {
     before: readProperty(event, "before") ?? null,
     after: readProperty(event, "after") ?? null,

@@ -1,4 +1,6 @@
+import type { TransactionMark } from "../operators/batch.ts";
 import type { Transaction } from "./changeEvent.ts";
+import { kindOf } from "./errors/thrown.ts";
 
 /** A property of an event of unknown type. */
 export function readProperty(event: unknown, name: string): unknown {
@@ -16,11 +18,41 @@ export function idOf(event: unknown): string | undefined {
 /** The transaction that an event names. */
 export function transactionOf(event: unknown): Transaction | undefined {
   const transaction = readProperty(event, "transaction");
-  return typeof readProperty(transaction, "id") === "string" ? (transaction as Transaction) : undefined;
+  const id = readProperty(transaction, "id");
+  if (typeof id !== "string") return undefined;
+  const last = readProperty(transaction, "last");
+  return last === undefined || typeof last === "boolean" ? (transaction as Transaction) : { id };
 }
 
 /** The number at `ts_ms`, in ms since 1970. */
 export function timeOf(event: unknown): number | undefined {
   const time = readProperty(event, "ts_ms");
   return typeof time === "number" ? time : undefined;
+}
+
+// What the user's own functions give, which need not be what their types say. Nothing is undefined, or null as in JSON.
+
+/** An ID; throws a TypeError for what is neither text nor nothing. */
+export function checkedId(id: unknown): string | undefined {
+  if (id === undefined || id === null || typeof id === "string") return id ?? undefined;
+  throw new TypeError(`found ${kindOf(id)}, expected text or nothing`);
+}
+
+/** A time in ms; undefined for what is no finite number. */
+export function checkedTime(time: unknown): number | undefined {
+  return typeof time === "number" && Number.isFinite(time) ? time : undefined;
+}
+
+/** A transaction; throws a TypeError for what is neither one nor nothing. */
+export function checkedTransaction(transaction: unknown): TransactionMark | undefined {
+  if (transaction === undefined || transaction === null) return undefined;
+  const id = readProperty(transaction, "id");
+  if (typeof id !== "string") {
+    const found = typeof transaction === "object" ? `${kindOf(id)} as its id` : kindOf(transaction);
+    throw new TypeError(`found ${found}, expected a transaction with text as its id, or nothing`);
+  }
+  const last = readProperty(transaction, "last");
+  if (last === undefined || typeof last === "boolean") return transaction as TransactionMark;
+  if (last === null) return { id };
+  throw new TypeError(`found ${kindOf(last)} as last, expected true, false or nothing`);
 }

@@ -1,5 +1,6 @@
 import { none, type Option } from "fp-ts/lib/Option.js";
-import type { BatchNumber, LaneKeys, PublishReply } from "./redis/publisher.ts";
+import type { BatchNumber } from "./redis/publish/protocol.ts";
+import type { LaneKeys, PublishReply } from "./redis/publisher.ts";
 import { type SinkError, sinkError } from "./sinkError.ts";
 
 /**
@@ -18,7 +19,7 @@ export function findingError<P>(
     case "fenced":
       return sinkError(
         "Fenced",
-        `${state}: found epoch ${found.epoch}, mine is ${sent.epoch}: another writer with this sink id has taken over; run one writer per sink id`,
+        `${state}: found ${found.epoch === sent.epoch ? "another owner" : `epoch ${found.epoch}, mine is ${sent.epoch}`}: another writer with this sink id has taken over; run one writer per sink id`,
         undefined,
         { epoch: sent.epoch, storedEpoch: found.epoch },
       );
@@ -43,12 +44,7 @@ export function findingError<P>(
         { position: decodePosition(found.position) },
       );
     case "missing":
-      if (found.streamStands) {
-        return sinkError(
-          "ProducerStateMissing",
-          `${state}: the producer state is gone but ${stream} stands: somebody deleted it; restore it, or delete the stream as well and start again`,
-        );
-      }
+      if (found.streamStands) return stateGone({ stream, state });
       return sinkError(
         "RewindRequired",
         `${state}: the producer state and the stream are gone: Redis has lost its data; send again from the beginning`,
@@ -56,4 +52,15 @@ export function findingError<P>(
         { position: none },
       );
   }
+}
+
+/** The producer state is gone, and its streams stand: beginning again may double what they hold. */
+export function stateGone({
+  stream = "the computed streams",
+  state,
+}: Pick<LaneKeys, "stream" | "state">): SinkError {
+  return sinkError(
+    "ProducerStateMissing",
+    `${state}: the producer state is gone but ${stream} stands: somebody deleted it; restore it, or delete the stream and ${state}:mark as well; or start once with adopt: true, which publishes again what the source sends again`,
+  );
 }

@@ -1,7 +1,11 @@
-import { Observable, type OperatorFunction, Subject } from "rxjs";
+import { Observable, type OperatorFunction, Subject, takeWhile } from "rxjs";
 import type { Transaction } from "./changeEvent.ts";
-import { readProperty, transactionOf } from "./eventDefaults.ts";
+import { idOf, readProperty, transactionOf } from "./eventDefaults.ts";
+import { sinkError } from "./sinkError.ts";
 import type { PositionOf } from "./sinkOptions.ts";
+
+/** The same in every copy of this package, of which a program may have two; no part of the type, in which each copy has its own. */
+const brand = Symbol.for("rxadd.Skipped");
 
 /** What is left of an event that nothing came of: where it stood. A sink publishes nothing for it, and moves on. */
 export class Skipped<P> {
@@ -12,6 +16,13 @@ export class Skipped<P> {
     this.position = position;
     this.transaction = transaction;
   }
+}
+
+Object.defineProperty(Skipped.prototype, brand, { value: true });
+
+/** Tells a {@link Skipped}, also one of another copy of this package. */
+export function isSkipped<P>(event: unknown): event is Skipped<P> {
+  return typeof event === "object" && event !== null && brand in event;
 }
 
 /** What {@link keepPositions} reads from an event. Each has a default that fits a `ChangeEvent`. */
@@ -33,8 +44,11 @@ export interface PositionAccess<T, P> {
  *
  * - **`how`** is plain RxJS that answers each event at once, in its place: `filter`, `map`, `mergeMap` to an array. Of
  *   several that come of one event all but the last need a position of their own.
- * - **Errors** those of `how` and of the source.
+ * - **Errors** those of `how` and of the source; `ConfigurationInvalid` when `how` answers later, as with
+ *   `mergeMap(async …)`: the position of an event has gone on by then. Do such work before, with `concatMap`, and
+ *   filter here. `PositionInvalid` when `position` or `transaction` throws.
  * - **Completion** with `how`.
+ * - **Teardown** unsubscribes the source and `how`.
  *
  * @example
  * ```ts
@@ -52,30 +66,73 @@ export function keepPositions<T, R, P = PositionOf<T>>(
     transaction = transactionOf,
   }: PositionAccess<T, P> = {},
 ): OperatorFunction<T, R | Skipped<P>> {
+  function skippedOf(event: T): Skipped<P> {
+    try {
+      return new Skipped(position(event), transaction(event));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw sinkError(
+        "PositionInvalid",
+        `event ${idOf(event) ?? "without an id"}: position or transaction failed: ${reason}`,
+        error,
+      );
+    }
+  }
+
   return (source) =>
     new Observable((subscriber) => {
       const events$ = new Subject<T>();
+      // An event may make the source emit the next one: each has its turn within the other's.
+      let isTurn = false;
       let hasAnswered = false;
+      let newestSkipped: T | undefined;
+
+      function handle(event: T): void {
+        const wasTurn = isTurn;
+        const hadAnswered = hasAnswered;
+        isTurn = true;
+        hasAnswered = false;
+        events$.next(event);
+        const isLeftOut = !hasAnswered;
+        isTurn = wasTurn;
+        hasAnswered = hadAnswered;
+        if (!isLeftOut || subscriber.closed) return;
+        newestSkipped = event;
+        subscriber.next(skippedOf(event));
+      }
+
       subscriber.add(
         events$.pipe(how).subscribe({
           next: (result) => {
             hasAnswered = true;
-            subscriber.next(result);
+            if (isTurn) subscriber.next(result);
+            else subscriber.error(answeredLate(result, newestSkipped));
           },
           error: (error) => subscriber.error(error),
           complete: () => subscriber.complete(),
         }),
       );
       subscriber.add(
-        source.subscribe({
+        source.pipe(takeWhile(() => !subscriber.closed)).subscribe({
           next: (event) => {
-            hasAnswered = false;
-            events$.next(event);
-            if (!hasAnswered) subscriber.next(new Skipped(position(event), transaction(event)));
+            try {
+              handle(event);
+            } catch (error) {
+              subscriber.error(error);
+            }
           },
           error: (error) => events$.error(error),
           complete: () => events$.complete(),
         }),
       );
     });
+}
+
+/** The result may be anything; then at least the event that was passed over last is known. */
+function answeredLate(result: unknown, newestSkipped: unknown): Error {
+  const id = idOf(result) ?? idOf(newestSkipped);
+  return sinkError(
+    "ConfigurationInvalid",
+    `keepPositions: found a result${id === undefined ? "" : ` for event ${id}`} after the event's turn, when its position had gone on; expected operators that answer each event at once, unlike mergeMap(async …) or delay: do such work before keepPositions`,
+  );
 }

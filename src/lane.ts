@@ -1,4 +1,4 @@
-import { isNone, none, type Option } from "fp-ts/lib/Option.js";
+import { isNone, none, type Option, toUndefined } from "fp-ts/lib/Option.js";
 import {
   catchError,
   concatMap,
@@ -12,19 +12,15 @@ import {
   tap,
   throwError,
 } from "rxjs";
-import type { Batch } from "./entry.ts";
-import { findingError } from "./findingError.ts";
+import type { Batch, Entry } from "./entry.ts";
+import { findingError, stateGone } from "./findingError.ts";
 import type { Positions } from "./positions.ts";
-import type {
-  BatchNumber,
-  LaneKeys,
-  NumberedBatch,
-  OpenedState,
-  Publisher,
-  PublishReply,
-} from "./redis/publisher.ts";
-import { replayFilter } from "./replayFilter.ts";
-import { sinkError } from "./sinkError.ts";
+import type { BatchNumber } from "./redis/publish/protocol.ts";
+import type { LaneKeys, NumberedBatch, OpenedState, Publisher, PublishReply } from "./redis/publisher.ts";
+import { order } from "./sink/encode/safePosition.ts";
+import { type Ahead, replay } from "./sink/lane/replay.ts";
+import type { Replayed } from "./sink/lane/replayReport.ts";
+import { type SinkError, sinkError } from "./sinkError.ts";
 import { withSizeHint } from "./sizeHint.ts";
 
 /** A batch that Redis has. */
@@ -33,6 +29,8 @@ export interface AcknowledgedBatch<P> {
   readonly batch: Batch<P>;
   /** Those of its entries that this run published; the others were in the stream already. */
   readonly published: Batch<P>;
+  /** How many of its events were in the stream already. */
+  readonly replayed: number;
   readonly sequence: number;
   readonly entryId: string;
 }
@@ -46,6 +44,7 @@ export interface SentBatch<P> {
 /** A batch with its number and with what of it is to be published. */
 interface Numbered<P> extends NumberedBatch, SentBatch<P> {
   readonly entries: Batch<P>;
+  readonly replayed: number;
   /** Whether all of it was there already. */
   readonly isKnown: boolean;
 }
@@ -74,12 +73,16 @@ export interface LaneOptions<P> {
   readonly owner: string;
   readonly publisher: Publisher;
   readonly positions: Positions<P>;
+  /** Begins although a producer state has been there and is gone. */
+  readonly adopt?: boolean;
   /** What follows when opening fails. */
   readonly retry: MonoTypeOperatorFunction<OpenedState>;
   /** Told once, when the lane is open. */
   readonly opened?: (lane: OpenedLane<P>) => void;
   /** Told of each batch before it is sent for the first time. */
   readonly sending?: ((batch: Batch<P>, sent: SentBatch<P>) => void) | undefined;
+  /** Told of each batch what of it is left out, being in the stream already. */
+  readonly replayed?: ((replayed: Replayed<P>) => void) | undefined;
   /** Told what the user should know although the lane goes on. */
   readonly warned?: (message: string) => void;
 }
@@ -93,13 +96,19 @@ export function lane<P>({
   owner,
   publisher,
   positions,
+  adopt = false,
   retry,
   opened,
   sending,
+  replayed: told,
   warned,
 }: LaneOptions<P>): Lane<P> {
   let writer: Pick<Lane<P>, "publish"> | undefined;
-  const opening$ = publisher.open(keys, owner).pipe(
+  const opening$ = publisher.open(keys, owner, adopt).pipe(
+    map((found) => {
+      if (found.reply === "gone") throw stateGone(keys);
+      return found;
+    }),
     retry,
     map((state) => {
       const position = decodePosition(state.position);
@@ -129,20 +138,74 @@ export function lane<P>({
   /** What changes as batches go by, from where the lane was opened. */
   function writerFrom(state: OpenedState, from: Option<P>): Pick<Lane<P>, "publish" | "confirm"> {
     const numbered = new WeakMap<Batch<P>, Numbered<P>>();
-    const newEntriesOf = replayFilter(positions, from);
     let { sequence, position } = state;
+    let ahead = aheadOf(state.ahead);
+    let reached = toUndefined(from);
+    let newest: Entry<P> | undefined;
+    const replayOf = replay(positions, reached, ahead);
     let acknowledged = { sequence, entryId: state.entryId };
+
+    /** What of a batch is not in the stream. */
+    function unknownOf(batch: Batch<P>): { readonly fresh: Batch<P>; readonly replayed: number } {
+      const fresh: Entry<P>[] = [];
+      let replayed = 0;
+      let behind: Entry<P> | undefined;
+      let upTo: P | undefined;
+      for (const entry of batch) {
+        const verdict = replayOf(entry);
+        if (verdict === "clash") throw clash(newest, entry);
+        if (verdict === "new") {
+          fresh.push(entry);
+          newest = entry;
+        } else if (!entry.isSkipped) {
+          replayed += 1;
+          upTo = entry.position;
+          if (verdict === "behind") behind ??= entry;
+        }
+      }
+      told?.({ events: replayed, behind, position: upTo });
+      return { fresh, replayed };
+    }
+
+    /** Moves the position on to the end of a batch, but not beyond what is whole. */
+    function moveTo(fresh: Batch<P>): void {
+      const last = fresh.at(-1);
+      if (last?.position === undefined) return;
+      if (last.safe !== undefined && (reached === undefined || order(positions, last.safe, reached) > 0)) {
+        reached = last.safe;
+        position = positions.encode(reached);
+      }
+      if (last.safe !== undefined && order(positions, last.position, last.safe) === 0) {
+        ahead = undefined;
+        return;
+      }
+      const here = last.position;
+      const before = fresh.findLastIndex(
+        ({ position }) => position === undefined || order(positions, position, here) !== 0,
+      );
+      const text = positions.encode(here);
+      const earlier = before < 0 && ahead?.position === text ? ahead.events : 0;
+      ahead = { position: text, events: fresh.length - 1 - before + earlier };
+    }
 
     /** The same batch gets the same number each time that it is sent. */
     function number(batch: Batch<P>): Numbered<P> {
       const known = numbered.get(batch);
       if (known !== undefined) return known;
-      const fresh = newEntriesOf(batch);
+      const { fresh, replayed } = unknownOf(batch);
       const isKnown = fresh.length === 0;
       if (!isKnown) sequence += 1;
-      const last = fresh.at(-1)?.position;
-      if (last !== undefined) position = positions.encode(last);
-      const next = { epoch: state.epoch, sequence, position, entries: withContent(fresh), isKnown };
+      moveTo(fresh);
+      const next = {
+        owner,
+        epoch: state.epoch,
+        sequence,
+        position,
+        ahead: ahead === undefined ? "" : `${ahead.events} ${ahead.position}`,
+        entries: withContent(fresh),
+        replayed,
+        isKnown,
+      };
       numbered.set(batch, next);
       if (!isKnown) sending?.(batch, next);
       return next;
@@ -154,6 +217,7 @@ export function lane<P>({
         stream: keys.stream ?? newestStreamOf(batch),
         batch,
         published: sent.entries,
+        replayed: sent.replayed,
         sequence: sent.sequence,
         entryId,
       };
@@ -180,7 +244,7 @@ export function lane<P>({
         );
       },
       confirm: ({ sequence, stream }) => {
-        const upTo = { epoch: state.epoch, sequence };
+        const upTo = { owner, epoch: state.epoch, sequence };
         return (
           publisher.confirm?.(keys, upTo, stream) ??
           of({ reply: "published", entryId: "", isRenewed: false } as const)
@@ -195,6 +259,21 @@ export function lane<P>({
     publish: (batch) => writer?.publish(batch) ?? opening$.pipe(concatMap((lane) => lane.publish(batch))),
     confirm: (acknowledged) => opening$.pipe(concatMap((lane) => lane.confirm(acknowledged))),
   };
+}
+
+/** After a crash between two events at one position nobody could tell whether the second one is there. */
+function clash<P>(one: Entry<P> | undefined, other: Entry<P>): SinkError {
+  const names = [one, other].map((entry) => entry?.id ?? entry?.ordinal ?? "before").join(" and ");
+  return sinkError(
+    "PositionInvalid",
+    `events ${names}: found the same position ${other.position} on both, expected increasing positions; only events of one transaction may share one`,
+  );
+}
+
+/** Reads the field `ahead` of a producer state. */
+function aheadOf(text: string): Ahead | undefined {
+  const [, events, position] = /^(\d+) (.*)$/s.exec(text) ?? [];
+  return events === undefined || position === undefined ? undefined : { events: Number(events), position };
 }
 
 function withContent<P>(entries: Batch<P>): Batch<P> {

@@ -13,7 +13,7 @@ import {
   tap,
 } from "rxjs";
 import { acknowledgedWithin } from "../operators/acknowledgedWithin.ts";
-import { type BatchOptions, batch } from "../operators/batch.ts";
+import { type BatchOptions, batch, type UnfinishedTransaction } from "../operators/batch.ts";
 import { inFlight } from "../operators/inFlight.ts";
 import { type FailedAttempt, retryBackoff } from "../operators/retryBackoff.ts";
 import type { BatchSpans } from "./batchSpans.ts";
@@ -24,6 +24,7 @@ import { type AcknowledgedBatch, type Lane, lane } from "./lane.ts";
 import type { Positions } from "./positions.ts";
 import type { Connection } from "./redis/connection.ts";
 import { computedLaneKeys, type LaneKeys, laneKeys } from "./redis/publisher.ts";
+import { type ReplayReport, replayReport } from "./sink/lane/replayReport.ts";
 import { isRetryable, sinkError } from "./sinkError.ts";
 import type { SinkSettings } from "./sinkOptions.ts";
 import type { SinkWatchers } from "./sinkWatchers.ts";
@@ -36,6 +37,8 @@ export interface Lanes<P> {
   readonly only: Lane<P> | undefined;
   /** Publishes each entry to its stream: batch → retry with backoff → XADD. */
   readonly publish: OperatorFunction<Entry<P>, AcknowledgedBatch<P>>;
+  /** Tells what is left to tell. */
+  readonly end: () => void;
 }
 
 export interface LanesOptions<T, P> {
@@ -83,28 +86,36 @@ export function lanes<T, P>({
     return retryBackoff({ ...retry, failed: { next } });
   }
 
+  const replays: ReplayReport<P>[] = [];
+
   function openLane(keys: LaneKeys, name: string): Lane<P> {
+    const replayed = replayReport<P>(name, status.report);
+    replays.push(replayed);
     return lane({
       keys,
       owner,
+      adopt: tuning.adopt,
       publisher: connection.publisher,
       positions,
       retry: retryOf(keys),
       opened: (opened) => status.report({ state: "opened", stream: name, ...opened }),
       sending: spans && ((batch, sent) => spans.sent(keys, batch, sent)),
+      replayed: replayed.next,
       warned: (message) => status.report({ state: "warning", message }),
     });
   }
 
   const limits: BatchOptions<Entry<P>> = {
-    maxItems: batching.maxEvents,
-    maxBytes: batching.maxBytes,
+    // A quarter of the buffer at most: one that waits for more than the source may send would wait for `lingerMs`.
+    maxItems: Math.max(1, Math.min(batching.maxEvents, Math.floor(buffer.maxEvents / 4))),
+    maxBytes: Math.max(1, Math.min(batching.maxBytes, buffer.maxBytes / 4)),
     sizeOf: ({ bytes }) => bytes,
     lingerMs: batching.lingerMs,
     transactionOf: ({ transaction }) => transaction,
     // A quarter of the buffer: half of it would pause the source in mid-transaction, for ever.
     maxTransactionItems: buffer.maxEvents / 4,
     maxTransactionBytes: buffer.maxBytes / 4,
+    unfinished: { next: (left) => status.report({ state: "warning", message: unfinishedText(id, left) }) },
     ...(scheduler === undefined ? {} : { scheduler }),
   };
 
@@ -147,21 +158,28 @@ export function lanes<T, P>({
     );
   }
 
+  const end = () => {
+    for (const replayed of replays) replayed.end();
+  };
+
   const isFixed = typeof stream === "string" && !isStreamTemplate(stream) && tuning.partitions === undefined;
   const deadLetters = tuning.deadLetters?.stream;
   if (connection.isCluster && !isFixed) {
     // At half of the buffer the source pauses: more would not come.
-    const gathering = { maxItems: buffer.maxEvents / 2, maxBytes: buffer.maxBytes / 2 };
+    const gathering = {
+      maxItems: Math.max(1, buffer.maxEvents / 2),
+      maxBytes: Math.max(1, buffer.maxBytes / 2),
+    };
     // What is skipped has no stream, and nothing to publish.
     const publishToStream = (key: string) =>
       key === "" ? map(passedOver<P>) : publishTo(openLane(laneKeys(key, id), key));
-    return { only: undefined, publish: byStream(limits, gathering, window, publishToStream) };
+    return { only: undefined, publish: byStream(limits, gathering, window, publishToStream), end };
   }
   const only = isFixed
     ? openLane(laneKeys(stream, id, deadLetters), stream)
     : openLane(computedLaneKeys(id, deadLetters), typeof stream === "string" ? stream : "(computed)");
   const room = new BehaviorSubject(true);
-  return { only, publish: pipe(batch({ ...limits, room }), publishTo(only, room)) };
+  return { only, publish: pipe(batch({ ...limits, room }), publishTo(only, room)), end };
 }
 
 /**
@@ -188,8 +206,12 @@ function durable<P>(
   );
 }
 
+function unfinishedText(sink: string, { id, items }: UnfinishedTransaction): string {
+  return `sink ${sink}: the source ended in the middle of transaction ${id}; its events so far, ${items}, are not published, and come again with the next run. If a filter took out the last one, use keepPositions`;
+}
+
 function passedOver<P>(batch: Batch<P>): AcknowledgedBatch<P> {
-  return { stream: "", batch, published: [], sequence: 0, entryId: "" };
+  return { stream: "", batch, published: [], replayed: 0, sequence: 0, entryId: "" };
 }
 
 function reportDeadLetters<P>(entries: Batch<P>, status: StatusReporter): void {

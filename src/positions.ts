@@ -1,9 +1,11 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import { Ord as ordNumber } from "fp-ts/lib/number.js";
-import { none, type Option, some } from "fp-ts/lib/Option.js";
+import { isNone, isSome, none, type Option, some } from "fp-ts/lib/Option.js";
 import { fromCompare, type Ord } from "fp-ts/lib/Ord.js";
 import type { Type } from "io-ts";
+import { kindOf, messageOf } from "./errors/thrown.ts";
 import { isLsn, ordLsn } from "./lsn.ts";
+import { type SinkError, sinkError } from "./sinkError.ts";
 
 /**
  * How a source's positions are stored in Redis, and in which order they stand.
@@ -90,5 +92,95 @@ export function positionsOf<P>(codec: Type<P, string>, ord?: Ord<P>): Positions<
       return isLeft(decoded) ? none : some(decoded.right);
     },
     orderOf: () => order,
+  };
+}
+
+/** Positions as a sink uses them: what cannot be read back at the next start is refused at once. */
+export interface StorablePositions<P> extends Positions<P> {
+  /** Throws unless it can be stored; cheap enough for every event, as it takes the trouble for the first one only. */
+  readonly check: (position: P) => void;
+}
+
+/**
+ * Checks what positions give back: each that is stored, and the first of all. All that `check` and `encode` throw is
+ * `PositionInvalid`.
+ *
+ * @param positions - undefined: the standard ones
+ */
+export function storable<P>(positions: Positions<P> | undefined): StorablePositions<P> {
+  return positions === undefined || positions === (standardPositions as unknown)
+    ? // Without `positions`, P is a standard position: PositionOf says so for every ChangeEvent.
+      (storableStandard as unknown as StorablePositions<P>)
+    : storableCustom(positions);
+}
+
+function invalid(reason: string, cause?: unknown): SinkError {
+  return sinkError("PositionInvalid", reason, cause);
+}
+
+function checkStandard(position: StandardPosition): void {
+  if (typeof position === "number" ? Number.isFinite(position) : isTextOrBigint(position)) return;
+  throw invalid(
+    `found ${kindOf(position)}, expected a finite number, a bigint or text; others need the option positions`,
+  );
+}
+
+function isTextOrBigint(position: unknown): boolean {
+  return typeof position === "string" || typeof position === "bigint";
+}
+
+const storableStandard: StorablePositions<StandardPosition> = {
+  ...standardPositions,
+  check: checkStandard,
+  encode: (position) => {
+    checkStandard(position);
+    return standardPositions.encode(position);
+  },
+};
+
+function storableCustom<P>(positions: Positions<P>): StorablePositions<P> {
+  let hasEncoded = false;
+
+  /** The user's function; what it throws is an error of positions. */
+  function asked<A>(name: keyof Positions<P>, ask: () => A): A {
+    try {
+      return ask();
+    } catch (error) {
+      throw invalid(`positions: ${name} failed: ${messageOf(error)}`, error);
+    }
+  }
+
+  function orderOf(sample: P): Option<Ord<P>> {
+    return asked("orderOf", () => positions.orderOf(sample));
+  }
+
+  function encode(position: P): string {
+    const text: unknown = asked("encode", () => positions.encode(position));
+    if (typeof text !== "string" || text === "") {
+      throw invalid(`positions: encode gave ${kindOf(text)}, expected text that decode reads back`);
+    }
+    const back = asked("decode", () => positions.decode(text));
+    if (isNone(back) || !isSame(position, back.value, text)) {
+      throw invalid(
+        `positions: encode gave ${JSON.stringify(text)}, of which decode does not make the same position: the next start could not go on after it`,
+      );
+    }
+    hasEncoded = true;
+    return text;
+  }
+
+  function isSame(position: P, back: P, text: string): boolean {
+    const ord = orderOf(position);
+    if (isSome(ord)) return asked("orderOf", () => ord.value.compare(position, back)) === 0;
+    return asked("encode", () => positions.encode(back)) === text;
+  }
+
+  return {
+    encode,
+    orderOf,
+    decode: (text) => asked("decode", () => positions.decode(text)),
+    check: (position) => {
+      if (!hasEncoded) encode(position);
+    },
   };
 }

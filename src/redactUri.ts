@@ -13,9 +13,15 @@
 export function redactUri(uri: string): string {
   return (
     uri
-      .replace(/([?&][^=&]*password=)[^&]*/gi, "$1***")
+      .replace(/([?&])([^=&]*)=[^&]*/g, (all, start, name) => (isSecret(name) ? `${start}${name}=***` : all))
       .replace(/^([^:/?#]*:\/\/)?([^:]*):.*@/s, "$1$2:***@")
       // Without a host, what should be the port is the password.
       .replace(/^([^:/?#]*:\/\/[^@:/?#[]*):(?!\*\*\*@|\d*(?:[/?#,]|$)).*/s, "$1:***")
   );
+}
+
+/** A name may be written in codes as well: `pass%77ord`. */
+function isSecret(name: string): boolean {
+  const plain = name.replace(/%([0-9a-f]{2})/gi, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
+  return /password/i.test(plain);
 }

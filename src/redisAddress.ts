@@ -16,7 +16,7 @@ interface Reach {
 /** Where a Redis URI leads. */
 export type RedisAddress =
   /** `redis://user:password@host:port/db` */
-  | { readonly kind: "server"; readonly uri: string; readonly isTls: boolean }
+  | (Reach & Node & { readonly kind: "server"; readonly db: number })
   /** `redis-sentinel://user:password@host:port,host:port/master/db`; the credentials are the master's. */
   | (Reach & {
       readonly kind: "sentinel";
@@ -37,46 +37,98 @@ export const redisSchemes = [
   "rediss-cluster",
 ] as const;
 
-const shape = /^(rediss?)(-sentinel|-cluster)?:\/\/(?:(.*)@)?([^/?#]*)(?:\/([^?#]*))?$/s;
+const shape = /^(rediss?)(-sentinel|-cluster)?:\/\/(?:(.*)@)?([^/?#]*)(?:\/([^?#]*))?([?#].*)?$/s;
 
 /** Reads a Redis URI; left: what was expected of it. */
 export function parseRedisUri(uri: string): Either<string, RedisAddress> {
-  const [, scheme, topology, credentials, hosts = "", path = ""] = shape.exec(uri) ?? [];
-  const isTls = (scheme ?? uri).startsWith("rediss");
-  if (topology === undefined) return right({ kind: "server", uri, isTls });
+  const [, scheme, topology, credentials = "", hosts = "", path = "", rest] = shape.exec(uri) ?? [];
+  if (scheme === undefined) return left("redis://host:port");
+  if (rest !== undefined) {
+    return left(
+      `nothing behind the path: ${nameOfParameter(rest)} has no meaning here; what the options lack, a connection of your own may have`,
+    );
+  }
+  const decoded = decodedParts(credentials, path);
+  if (decoded === undefined) return left("user and password with %25 for %, %2F for /, %3F for ?, %23 for #");
+  const { username, password, parts } = decoded;
+  const reach = { username, password, isTls: scheme === "rediss" };
+  switch (topology) {
+    case "-sentinel":
+      return sentinelAddress(reach, hosts, parts);
+    case "-cluster": {
+      const nodes = nodesOf(hosts, 6379);
+      if (nodes === undefined) return left(severalHosts);
+      return path === ""
+        ? right({ kind: "cluster", ...reach, nodes })
+        : left("no path: a Cluster has one database");
+    }
+    default: {
+      const node = nodeOf(hosts, 6379);
+      const db = databaseOf(parts);
+      if (node === undefined) return left("one host, and a port from 1 to 65535, as in redis://host:6379");
+      return db === undefined
+        ? left("the number of a database behind the host, as in redis://host:6379/0, or nothing")
+        : right({ kind: "server", ...reach, ...node, db });
+    }
+  }
+}
 
-  const nodes = hosts.split(",").map((host) => nodeOf(host, topology === "-sentinel" ? 26_379 : 6379));
+const severalHosts = "hosts as host:port,host:port, with ports from 1 to 65535";
+
+function sentinelAddress(
+  reach: Reach,
+  hosts: string,
+  [master = "", ...database]: readonly string[],
+): Either<string, RedisAddress> {
+  const nodes = nodesOf(hosts, 26_379);
+  if (nodes === undefined) return left(severalHosts);
+  const db = databaseOf(database);
+  return master === "" || db === undefined
+    ? left("the master's name at the end, as in redis-sentinel://host:26379/mymaster")
+    : right({ kind: "sentinel", ...reach, nodes, master, db });
+}
+
+function nodesOf(hosts: string, defaultPort: number): readonly Node[] | undefined {
+  const nodes = hosts.split(",").map((host) => nodeOf(host, defaultPort));
   const known = nodes.filter((node) => node !== undefined);
-  if (known.length < nodes.length) return left("hosts as host:port,host:port");
-  const reach = { ...credentialsOf(credentials), isTls, nodes: known };
-  if (topology === "-cluster") {
-    return path === "" ? right({ kind: "cluster", ...reach }) : left("no path: a Cluster has one database");
-  }
-  const [master = "", db = "0", ...rest] = path.split("/").map(decoded);
-  if (master === "" || !/^\d+$/.test(db) || rest.length > 0) {
-    return left("the master's name at the end, as in redis-sentinel://host:26379/mymaster");
-  }
-  return right({ kind: "sentinel", ...reach, master, db: Number(db) });
+  return known.length < nodes.length ? undefined : known;
 }
 
-function nodeOf(host: string, defaultPort: number): Node | undefined {
-  const [, name, port = defaultPort] = /^(\[[^\]]+\]|[^:\s]+)(?::(\d{1,5}))?$/.exec(host) ?? [];
-  return name === undefined ? undefined : { host: name.replace(/^\[|\]$/g, ""), port: Number(port) };
+function nodeOf(text: string, defaultPort: number): Node | undefined {
+  const [, name, digits] = /^(\[[^\]\s]+\]|[^:,\s[\]%]+)(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const port = digits === undefined ? defaultPort : Number(digits);
+  if (name === undefined || port < 1 || port > 65_535) return undefined;
+  return { host: name.replace(/^\[|\]$/g, ""), port };
 }
 
-function credentialsOf(text = ""): Pick<Reach, "username" | "password"> {
-  const [username = "", ...password] = text.split(":");
-  return {
-    username: username === "" ? undefined : decoded(username),
-    password: password.length === 0 ? undefined : decoded(password.join(":")),
-  };
+/** Without one it is 0; undefined: it is no number of a database. */
+function databaseOf(parts: readonly string[]): number | undefined {
+  const [number = "", ...rest] = parts;
+  if (rest.length > 0 || !/^\d{0,9}$/.test(number)) return undefined;
+  return Number(number);
 }
 
-/** `%40` is `@`; what is no such code stands for itself. */
-function decoded(text: string): string {
+/** The name of the first parameter, without its value; it may be a password. */
+function nameOfParameter(text: string): string {
+  const [, name = "", equals = ""] = /^\?([\w.-]+)(=?)/.exec(text) ?? [];
+  return equals === "" ? `what begins with ${text.charAt(0)}` : `the parameter ${name}`;
+}
+
+interface Decoded extends Pick<Reach, "username" | "password"> {
+  readonly parts: readonly string[];
+}
+
+/** `%40` is `@`; undefined: there is a `%` that begins no such code, or something that ends user and password in a URI. */
+function decodedParts(credentials: string, path: string): Decoded | undefined {
+  if (/[/?#]/.test(credentials)) return undefined;
+  const [username = "", ...password] = credentials.split(":");
   try {
-    return decodeURIComponent(text);
+    return {
+      username: username === "" ? undefined : decodeURIComponent(username),
+      password: password.length === 0 ? undefined : decodeURIComponent(password.join(":")),
+      parts: path === "" ? [] : path.split("/").map(decodeURIComponent),
+    };
   } catch {
-    return text;
+    return undefined;
   }
 }

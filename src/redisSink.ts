@@ -1,4 +1,4 @@
-import { none, type Option, some } from "fp-ts/lib/Option.js";
+import { none, type Option, some, toUndefined } from "fp-ts/lib/Option.js";
 import {
   BehaviorSubject,
   catchError,
@@ -12,9 +12,11 @@ import {
   type Observable,
   type OperatorFunction,
   pipe,
+  Subscription,
   switchMap,
   take,
   takeUntil,
+  tap,
   throwError,
   type Unsubscribable,
 } from "rxjs";
@@ -25,12 +27,14 @@ import { batchSpans } from "./batchSpans.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { decodeTuning, type SinkTuning } from "./config/sinkTuning.ts";
 import type { Entry } from "./entry.ts";
+import { errorOf } from "./errors/thrown.ts";
 import type { Skipped } from "./keepPositions.ts";
 import type { AcknowledgedBatch } from "./lane.ts";
 import { type Lanes, lanes } from "./lanes.ts";
-import { type Positions, standardPositions } from "./positions.ts";
+import { type Positions, type StorablePositions, storable } from "./positions.ts";
 import { openConnection } from "./redis/connection.ts";
 import { openStreamWatch, type StreamWatch } from "./redis/streamWatch.ts";
+import { order } from "./sink/encode/safePosition.ts";
 import { isSinkError, sinkError } from "./sinkError.ts";
 import { type PositionOf, programOptions, type SinkOptions } from "./sinkOptions.ts";
 import type { BufferFill, SinkMetrics } from "./sinkReport.ts";
@@ -84,6 +88,7 @@ export interface RedisSink<T, P> extends Sink<T, P>, Watchable {}
  * - **Misuse** throws `ConfigurationInvalid` at once, with all that is wrong with the options.
  * - **Errors** a {@link SinkError} that says what to do. An error of the source comes out after what
  *   went before it is safe.
+ * - **Observers** that throw (`status`, `metrics`, `flow`, `tracer`) end nothing; a `warning` tells of the first time.
  * - **Completion** publishes what is left, emits the last checkpoint, closes the connection, completes.
  * - **Teardown** closes the connection at once.
  *
@@ -96,20 +101,15 @@ export interface RedisSink<T, P> extends Sink<T, P>, Watchable {}
  */
 export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): RedisSink<T, P> {
   const tuning = decodeTuning(options, programOptions);
-  // Without `positions`, P is a standard position: PositionOf says so for every ChangeEvent.
-  const positions = options.positions ?? (standardPositions as unknown as Positions<P>);
-  const watchers = sinkWatchers(options.metrics);
-  const report = (status: Status) => {
-    options.status?.next(status);
-    watchers.status(status);
-  };
-  const parts = { options, tuning, positions, watchers, report };
+  const positions = storable(options.positions);
+  const watchers = sinkWatchers(options);
+  const parts = { options, tuning, positions, watchers };
   const sink = (events$: Observable<T | Skipped<P>>) => run(parts, () => events$, false);
   return Object.assign(sink, {
     id: options.id,
     required: tuning.required,
     positions,
-    report,
+    report: watchers.status,
     watch: watchers.watch,
     openWatch: () => openStreamWatch(options, { ...reachOf(tuning), name: `rxadd:${options.id}:watch` }),
     resuming: (source: OpenSource<T, P>) => run(parts, source, true),
@@ -122,9 +122,8 @@ type OpenSource<T, P> = (from: Option<P>, flow: Observable<Flow>) => Observable<
 interface Parts<T, P> {
   readonly options: SinkOptions<T, P>;
   readonly tuning: SinkTuning;
-  readonly positions: Positions<P>;
+  readonly positions: StorablePositions<P>;
   readonly watchers: SinkWatchers;
-  readonly report: (status: Status) => void;
 }
 
 function reachOf({ tls, sentinel, connectTimeoutMs, sendTimeoutMs }: SinkTuning) {
@@ -137,41 +136,58 @@ function run<T, P>(
   source: OpenSource<T, P>,
   isResuming: boolean,
 ): Observable<Checkpoint<P>> {
-  const { options, tuning } = parts;
+  const { options, tuning, watchers } = parts;
+  const { id: sink, stream } = options;
   return defer(() => {
-    const status = statusReporter({ next: parts.report });
+    const status = statusReporter({ next: watchers.status });
+    const spans = watchers.tracer && batchSpans<P>({ tracer: watchers.tracer, sink, stream });
+    const open = new Subscription();
     status.report({ state: "connecting" });
-    const connection = openConnection({
-      server: options,
-      name: `rxadd:${options.id}`,
-      publish: tuning.publish,
-      durability: tuning.durability,
-      trim: tuning.trim,
-      ...reachOf(tuning),
-    });
-    const watching = connection.warnings$.subscribe((message) =>
-      status.report({ state: "warning", message }),
-    );
-    const flow = new BehaviorSubject<Flow>("resume");
-    const { id: sink, stream, tracer } = options;
-    const spans = tracer && batchSpans<P>({ tracer, sink, stream });
-    const { only, publish } = lanes({ ...parts, connection, status, spans });
-    // Lanes that events have yet to ask for cannot say that they are open.
-    if (only === undefined) watching.add(connection.ready$.pipe(take(1)).subscribe(status.published));
-    const toCheckpoints = chain(parts, publish, status, flow);
 
-    const checkpoints$ =
-      only !== undefined && isResuming
-        ? only.opened$.pipe(switchMap(({ position }) => toCheckpoints(source(position, flow))))
-        : // Opened at once, so that a wrong password shows before the first event.
-          merge(only?.opened$.pipe(ignoreElements()) ?? EMPTY, toCheckpoints(source(none, flow)));
+    const checkpoints$ = defer(() => {
+      const connection = openConnection({
+        server: options,
+        name: `rxadd:${sink}`,
+        publish: tuning.publish,
+        durability: tuning.durability,
+        trim: tuning.trim,
+        ...reachOf(tuning),
+      });
+      open.add(connection);
+      open.add(connection.warnings$.subscribe((message) => status.report({ state: "warning", message })));
+      const flow = new BehaviorSubject<Flow>("resume");
+      const { only, publish, end } = lanes({ ...parts, connection, status, spans });
+      open.add(end);
+      // Lanes that events have yet to ask for cannot say that they are open.
+      if (only === undefined) open.add(connection.ready$.pipe(take(1)).subscribe(status.published));
+      let stands: Option<P> = none;
+      open.add(
+        only?.opened$.subscribe({
+          next: ({ position }) => {
+            stands = position;
+          },
+          // Whoever opens it for its events hears of it.
+          error: () => {},
+        }),
+      );
+      const toCheckpoints = chain(parts, publish, status, flow, () => stands);
+
+      const published$ =
+        only !== undefined && isResuming
+          ? only.opened$.pipe(switchMap(({ position }) => toCheckpoints(source(position, flow))))
+          : // Opened at once, so that a wrong password shows before the first event.
+            merge(only?.opened$.pipe(ignoreElements()) ?? EMPTY, toCheckpoints(source(none, flow)));
+      return published$.pipe(
+        concatWith(connection.close$),
+        takeUntil(connection.failure$),
+        tap({ error: end }),
+      );
+    });
 
     return checkpoints$.pipe(
-      concatWith(connection.close$),
-      takeUntil(connection.failure$),
       catchError((error) => {
-        const cause = causeOf(error, options.id);
-        const failure = cause instanceof Error ? cause : new Error(String(cause));
+        const cause = causeOf(error, sink);
+        const failure = errorOf(cause);
         spans?.ended(failure);
         if (isResuming && isSinkError(cause) && cause.kind === "rewind")
           status.report({ state: "rewound", cause });
@@ -179,10 +195,9 @@ function run<T, P>(
         return throwError(() => cause);
       }),
       finalize(() => {
+        open.unsubscribe();
         spans?.ended();
         status.closed(none);
-        watching.unsubscribe();
-        connection.unsubscribe();
       }),
     );
   });
@@ -194,11 +209,14 @@ function chain<T, P>(
   publish: Lanes<P>["publish"],
   status: StatusReporter,
   flow: BehaviorSubject<Flow>,
+  stands: () => Option<P>,
 ): OperatorFunction<T | Skipped<P>, Checkpoint<P>> {
   const { id } = options;
   const { maxEvents: maxItems, maxBytes } = tuning.buffer;
   let fill: BufferFill = { items: 0, bytes: 0, maxItems, maxBytes };
   let releasedBytes = 0;
+  let reached: P | undefined;
+  let replayedEvents = 0;
   watchers.buffered(fill);
 
   return pipe(
@@ -223,23 +241,32 @@ function chain<T, P>(
           next: (signal) => {
             if (signal === "pause") status.report({ state: "paused", events: fill.items, bytes: fill.bytes });
             else status.report({ state: "resumed" });
-            options.flow?.next(signal);
+            watchers.flow(signal);
             flow.next(signal);
           },
         },
       },
       pipe(
         publish,
+        tap(({ replayed }) => {
+          replayedEvents += replayed;
+        }),
         checkpoint(
           ({ batch }: AcknowledgedBatch<P>) => batch,
           ({ ordinal }) => ordinal,
         ),
       ),
     ),
-    map(({ last, items, acknowledgement: { stream, sequence, entryId } }) => {
-      const reached = { sink: id, stream, position: last.position, sequence, events: items, entryId };
-      watchers.checkpoint(reached, last.timeMs);
-      return reached;
+    map(({ last, items: events, acknowledgement: { stream, sequence, entryId } }) => {
+      reached ??= toUndefined(stands());
+      if (last.safe !== undefined && (reached === undefined || order(positions, last.safe, reached) > 0))
+        reached = last.safe;
+      // Of several streams one may be ahead, and with it what was replayed there.
+      const replayed = Math.min(replayedEvents, events);
+      replayedEvents -= replayed;
+      const now = { sink: id, stream, position: reached, sequence, events, replayed, entryId };
+      watchers.checkpoint(now, last.timeMs);
+      return now;
     }),
   );
 }

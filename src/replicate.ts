@@ -1,5 +1,5 @@
-import { isSome } from "fp-ts/lib/Option.js";
-import { defer, filter, type Observable, type SchedulerLike, tap } from "rxjs";
+import { isSome, none, some } from "fp-ts/lib/Option.js";
+import { defer, filter, finalize, type Observable, type SchedulerLike, tap } from "rxjs";
 import { type RetryBackoffOptions, retryBackoff } from "../operators/retryBackoff.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { decodeOptions } from "./config/decodeOptions.ts";
@@ -8,7 +8,7 @@ import { sinkTuning } from "./config/sinkTuning.ts";
 import type { Skipped } from "./keepPositions.ts";
 import type { StandardPosition } from "./positions.ts";
 import type { Sink } from "./redisSink.ts";
-import { isSinkError } from "./sinkError.ts";
+import { isSinkError, type SinkError } from "./sinkError.ts";
 import type { Source } from "./source.ts";
 
 const settings = new Settings({ retry: sinkTuning.retry }).inProgram();
@@ -50,11 +50,29 @@ export function replicate<T, P>(options: {
   const sink = given as Sink<T, P>;
   return defer(() => {
     const isAhead = neverBack(sink);
-    return sink.resuming(source).pipe(
+    let isWaiting = false;
+    return defer(() => {
+      isWaiting = false;
+      return sink.resuming(source);
+    }).pipe(
       retryBackoff({
         ...retry,
         ...(scheduler === undefined ? {} : { scheduler }),
-        isRetryable: (error) => isSinkError(error) && error.kind === "rewind",
+        isRetryable: isRewind,
+        failed: {
+          next: () => {
+            isWaiting = true;
+          },
+        },
+      }),
+      // A sink that is rewound leaves it to whoever goes on for it to say that nobody does.
+      tap({
+        error: (error) => {
+          if (isRewind(error)) sink.report({ state: "closed", cause: some(error) });
+        },
+      }),
+      finalize(() => {
+        if (isWaiting) sink.report({ state: "closed", cause: none });
       }),
       filter(isAhead),
       tap(({ position }) => {
@@ -62,6 +80,10 @@ export function replicate<T, P>(options: {
       }),
     );
   });
+}
+
+function isRewind(error: unknown): error is SinkError {
+  return isSinkError(error) && error.kind === "rewind";
 }
 
 /** Tells checkpoints that go further than every one before. */

@@ -1,4 +1,5 @@
 import type { Option } from "fp-ts/lib/Option.js";
+import { causeWithoutSecrets, withoutSecrets } from "./errors/withoutSecrets.ts";
 
 /**
  * What an error means for a batch:
@@ -33,6 +34,7 @@ const kinds = {
   Fenced: "permanent",
   ProducerStateMissing: "permanent",
   CrossSlot: "permanent",
+  GroupMissing: "permanent",
   TlsRejected: "permanent",
   UnknownHost: "permanent",
   UnknownMaster: "permanent",
@@ -64,6 +66,9 @@ interface Details {
 
 type DetailsOf<Tag extends SinkErrorTag> = Tag extends keyof Details ? Details[Tag] : undefined;
 
+/** Tells a SinkError also from another copy of this package. */
+const brand = Symbol.for("rxadd.SinkError");
+
 class TaggedSinkError<Tag extends SinkErrorTag> extends Error {
   override readonly name = "SinkError";
   readonly _tag: Tag;
@@ -71,12 +76,17 @@ class TaggedSinkError<Tag extends SinkErrorTag> extends Error {
   readonly details: DetailsOf<Tag>;
 
   constructor(tag: Tag, message: string, details: DetailsOf<Tag>, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+    // Whoever prints an error prints its causes as well.
+    const kept = cause === undefined || isSinkError(cause) ? cause : causeWithoutSecrets(cause);
+    super(withoutSecrets(message), kept === undefined ? undefined : { cause: kept });
     this._tag = tag;
     this.kind = kinds[tag];
     this.details = details;
   }
 }
+
+// No part of its type, which would not be that of the other copy.
+Object.defineProperty(TaggedSinkError.prototype, brand, { value: true });
 
 /**
  * Why a sink retries or ends: a union told apart by `_tag`, with what to do in `message`.
@@ -107,7 +117,7 @@ export function sinkError(tag: SinkErrorTag, message: string, cause?: unknown, d
 
 /** Tells a {@link SinkError} from any other thrown value. */
 export function isSinkError(error: unknown): error is SinkError {
-  return error instanceof TaggedSinkError;
+  return error instanceof Error && brand in error;
 }
 
 /** Whether sending the batch again is right: it was not applied, or only perhaps. */

@@ -39,11 +39,25 @@ export type Status =
       readonly position: Option<unknown>;
       readonly cause: Error;
     }
+  | {
+      /** Events were in the stream already, and were left out. */
+      readonly state: "replayed";
+      readonly stream: string;
+      readonly events: number;
+      /** Where the last of them stands. */
+      readonly position: unknown;
+    }
   | { readonly state: "warning"; readonly message: string }
   /** Ended: with an error of the sink or of its source, or because it was done or unsubscribed. */
   | { readonly state: "closed"; readonly cause: Option<Error> };
 
-const asides: ReadonlySet<Status["state"]> = new Set(["warning", "paused", "resumed", "deadLetter"]);
+const asides: ReadonlySet<Status["state"]> = new Set([
+  "warning",
+  "paused",
+  "resumed",
+  "deadLetter",
+  "replayed",
+]);
 
 /** Whether it comes beside what the sink is doing. */
 export function isAside({ state }: Status): boolean {

@@ -24,6 +24,7 @@ const levels = {
   reading: "info",
   claimed: "info",
   draining: "info",
+  replayed: "info",
   paused: "debug",
   resumed: "debug",
   retrying: "warn",
@@ -45,7 +46,7 @@ const levels = {
  * Levels:
  * - `error` somebody has to see to it: `closed` with an error, `behind`, `deadLetter`, `gap`;
  * - `warn` it gets over it by itself: `retrying`, `rewound`, `rejected`, `lost`, `deleted`, `warning`;
- * - `info` what else it is doing, once each time that this changes, never for each batch;
+ * - `info` what was `replayed`, and what else it is doing, once each time that this changes, never for each batch;
  * - `debug` that it pauses and resumes the source, where the logger has this level.
  *
  * @param logger - `pino()`, or what has its `info`, `warn` and `error`; a child of it names the sink

@@ -24,6 +24,8 @@ export function statusText(status: Status | ConsumerStatus): string {
       return `going back: ${status.cause.message}`;
     case "behind":
       return `behind, until the next start: ${status.cause.message}`;
+    case "replayed":
+      return `${status.stream}: left out ${status.events} events up to position ${status.position}, which it holds already`;
     case "deadLetter":
       return "entryId" in status
         ? `${status.stream}: set ${status.entryId} aside: ${status.reason}`

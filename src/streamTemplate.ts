@@ -1,3 +1,5 @@
+import { kindOf } from "./errors/thrown.ts";
+
 function valueAt(event: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>(
     (value, key) =>
@@ -28,7 +30,7 @@ export function streamTemplate(template: string): (event: unknown) => string {
         const value = valueAt(event, part.trim().split("."));
         if ((typeof value === "string" && value !== "") || typeof value === "number") return `${value}`;
         throw new TypeError(
-          `${template}: found ${JSON.stringify(value) ?? "nothing"} at ${part} of the event, expected a text or a number`,
+          `${template}: found ${kindOf(value)} at ${part} of the event, expected a text or a number`,
         );
       })
       .join("");

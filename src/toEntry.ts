@@ -1,33 +1,73 @@
-import { getOrElse, tryCatch } from "fp-ts/lib/Option.js";
 import type { SinkTuning } from "./config/sinkTuning.ts";
 import { deadLetterOf, describeEvent } from "./deadLetter.ts";
 import type { Entry } from "./entry.ts";
-import { bytesOf, contentOf, fieldsOf } from "./entryContent.ts";
+import { bytesOf, contentFrom, contentOf, fieldsOf } from "./entryContent.ts";
 import { encoderOf } from "./envelope.ts";
-import { idOf, readProperty, timeOf, transactionOf } from "./eventDefaults.ts";
-import { Skipped } from "./keepPositions.ts";
-import type { Positions } from "./positions.ts";
+import { messageOf } from "./errors/thrown.ts";
+import {
+  checkedId,
+  checkedTime,
+  checkedTransaction,
+  idOf,
+  readProperty,
+  timeOf,
+  transactionOf,
+} from "./eventDefaults.ts";
+import { isSkipped, type Skipped } from "./keepPositions.ts";
+import type { StorablePositions } from "./positions.ts";
+import { safePosition } from "./sink/encode/safePosition.ts";
 import { isSinkError, type PlainTag, type SinkError, sinkError } from "./sinkError.ts";
 import type { EventAccess, SinkSettings } from "./sinkOptions.ts";
 import { fieldTemplates } from "./streamTemplate.ts";
 import { streamOf } from "./toStream.ts";
 
-const actions = {
-  EventNotEncodable: "encode",
-  StreamUnresolved: "stream",
-  PositionInvalid: "position",
-} as const satisfies { readonly [Tag in PlainTag]?: string };
+/** What is asked of an event, and what it is when that fails. */
+const failures = {
+  encode: "EventNotEncodable",
+  fields: "EventNotEncodable",
+  content: "EventNotEncodable",
+  id: "EventNotEncodable",
+  stream: "StreamUnresolved",
+  // Of an event whose place is not known nobody could say what is safe, so it cannot be set aside either.
+  position: "PositionInvalid",
+  transaction: "PositionInvalid",
+} as const satisfies Readonly<Record<string, PlainTag>>;
 
 /** Runs a function of the user's; what it throws becomes an error that names the event. */
-function attempt<T, A>(tag: keyof typeof actions, ordinal: number, event: T, what: (event: T) => A): A {
+function attempt<T, A>(what: keyof typeof failures, ordinal: number, event: T, ask: (event: T) => A): A {
   try {
-    return what(event);
+    return ask(event);
   } catch (error) {
-    if (isSinkError(error)) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw sinkError(tag, `event ${idOf(event) ?? ordinal}: ${actions[tag]} failed: ${reason}`, error);
+    const name = nameOf(event, ordinal);
+    throw sinkError(failures[what], `event ${name}: ${what} failed: ${messageOf(error)}`, error);
   }
 }
+
+/** What a function of the user's gives, or undefined, whatever it throws. */
+function ifItCan<T, A>(event: T, ask: (event: T) => A): A | undefined {
+  try {
+    return ask(event);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether it is skipped; to look may run code of the event's, as of a Proxy. */
+function isPassedOver<P>(event: unknown): event is Skipped<P> {
+  try {
+    return isSkipped<P>(event);
+  } catch {
+    return false;
+  }
+}
+
+/** The event's name for messages. */
+function nameOf(event: unknown, ordinal: number): string {
+  return ifItCan(event, idOf) ?? `${ordinal}`;
+}
+
+/** Where an event stands in its source. */
+type Place<P> = Pick<Entry<P>, "position" | "transaction">;
 
 type EntryTuning = Pick<SinkTuning, "maxEventBytes" | "deadLetters" | "partitions" | "envelope" | "fields">;
 
@@ -36,36 +76,57 @@ type EntryTuning = Pick<SinkTuning, "maxEventBytes" | "deadLetters" | "partition
  *
  * An event that cannot be encoded, is too large, or has no stream becomes a dead letter where the sink
  * has a stream for them; else it fails with `EventNotEncodable`, `EventTooLarge` or `StreamUnresolved`.
- * One without a readable position fails with `PositionInvalid`. Each names the event. A {@link Skipped} has no content.
+ * One whose position or transaction cannot be had fails with `PositionInvalid`. Each names the event. A {@link Skipped}
+ * has no content.
  */
 export function toEntry<T, P>(
   settings: SinkSettings<T, P>,
   { maxEventBytes, deadLetters, partitions, envelope, fields: templates }: EntryTuning,
-  positions: Positions<P>,
+  positions: StorablePositions<P>,
   isWatched: () => boolean,
 ): (event: T | Skipped<P>, ordinal: number) => Entry<P> {
   const { id: sink, event: access = {} } = settings;
   const {
-    id = idOf,
+    id,
     // The default fits events whose `position` is a P, as ChangeEvent<P> says.
-    position = (event) => readProperty(event, "position") as P | undefined,
-    transaction = transactionOf,
+    position = (event) => readProperty(event, "position") as P | null | undefined,
+    transaction,
     time = timeOf,
     encode = encoderOf(envelope),
     fields = templates && fieldTemplates(templates),
     content,
   }: EventAccess<T, P> = access;
+  const toId = id === undefined ? idOf : (event: T) => checkedId(id(event));
+  const toTransaction =
+    transaction === undefined ? transactionOf : (event: T) => checkedTransaction(transaction(event));
+  const toTime = (event: T) => checkedTime(time(event));
+  const toPayload = (event: T) => contentFrom(encode(event));
+  const toFields = fields && ((event: T) => fieldsOf(fields(event)));
+  const toContent = content && contentOf(content);
   const toStream = streamOf(settings, partitions);
+  const safeOf = safePosition(positions);
   let totalBytes = 0;
+
+  function toPosition(event: T): P | undefined {
+    return checkedPosition(position(event));
+  }
+
+  /** In JSON there is nothing but null for what is not there. */
+  function checkedPosition(found: P | null | undefined): P | undefined {
+    if (found === undefined || found === null) return undefined;
+    positions.check(found);
+    return found;
+  }
 
   function entryOf(
     event: T,
     ordinal: number,
-    at: P | undefined,
+    place: Place<P>,
+    id: string | undefined,
     stream: string,
     payload: string | Buffer,
-    extra?: readonly (string | Buffer)[],
-    bytes = bytesOf(payload, extra),
+    extra: readonly (string | Buffer)[] | undefined,
+    bytes: number,
     deadLetter?: SinkError,
   ): Entry<P> {
     totalBytes += bytes;
@@ -79,42 +140,52 @@ export function toEntry<T, P>(
       deadLetter,
       isWhole: content !== undefined && deadLetter === undefined,
       isSkipped: false,
-      id: id(event),
-      position: at,
-      transaction: transaction(event),
-      timeMs: isWatched() ? time(event) : undefined,
+      id,
+      position: place.position,
+      safe: safeOf(place.position, place.transaction),
+      transaction: place.transaction,
+      timeMs: isWatched() ? ifItCan(event, toTime) : undefined,
       arrivedMs: isWatched() ? performance.now() : undefined,
     };
   }
 
-  function publishable(event: T, ordinal: number, at: P | undefined): Entry<P> {
-    const whole = content && attempt("EventNotEncodable", ordinal, event, contentOf(content));
-    const payload = whole === undefined ? attempt("EventNotEncodable", ordinal, event, encode) : "";
-    const extra =
-      whole ?? (fields && attempt("EventNotEncodable", ordinal, event, (event) => fieldsOf(fields(event))));
+  function publishable(event: T, ordinal: number, place: Place<P>): Entry<P> {
+    const whole = toContent && attempt("content", ordinal, event, toContent);
+    const payload = whole === undefined ? attempt("encode", ordinal, event, toPayload) : "";
+    const extra = whole ?? (toFields && attempt("fields", ordinal, event, toFields));
     const bytes = bytesOf(payload, extra);
     if (bytes > maxEventBytes) {
       throw sinkError(
         "EventTooLarge",
-        `event ${idOf(event) ?? ordinal}: found ${bytes} bytes, expected at most ${maxEventBytes}: raise maxEventBytes, or set deadLetters`,
+        `event ${nameOf(event, ordinal)}: found ${bytes} bytes, expected at most ${maxEventBytes}: raise maxEventBytes, or set deadLetters`,
       );
     }
-    const key = attempt("StreamUnresolved", ordinal, event, toStream);
-    return entryOf(event, ordinal, at, key, payload, extra, bytes);
+    const id = attempt("id", ordinal, event, toId);
+    const key = attempt("stream", ordinal, event, toStream);
+    return entryOf(event, ordinal, place, id, key, payload, extra, bytes);
   }
 
   /** In the same batch as what goes before and after it, or in a Cluster in a lane of its own. */
-  function setAside(cause: unknown, event: T, ordinal: number, at: P | undefined): Entry<P> {
+  function setAside(cause: unknown, event: T, ordinal: number, place: Place<P>): Entry<P> {
     if (deadLetters === undefined || !isSinkError(cause)) throw cause;
-    const target = getOrElse(() => "")(tryCatch(() => toStream(event)));
-    const original = getOrElse<string | Buffer>(() => describeEvent(event))(tryCatch(() => encode(event)));
-    const origin = { sink, stream: target, position: at === undefined ? "" : positions.encode(at) };
+    const original = ifItCan(event, toPayload) ?? describeEvent(event);
+    const origin = {
+      sink,
+      stream: ifItCan(event, toStream) ?? "",
+      position: place.position === undefined ? "" : positions.encode(place.position),
+    };
     const { payload, extra } = deadLetterOf(original, cause, origin, maxEventBytes);
-    return entryOf(event, ordinal, at, deadLetters.stream, payload, extra, undefined, cause);
+    const bytes = bytesOf(payload, extra);
+    const id = ifItCan(event, toId);
+    return entryOf(event, ordinal, place, id, deadLetters.stream, payload, extra, bytes, cause);
   }
 
   /** Has a place in its batch, and no content. */
-  function skippedEntry({ position, transaction }: Skipped<P>, ordinal: number): Entry<P> {
+  function skippedEntry(skipped: Skipped<P>, ordinal: number): Entry<P> {
+    const position = attempt("position", ordinal, skipped, ({ position }) => checkedPosition(position));
+    const transaction = attempt("transaction", ordinal, skipped, ({ transaction }) =>
+      checkedTransaction(transaction),
+    );
     return {
       ordinal,
       stream: "",
@@ -127,6 +198,7 @@ export function toEntry<T, P>(
       isSkipped: true,
       id: undefined,
       position,
+      safe: safeOf(position, transaction),
       transaction,
       timeMs: undefined,
       arrivedMs: isWatched() ? performance.now() : undefined,
@@ -134,12 +206,15 @@ export function toEntry<T, P>(
   }
 
   return (event, ordinal) => {
-    if (event instanceof Skipped) return skippedEntry(event, ordinal);
-    const at = attempt("PositionInvalid", ordinal, event, position);
+    if (isPassedOver<P>(event)) return skippedEntry(event, ordinal);
+    const place = {
+      position: attempt("position", ordinal, event, toPosition),
+      transaction: attempt("transaction", ordinal, event, toTransaction),
+    };
     try {
-      return publishable(event, ordinal, at);
+      return publishable(event, ordinal, place);
     } catch (cause) {
-      return setAside(cause, event, ordinal, at);
+      return setAside(cause, event, ordinal, place);
     }
   };
 }

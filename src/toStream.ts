@@ -1,3 +1,4 @@
+import { kindOf } from "./errors/thrown.ts";
 import { readProperty } from "./eventDefaults.ts";
 import { partitionOf } from "./partition.ts";
 import type { SinkSettings } from "./sinkOptions.ts";
@@ -9,7 +10,7 @@ function textOf<T>(text: string | ((event: T) => string), expected: string): (ev
   return (event) => {
     const found: unknown = text(event);
     if (typeof found === "string" && found !== "") return found;
-    throw new TypeError(`found ${JSON.stringify(found)}, expected ${expected}`);
+    throw new TypeError(`found ${kindOf(found)}, expected ${expected}`);
   };
 }
 

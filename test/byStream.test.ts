@@ -17,6 +17,7 @@ function entryOf(text: string, ordinal: number): Entry<number> {
     isWhole: false,
     isSkipped: false,
     id: text,
+    safe: undefined,
     position: ordinal,
     transaction: undefined,
     timeMs: undefined,
@@ -26,13 +27,17 @@ function entryOf(text: string, ordinal: number): Entry<number> {
 
 /** What is published, as text, when a batch takes so many ms and each stream has one in flight. */
 function published(window: number, ms: number, maxItems = 10): OperatorFunction<string, string> {
-  const lane: OperatorFunction<Batch<number>, string> = pipe(
-    map((batch) => batch.map(({ payload }) => payload).join(" ")),
-    concatMap((text) => of(text).pipe(delay(ms))),
-  );
   return pipe(
     map(entryOf),
-    byStream({ maxItems }, { maxItems: 100 }, window, () => lane),
+    byStream({ maxItems }, { maxItems: 100 }, window, () => lane(ms)),
+  );
+}
+
+/** One batch after the other, as text, in so many ms each. */
+function lane(ms: number): OperatorFunction<Batch<number>, string> {
+  return pipe(
+    map((batch) => batch.map(({ payload }) => payload).join(" ")),
+    concatMap((text) => of(text).pipe(delay(ms))),
   );
 }
 
@@ -65,6 +70,23 @@ describe("byStream", () => {
       const expected = "     ------(xy)--(z|)";
       const shares = { x: "a1 a2", y: "b1 b2", z: "a3" };
       expectObservable(source.pipe(published(4, 6, 2))).toBe(expected, shares);
+    }),
+  );
+
+  it(
+    "cuts nothing off a transaction whose last event stands in another stream",
+    marbles(({ cold, expectObservable }) => {
+      const source: Observable<string> = cold("(acde|)", values);
+      const expected = "     -----(xy|)";
+      const shares = { x: "a1 a2 a3", y: "b2" };
+      const transactionOf = ({ payload }: Entry<number>) => ({ id: "t", last: payload === "b2" });
+
+      const result = source.pipe(
+        map(entryOf),
+        byStream({ maxItems: 2, transactionOf }, { maxItems: 100 }, 4, () => lane(5)),
+      );
+
+      expectObservable(result).toBe(expected, shares);
     }),
   );
 });

@@ -127,7 +127,7 @@ describe("a sink", () => {
   it("names the event that a template does not fit", async () => {
     await expect(publish([deleted], { fields: { key: "${key}" } })).rejects.toMatchObject({
       _tag: "EventNotEncodable",
-      message: expect.stringMatching(/event 16\/B374D900:1: encode failed: \$\{key\}: found nothing at key/),
+      message: expect.stringMatching(/event 16\/B374D900:1: fields failed: \$\{key\}: found nothing at key/),
     });
   });
 

@@ -1,17 +1,23 @@
 import {
+  concatMap,
+  delay,
   filter,
   firstValueFrom,
   groupBy,
   lastValueFrom,
   map,
   mergeMap,
+  type OperatorFunction,
   of,
   pipe,
+  range,
   Subject,
+  take,
   toArray,
 } from "rxjs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { keepPositions, redisSink, replicate, Skipped, type Source } from "../src/index.ts";
+import { isSkipped } from "../src/keepPositions.ts";
 import { emptyRedis } from "./support/emptyRedis.ts";
 import { marbles } from "./support/marbles.ts";
 import { readEvents } from "./support/tally.ts";
@@ -87,6 +93,98 @@ describe("keepPositions", () => {
       expectObservable(hot("-a-|", { a }).pipe(broken)).toBe("-#", undefined, new Error("1"));
     }),
   );
+
+  const late = (id: string) =>
+    expect.objectContaining({
+      _tag: "ConfigurationInvalid",
+      message: expect.stringContaining(`found a result for event ${id} after the event's turn`),
+    });
+
+  it.each<readonly [string, OperatorFunction<Change, Change>]>([
+    ["mergeMap", mergeMap((event) => of(event).pipe(delay(2)))],
+    ["concatMap", concatMap((event) => of(event).pipe(delay(2)))],
+    ["delay", delay(2)],
+  ])("ends with an error that names the event when %s answers later", (_, how) =>
+    marbles(({ hot, expectObservable, expectSubscriptions }) => {
+      const source = hot("  -ab----", { a, b });
+      const sub = "         ^--!   ";
+      const expected = "    -st#   ";
+
+      const result = source.pipe(keepPositions(how));
+
+      expectObservable(result).toBe(
+        expected,
+        { s: new Skipped(1, undefined), t: new Skipped(2, undefined) },
+        late("1"),
+      );
+      expectSubscriptions(source.subscriptions).toBe(sub);
+    })(),
+  );
+
+  it(
+    "ends with that error as well when the answer comes after the source has completed",
+    marbles(({ hot, expectObservable }) => {
+      const result = hot("-a|", { a }).pipe(
+        keepPositions(mergeMap(({ id }) => of(Number(id)).pipe(delay(3)))),
+      );
+
+      // The result has no id: the event that was passed over last has.
+      expectObservable(result).toBe("-s--#", { s: new Skipped(1, undefined) }, late("1"));
+    }),
+  );
+
+  it("passes over each event in its place when one makes the source emit the next", () => {
+    const source = new Subject<Change>();
+    const seen: unknown[] = [];
+
+    source.pipe(keepPositions(ofOrders)).subscribe((result) => {
+      seen.push(result);
+      if (result === a) source.next(b);
+      if (seen.length === 2) source.next(c);
+    });
+    source.next(a);
+
+    expect(seen).toEqual([a, new Skipped(2, undefined), c]);
+  });
+
+  it("stops an endless synchronous source when nobody listens any more", () => {
+    const seen: unknown[] = [];
+
+    range(0, Number.POSITIVE_INFINITY)
+      .pipe(keepPositions(filter((n) => n % 2 === 1)), take(2))
+      .subscribe((result) => seen.push(result));
+
+    expect(seen).toEqual([new Skipped(undefined, undefined), 1]);
+  });
+
+  it.each(["position", "transaction"])("ends with PositionInvalid when %s throws", (callback) =>
+    marbles(({ hot, expectObservable, expectSubscriptions }) => {
+      const source = hot("  -b--", { b });
+      const sub = "         ^!  ";
+      const broken = () => {
+        throw new Error("no such field");
+      };
+      const error = expect.objectContaining({
+        _tag: "PositionInvalid",
+        message: "event 2: position or transaction failed: no such field",
+      });
+
+      const result = source.pipe(keepPositions(ofOrders, { [callback]: broken }));
+
+      expectObservable(result).toBe("-#", undefined, error);
+      expectSubscriptions(source.subscriptions).toBe(sub);
+    })(),
+  );
+
+  it("is understood by a sink of another copy of the package", async () => {
+    vi.resetModules();
+    const other: typeof import("../src/keepPositions.ts") = await import("../src/keepPositions.ts");
+    const fromOther = new other.Skipped(1, undefined);
+
+    expect(fromOther).not.toBeInstanceOf(Skipped);
+    expect(isSkipped(fromOther)).toBe(true);
+    expect([undefined, null, "x", {}, { position: 1 }].filter(isSkipped)).toEqual([]);
+  });
 
   it("keeps the transaction of what is filtered out, so that a sink knows where it ends", async () => {
     const last = { ...change(4, "logs"), transaction: { id: "t1", last: true } };

@@ -60,7 +60,7 @@ export const rawScript: Contender = {
     const state = `{${stream}}:rxadd:bench`;
     const redis = new Redis(uri);
     const sha = String(await redis.script("LOAD", publishScript()));
-    await redis.hset(state, { epoch: 1, sequence: 0, position: "", entry: "" });
+    await redis.hset(state, { epoch: 1, sequence: 0, owner: "bench", position: "", ahead: "", entry: "" });
     await redis.quit();
 
     const socket = socketTo(task);
@@ -70,7 +70,7 @@ export const rawScript: Contender = {
     await withWindow(task, (batch: readonly BenchEvent[]) => {
       sequence += 1;
       const position = batch.at(-1)?.position ?? 0;
-      let request = `*${10 + batch.length}\r\n${keys}${[1, sequence, position, 0, 1].map(argument).join("")}`;
+      let request = `*${12 + batch.length}\r\n${keys}${["bench", 1, sequence, position, "", 0, 1].map(argument).join("")}`;
       for (const { json } of batch) request += argument(json);
       socket.write(request);
       return answered(2);

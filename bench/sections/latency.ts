@@ -40,10 +40,10 @@ const bareScript: OpenLane = async (uri, stream, safe) => {
   const redis = new Redis(uri);
   const sha = String(await redis.script("LOAD", publishScript()));
   const state = `{${stream}}:rxadd:bench`;
-  await redis.hset(state, { epoch: 1, sequence: 0, position: "", entry: "" });
+  await redis.hset(state, { epoch: 1, sequence: 0, owner: "bench", position: "", ahead: "", entry: "" });
   return {
     publish: async ({ position, json }) => {
-      await redis.evalsha(sha, 2, state, stream, 1, position, position, 0, 1, json);
+      await redis.evalsha(sha, 2, state, stream, "bench", 1, position, position, "", 0, 1, json);
       safe(position);
     },
     close: async () => {

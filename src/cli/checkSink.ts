@@ -38,15 +38,15 @@ function lanesOf({ id, uri, stream, partitions, deadLetters }: SinkConfig): read
   const dead = deadLetters?.stream;
   const isTemplate = isStreamTemplate(stream);
   const alone = (key: string): KnownKeys => {
-    const { state } = laneKeys(key, id);
-    return { state, streams: [key], deadLetters: undefined, isComputed: false };
+    const { state, mark } = laneKeys(key, id);
+    return { state, mark, streams: [key], deadLetters: undefined, isComputed: false };
   };
   if (!isTemplate && partitions === undefined) return [{ ...alone(stream), deadLetters: dead }];
 
   const known = isTemplate ? [] : partitionsOf(stream, partitions ?? 0);
   if (leadsToCluster(uri)) return [...known, ...(dead === undefined ? [] : [dead])].map(alone);
-  const { state } = computedLaneKeys(id);
-  return [{ state, streams: known, deadLetters: dead, isComputed: true }];
+  const { state, mark } = computedLaneKeys(id);
+  return [{ state, mark, streams: known, deadLetters: dead, isComputed: true }];
 }
 
 function partitionsOf(stream: string, partitions: number): readonly string[] {

@@ -134,8 +134,8 @@ export class Settings<S extends Shape> extends t.Type<Decoded<S>, unknown, unkno
 }
 
 /** A group of settings, each of which has a default, and which may be left out as a whole. */
-export function group<S extends Shape>(shape: S, meaning: string): Setting<Decoded<S>> {
-  const codec = new Settings(shape);
+export function group<S extends Shape>(shape: S, meaning: string, check?: Check<S>): Setting<Decoded<S>> {
+  const codec = new Settings(shape, check);
   const defaults = codec.decode({});
   if (isLeft(defaults)) throw new TypeError("a group holds settings with defaults only");
   return withDefault(codec, defaults.right, meaning);

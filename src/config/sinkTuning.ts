@@ -22,13 +22,29 @@ import { deadLettersProblem } from "./sameStream.ts";
 import { group, optional, required, Settings, withDefault } from "./settings.ts";
 import { trim } from "./trim.ts";
 
+/** A policy that cannot be kept is refused with the others, and not by the first failure. */
+export function longestIsNoShorter(delays: {
+  readonly initialMs: number;
+  readonly maxMs: number;
+}): string | undefined {
+  const { initialMs, maxMs } = delays;
+  return initialMs > maxMs
+    ? `found a first delay of ${initialMs} ms and a longest of ${maxMs} ms, expected the longest to be no shorter`
+    : undefined;
+}
+
 /** The settings of a sink that have a default, the same in a file and in a program. */
 export const sinkTuning = {
   required: withDefault(flag, true, "Gates checkpoints"),
+  adopt: withDefault(
+    flag,
+    false,
+    "Begin although the producer state is gone while the streams stand; for one start, as it may double events",
+  ),
   batch: group(
     {
-      max_events: withDefault(count, 500, "Most events in a batch"),
-      max_bytes: withDefault(count, 1_048_576, "Most bytes in a batch"),
+      max_events: withDefault(count, 500, "Most events in a batch; at most a quarter of the buffer is"),
+      max_bytes: withDefault(count, 1_048_576, "Most bytes in a batch; likewise"),
       linger_ms: withDefault(duration, 0, "How long a batch waits for more events; 0 adapts to the load"),
     },
     "When a batch is published",
@@ -49,6 +65,7 @@ export const sinkTuning = {
       max_retries: withDefault(attempts, Number.POSITIVE_INFINITY, "Retries in a row before the sink ends"),
     },
     "What happens when Redis does not take a batch",
+    longestIsNoShorter,
   ),
   window: withDefault(count, 4, "Most batches in flight per stream; with `publish: pipeline` always 1"),
   publish: withDefault(

@@ -2,7 +2,7 @@ import * as t from "io-ts";
 import { count, duration, factor, redisUri, share, text, wholeTimeout } from "../config/codecs.ts";
 import { decodeOptions, type NamesOf } from "../config/decodeOptions.ts";
 import { group, optional, required, Settings, withDefault } from "../config/settings.ts";
-import { sinkTuning } from "../config/sinkTuning.ts";
+import { longestIsNoShorter, sinkTuning } from "../config/sinkTuning.ts";
 import { kindOf } from "../errors/kindOf.ts";
 import type { GroupOptions, ReaderOptions } from "./consumerOptions.ts";
 import { isEntryId } from "./entryId.ts";
@@ -62,6 +62,7 @@ const redelivery = group(
     jitter: withDefault(share, 0.2, "How far a delay strays, as a share of it"),
   },
   "What happens when a handler fails",
+  longestIsNoShorter,
 );
 
 /** How every reader of streams reaches them. */

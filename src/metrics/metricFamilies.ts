@@ -30,6 +30,11 @@ export function metricFamilies(registry: Registry) {
     ]),
     rewinds: counter("rxadd_sink_rewinds_total", "Times that Redis had lost acknowledged batches", ofSink),
     deadLetters: counter("rxadd_sink_dead_letters_total", "Events set aside", ofSink),
+    replayed: counter(
+      "rxadd_sink_replayed_events_total",
+      "Events that were in the stream already, and were left out",
+      ofSink,
+    ),
     batchEvents: histogram("rxadd_sink_batch_events", "Events of the batches delivered", ofSink, batchSizes),
     bufferedEvents: gauge("rxadd_sink_buffered_events", "Events in memory, not yet acknowledged", ofSink),
     bufferedBytes: gauge("rxadd_sink_buffered_bytes", "Bytes of the events in memory", ofSink),

@@ -38,6 +38,7 @@ export function healthAfter(health: Health, status: Status): Health {
     case "resumed":
     case "warning":
     case "deadLetter":
+    case "replayed":
       return health;
   }
 }

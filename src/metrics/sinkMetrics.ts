@@ -43,6 +43,7 @@ export function sinkMetrics({
   const latency = families.latency.labels(labels);
   const stage = families.stage.labels({ pipeline, stage: "sink" });
   const rewinds = families.rewinds.labels(labels);
+  const replayed = families.replayed.labels(labels);
   const deadLetters = families.deadLetters.labels(labels);
   const bufferedEvents = families.bufferedEvents.labels(labels);
   const bufferedBytes = families.bufferedBytes.labels(labels);
@@ -60,7 +61,7 @@ export function sinkMetrics({
   }
 
   // Counters are there from the start: rate() cannot see the step from nothing to the first value.
-  for (const counter of [events, batches, bytes, rewinds, deadLetters]) counter.inc(0);
+  for (const counter of [events, batches, bytes, rewinds, deadLetters, replayed]) counter.inc(0);
   for (const cause of retryCauses) families.retries.inc({ ...labels, cause }, 0);
   show();
   empty();
@@ -95,6 +96,9 @@ export function sinkMetrics({
         break;
       case "deadLetter":
         deadLetters.inc();
+        break;
+      case "replayed":
+        replayed.inc(status.events);
         break;
       case "warning":
     }

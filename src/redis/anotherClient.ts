@@ -1,5 +1,6 @@
-import { Cluster, type Redis } from "ioredis";
+import type { Cluster, Redis } from "ioredis";
 import { type ClientOptions, openClient } from "./client.ts";
+import { isCluster } from "./connect/topology.ts";
 
 /** How a sink or a consumer reaches Redis. */
 export type Server =
@@ -19,8 +20,26 @@ export function anotherClient(
 ): Redis | Cluster {
   if ("uri" in server) return openClient({ ...options, uri: server.uri, sendTimeoutMs });
   const { connection } = server;
-  const settings = { maxRetriesPerRequest: 0, socketTimeout: sendTimeoutMs };
-  return connection instanceof Cluster
-    ? connection.duplicate([], { redisOptions: settings })
-    : connection.duplicate(settings);
+  const settings = {
+    maxRetriesPerRequest: 0,
+    socketTimeout: sendTimeoutMs,
+    stringNumbers: false,
+    replyMapping: "legacy",
+  } as const;
+  if (isCluster(connection)) return connection.duplicate([], { redisOptions: settings });
+  const db = databaseOf(connection);
+  return connection.duplicate({ ...settings, ...(db !== undefined && { db }) });
+}
+
+/** The database that the caller has selected, if it has; while the connection is away ioredis keeps it apart. */
+function databaseOf(connection: Redis & { readonly prevCondition?: Redis["condition"] }): number | undefined {
+  return (connection.prevCondition ?? connection.condition)?.select ?? connection.options.db;
+}
+
+/** Whether the caller's connection hands out answers in a form of its own, such as numbers as text. */
+export function answersOtherwise(connection: Redis | Cluster): boolean {
+  const { stringNumbers, replyMapping }: Readonly<Record<string, unknown>> = isCluster(connection)
+    ? { ...connection.options.redisOptions }
+    : { ...connection.options };
+  return stringNumbers === true || replyMapping === "resp3";
 }

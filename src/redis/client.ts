@@ -41,6 +41,8 @@ function reconnectDelayMs(attempt: number): number {
 function settingsOf({ name, connectTimeoutMs, sendTimeoutMs }: ClientOptions) {
   return {
     connectionName: name,
+    // Where the user has no right to it, each connection would be a line in Redis' ACL LOG.
+    disableClientInfo: true,
     maxRetriesPerRequest: 0,
     // How soon a server that loads its data is asked again; its own estimate may be seconds too long.
     maxLoadingRetryTime: 100,
@@ -61,7 +63,13 @@ export function openClient(options: ClientOptions): Redis | Cluster {
   const settings = { ...settingsOf(options), ...tls };
   switch (address.kind) {
     case "server":
-      return new Redis(address.uri, settings);
+      return new Redis({
+        ...settings,
+        ...credentialsOf(address),
+        host: address.host,
+        port: address.port,
+        db: address.db,
+      });
     case "sentinel":
       return new Redis({
         ...settings,

@@ -1,8 +1,9 @@
-import { Cluster, type Redis } from "ioredis";
-import { fromEvent, merge, type Observable, type Unsubscribable } from "rxjs";
+import type { Cluster, Redis } from "ioredis";
+import { merge, type Observable, type Unsubscribable } from "rxjs";
 import { sinkError } from "../sinkError.ts";
 import type { Server } from "./anotherClient.ts";
 import { addressOf, type ClientOptions } from "./client.ts";
+import { isCluster } from "./connect/topology.ts";
 import { confirmWith, type Durability } from "./durability.ts";
 import { evictionWarning } from "./evictionWarning.ts";
 import { type FakeServer, isFake, openFake } from "./fakeServer.ts";
@@ -48,7 +49,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 
 function openRealConnection(options: ConnectionOptions & { readonly server: Server }): Connection {
   const { server, publish, durability, trim } = options;
-  if (publish === "pipeline" && isCluster(server)) {
+  if (publish === "pipeline" && leadsToCluster(server)) {
     throw sinkError(
       "ConfigurationInvalid",
       "publish: found 'pipeline' with a Cluster, expected 'script': WATCH needs one connection",
@@ -69,12 +70,12 @@ function openRealConnection(options: ConnectionOptions & { readonly server: Serv
 
   return {
     publisher: {
-      open: (keys, owner) => main.call(() => publisher.open(keys, owner)),
+      open: (keys, owner, adopt) => main.call(() => publisher.open(keys, owner, adopt)),
       publish: (keys, batch) => main.call(() => publisher.publish(keys, batch)),
       ...(confirm && { confirm: (keys, upTo, stream) => replicas.call(() => confirm(keys, upTo, stream)) }),
     },
-    isCluster: isCluster(server),
-    ready$: merge(...links.map(({ client }) => fromEvent(client, "ready"))),
+    isCluster: leadsToCluster(server),
+    ready$: merge(...links.map(({ ready$ }) => ready$)),
     failure$: merge(...links.map(({ failure$ }) => failure$)),
     warnings$: evictionWarning(main.client, nameOf(server)),
     close$: merge(...links.map(({ close$ }) => close$)),
@@ -97,6 +98,6 @@ function pipelineWith(trim: TrimOption | undefined): (client: Redis | Cluster) =
   return (client) => pipelinePublisher(client as Redis, args);
 }
 
-function isCluster(server: Server): boolean {
-  return "uri" in server ? addressOf(server.uri).kind === "cluster" : server.connection instanceof Cluster;
+function leadsToCluster(server: Server): boolean {
+  return "uri" in server ? addressOf(server.uri).kind === "cluster" : isCluster(server.connection);
 }

@@ -1,8 +1,9 @@
-import { Cluster, type Redis } from "ioredis";
+import type { Cluster, Redis } from "ioredis";
 import { defer } from "rxjs";
 import { sinkError } from "../sinkError.ts";
-import { findingOf, stateFields, storedStateOf } from "./finding.ts";
-import type { BatchNumber, LaneKeys, Publisher, PublishReply } from "./publisher.ts";
+import { isCluster } from "./connect/topology.ts";
+import { type BatchNumber, decide, stateFields, storedOf } from "./publish/protocol.ts";
+import { findingOf, type LaneKeys, type Publisher, type PublishReply } from "./publisher.ts";
 
 /** When a batch counts as safe, beyond the master's own answer. */
 export interface Durability {
@@ -38,20 +39,17 @@ export function confirmWith(
     });
   }
 
-  async function confirm(
-    keys: LaneKeys,
-    { epoch, sequence }: BatchNumber,
-    stream: string,
-  ): Promise<PublishReply> {
+  async function confirm(keys: LaneKeys, upTo: BatchNumber, stream: string): Promise<PublishReply> {
+    const { sequence } = upTo;
     const [fields, kind, , waited] = await look(keys, stream, sequence).catch(async (error) => {
       // ioredis learns that a slot has moved from a single command, not from such a pipeline.
-      if (client instanceof Cluster) await client.hmget(keys.state, "sequence");
+      if (isCluster(client)) await client.hmget(keys.state, "sequence");
       throw error;
     });
-    // As if the next batch were to be published.
-    const next = { epoch, sequence: sequence + 1 };
-    const finding = findingOf(storedStateOf(fields), kind === "stream", next);
-    if (finding !== undefined && finding.reply !== "published") return finding;
+    const at = storedOf(fields);
+    const verdict = decide(at, upTo);
+    // It was there once: that it would be the next one means that it is there no longer.
+    if (verdict !== "known") return findingOf(verdict === "next" ? "gap" : verdict, at, kind === "stream");
     const missing = missingIn(waited, sequence);
     if (missing !== undefined) throw sinkError("NotEnoughReplicas", `${stream}: ${missing}`);
     return { reply: "published", entryId: "", isRenewed: false };

@@ -1,4 +1,3 @@
-import { Cluster } from "ioredis";
 import {
   catchError,
   concat,
@@ -19,6 +18,7 @@ import {
 import { isSinkError } from "../sinkError.ts";
 import type { Server } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
+import { isCluster } from "./connect/topology.ts";
 import { leaveScript, pendingScript, settleScript } from "./consumerScripts.ts";
 import {
   entriesOf,
@@ -129,24 +129,23 @@ export function openGroupConnection(options: GroupConnectionOptions): GroupConne
   // Whom to interrupt; another one after each reconnect, and nobody until it has said its name. A Cluster's reads end
   // by themselves.
   let clientId: number | undefined;
-  const watching =
-    readClient instanceof Cluster
-      ? undefined
-      : merge(fromEvent(readClient, "ready"), fromEvent(readClient, "close"))
-          .pipe(
-            startWith(undefined),
-            tap(() => {
-              clientId = undefined;
-            }),
-            switchMap(() =>
-              readClient.status === "ready"
-                ? from(readClient.client("ID")).pipe(catchError(() => EMPTY))
-                : EMPTY,
-            ),
-          )
-          .subscribe((id) => {
-            clientId = Number(id);
-          });
+  const watching = isCluster(readClient)
+    ? undefined
+    : merge(reading.ready$, fromEvent(readClient, "close"))
+        .pipe(
+          startWith(undefined),
+          tap(() => {
+            clientId = undefined;
+          }),
+          switchMap(() =>
+            readClient.status === "ready"
+              ? from(readClient.client("ID")).pipe(catchError(() => EMPTY))
+              : EMPTY,
+          ),
+        )
+        .subscribe((id) => {
+          clientId = Number(id);
+        });
 
   function pendingOf(stream: string, after: string, room: Room, idleMs: string): Observable<Pending> {
     const args = [group, consumer, after, `${room.entries}`, `${room.bytes}`, idleMs];
@@ -239,12 +238,12 @@ export function openGroupConnection(options: GroupConnectionOptions): GroupConne
         : EMPTY,
 
     interrupt: () => {
-      if (clientId !== undefined && !(client instanceof Cluster)) {
+      if (clientId !== undefined && !isCluster(client)) {
         // Without the right to it, the read ends when its time is over.
         client.client("UNBLOCK", clientId).catch(() => {});
       }
     },
-    ready$: merge(...links.map(({ client }) => fromEvent(client, "ready"))),
+    ready$: merge(...links.map(({ ready$ }) => ready$)),
     failure$: merge(...links.map(({ failure$ }) => failure$)),
     close$: concat(...links.map(({ close$ }) => close$)).pipe(ignoreElements()),
     unsubscribe: () => {

@@ -1,6 +1,7 @@
-import { Cluster, type Redis } from "ioredis";
+import type { Cluster, Redis } from "ioredis";
 import { concatMap, defer, finalize, from, type Observable, toArray } from "rxjs";
 import { addressOf, type ClientOptions } from "./client.ts";
+import { mastersOf } from "./connect/topology.ts";
 import { nameOf, openLink } from "./openLink.ts";
 import { ifAllowed, type KnownKeys, type LaneUse, type Rights, rightsOn } from "./rights.ts";
 
@@ -71,7 +72,7 @@ export function inspect(options: InspectionOptions): Observable<Inspection> {
 }
 
 async function lookAtServer(client: Redis | Cluster, where: string): Promise<Omit<Inspection, "lanes">> {
-  const masters = client instanceof Cluster ? client.nodes("master") : [client];
+  const masters = mastersOf(client);
   const infos = await ifAllowed(where, () => Promise.all(masters.map((master) => master.info())));
   const policies = (infos ?? []).map((info) => fieldOf(info, "maxmemory_policy"));
   const [info] = infos ?? [];

@@ -1,10 +1,9 @@
-import { type Cluster, Redis } from "ioredis";
+import type { Cluster, Redis } from "ioredis";
 import {
   catchError,
   defer,
   EMPTY,
   filter,
-  fromEvent,
   ignoreElements,
   map,
   merge,
@@ -13,17 +12,23 @@ import {
   share,
   switchMap,
   take,
+  tap,
   throwError,
   type Unsubscribable,
 } from "rxjs";
 import { type SinkError, type SinkErrorTag, sinkError } from "../sinkError.ts";
-import { redisErrorOf } from "./redisError.ts";
+import { eventsOf } from "./connect/clientEvents.ts";
+import { patienceOf } from "./connect/patience.ts";
+import { isCluster } from "./connect/topology.ts";
+import { isSilence, redisErrorOf } from "./redisError.ts";
 
 /** A client, and what its errors mean. */
 export interface Link extends Unsubscribable {
   readonly client: Redis | Cluster;
   /** Calls Redis, once it takes commands; fails with a SinkError, also when it cannot be reached. */
   readonly call: <A>(command: () => Observable<A>) => Observable<A>;
+  /** Emits each time that Redis takes commands again. */
+  readonly ready$: Observable<unknown>;
   /** Errors when trying again cannot help. Never emits. */
   readonly failure$: Observable<never>;
   /** Lets what was sent be answered, closes an own client, completes. */
@@ -34,11 +39,11 @@ export interface Link extends Unsubscribable {
 export function link(client: Redis | Cluster, where: string, isOwned: boolean): Link {
   let lastError: unknown;
   let wasReady = client.status === "ready";
-  const hasOneHost = client instanceof Redis && !client.options.sentinels;
-  const errors$ = merge(
-    fromEvent(client, "error"),
-    fromEvent(client, "node error", (error: unknown) => error),
-  );
+  let isClosing = false;
+  const patience = isOwned ? patienceOf(client) : undefined;
+  const hasOneHost = !isCluster(client) && !client.options.sentinels;
+  const { ready$, close$, end$, error$, nodeError$ } = eventsOf(client);
+  const errors$ = merge(error$, nodeError$);
 
   /** ioredis rejects commands with a generic error; the cause came before, as an event. */
   function classify(error: unknown): SinkError {
@@ -54,8 +59,8 @@ export function link(client: Redis | Cluster, where: string, isOwned: boolean): 
 
   /** Emits when the client takes commands, or fails: they would wait, unseen, while no Sentinel and no node answers. */
   const reachable$ = merge(
-    fromEvent(client, "ready"),
-    merge(fromEvent(client, "error"), fromEvent(client, "close")).pipe(
+    ready$,
+    merge(error$, close$).pipe(
       mergeMap((error) => throwError(() => error ?? new Error("Connection is closed."))),
     ),
   ).pipe(take(1), share());
@@ -63,13 +68,23 @@ export function link(client: Redis | Cluster, where: string, isOwned: boolean): 
   /** Answers at once, with the command's outcome or why there is none. */
   const answers = () => client.status === "ready" || client.status === "wait" || client.status === "end";
 
+  /** One that was opened by its URI goes on for ever; the caller's, and those made like it, may not. */
+  const hasEnded = () => client.status === "end" && !isClosing;
+  const ended = () =>
+    sinkError(
+      "ConfigurationInvalid",
+      `${where} is closed for good, expected one that stays open: it was quit or disconnected, or its retryStrategy has given up`,
+    );
+
   // What still fails after the end, such as a last write, concerns nobody; ioredis would print it.
   if (isOwned) client.on("error", () => {});
   const watching = errors$.subscribe((error) => {
     lastError = error;
+    // While it greets the server nothing large is on its way.
+    if (isSilence(error) && client.status === "ready") patience?.lost();
   });
   watching.add(
-    fromEvent(client, "ready").subscribe(() => {
+    ready$.subscribe(() => {
       lastError = undefined;
       wasReady = true;
     }),
@@ -78,18 +93,25 @@ export function link(client: Redis | Cluster, where: string, isOwned: boolean): 
   return {
     client,
     call: (command) =>
-      defer(() => (answers() ? command() : reachable$.pipe(switchMap(command)))).pipe(
-        catchError((error) => throwError(() => classify(error))),
-      ),
-    failure$: errors$.pipe(
-      map(classify),
-      filter(isFinal),
-      mergeMap((error) => throwError(() => error)),
-    ),
-    close$: defer(() => (isOwned ? client.quit().catch(() => client.disconnect()) : EMPTY)).pipe(
-      ignoreElements(),
-    ),
+      defer(() => {
+        if (hasEnded()) throw ended();
+        const sentMs = performance.now();
+        const answer$ = answers() ? command() : reachable$.pipe(switchMap(command));
+        return patience === undefined
+          ? answer$
+          : answer$.pipe(tap(() => patience.answered(performance.now() - sentMs)));
+      }).pipe(catchError((error) => throwError(() => classify(error)))),
+    ready$,
+    failure$: merge(
+      errors$.pipe(map(classify), filter(isFinal)),
+      end$.pipe(filter(hasEnded), map(ended)),
+    ).pipe(mergeMap((error) => throwError(() => error))),
+    close$: defer(() => {
+      isClosing = true;
+      return isOwned ? client.quit().catch(() => client.disconnect()) : EMPTY;
+    }).pipe(ignoreElements()),
     unsubscribe: () => {
+      isClosing = true;
       watching.unsubscribe();
       if (isOwned) client.disconnect();
     },

@@ -1,5 +1,5 @@
 import { redactUri } from "../redactUri.ts";
-import { anotherClient, type Server } from "./anotherClient.ts";
+import { anotherClient, answersOtherwise, type Server } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
 import { type Link, link } from "./link.ts";
 
@@ -8,9 +8,9 @@ export function nameOf(server: Server): string {
   return "uri" in server ? redactUri(server.uri) : "the caller's connection";
 }
 
-/** Opens a connection, or takes the caller's. */
+/** Opens a connection, or takes the caller's, or, where we could not read its answers, one like it. */
 export function openLink(server: Server, options: Omit<ClientOptions, "uri">): Link {
-  return "uri" in server
+  return "uri" in server || answersOtherwise(server.connection)
     ? link(anotherClient(server, options), nameOf(server), true)
     : link(server.connection, nameOf(server), false);
 }

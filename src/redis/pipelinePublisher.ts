@@ -1,12 +1,12 @@
 import type { ChainableCommander, Redis } from "ioredis";
 import { defer, type Observable } from "rxjs";
 import { sinkError } from "../sinkError.ts";
-import { findingOf, type StoredState, stateFields, storedStateOf } from "./finding.ts";
+import { decide, opened, type Stored, stateFields, storedOf } from "./publish/protocol.ts";
 import {
-  type BatchNumber,
+  findingOf,
   type LaneKeys,
   type NumberedBatch,
-  type OpenedState,
+  type OpenReply,
   type Publisher,
   type PublishReply,
   streamsOf,
@@ -30,7 +30,7 @@ function resultsOf(replies: Results | null): readonly unknown[] {
 interface Watched {
   /** Whether one of the streams does, the one of the dead letters apart. */
   readonly streamStands: boolean;
-  readonly state: StoredState;
+  readonly state: Stored | undefined;
 }
 
 function checkType(key: string, kind: unknown): void {
@@ -62,19 +62,25 @@ export function pipelinePublisher(client: Redis, trimArgs?: readonly string[]): 
   }
 
   /**
-   * EXEC goes on after a command that is refused, such as an XADD beyond the last possible ID: the state,
-   * written all the same, must not say that the batch is there.
+   * EXEC goes on after a command that is refused, such as an XADD beyond the last possible ID: neither the entries
+   * around it nor the state, written all the same, may say that the batch is there.
    */
-  async function putBack(
+  async function takeBack(
     keys: LaneKeys,
-    { epoch, sequence }: BatchNumber,
-    before: StoredState,
+    batch: NumberedBatch,
+    before: Stored,
+    ids: readonly unknown[],
   ): Promise<void> {
     const lost = connectionsLost;
     const { state } = await watch(keys, []);
-    if (state.epoch !== `${epoch}` || state.sequence !== `${sequence}`) return;
-    const former = { sequence: before.sequence ?? "0", position: before.position ?? "" };
-    resultsOf(await commit(client.multi().hset(keys.state, former), lost));
+    if (decide(state, batch) !== "known" || state?.sequence !== batch.sequence) return;
+    const { sequence, position, ahead } = before;
+    const transaction = client.multi().hset(keys.state, { sequence, position, ahead });
+    for (const [index, { stream }] of batch.entries.entries()) {
+      const id = ids[index];
+      if (typeof id === "string") transaction.xdel(stream, id);
+    }
+    resultsOf(await commit(transaction, lost));
   }
 
   // One transaction at a time, also between lanes.
@@ -99,39 +105,39 @@ export function pipelinePublisher(client: Redis, trimArgs?: readonly string[]): 
     const streamStands = streams.some(
       (stream, index) => kinds[index] === "stream" && stream !== keys.deadLetters,
     );
-    return { streamStands, state: storedStateOf(fields) };
+    return { streamStands, state: storedOf(fields) };
   }
 
-  async function open(keys: LaneKeys, owner: string): Promise<OpenedState> {
+  async function open(keys: LaneKeys, owner: string, adopt: boolean): Promise<OpenReply> {
     const lost = connectionsLost;
     const streams = [keys.stream, keys.deadLetters].filter((stream) => stream !== undefined);
     const { streamStands, state } = await watch(keys, streams);
-    const isFirst = state.epoch === null;
-    const foreignEntries = isFirst && streamStands ? await client.xlen(keys.stream ?? "") : 0;
-    const epoch = Number(state.epoch ?? 0) + (state.owner === owner ? 0 : 1);
-    const transaction = client.multi().hset(keys.state, { epoch, owner });
-    if (isFirst) transaction.hset(keys.state, { sequence: 0, position: "" });
+    const mark = keys.mark === undefined ? [] : await client.hmget(keys.mark, "epoch");
+    const marked = Number(mark[0] ?? 0);
+    if (state === undefined && marked > 0 && (streamStands || keys.stream === undefined) && !adopt)
+      return { reply: "gone" };
+    const foreignEntries = state === undefined && streamStands ? await client.xlen(keys.stream ?? "") : 0;
+    const { entryId, ...next } = opened(state, owner, marked);
+    const transaction = client.multi().hset(keys.state, next);
+    if (keys.mark !== undefined) transaction.hset(keys.mark, { epoch: next.epoch });
     resultsOf(await commit(transaction, lost));
-    return {
-      epoch,
-      sequence: Number(state.sequence ?? 0),
-      position: state.position ?? "",
-      entryId: "",
-      foreignEntries,
-    };
+    const { owner: _owner, ...found } = next;
+    return { reply: "opened", ...found, entryId, foreignEntries };
   }
 
   async function publish(keys: LaneKeys, batch: NumberedBatch): Promise<PublishReply> {
     const lost = connectionsLost;
     const { streamStands, state } = await watch(keys, streamsOf(keys, batch.entries));
     const last = batch.entries.findLastIndex(({ stream }) => stream !== keys.deadLetters);
-    const finding = findingOf(state, streamStands, batch);
-    if (finding !== undefined) {
+    const verdict = decide(state, batch);
+    if (verdict !== "next" || state === undefined) {
       const [, newest] = await Promise.all([
         client.unwatch(),
         client.xrevrange(batch.entries[last]?.stream ?? "", "+", "-", "COUNT", 1),
       ]);
-      return finding.reply === "published" ? { ...finding, entryId: newest[0]?.[0] ?? "" } : finding;
+      return verdict === "known"
+        ? { reply: "published", entryId: newest[0]?.[0] ?? "", isRenewed: false }
+        : findingOf(verdict === "next" ? "missing" : verdict, state, streamStands);
     }
     const transaction = client.multi();
     for (const entry of batch.entries) transaction.xadd(entry.stream, "*", ...wordsOf(entry));
@@ -141,17 +147,24 @@ export function pipelinePublisher(client: Redis, trimArgs?: readonly string[]): 
       }
     }
     // Its ID is known only after EXEC: the newest one is looked up when it is asked for.
-    transaction.hset(keys.state, { sequence: batch.sequence, position: batch.position, entry: "" });
+    const { sequence, position, ahead } = batch;
+    transaction.hset(keys.state, { sequence, position, ahead, entry: "" });
     const replies = await commit(transaction, lost);
-    if (replies?.some(([error]) => error !== null)) await putBack(keys, batch, state).catch(() => {});
+    if (replies?.some(([error]) => error !== null)) {
+      const ids = replies.map(([, id]) => id);
+      // The state alone, where the user may not delete entries: the batch is not there as a whole.
+      await takeBack(keys, batch, state, ids)
+        .catch(() => takeBack(keys, batch, state, []))
+        .catch(() => {});
+    }
     const ids = resultsOf(replies);
     // With dead letters, batches may have gone by without an entry in the stream.
-    const isRenewed = !streamStands && Number(state.sequence) > 0 && keys.deadLetters === undefined;
+    const isRenewed = !streamStands && state.sequence > 0 && keys.deadLetters === undefined;
     return { reply: "published", entryId: stringOrNull(ids[last]) ?? "", isRenewed };
   }
 
   return {
-    open: (keys, owner) => alone(() => open(keys, owner)),
+    open: (keys, owner, adopt) => alone(() => open(keys, owner, adopt)),
     publish: (keys, batch) => alone(() => publish(keys, batch)),
   };
 }

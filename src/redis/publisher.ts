@@ -1,26 +1,29 @@
 import type { Observable } from "rxjs";
+import type { BatchNumber, Stored, Verdict } from "./publish/protocol.ts";
 
 /** The keys of a lane; in a Cluster they stand in one slot. */
 export interface LaneKeys {
   /** Its only stream, but for dead letters; undefined: each entry has one of its own. */
   readonly stream: string | undefined;
-  /** The producer state, a hash with the fields epoch, sequence, position, entry and owner. */
+  /** The producer state, a hash with the fields epoch, sequence, owner, position, ahead and entry. */
   readonly state: string;
+  /** A hash that says that there has been a producer state; undefined: nobody asks for that. */
+  readonly mark: string | undefined;
   /** Where the lane's dead letters go; undefined: it has none. */
   readonly deadLetters: string | undefined;
 }
 
 /** Where a lane stands in Redis once it is opened. */
-export interface OpenedState {
-  readonly epoch: number;
-  readonly sequence: number;
-  /** The encoded position of the last event; empty on a first run, or without positions. */
-  readonly position: string;
-  /** The ID of the last entry; empty on a first run. */
-  readonly entryId: string;
+export interface OpenedState extends Omit<Stored, "owner"> {
   /** Entries of others that were there before a first run. */
   readonly foreignEntries: number;
 }
+
+/** What opening a lane found. */
+export type OpenReply =
+  | ({ readonly reply: "opened" } & OpenedState)
+  /** There has been a producer state, which is gone, while the streams stand or may stand. */
+  | { readonly reply: "gone" };
 
 /** Where an entry goes, its fields and values; the first field is `event`. */
 export interface EntryContent {
@@ -39,15 +42,8 @@ export function wordsOf({ payload, extra = [], isWhole }: EntryContent): readonl
   return isWhole ? extra : ["event", payload, ...extra];
 }
 
-/** Tells a batch from every other one of its lane. */
-export interface BatchNumber {
-  readonly epoch: number;
-  readonly sequence: number;
-}
-
 /** A batch as it is sent: the same each time that it is sent again. */
-export interface NumberedBatch extends BatchNumber {
-  readonly position: string;
+export interface NumberedBatch extends BatchNumber, Pick<Stored, "position" | "ahead"> {
   readonly entries: readonly EntryContent[];
 }
 
@@ -69,13 +65,32 @@ export type PublishReply =
   /** The producer state is gone. */
   | { readonly reply: "missing"; readonly streamStands: boolean };
 
+/** What is told of a verdict by which a batch is not there. */
+export function findingOf(
+  verdict: Exclude<Verdict, "known" | "next">,
+  at: Stored | undefined,
+  streamStands: boolean,
+): Exclude<PublishReply, { readonly reply: "published" }> {
+  const { epoch = 0, sequence = 0, position = "" } = at ?? {};
+  switch (verdict) {
+    case "missing":
+      return { reply: "missing", streamStands };
+    case "fenced":
+      return { reply: "fenced", epoch };
+    case "outdated":
+      return { reply: "outdated", position };
+    case "gap":
+      return { reply: "gap", sequence, position };
+  }
+}
+
 /** Port to Redis: the two steps of the publish protocol. Each yields once, or fails with a SinkError. */
 export interface Publisher {
   /**
    * Raises the lane's epoch for `owner`, which fences every other writer, and says where the lane
-   * stands. Asked again by the same owner it raises nothing.
+   * stands. Asked again by the same owner it raises nothing. With `adopt` it begins where a state has been and is gone.
    */
-  readonly open: (keys: LaneKeys, owner: string) => Observable<OpenedState>;
+  readonly open: (keys: LaneKeys, owner: string, adopt: boolean) => Observable<OpenReply>;
   /** Appends a batch and stores its sequence and position in one atomic step, or does neither. */
   readonly publish: (keys: LaneKeys, batch: NumberedBatch) => Observable<PublishReply>;
   /**
@@ -90,10 +105,10 @@ export interface Publisher {
  * stream key with a hash tag of its own keeps that tag.
  */
 export function laneKeys(stream: string, sinkId: string, deadLetters?: string): LaneKeys {
-  return { stream, state: keyBeside(stream, sinkId), deadLetters };
+  return { stream, ...stateKeys(keyBeside(stream, sinkId)), deadLetters };
 }
 
-/** A key of our own that stands in the stream's slot. */
+/** A key of our own that stands in the stream's slot. A brace without its like in a key rules that out: a Cluster then says so. */
 export function keyBeside(stream: string, name: string): string {
   const hasTag = /\{[^}]+\}/.test(stream);
   return `${hasTag ? stream : `{${stream}}`}:rxadd:${name}`;
@@ -101,7 +116,11 @@ export function keyBeside(stream: string, name: string): string {
 
 /** The keys of a lane whose streams are computed, on a server that has all keys. */
 export function computedLaneKeys(sinkId: string, deadLetters?: string): LaneKeys {
-  return { stream: undefined, state: `rxadd:${sinkId}`, deadLetters };
+  return { stream: undefined, ...stateKeys(`rxadd:${sinkId}`), deadLetters };
+}
+
+function stateKeys(state: string): Pick<LaneKeys, "state" | "mark"> {
+  return { state, mark: `${state}:mark` };
 }
 
 /** The streams that entries go to, each once; the lane's own one first. */

@@ -1,4 +1,4 @@
-import { from, fromEvent, map, merge, type Observable, type Unsubscribable } from "rxjs";
+import { from, map, merge, type Observable, type Unsubscribable } from "rxjs";
 import type { Server } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
 import { entriesOf, pairsOf, type RawEntry, streamsRead } from "./entryReplies.ts";
@@ -89,7 +89,7 @@ export function openReadConnection(options: ReadConnectionOptions): ReadConnecti
         .call(() => from(asking.client.xrange(stream, entryId, entryId)))
         .pipe(map((reply) => entriesOf(stream, reply).length > 0)),
 
-    ready$: merge(...links.map(({ client }) => fromEvent(client, "ready"))),
+    ready$: merge(...links.map(({ ready$ }) => ready$)),
     failure$: merge(...links.map(({ failure$ }) => failure$)),
     unsubscribe: () => {
       for (const { unsubscribe } of links) unsubscribe();

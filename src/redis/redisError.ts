@@ -1,6 +1,11 @@
+import { codeOf, messageOf } from "../errors/thrown.ts";
+import { withoutSecrets } from "../errors/withoutSecrets.ts";
 import { isSinkError, type PlainTag, type SinkError, sinkError } from "../sinkError.ts";
 
 type Reply = readonly [start: RegExp, tag: PlainTag, advice: string];
+
+const oneSlot =
+  "what one call writes has to stand in one slot: give the keys one hash tag, as in {orders}.events and {orders}.dead; a keyPrefix moves keys without one to other slots";
 
 /**
  * What servers answer, what it means for a batch, and what to do. The first match counts.
@@ -22,7 +27,11 @@ const replies: readonly Reply[] = [
     "the stream's slot moves to another node; pass a Cluster as connection",
   ],
   [/^NOSCRIPT /, "ScriptMissing", "the script is sent again by itself"],
-  [/^ERR max number of clients reached/, "TooManyClients", "raise maxclients, or close other connections"],
+  [
+    /^ERR max number of clients (\+ cluster connections )?reached/,
+    "TooManyClients",
+    "raise maxclients, or close other connections",
+  ],
   [/^NOAUTH /, "AuthenticationFailed", "Redis wants a password; put it into the URI"],
   [/^WRONGPASS /, "AuthenticationFailed", "check user and password in the URI"],
   [/^ERR invalid password/, "AuthenticationFailed", "check the password in the URI"],
@@ -42,21 +51,16 @@ const replies: readonly Reply[] = [
     "EventTooLarge",
     "set maxEventBytes below the server's proto-max-bulk-len, so that such an event is found before it is sent",
   ],
-  [/^ERR unknown command 'WAITAOF'/, "Refused", "durability.aof needs Redis 7.2 or later"],
+  [/^ERR unknown command ['`]WAITAOF/, "Refused", "durability.aof needs Redis 7.2 or later"],
+  [/^ERR WAITAOF cannot be used/, "Refused", "durability.aof needs a master with appendonly yes"],
+  [/^ERR unknown command ['`]xautoclaim/i, "Refused", "groups are read from Redis 6.2 on"],
   [/^WRONGTYPE /, "WrongType", "choose another stream key, or remove what is stored there"],
-  [/^CROSSSLOT /, "CrossSlot", "give the stream key a hash tag, such as {orders}.events"],
-  [
-    /^ERR Script attempted to access a non local key/,
-    "CrossSlot",
-    "give the stream key a hash tag, such as {orders}.events",
-  ],
+  [/^CROSSSLOT /, "CrossSlot", oneSlot],
+  [/^ERR Script attempted to access a non local key/, "CrossSlot", oneSlot],
+  [/^NOGROUP /, "GroupMissing", "the stream has no such group: check its name, or make it again"],
 ];
 
 const tlsCodes = /^(ERR_TLS_|ERR_SSL_|CERT_|SELF_SIGNED_|DEPTH_ZERO_SELF|UNABLE_TO_)/;
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
 
 /** The property of an error that ioredis or Node adds, such as `code`. */
 function property(error: unknown, name: string): unknown {
@@ -65,11 +69,12 @@ function property(error: unknown, name: string): unknown {
     : undefined;
 }
 
-/** What a server answered, freed of what Redis 7 adds for scripts and of EXECABORT around it. */
+/** What a server answered, freed of what Redis adds for scripts, before 7 in front, and of EXECABORT around it. */
 function replyOf(error: unknown): string {
   const previous = property(error, "previousErrors");
   const inner = Array.isArray(previous) && previous.length > 0 ? previous[0] : error;
-  return messageOf(inner)
+  return withoutSecrets(messageOf(inner))
+    .replace(/^ERR Error running script \(call to f_[0-9a-f]+\): (@\w+: ?\d+: )*-?/, "")
     .replace(/ script: [0-9a-f]{40}, on @user_script:\d+\.?$/, "")
     .replace(/^EXECABORT Transaction discarded because of: /, "")
     .replace(/^Too many Cluster redirections\. Last error: (ReplyError: )?/, "")
@@ -87,8 +92,8 @@ export function redisErrorOf(error: unknown, where: string): SinkError {
   if (messageOf(error) === "Failed to refresh slots cache.") return clusterError(error, where);
   const sentinels = /^All sentinels are unreachable\..*?(?:Last error: (.*))?$/s.exec(messageOf(error));
   if (sentinels !== null) return sentinelError(error, sentinels[1], where);
-  const code = property(error, "code");
-  if (typeof code === "string") {
+  const code = codeOf(error);
+  if (code !== undefined) {
     if (code === "ENOTFOUND") {
       return sinkError("UnknownHost", `${where}: the host name is not known; check the URI`, error);
     }
@@ -115,7 +120,19 @@ export function redisErrorOf(error: unknown, where: string): SinkError {
   if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) {
     return sinkError("Refused", `${where}: the command could not be sent: ${messageOf(error)}`, error);
   }
-  return sinkError("ConnectionLost", `${where}: ${messageOf(error)}`, error);
+  const [, patienceMs] = silence.exec(messageOf(error)) ?? [];
+  const reason =
+    patienceMs === undefined
+      ? messageOf(error)
+      : `no answer within ${patienceMs} ms: Redis is away or hangs, or the link is too slow for what is sent; then raise sendTimeoutMs, or send smaller batches`;
+  return sinkError("ConnectionLost", `${where}: ${reason}`, error);
+}
+
+const silence = /^Socket timeout\..* in (\d+)ms\.$/;
+
+/** Whether a connection was given up since it owed an answer for too long. */
+export function isSilence(error: unknown): boolean {
+  return silence.test(messageOf(error));
 }
 
 /** What it means that no node could show the Cluster: what the last one said, if one said anything. */

@@ -2,16 +2,30 @@ import { isLeft } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
 import { PathReporter } from "io-ts/lib/PathReporter.js";
 import { sinkError } from "../sinkError.ts";
-import type { OpenedState, PublishReply } from "./publisher.ts";
+import type { OpenReply, PublishReply } from "./publisher.ts";
 
-const Opened = t.tuple([t.number, t.number, t.string, t.string, t.number]);
+/** A number, also on a connection that is told to make texts of them. */
+const integer = new t.Type<number, number, unknown>(
+  "a number",
+  t.number.is,
+  (value, context) => {
+    const number = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
+    return t.number.validate(number, context);
+  },
+  t.identity,
+);
+
+const Opened = t.union([
+  t.tuple([t.literal("gone")]),
+  t.tuple([t.tuple([integer, integer, integer]), t.tuple([t.string, t.string, t.string])]),
+]);
 
 const Finding = t.union([
   t.tuple([t.literal("renewed"), t.string]),
-  t.tuple([t.literal("fenced"), t.number]),
-  t.tuple([t.literal("gap"), t.number, t.string]),
+  t.tuple([t.literal("fenced"), integer]),
+  t.tuple([t.literal("gap"), integer, t.string]),
   t.tuple([t.literal("outdated"), t.string]),
-  t.tuple([t.literal("missing"), t.number]),
+  t.tuple([t.literal("missing"), integer]),
 ]);
 
 function decodeOrFail<A>(codec: t.Type<A>, reply: unknown): A {
@@ -26,9 +40,11 @@ function decodeOrFail<A>(codec: t.Type<A>, reply: unknown): A {
 }
 
 /** Reads what `openScript` returns. */
-export function openedStateOf(reply: unknown): OpenedState {
-  const [epoch, sequence, position, entryId, foreignEntries] = decodeOrFail(Opened, reply);
-  return { epoch, sequence, position, entryId, foreignEntries };
+export function openReplyOf(reply: unknown): OpenReply {
+  const found = decodeOrFail(Opened, reply);
+  if (found.length === 1) return { reply: "gone" };
+  const [[epoch, sequence, foreignEntries], [position, ahead, entryId]] = found;
+  return { reply: "opened", epoch, sequence, position, ahead, entryId, foreignEntries };
 }
 
 /** Reads what `publishScript` returns. */

@@ -1,5 +1,6 @@
-import { Cluster, type Redis } from "ioredis";
+import type { Cluster, Redis } from "ioredis";
 import type { SinkError } from "../sinkError.ts";
+import { isCluster, mastersOf } from "./connect/topology.ts";
 import { redisErrorOf } from "./redisError.ts";
 import { script } from "./script.ts";
 import type { TrimOption } from "./trimming.ts";
@@ -14,6 +15,7 @@ export interface LaneUse {
 /** The keys of a lane that are known beforehand. */
 export interface KnownKeys {
   readonly state: string;
+  readonly mark: string | undefined;
   readonly streams: readonly string[];
   readonly deadLetters: string | undefined;
   /** Its streams depend on the events. */
@@ -48,11 +50,12 @@ function alone(command: string, ...rest: readonly string[]): Needed {
 
 /** All that a sink sends to its keys, whether by a script or in a transaction. */
 function neededBy(keys: KnownKeys, { publish, durability, trim }: LaneUse): readonly Needed[] {
-  const { state, streams, deadLetters } = keys;
+  const { state, mark, streams, deadLetters } = keys;
   return [
     ...(publish === "script" ? calls : []),
     onKey("HMGET", state, "epoch"),
     onKey("HSET", state, "epoch", "1"),
+    ...(mark === undefined ? [] : [onKey("HMGET", mark, "epoch"), onKey("HSET", mark, "epoch", "1")]),
     ...streams.flatMap((key) => [
       ...written(key, keys),
       onKey("XLEN", key),
@@ -118,17 +121,17 @@ export async function rightsOn(
   use: LaneUse,
 ): Promise<Rights> {
   const needed = neededBy(keys, use);
-  if (use.publish === "pipeline" && !(client instanceof Cluster)) {
+  if (use.publish === "pipeline" && !isCluster(client)) {
     const around = await denialsOf(client, where, [...aroundTransaction(keys.state), multi]);
     if (around.denied.length > 0) return around;
     return denialsOf(client, where, needed);
   }
 
-  const masters = client instanceof Cluster ? client.nodes("master") : [client];
+  const masters = mastersOf(client);
   const answers = await Promise.all(masters.map((master) => ask(master, where, [...needed, multi])));
   const asked = union(answers);
   const denied = asked?.filter((label) => label !== multi.label);
-  if (client instanceof Cluster) return { denied, refusal: await slotsRefusal(client, where, keys) };
+  if (isCluster(client)) return { denied, refusal: await slotsRefusal(client, where, keys) };
   if (asked !== undefined && asked.length > 0) return { denied, refusal: undefined };
   const opened = await denialsOf(client, where, [multi]);
   return opened.denied.length > 0 ? { denied, refusal: undefined } : denialsOf(client, where, needed);

@@ -4,13 +4,13 @@ import {
   type EntryContent,
   type LaneKeys,
   type NumberedBatch,
-  type OpenedState,
+  type OpenReply,
   type Publisher,
   type PublishReply,
   streamsOf,
   wordsOf,
 } from "./publisher.ts";
-import { openedStateOf, publishReplyOf } from "./replies.ts";
+import { openReplyOf, publishReplyOf } from "./replies.ts";
 import { type Argument, script } from "./script.ts";
 import { openScript, publishScript } from "./scripts.ts";
 import type { TrimOption } from "./trimming.ts";
@@ -21,9 +21,12 @@ interface Request {
   readonly args: readonly Argument[];
 }
 
-function requestOf(lane: LaneKeys, { epoch, sequence, position, entries }: NumberedBatch): Request {
+function requestOf(lane: LaneKeys, batch: NumberedBatch): Request {
+  const { owner, epoch, sequence, position, ahead, entries } = batch;
   const isPlain = entries.every(({ extra }) => extra === undefined);
-  const start = (dead: string, layout: string) => [`${epoch}`, `${sequence}`, position, dead, layout];
+  const start = (dead: string, layout: string) => {
+    return [owner, `${epoch}`, `${sequence}`, position, ahead, dead, layout];
+  };
   if (isPlain && entries.every(({ stream }) => stream === lane.stream)) {
     const keys = keysOf(lane, lane.stream);
     return { keys, args: [...start("0", "1"), ...entries] };
@@ -56,11 +59,12 @@ export function scriptPublisher(client: Redis | Cluster, trim?: TrimOption): Pub
   const open = script(client, openScript);
   const publish = script(client, publishScript(trim));
   return {
-    open: (lane, owner): Observable<OpenedState> =>
+    open: (lane, owner, adopt): Observable<OpenReply> =>
       defer(() => {
-        const keys = keysOf(lane, lane.stream, lane.deadLetters);
-        return open(keys, [owner, lane.deadLetters === undefined ? "0" : `${keys.length}`]);
-      }).pipe(map(openedStateOf)),
+        const keys = keysOf(lane, lane.mark ?? lane.state, lane.stream, lane.deadLetters);
+        const dead = lane.deadLetters === undefined ? "0" : `${keys.length}`;
+        return open(keys, [owner, dead, lane.stream === undefined ? "1" : "0", adopt ? "1" : "0"]);
+      }).pipe(map(openReplyOf)),
     publish: (lane, batch): Observable<PublishReply> =>
       defer(() => {
         const { keys, args } = requestOf(lane, batch);

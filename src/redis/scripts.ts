@@ -1,3 +1,4 @@
+import { missingLua, rules, type Verdict } from "./publish/protocol.ts";
 import { type TrimOption, trimLua } from "./trimming.ts";
 
 /**
@@ -7,10 +8,10 @@ import { type TrimOption, trimLua } from "./trimming.ts";
  * KEYS: the producer state, then the streams, the lane's own one first.
  */
 
-/** Says in `stands` whether there are streams, but for the one of the dead letters at number `dead`. */
-const checkTypes = `
+/** Says in `stands` whether there are streams, from key `first` on, but for the one of the dead letters at number `dead`. */
+const checkTypes = (first: number) => `
 local stands = 0
-for i = 2, #KEYS do
+for i = ${first}, #KEYS do
   local kind = redis.call('TYPE', KEYS[i]).ok
   if kind == 'stream' then
     if i ~= dead then stands = 1 end
@@ -20,26 +21,46 @@ for i = 2, #KEYS do
 end`;
 
 /**
- * ARGV: owner; the number of the key of the dead letters, 0: there is none. Returns epoch, sequence,
- * position, entry, entries of others.
+ * KEYS: the producer state; its mark, or the state again where there is none; the streams that are known.
+ * ARGV: owner; the number of the key of the dead letters, 0: there is none; whether streams are computed, 1 or 0; whether
+ * it may begin where a state has been and is gone. Returns that it is gone, or epoch, sequence and entries of others, then
+ * position, ahead and entry.
  */
 export const openScript = `
-local dead = tonumber(ARGV[2])${checkTypes}
-local state = redis.call('HMGET', KEYS[1], 'epoch', 'sequence', 'position', 'entry', 'owner')
-local epoch = tonumber(state[1]) or 0
+local dead = tonumber(ARGV[2])${checkTypes(3)}
+local state = redis.call('HMGET', KEYS[1], 'epoch', 'sequence', 'owner', 'position', 'ahead', 'entry')
+local epoch, sequence = tonumber(state[1]), tonumber(state[2])
+local hasMark = KEYS[2] ~= KEYS[1]
+local marked = hasMark and tonumber(redis.call('HMGET', KEYS[2], 'epoch')[1])
 local foreign = 0
-if not state[1] then
-  if stands == 1 then foreign = redis.call('XLEN', KEYS[2]) end
-  redis.call('HSET', KEYS[1], 'sequence', 0, 'position', '', 'entry', '')
+if ${missingLua} then
+  if marked and (stands == 1 or ARGV[3] == '1') and ARGV[4] ~= '1' then return {'gone'} end
+  if stands == 1 then foreign = redis.call('XLEN', KEYS[3]) end
+  redis.call('HSET', KEYS[1], 'sequence', 0, 'position', '', 'ahead', '', 'entry', '')
+  epoch, state = marked or 0, {}
 end
-if state[5] ~= ARGV[1] then
+if state[3] ~= ARGV[1] then
   epoch = epoch + 1
+  if hasMark then redis.call('HSET', KEYS[2], 'epoch', epoch) end
   redis.call('HSET', KEYS[1], 'epoch', epoch, 'owner', ARGV[1])
 end
-return {epoch, tonumber(state[2]) or 0, state[3] or '', state[4] or '', foreign}`;
+return {{epoch, tonumber(state[2]) or 0, foreign}, {state[4] or '', state[5] or '', state[6] or ''}}`;
+
+/** What the publish script answers to what it found. */
+const answers: { readonly [V in Exclude<Verdict, "next">]: string } = {
+  missing: "{'missing', stands}",
+  fenced: "{'fenced', epoch}",
+  outdated: "{'outdated', state[4]}",
+  known: "state[5] or ''",
+  gap: "{'gap', sequence, state[4]}",
+};
+
+const comparison = [{ lua: missingLua, verdict: "missing" } as const, ...rules]
+  .map(({ lua, verdict }) => `if ${lua} then return ${answers[verdict]} end`)
+  .join("\n");
 
 /**
- * ARGV: epoch, sequence, position, the number of the key of the dead letters or 0, layout, entries.
+ * ARGV: owner, epoch, sequence, position, ahead, the number of the key of the dead letters or 0, layout, entries.
  * Layout 1: each entry is its payload, for the first stream. Layout 2: the number of its key, its payload.
  * Layout 3: the number of its key, a count and as many fields and values. Returns the ID of the last
  * entry that is no dead letter, that together with 'renewed' if none of the streams was there although
@@ -48,38 +69,48 @@ return {epoch, tonumber(state[2]) or 0, state[3] or '', state[4] or '', foreign}
 export function publishScript(trim?: TrimOption): string {
   const trimming = trimLua(trim);
   return `
-local dead = tonumber(ARGV[4])${checkTypes}
+local dead = tonumber(ARGV[6])${checkTypes(2)}
 local call = redis.call
-local state = call('HMGET', KEYS[1], 'epoch', 'sequence', 'position', 'entry')
-local epoch, sequence = tonumber(state[1]), tonumber(state[2])
-local myEpoch, mySequence = tonumber(ARGV[1]), tonumber(ARGV[2])
-if not epoch or not sequence then return {'missing', stands} end
-if epoch > myEpoch then return {'fenced', epoch} end
-if epoch < myEpoch then return {'outdated', state[3]} end
-if sequence >= mySequence then return state[4] or '' end
-if sequence < mySequence - 1 then return {'gap', sequence, state[3]} end
+local state = call('HMGET', KEYS[1], 'epoch', 'sequence', 'owner', 'position', 'entry')
+local epoch, sequence, owner = tonumber(state[1]), tonumber(state[2]), state[3]
+local myOwner, myEpoch, mySequence = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+${comparison}
 -- Who may not write the state must find out before the first entry is there.
 call('HSET', KEYS[1], 'epoch', state[1])${trimming.before}
-local args, entry = ARGV, state[4] or ''
-if args[5] == '1' then
-  local stream = KEYS[2]
-  for i = 6, #args do entry = call('XADD', stream, '*', 'event', args[i]) end
+local args, entry = ARGV, state[5] or ''
+if args[7] == '1' then
+  local stream, first = KEYS[2], nil
+  local function addAll(call, stream, args)
+    local id
+    for i = 8, #args do
+      id = call('XADD', stream, '*', 'event', args[i])
+      if i == 8 then first = id end
+    end
+    return id
+  end
+  local isDone, last = pcall(addAll, call, stream, args)
+  if not isDone then
+    -- As when the stream's last possible ID is taken: nothing of the batch may stand.
+    local added = first and redis.pcall('XRANGE', stream, first, '+') or {}
+    for _, found in ipairs(added) do redis.pcall('XDEL', stream, found[1]) end
+    return type(last) == 'table' and last or redis.error_reply(last)
+  end
+  entry = last or entry
 else
   local keys, ids = {}, {}
   local function add(key, ...)
     local id = redis.pcall('XADD', KEYS[key], '*', ...)
     if type(id) == 'table' then
-      -- Refused, as when the stream's last possible ID is taken: nothing of the batch may stand.
       for i = 1, #ids do call('XDEL', KEYS[keys[i]], ids[i]) end
       return id
     end
     keys[#keys + 1], ids[#ids + 1] = key, id
     if key ~= dead then entry = id end
   end
-  local i, refused = 6, nil
+  local i, refused = 8, nil
   while i <= #args and not refused do
     local key, last = tonumber(args[i]), i + 1
-    if args[5] == '2' then
+    if args[7] == '2' then
       refused = add(key, 'event', args[last])
     else
       last = last + tonumber(args[i + 1])
@@ -89,7 +120,7 @@ else
   end
   if refused then return refused end
 end${trimming.after}
-call('HSET', KEYS[1], 'sequence', ARGV[2], 'position', ARGV[3], 'entry', entry)
-if stands == 0 and (state[4] or '') ~= '' then return {'renewed', entry} end
+call('HSET', KEYS[1], 'sequence', ARGV[3], 'position', ARGV[4], 'ahead', ARGV[5], 'entry', entry)
+if stands == 0 and (state[5] or '') ~= '' then return {'renewed', entry} end
 return entry`;
 }

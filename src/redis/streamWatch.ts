@@ -1,9 +1,10 @@
 import { none, type Option, some } from "fp-ts/lib/Option.js";
-import { Cluster, type Redis } from "ioredis";
+import type { Cluster, Redis } from "ioredis";
 import { from, type Observable, type Unsubscribable } from "rxjs";
 import type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../redisFigures.ts";
 import type { Server } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
+import { mastersOf } from "./connect/topology.ts";
 import { entriesOf, pairsOf, type RawEntry, tablesOf } from "./entryReplies.ts";
 import { type FakeServer, isFake } from "./fakeServer.ts";
 import { nameOf, openLink } from "./openLink.ts";
@@ -84,7 +85,7 @@ function whileAllowed(where: string) {
 }
 
 async function memoryOf(client: Redis | Cluster): Promise<{ used: number; max: number }> {
-  const masters = client instanceof Cluster ? client.nodes("master") : [client];
+  const masters = mastersOf(client);
   const infos = await Promise.all(masters.map((master) => master.info("memory")));
   const sum = (name: string) =>
     infos.reduce((sum, info) => sum + Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1] ?? 0), 0);

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { ConnectionOptions } from "node:tls";
+import { codeOf } from "../errors/thrown.ts";
 import { sinkError } from "../sinkError.ts";
 
 /** How a connection is encrypted. Certificates and keys are PEM: a file's path, or the text itself. */
@@ -21,10 +22,10 @@ function pem(name: keyof TlsSettings, value: string | undefined): string | undef
   try {
     return readFileSync(value, "utf8");
   } catch (error) {
+    // What was meant as the text of a key would be shown as the name of the file, also by the cause.
     throw sinkError(
       "ConfigurationInvalid",
-      `tls.${name}: cannot read the file: ${error instanceof Error ? error.message : error}`,
-      error,
+      `tls.${name}: cannot read the file: ${codeOf(error) ?? "it has no name that a file can have"}; expected the path of a PEM file, or its text with its -----BEGIN line`,
     );
   }
 }

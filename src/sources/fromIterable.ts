@@ -47,12 +47,20 @@ export function fromIterable<T>(iterable: Iterable<T>, flow: Observable<Flow> = 
       clearImmediate(nextTurn);
       if (!isDone) values.return?.();
     });
+    /** One loop at a time: the next turn has it. */
+    function goOn(): void {
+      if (nextTurn === undefined && !isPaused && !subscriber.closed) pull();
+    }
+
     subscriber.add(
-      flow.subscribe((signal) => {
-        isPaused = signal === "pause";
-        if (nextTurn === undefined) pull();
+      flow.subscribe({
+        next: (signal) => {
+          isPaused = signal === "pause";
+          goOn();
+        },
+        error: (error) => subscriber.error(error),
       }),
     );
-    pull();
+    goOn();
   });
 }

@@ -92,7 +92,8 @@ export function fakeRedis({
   latencyMs = 2,
   scheduler = asyncScheduler,
 }: FakeRedisOptions = {}): FakeRedis {
-  const memory = new MemoryRedis();
+  const happenings = timetable(replies);
+  const memory = new MemoryRedis(happenings.reduce((sum, { sign }) => sum + (Number(sign) || 0), 0));
   const condition$ = new ReplaySubject<string>(1);
   let condition = "o";
 
@@ -107,7 +108,7 @@ export function fakeRedis({
   }
 
   condition$.next(condition);
-  for (const { frame, sign } of timetable(replies)) {
+  for (const { frame, sign } of happenings) {
     if (frame === 0) happen(sign);
     else scheduler.schedule(() => happen(sign), frame);
   }
@@ -153,7 +154,7 @@ export function fakeRedis({
 
   const connection = ({ trim }: ConnectionOptions): Connection => ({
     publisher: {
-      open: (keys, owner) => call(() => memory.open(keys, owner)),
+      open: (keys, owner, adopt) => call(() => memory.open(keys, owner, adopt)),
       publish: (keys, batch) => call(() => memory.publish(keys, batch, scheduler.now(), trim)),
     },
     isCluster: false,

@@ -1,8 +1,9 @@
-import { findingOf, type StoredState } from "../redis/finding.ts";
+import { decide, opened, type Stored as ProducerState } from "../redis/publish/protocol.ts";
 import {
+  findingOf,
   type LaneKeys,
   type NumberedBatch,
-  type OpenedState,
+  type OpenReply,
   type PublishReply,
   streamsOf,
   wordsOf,
@@ -10,16 +11,12 @@ import {
 import type { TrimOption } from "../redis/trimming.ts";
 import { added, entriesOf, type FakeEntry, type MemoryStream, noStream, trimmed } from "./memoryStream.ts";
 
-/** A producer state; its numbers are texts, as in Redis. */
-type State = { readonly [Field in keyof StoredState]: string } & { readonly entry: string };
-
 /** What a key holds. */
 type Stored =
   | { readonly kind: "stream"; readonly stream: MemoryStream }
-  | { readonly kind: "hash"; readonly state: State }
+  | { readonly kind: "state"; readonly state: ProducerState }
+  | { readonly kind: "mark"; readonly epoch: number }
   | { readonly kind: "string" };
-
-const noState: StoredState = { epoch: null, sequence: null, position: null, owner: null };
 
 /** What it answers to commands that write, and to no others; undefined: it does them. */
 export type Refusal = string | undefined;
@@ -28,29 +25,33 @@ export type Refusal = string | undefined;
 export class MemoryRedis {
   /** Never changed in place, so that an earlier one can be gone back to. */
   #keys: ReadonlyMap<string, Stored> = new Map();
-  /** What was stored before each batch. */
+  /** What was stored before each of the newest batches. */
   readonly #before: ReadonlyMap<string, Stored>[] = [];
+  readonly #mostLost: number;
   #refusal: Refusal;
 
+  /** @param mostLost - how many batches it may be told to lose */
+  constructor(mostLost: number) {
+    this.#mostLost = mostLost;
+  }
+
   /** Raises the epoch for `owner`, and says where the lane stands. */
-  open(keys: LaneKeys, owner: string): OpenedState {
+  open(keys: LaneKeys, owner: string, adopt: boolean): OpenReply {
     const streams = [keys.stream, keys.deadLetters].filter((key) => key !== undefined);
     const stands = this.#checkTypes(keys, streams);
     const found = this.#stateAt(keys.state);
-    const foreign = found === undefined && stands ? this.#streamAt(keys.stream ?? "").length : 0;
-    const { epoch = "0", sequence = "0", position = "", entry = "", owner: before } = found ?? {};
-    const raised = before === owner ? epoch : `${Number(epoch) + 1}`;
-    if (before !== owner) {
+    const marked = this.#markAt(keys.mark);
+    if (found === undefined && marked > 0 && (stands || keys.stream === undefined) && !adopt)
+      return { reply: "gone" };
+    const foreignEntries = found === undefined && stands ? this.#streamAt(keys.stream ?? "").length : 0;
+    const state = opened(found, owner, marked);
+    if (state !== found) {
       this.#checkWritable();
-      this.#put(keys.state, { kind: "hash", state: { epoch: raised, sequence, position, entry, owner } });
+      this.#put(keys.state, { kind: "state", state });
+      if (keys.mark !== undefined) this.#put(keys.mark, { kind: "mark", epoch: state.epoch });
     }
-    return {
-      epoch: Number(raised),
-      sequence: Number(sequence),
-      position,
-      entryId: entry,
-      foreignEntries: foreign,
-    };
+    const { owner: _owner, ...stood } = state;
+    return { reply: "opened", ...stood, foreignEntries };
   }
 
   /** Adds a batch, or says why it does not belong there. */
@@ -58,25 +59,26 @@ export class MemoryRedis {
     const streams = streamsOf(keys, batch.entries);
     const stands = this.#checkTypes(keys, streams);
     const state = this.#stateAt(keys.state);
-    const finding = findingOf(state ?? noState, stands, batch);
-    if (finding?.reply === "published") return { ...finding, entryId: state?.entry ?? "" };
-    if (finding !== undefined) return finding;
-    if (state === undefined) return { reply: "missing", streamStands: stands };
+    const verdict = decide(state, batch);
+    if (state === undefined || verdict === "missing") return findingOf("missing", state, stands);
+    if (verdict === "known") return { reply: "published", entryId: state.entryId, isRenewed: false };
+    if (verdict !== "next") return findingOf(verdict, state, stands);
 
     this.#checkWritable();
     this.#before.push(this.#keys);
-    let newest = state.entry;
+    if (this.#before.length > this.#mostLost) this.#before.shift();
+    let newest = state.entryId;
     for (const entry of batch.entries) {
       const entryId = this.#append(entry.stream, wordsOf(entry).map(String), nowMs);
       if (entry.stream !== keys.deadLetters) newest = entryId;
     }
     if (trim !== undefined) this.#trim(keys, streams, trim, nowMs);
-    const { sequence, position } = batch;
+    const { sequence, position, ahead } = batch;
     this.#put(keys.state, {
-      kind: "hash",
-      state: { ...state, sequence: `${sequence}`, position, entry: newest },
+      kind: "state",
+      state: { ...state, sequence, position, ahead, entryId: newest },
     });
-    return { reply: "published", entryId: newest, isRenewed: !stands && state.entry !== "" };
+    return { reply: "published", entryId: newest, isRenewed: !stands && state.entryId !== "" };
   }
 
   /** As XADD; the words are names and values, alternating. */
@@ -96,9 +98,9 @@ export class MemoryRedis {
 
   /** Makes a producer state say a position, as if a batch had gone by. */
   setPosition(key: string, position: string, entry: string): void {
-    const { epoch = "1", sequence = "0", owner = "" } = this.#stateAt(key) ?? {};
-    const state = { epoch, sequence: `${Number(sequence) + 1}`, position, entry, owner };
-    this.#put(key, { kind: "hash", state });
+    const { epoch = 1, sequence = 0, owner = "" } = this.#stateAt(key) ?? {};
+    const state = { epoch, sequence: sequence + 1, position, ahead: "", entryId: entry, owner };
+    this.#put(key, { kind: "state", state });
   }
 
   /** As SET: the key holds a text from now on, whatever it held before. */
@@ -118,9 +120,8 @@ export class MemoryRedis {
   /** Another writer opens every lane. */
   takeOver(): void {
     for (const [key, stored] of this.#keys) {
-      if (stored.kind !== "hash") continue;
-      const epoch = `${Number(stored.state.epoch) + 1}`;
-      this.#put(key, { kind: "hash", state: { ...stored.state, epoch, owner: "another" } });
+      if (stored.kind === "state")
+        this.#put(key, { kind: "state", state: opened(stored.state, "another", 0) });
     }
   }
 
@@ -152,10 +153,18 @@ export class MemoryRedis {
     return stored?.kind === "stream" ? stored.stream : noStream;
   }
 
-  #stateAt(key: string): State | undefined {
+  #stateAt(key: string): ProducerState | undefined {
     const stored = this.#keys.get(key);
     if (stored === undefined) return undefined;
-    if (stored.kind === "hash") return stored.state;
+    if (stored.kind === "state") return stored.state;
+    throw new Error("WRONGTYPE Operation against a key holding the wrong kind of value");
+  }
+
+  /** The epoch that a mark names; 0: there is none. */
+  #markAt(key: string | undefined): number {
+    const stored = key === undefined ? undefined : this.#keys.get(key);
+    if (stored === undefined) return 0;
+    if (stored.kind === "mark") return stored.epoch;
     throw new Error("WRONGTYPE Operation against a key holding the wrong kind of value");
   }
 

@@ -114,7 +114,7 @@ describe("rxadd pipe", () => {
     const run = rxadd(flags(), '{"n":1}\n{"n":2}\nnot json\n{"n":4}\n');
 
     expect(await run.ended).toBe(2);
-    expect(run.stderr()).toContain("standard input, line 3: found not json, expected a JSON object");
+    expect(run.stderr()).toContain("standard input, line 3: found no JSON, expected a JSON object");
     expect(await redis.client.xlen("orders.events")).toBe(2);
   });
 

@@ -140,6 +140,10 @@ describe("loadConfig", () => {
     ],
     ["send_timeout_secs: 0", "send_timeout_secs: found 0, expected a number of seconds from 0.001"],
     ["retry: { jitter: 1.1 }", "retry.jitter: found 1.1, expected a number from 0 to 1"],
+    [
+      "retry: { initial_ms: 500, max_ms: 100 }",
+      "retry: found a first delay of 500 ms and a longest of 100 ms, expected the longest to be no shorter",
+    ],
     ["retry: { factor: 0.5 }", "retry.factor: found 0.5, expected a number from 1 on"],
     ["retry: { max_retries: -1 }", "retry.max_retries: found -1, expected a whole number from 0 on"],
     [

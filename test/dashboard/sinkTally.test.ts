@@ -8,7 +8,15 @@ const refused = sinkError("Unreachable", "redis://localhost:6379: connect ECONNR
 const retrying = { state: "retrying", attempt: 1, delayMs: 400, cause: refused } as const;
 const opened = { state: "opened", stream: "orders", epoch: 3, position: some(7), foreignEntries: 0 } as const;
 const limits = { maxItems: 20_000, maxBytes: 67_108_864 };
-const reached = { sink: "shop", stream: "orders", position: 9, sequence: 2, events: 2, entryId: "5-0" };
+const reached = {
+  sink: "shop",
+  stream: "orders",
+  position: 9,
+  sequence: 2,
+  events: 2,
+  replayed: 0,
+  entryId: "5-0",
+};
 
 /** A tally, and a clock that goes when it is told. */
 function tallied() {

@@ -32,7 +32,7 @@ async function lane({ use = plain, uri = redis.uri, deadLetters, isComputed = fa
       name: "rxadd:check",
       connectTimeoutMs: 5000,
       sendTimeoutMs: 5000,
-      lanes: [{ state, streams: ["orders.events"], deadLetters, isComputed }],
+      lanes: [{ state, mark: `${state}:mark`, streams: ["orders.events"], deadLetters, isComputed }],
     }),
   );
   return lanes[0];
@@ -79,7 +79,10 @@ describe("inspect, as the producer of docs/connections.md", () => {
     [
       "computed streams",
       { isComputed: true },
-      ["HMGET rxadd:orders-redis", "HSET rxadd:orders-redis", "XDEL orders.events"],
+      [
+        ...["HMGET rxadd:orders-redis", "HSET rxadd:orders-redis"],
+        ...["HMGET rxadd:orders-redis:mark", "HSET rxadd:orders-redis:mark", "XDEL orders.events"],
+      ],
     ],
   ];
 
@@ -106,6 +109,7 @@ describe("inspect, as the producer of docs/connections.md", () => {
     await setUser(redis, "-hset", "-xrevrange");
     expect(await deniedTo(asked)).toEqual([
       "HSET {orders.events}:rxadd:orders-redis",
+      "HSET {orders.events}:rxadd:orders-redis:mark",
       "XREVRANGE orders.events",
     ]);
     expect(await redis.client.keys("*")).toEqual([]);
@@ -122,7 +126,10 @@ describe("inspect, as the producer of docs/connections.md", () => {
     expect(elsewhere?.refusal).toMatchObject({ _tag: "CrossSlot" });
 
     for (const node of cluster.nodes) await setUser(node, "-hset");
-    expect(await deniedTo({ uri: cluster.uri })).toEqual(["HSET {orders.events}:rxadd:orders-redis"]);
+    expect(await deniedTo({ uri: cluster.uri })).toEqual([
+      "HSET {orders.events}:rxadd:orders-redis",
+      "HSET {orders.events}:rxadd:orders-redis:mark",
+    ]);
     await cluster.stop();
   });
 });

@@ -67,7 +67,15 @@ describe("sinkMetrics", () => {
   it("shows when the last checkpoint came and how far behind the source it was, once there is one", async () => {
     const metrics = ofOrders();
     const lag = `rxadd_sink_lag_seconds{${ofSink}}`;
-    const reached = { sink: "a", stream: "s", position: 1, sequence: 1, events: 1, entryId: "1-0" };
+    const reached = {
+      sink: "a",
+      stream: "s",
+      position: 1,
+      sequence: 1,
+      events: 1,
+      replayed: 0,
+      entryId: "1-0",
+    };
     expect((await scrape(metrics.registry)).has(lag)).toBe(false);
     metrics.checkpoint?.(reached, Date.now() - 30_000);
     const samples = await scrape(metrics.registry);

@@ -16,7 +16,12 @@ import {
   VirtualTimeScheduler,
 } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { type BatchOptions, batch, type TransactionMark } from "../../operators/batch.ts";
+import {
+  type BatchOptions,
+  batch,
+  type TransactionMark,
+  UnfinishedTransaction,
+} from "../../operators/batch.ts";
 import { marbles } from "../support/marbles.ts";
 
 const LOADING = new Error("LOADING Redis is loading the dataset in memory");
@@ -423,6 +428,63 @@ describe("batch", () => {
   });
 });
 
+describe("batch", () => {
+  it(
+    "closes by count alone with a lingerMs of Infinity, and leaves no timer",
+    marbles(({ hot, expectObservable, expectNothingPending }) => {
+      const source = hot("  -a-bc-------d|");
+      const expected = "    ---A--------B|";
+
+      const byCount = batched({ maxItems: 2, lingerMs: Number.POSITIVE_INFINITY });
+
+      expectObservable(source.pipe(byCount)).toBe(expected, { A: "a b", B: "c d" });
+      expectObservable(hot("-a").pipe(byCount)).toBe("--");
+      expectNothingPending("-------------!");
+    }),
+  );
+
+  it.each(["sizeOf", "transactionOf"])("emits what is complete, then ends with what %s throws", (callback) =>
+    marbles(({ hot, expectObservable, expectSubscriptions, expectNothingPending }) => {
+      const source = hot("  -ab---   ");
+      const sub = "         ^-!      ";
+      const expected = "    --(A#)   ";
+      const broken = (item: string) => {
+        if (item === "b") throw LOADING;
+        return undefined;
+      };
+      const options =
+        callback === "sizeOf" ? { sizeOf: (i: string) => broken(i) ?? 1 } : { transactionOf: broken };
+
+      const result = source.pipe(batched({ lingerMs: 9, ...options }));
+
+      expectObservable(result).toBe(expected, { A: "a" }, LOADING);
+      expectSubscriptions(source.subscriptions).toBe(sub);
+      expectNothingPending(sub);
+    })(),
+  );
+
+  it.each([Number.NaN, -1, Number.POSITIVE_INFINITY])("ends with an error at a size of %d", (size) =>
+    marbles(({ hot, expectObservable }) => {
+      const error = new RangeError(`batch: sizeOf: found ${size}, expected a number from 0 on`);
+
+      const result = hot("-a-").pipe(batched({ sizeOf: () => size }));
+
+      expectObservable(result).toBe("-#", undefined, error);
+    })(),
+  );
+
+  it.each<readonly [BatchOptions<string>, string]>([
+    [{ maxItems: 0 }, "maxItems: found 0, expected a number from 1 on"],
+    [{ maxBytes: Number.NaN }, "maxBytes: found NaN, expected a number from 1 on"],
+    [{ lingerMs: -1 }, "lingerMs: found -1, expected a number from 0 on"],
+    [{ lingerMs: Number.NaN }, "lingerMs: found NaN, expected a number from 0 on"],
+    [{ transactionIdleMs: Number.NaN }, "transactionIdleMs: found NaN, expected a number from 0 on"],
+    [{ maxTransactionItems: Number.NaN }, "maxTransactionItems: found NaN, expected a number from 0 on"],
+  ])("refuses %o at once", (options, message) => {
+    expect(() => batch(options)).toThrow(`batch: ${message}`);
+  });
+});
+
 describe("batch with transactions", () => {
   const transactionOf = markedTransactionOf;
 
@@ -431,10 +493,77 @@ describe("batch with transactions", () => {
     ["closes before one that would be split", 3, "x t1 t2 t3. x", ["x", "t1 t2 t3.", "x"]],
     ["keeps one whole that is larger than a batch", 2, "x t1 t2 t3 t4. x", ["x", "t1 t2 t3 t4.", "x"]],
     ["tells two with the same id apart by the last item", 3, "t1 t2. t1 t2.", ["t1 t2.", "t1 t2."]],
-    ["leaves out one without its last item at completion", 9, "x t1 t2", ["x"]],
   ])("%s", (_, max, items, expected) => {
     expect(batchesOf(items.split(" "), { maxItems: max, transactionOf })).toEqual(expected);
     expect(batchesOf(items.split(" "), { maxBytes: max, sizeOf: () => 1, transactionOf })).toEqual(expected);
+  });
+
+  it(
+    "emits what is complete, then ends with an error, when the source completes in the middle of one",
+    marbles(({ hot, expectObservable, expectNothingPending }) => {
+      const source = hot("  -(xtu)|   ", { x: "x", t: "t1", u: "t2" });
+      const sub = "         ^-----!   ";
+      const expected = "    ------(A#)";
+
+      const result = source.pipe(batched({ lingerMs: 9, transactionOf }));
+
+      expectObservable(result).toBe(expected, { A: "x" }, new UnfinishedTransaction("t", 2));
+      expectNothingPending(sub);
+    }),
+  );
+
+  it(
+    "completes without it where that is told",
+    marbles(({ hot, expectObservable }) => {
+      const unfinished = new Subject<UnfinishedTransaction>();
+      const source = hot("  -(xtu)|   ", { x: "x", t: "t1", u: "t2" });
+      const told = "        ------u   ";
+      const expected = "    ------(A|)";
+
+      const result = source.pipe(batched({ lingerMs: 9, transactionOf, unfinished }));
+
+      expectObservable(unfinished).toBe(told, { u: new UnfinishedTransaction("t", 2) });
+      expectObservable(result).toBe(expected, { A: "x" });
+    }),
+  );
+
+  it(
+    "tells it once there has been room for what is complete",
+    marbles(({ hot, cold, expectObservable }) => {
+      const room = hot("    f-------t   ", flags);
+      const source = cold(" (xt|)       ", { x: "x", t: "t1" });
+      const expected = "    --------(A#)";
+
+      const result = source.pipe(batched({ transactionOf, room }));
+
+      expectObservable(result).toBe(expected, { A: "x" }, new UnfinishedTransaction("t", 1));
+    }),
+  );
+
+  it("ends with what unfinished throws", () => {
+    let failure: unknown;
+    const next = () => {
+      throw LOADING;
+    };
+
+    of("t1")
+      .pipe(batched({ transactionOf, unfinished: { next } }))
+      .subscribe({ error: (error) => (failure = error) });
+
+    expect(failure).toBe(LOADING);
+  });
+
+  it("says in its error what was found, and what to do", () => {
+    expect(new UnfinishedTransaction("t", 2).message).toBe(
+      "transaction t: found no last item before the source completed, its items so far, 2, are left out: let the last one through, or give `unfinished` to go without them",
+    );
+  });
+
+  it("takes null for no transaction", () => {
+    // As plain JavaScript may answer.
+    const none = () => null as unknown as undefined;
+
+    expect(batchesOf(["a", "b"], { transactionOf: none })).toEqual(["a b"]);
   });
 
   it.each([

@@ -1,16 +1,20 @@
 import fc from "fast-check";
 import {
+  BehaviorSubject,
+  concatMap,
   concatWith,
   delay,
   identity,
   ignoreElements,
   map,
+  merge,
   NEVER,
   Observable,
   type OperatorFunction,
   range,
   Subject,
   take,
+  timer,
 } from "rxjs";
 import { describe, expect, it } from "vitest";
 import {
@@ -143,14 +147,80 @@ describe("boundedBuffer", () => {
   );
 
   it(
-    "takes one item that is larger than maxBytes while it is empty",
+    "takes an item that is larger than maxBytes, if nothing has told the source to pause",
     marbles(({ cold, expectObservable }) => {
-      const source = cold(" a|      ", { a: "aaaaaaaa" });
-      const expected = "    -----(a|)";
+      const flow = new Subject<Flow>();
+      const values = { a: "aa", b: "bbbbbbbb" };
+      const source = cold("    a-b|        ", values);
+      const expectedFlow = "   --P----R    ";
+      const expected = "       -----a-(b|) ";
 
-      const result = source.pipe(held({ maxBytes: 5, ...byLength }));
+      const result = source.pipe(held({ maxBytes: 5, ...byLength, flow }));
 
-      expectObservable(result).toBe(expected, { a: "aaaaaaaa" });
+      expectObservable(flow).toBe(expectedFlow, flows);
+      expectObservable(result).toBe(expected, values);
+    }),
+  );
+
+  it(
+    "tells of an overflow at once, before the chain has drained",
+    marbles(({ hot, expectObservable, expectSubscriptions }) => {
+      const overflowed = new Subject<BufferOverflow>();
+      const overflow = new BufferOverflow({ items: 2, bytes: 0 });
+      const source = hot("  -abc------");
+      const sub = "         ^--!      ";
+      const told = "        ---o      ";
+      const expected = "    ------a(b#)";
+
+      const result = source.pipe(held({ maxItems: 2, overflowed }));
+
+      expectObservable(overflowed).toBe(told, { o: overflow });
+      expectObservable(result).toBe(expected, undefined, overflow);
+      expectSubscriptions(source.subscriptions).toBe(sub);
+    }),
+  );
+
+  it(
+    "keeps what comes before the chain subscribes, in order",
+    marbles(({ hot, expectObservable, expectNothingPending }) => {
+      const source = hot("  ab--------c|");
+      const expected = "    ---(ab)---c|";
+      const late: OperatorFunction<string, string> = (input) => timer(3).pipe(concatMap(() => input));
+
+      const result = source.pipe(boundedBuffer({ released: one }, late));
+
+      expectObservable(result).toBe(expected);
+      expectNothingPending("-----------!");
+    }),
+  );
+
+  it(
+    "bounds what waits for the chain to subscribe, and completes and fails behind it",
+    marbles(({ cold, expectObservable }) => {
+      const late: OperatorFunction<string, string> = (input) => timer(3).pipe(concatMap(() => input));
+      const overflow = new BufferOverflow({ items: 2, bytes: 0 });
+
+      expectObservable(cold("ab|").pipe(boundedBuffer({ released: one }, late))).toBe("---(ab|)");
+      expectObservable(cold("ab#").pipe(boundedBuffer({ released: one }, late))).toBe("---(ab#)");
+      expectObservable(cold("(abc)").pipe(boundedBuffer({ maxItems: 2, released: one }, late))).toBe(
+        "---(ab#)",
+        undefined,
+        overflow,
+      );
+    }),
+  );
+
+  it(
+    "ends with an error when the chain subscribes to its input twice, rather than lose items",
+    marbles(({ hot, expectObservable, expectSubscriptions }) => {
+      const source = hot("-ab-");
+      const twice: OperatorFunction<string, string> = (input) => merge(input, input);
+      const error = new Error("boundedBuffer: the chain subscribes to its input twice, expected once");
+
+      const result = source.pipe(boundedBuffer({ released: one }, twice));
+
+      expectObservable(result).toBe("#", undefined, error);
+      expectSubscriptions(source.subscriptions).toBe([]);
     }),
   );
 
@@ -310,39 +380,135 @@ describe("boundedBuffer", () => {
     }),
   );
 
-  it.each(["sizeOf", "released", "chain"])("ends with what %s throws", (callback) =>
-    marbles(({ hot, expectObservable, expectSubscriptions }) => {
-      const source = hot("  -ab----");
-      const sub = callback === "chain" ? "" : "^-!";
-      const expected = callback === "chain" ? "#" : "-a#";
-      const failAt = (name: string, item: string) => {
-        if (name === callback && item !== "a") throw LOADING;
-      };
-      const chain: OperatorFunction<string, string> = (input) => {
-        failAt("chain", "");
-        return input;
-      };
+  const throwLoading = () => {
+    throw LOADING;
+  };
+  const throwing: Readonly<Record<string, Partial<BoundedBufferOptions<string, string>>>> = {
+    sizeOf: { sizeOf: throwLoading },
+    released: { released: throwLoading },
+    fill: { fill: { next: throwLoading } },
+  };
+
+  it.each(Object.entries(throwing))("ends with what %s throws", (_, options) =>
+    marbles(({ hot, expectObservable, expectSubscriptions, expectNothingPending }) => {
+      const source = hot("  -a----");
+      const sub = "         ^!    ";
+      const expected = "    -#    ";
 
       const result = source.pipe(
-        boundedBuffer(
-          {
-            sizeOf: (item) => {
-              failAt("sizeOf", item);
-              return 0;
-            },
-            released: (item) => {
-              failAt("released", item);
-              return { items: 1, bytes: 0 };
-            },
-          },
-          chain,
-        ),
+        boundedBuffer({ maxItems: 2, released: one, ...options }, map(identity<string>)),
       );
 
       expectObservable(result).toBe(expected, undefined, LOADING);
       expectSubscriptions(source.subscriptions).toBe(sub);
+      expectNothingPending(sub);
     })(),
   );
+
+  it(
+    "ends with what flow throws, when the chain has drained",
+    marbles(({ hot, expectObservable, expectSubscriptions }) => {
+      const source = hot("  -ab---   ");
+      const sub = "         ^!       ";
+      const expected = "    ------(a#)";
+      const flow = { next: (signal: Flow) => (signal === "pause" ? throwLoading() : undefined) };
+
+      const result = source.pipe(held({ maxItems: 2, flow }));
+
+      expectObservable(result).toBe(expected, undefined, LOADING);
+      expectSubscriptions(source.subscriptions).toBe(sub);
+    }),
+  );
+
+  it(
+    "ends with what overflowed throws, when the chain has drained",
+    marbles(({ hot, expectObservable, expectSubscriptions }) => {
+      const source = hot("  -ab---   ");
+      const sub = "         ^-!      ";
+      const expected = "    ------(a#)";
+
+      const result = source.pipe(held({ maxItems: 1, overflowed: { next: throwLoading } }));
+
+      expectObservable(result).toBe(expected, undefined, LOADING);
+      expectSubscriptions(source.subscriptions).toBe(sub);
+    }),
+  );
+
+  it(
+    "ends with what the chain throws when it is made",
+    marbles(({ hot, expectObservable }) => {
+      const result = hot("-a-").pipe(boundedBuffer({ released: one }, throwLoading));
+
+      expectObservable(result).toBe("#", undefined, LOADING);
+    }),
+  );
+
+  it.each([Number.NaN, -1, Number.POSITIVE_INFINITY])("drains, then ends with a size of %d", (size) =>
+    marbles(({ hot, expectObservable, expectSubscriptions }) => {
+      const flow = new Subject<Flow>();
+      const source = hot("  -ab-      ");
+      const sub = "         ^-!       ";
+      const expected = "    ------(a#)";
+      const error = new RangeError(`boundedBuffer: sizeOf: found ${size}, expected a number from 0 on`);
+
+      const result = source.pipe(held({ sizeOf: (item) => (item === "a" ? 1 : size), flow }));
+
+      expectObservable(flow).toBe("-----");
+      expectObservable(result).toBe(expected, undefined, error);
+      expectSubscriptions(source.subscriptions).toBe(sub);
+    })(),
+  );
+
+  it.each<readonly [Fill, string]>([
+    [{ items: Number.NaN, bytes: 0 }, "released.items: found NaN"],
+    [{ items: 1, bytes: -1 }, "released.bytes: found -1"],
+  ])("ends when a result says that %o have left", (left, found) =>
+    marbles(({ hot, expectObservable }) => {
+      const error = new RangeError(`boundedBuffer: ${found}, expected a number from 0 on`);
+
+      const result = hot("-a-").pipe(held({ released: () => left }));
+
+      expectObservable(result).toBe("------#", undefined, error);
+    })(),
+  );
+
+  it.each<readonly [Partial<BoundedBufferOptions<string, string>>, string]>([
+    [{ maxItems: 0 }, "maxItems: found 0, expected a number from 1 on"],
+    [{ maxItems: Number.NaN }, "maxItems: found NaN, expected a number from 1 on"],
+    [{ maxBytes: -1 }, "maxBytes: found -1, expected a number from 1 on"],
+  ])("refuses bounds of %o at once", (bounds, message) => {
+    expect(() => held(bounds)).toThrow(`boundedBuffer: ${message}`);
+  });
+
+  it("loses and overtakes nothing when the source goes on, or completes, from within being told", () => {
+    const flow = new BehaviorSubject<Flow>("resume");
+    const release = new Subject<void>();
+    const results: number[] = [];
+    let next = 0;
+    const source = new Observable<number>((subscriber) =>
+      flow.subscribe(() => {
+        while (flow.value === "resume" && next < 100) subscriber.next(next++);
+        if (next === 100) subscriber.complete();
+      }),
+    );
+
+    source
+      .pipe(
+        boundedBuffer(
+          { maxItems: 7, released: one, flow },
+          concatMap((item) =>
+            release.pipe(
+              take(1),
+              map(() => item),
+            ),
+          ),
+        ),
+      )
+      .subscribe((item) => results.push(item));
+    for (let turn = 0; turn < 100; turn += 1) release.next();
+
+    expect(results).toEqual([...Array(100).keys()]);
+  });
 
   it("stops an endless synchronous source that goes on although the buffer is full", () => {
     let failure: unknown;
@@ -498,7 +664,7 @@ function model({ maxItems, maxBytes }: Bounds, todo: readonly Step[]) {
     if (kind === "release") {
       inside.splice(0, size);
       if (signals.at(-1) === "pause" && share() <= 0.25) signals.push("resume");
-    } else if (inside.length === maxItems || (inside.length > 0 && sum(inside) + size > maxBytes)) {
+    } else if (signals.at(-1) === "pause" && (inside.length === maxItems || sum(inside) + size > maxBytes)) {
       end = new BufferOverflow({ items: inside.length, bytes: sum(inside) });
       break;
     } else {
@@ -526,13 +692,13 @@ describe("boundedBuffer, for all bounds, items and releases,", () => {
     );
   });
 
-  it("never holds more than its bounds, but for one item that is larger", () => {
+  it("never holds more than its bounds, or half of maxBytes and one item", () => {
     fc.assert(
       fc.property(bounds, steps, (limits, todo) => {
-        const { fills } = run(limits, todo, false);
+        const { fills, emitted } = run(limits, todo, false);
+        const maxBytes = Math.max(limits.maxBytes, limits.maxBytes / 2 + Math.max(0, ...emitted));
         const overfull = fills.filter(
-          ({ items, bytes }) =>
-            items < 0 || bytes < 0 || items > limits.maxItems || (bytes > limits.maxBytes && items > 1),
+          ({ items, bytes }) => items < 0 || bytes < 0 || items > limits.maxItems || bytes > maxBytes,
         );
 
         expect(overfull).toEqual([]);
@@ -541,15 +707,11 @@ describe("boundedBuffer, for all bounds, items and releases,", () => {
     );
   });
 
-  it("loses nothing and never fails with a source that heeds flow, if no item is over half of maxBytes", () => {
+  it("loses nothing and never fails with a source that heeds flow, whatever the size of its items", () => {
     fc.assert(
       fc.property(bounds, steps, (limits, todo) => {
-        const half = Math.floor(limits.maxBytes / 2);
-        const small = todo.map((step) => ({
-          ...step,
-          size: step.kind === "item" ? step.size % (half + 1) : step.size,
-        }));
-        const { emitted, results, ends } = run(limits, small, true);
+        const huge = todo.map(({ kind, size }) => ({ kind, size: kind === "item" ? size ** 2 : size }));
+        const { emitted, results, ends } = run(limits, huge, true);
 
         expect(results).toEqual(emitted);
         expect(ends).toEqual(["complete"]);

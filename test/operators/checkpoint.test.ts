@@ -272,4 +272,36 @@ describe("checkpoint", () => {
       ),
     );
   });
+
+  it("counts an item that is acknowledged again once", () => {
+    const seen: unknown[] = [];
+
+    of([0], [0, 1], [1], [2])
+      .pipe(toCheckpoints)
+      .subscribe(({ last, items }) => seen.push([last, items]));
+
+    expect(seen).toEqual([
+      [0, 1],
+      [1, 1],
+      [2, 1],
+    ]);
+  });
+
+  it.each([Number.NaN, -1, 0.5])("ends with an error when ordinalOf finds %d", (ordinal) =>
+    marbles(({ hot, expectObservable, expectSubscriptions }) => {
+      const source = hot("  -A-----", acks);
+      const sub = "         ^!     ";
+      const error = new RangeError(`checkpoint: ordinalOf: found ${ordinal}, expected 0, 1, 2 and so on`);
+
+      const result = source.pipe(
+        checkpoint(
+          (items: readonly number[]) => items,
+          () => ordinal,
+        ),
+      );
+
+      expectObservable(result).toBe("-#", undefined, error);
+      expectSubscriptions(source.subscriptions).toBe(sub);
+    })(),
+  );
 });

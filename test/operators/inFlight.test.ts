@@ -615,4 +615,31 @@ describe("inFlight", () => {
       { numRuns: 300 },
     );
   });
+
+  it(
+    "ends with what room throws, and lets go of what is in flight",
+    marbles(({ hot, cold, expectObservable, expectSubscriptions, expectNothingPending }) => {
+      const source = hot("  -a----");
+      const reply = cold("   ---r|");
+      const sub = "         ^!    ";
+      const expected = "    -#    ";
+      const room = {
+        next: (hasRoom: boolean) => {
+          if (!hasRoom) throw LOADING;
+        },
+      };
+
+      const result = source.pipe(inFlight(() => reply, { window: 1, room }));
+
+      expectObservable(result).toBe(expected, undefined, LOADING);
+      expectSubscriptions(source.subscriptions).toBe(sub);
+      expectNothingPending(sub);
+    }),
+  );
+
+  it.each([Number.NaN, 0, -1])("refuses a window of %d at once", (window) => {
+    expect(() => inFlight((item) => [item], { window })).toThrow(
+      `inFlight: window: found ${window}, expected a number from 1 on`,
+    );
+  });
 });

@@ -1,7 +1,12 @@
 import fc from "fast-check";
 import { defer, type Observable, throwError, VirtualTimeScheduler } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { backoffMs, type FailedAttempt, retryBackoff } from "../../operators/retryBackoff.ts";
+import {
+  backoffMs,
+  type FailedAttempt,
+  type RetryBackoffOptions,
+  retryBackoff,
+} from "../../operators/retryBackoff.ts";
 import { marbles } from "../support/marbles.ts";
 
 const exact = { initialMs: 2, factor: 2, jitter: 0 };
@@ -309,21 +314,31 @@ describe("retryBackoff", () => {
     }),
   );
 
-  it(
-    "ends with what isRetryable throws",
-    marbles(({ cold, expectObservable }) => {
-      const source = cold(" -#");
-      const expected = "    -#";
-      const result = source.pipe(
-        retryBackoff({
-          isRetryable: () => {
-            throw WRONGTYPE;
-          },
-        }),
-      );
+  const broken = () => {
+    throw WRONGTYPE;
+  };
+  it.each<RetryBackoffOptions>([{ isRetryable: broken }, { failed: { next: broken } }, { random: broken }])(
+    "ends with what a callback throws: %o",
+    (options) =>
+      marbles(({ cold, expectObservable, expectNothingPending }) => {
+        const source = cold(" -#");
+        const expected = "    -#";
 
-      expectObservable(result).toBe(expected, undefined, WRONGTYPE);
-    }),
+        const result = source.pipe(retryBackoff(options));
+
+        expectObservable(result).toBe(expected, undefined, WRONGTYPE);
+        expectNothingPending("-!");
+      })(),
+  );
+
+  it.each([Number.NaN, -1, 2])("ends with an error when random finds %d", (found) =>
+    marbles(({ cold, expectObservable }) => {
+      const error = new RangeError(`retryBackoff: random: found ${found}, expected a number from 0 to 1`);
+
+      const result = cold("-#").pipe(retryBackoff({ random: () => found }));
+
+      expectObservable(result).toBe("-#", undefined, error);
+    })(),
   );
 
   it("runs on the scheduler that it is given", () => {
@@ -347,7 +362,47 @@ describe("retryBackoff", () => {
   });
 });
 
+const impossible: readonly (readonly [RetryBackoffOptions, string])[] = [
+  [{ initialMs: Number.NaN }, "initialMs: found NaN, expected a number from 0 on"],
+  [{ initialMs: -1 }, "initialMs: found -1, expected a number from 0 on"],
+  [{ factor: 0.5 }, "factor: found 0.5, expected a number from 1 on"],
+  [{ factor: Number.NaN }, "factor: found NaN, expected a number from 1 on"],
+  [{ jitter: 1.5 }, "jitter: found 1.5, expected a number from 0 to 1"],
+  [{ jitter: Number.NaN }, "jitter: found NaN, expected a number from 0 to 1"],
+  [{ initialMs: 500, maxMs: 100 }, "maxMs: found 100, expected a number from 500 on"],
+  [{ maxMs: Number.NaN }, "maxMs: found NaN, expected a number from 100 on"],
+];
+
+describe("an impossible policy", () => {
+  it.each(impossible)("is refused at once: %o", (options, message) => {
+    expect(() => retryBackoff(options)).toThrow(`retryBackoff: ${message}`);
+    expect(() => backoffMs(1, options)).toThrow(`retryBackoff: ${message}`);
+  });
+
+  it.each([Number.NaN, -1])("is refused at once: a maxRetries of %d", (maxRetries) => {
+    expect(() => retryBackoff({ maxRetries })).toThrow(
+      `retryBackoff: maxRetries: found ${maxRetries}, expected a number from 0 on`,
+    );
+  });
+
+  it.each([Number.NaN, -1])("is one for a retry of number %d", (retry) => {
+    expect(() => backoffMs(retry)).toThrow(`backoffMs: retry: found ${retry}, expected a number from 0 on`);
+  });
+});
+
 describe("backoffMs", () => {
+  it.each<RetryBackoffOptions>([
+    { initialMs: 3e9, maxMs: Number.POSITIVE_INFINITY },
+    { initialMs: Number.POSITIVE_INFINITY },
+    { maxMs: Number.POSITIVE_INFINITY },
+  ])("is at most what a timer can wait: %o", (options) => {
+    expect(backoffMs(5000, { ...options, random: () => 1 })).toBe(2 ** 31 - 1);
+  });
+
+  it("is initialMs where that is longer than the default maxMs", () => {
+    expect(backoffMs(3, { initialMs: 20_000, jitter: 0 })).toBe(20_000);
+  });
+
   it("is 100 ms, then twice as long each time, up to 10 s, without jitter", () => {
     const delays = [1, 2, 3, 7, 8, 5000].map((retry) => backoffMs(retry, { jitter: 0 }));
 
@@ -371,11 +426,12 @@ describe("backoffMs", () => {
           retry: fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 5000 })),
           initialMs: fc.integer({ min: 0, max: 1000 }),
           factor: fc.integer({ min: 10, max: 50 }).map((tenths) => tenths / 10),
-          maxMs: fc.integer({ min: 1, max: 120_000 }),
+          overMs: fc.integer({ min: 0, max: 120_000 }),
           jitter: fc.integer({ min: 0, max: 100 }).map((percent) => percent / 100),
           random: fc.integer({ min: 0, max: 999 }).map((thousandths) => thousandths / 1000),
         }),
-        ({ retry, random, ...settings }) => {
+        ({ retry, random, overMs, ...given }) => {
+          const settings = { ...given, maxMs: given.initialMs + overMs };
           const { jitter, maxMs } = settings;
           const exactMs = backoffMs(retry, { ...settings, jitter: 0 });
           const delayMs = backoffMs(retry, { ...settings, random: () => random });

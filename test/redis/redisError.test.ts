@@ -92,6 +92,16 @@ describe("redisErrorOf", () => {
     ["TRYAGAIN Multiple keys request during rehashing of slot", "SlotMoving"],
     ["MOVED 8579 127.0.0.1:17101", "SlotMoving"],
     ["ERR max number of clients reached", "TooManyClients"],
+    ["ERR max number of clients + cluster connections reached", "TooManyClients"],
+    ["NOGROUP No such consumer group 'g' for key name 's'", "GroupMissing"],
+    [
+      "ERR Error running script (call to f_3f0e): @user_script:10: @user_script: 10: -OOM command not allowed when used memory > 'maxmemory'.",
+      "OutOfMemory",
+    ],
+    [
+      "ERR Error running script (call to f_3f0e): @user_script:10: @user_script: 10: -READONLY You can't write against a read only replica.",
+      "ReadOnlyReplica",
+    ],
     [
       "EXECABORT Transaction discarded because of: NOREPLICAS Not enough good replicas to write.",
       "NotEnoughReplicas",
@@ -123,6 +133,30 @@ describe("redisErrorOf", () => {
       _tag: "ConnectionLost",
       kind: "unknown",
     });
+  });
+
+  it.each([
+    ["ERR unknown command 'WAITAOF', with args beginning with: '0' ", "Redis 7.2 or later"],
+    ["ERR unknown command `WAITAOF`, with args beginning with: `0`, ", "Redis 7.2 or later"],
+    ["ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.", "appendonly yes"],
+    ["ERR unknown command `xautoclaim`, with args beginning with: `s`, `payl0ad`, ", "Redis 6.2"],
+  ])("says what a server lacks that answers %s", (message, advice) => {
+    const error = redisErrorOf(Object.assign(new Error(message), { name: "ReplyError" }), "redis://h");
+
+    expect(error._tag).toBe("Refused");
+    expect(error.message).toContain(advice);
+    expect(error.message).not.toContain("with args");
+  });
+
+  it("says what a connection that was given up may mean", () => {
+    const error = redisErrorOf(
+      new Error("Socket timeout. Expecting data, but didn't receive any in 1000ms."),
+      "redis://h",
+    );
+
+    expect(error).toMatchObject({ _tag: "ConnectionLost", kind: "unknown" });
+    expect(error.message).toContain("within 1000 ms");
+    expect(error.message).toContain("raise sendTimeoutMs");
   });
 
   it("takes a mistake in the program, which would come again, to be final", () => {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
-import { Redis } from "ioredis";
+import { Command, Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { script } from "../../src/redis/script.ts";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
@@ -67,5 +67,48 @@ describe("script", () => {
 
     expect(await script(prefixed, "return KEYS")(["a", "b"], [])).toEqual(["shop:a", "shop:b"]);
     await prefixed.quit();
+  });
+});
+
+// `script` encodes its calls itself. What it rests on is not in ioredis' documentation: if one of these fails, ioredis has
+// changed, and `script` has to as well, whatever else is green.
+describe("a Command of ioredis", () => {
+  class Probe extends Command {
+    readonly sockets: object[] = [];
+
+    override toWritable(socket: object): string | Buffer {
+      this.sockets.push(socket);
+      return super.toWritable(socket);
+    }
+  }
+
+  it("is asked once for its bytes, when it is written, with the socket that they go to", async () => {
+    await redis.client.ping();
+    const probe = new Probe("echo", ["é"], { replyEncoding: "utf8" });
+    expect(probe.sockets).toEqual([]);
+
+    expect(await redis.client.sendCommand(probe)).toBe("é");
+
+    expect(probe.sockets).toEqual([redis.client.stream]);
+  });
+
+  it("is asked again when it is written to another connection", async () => {
+    const own = new Redis(redis.uri, { lazyConnect: true });
+    const probe = new Probe("ping", [], { replyEncoding: "utf8" });
+
+    expect(await own.sendCommand(probe)).toBe("PONG");
+
+    expect(probe.sockets).toEqual([own.stream]);
+    own.disconnect();
+  });
+
+  it("puts the prefix before the keys of EVALSHA that it counts, and leaves all else as it is", () => {
+    const { args } = new Command("evalsha", ["hash", "2", "a", "b", "c"], { keyPrefix: "shop:" });
+
+    expect(args).toEqual(["hash", "2", "shop:a", "shop:b", "c"]);
+  });
+
+  it("finds the slot of a Cluster by the first key", () => {
+    expect(new Command("evalsha", ["hash", "2", "{a}1", "{a}2"]).getKeys()).toEqual(["{a}1", "{a}2"]);
   });
 });

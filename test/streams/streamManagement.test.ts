@@ -132,7 +132,7 @@ describe("groupPending and pendingEntries", () => {
       consumers: [],
     });
     await expect(firstValueFrom(groupPending(at, "other"))).rejects.toMatchObject({
-      _tag: "Refused",
+      _tag: "GroupMissing",
       message: expect.stringContaining("NOGROUP"),
     });
   });

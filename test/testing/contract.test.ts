@@ -23,16 +23,27 @@ afterAll(() => server.stop());
 beforeEach(() => reset(server));
 
 const entry = (text: string, where = stream) => beds.entry(text, where);
-const open = (bed: Bed, owner: string, keys: LaneKeys = lane) => beds.open(bed, owner, keys);
+const open = (bed: Bed, owner: string, keys: LaneKeys = lane, adopt = false) =>
+  beds.open(bed, owner, keys, adopt);
 const publish = (bed: Bed, sent: NumberedBatch, keys: LaneKeys = lane) => beds.publish(bed, sent, keys);
 
+/** A batch of the owner with this epoch: `me` opens first, `you` next. */
 function batch(sequence: number, epoch = 1, ...entries: readonly EntryContent[]): NumberedBatch {
   const events = entries.length > 0 ? entries : [entry(`${sequence}a`), entry(`${sequence}b`)];
-  return { epoch, sequence, position: `p${sequence}`, entries: events };
+  const owner = epoch === 1 ? "me" : "you";
+  return { owner, epoch, sequence, position: `p${sequence}`, ahead: "", entries: events };
 }
 
 const published = { reply: "published", entryId: true, isRenewed: false };
-const opened = { epoch: 1, sequence: 0, position: "", entryId: false, foreignEntries: 0 };
+const opened = {
+  reply: "opened",
+  epoch: 1,
+  sequence: 0,
+  position: "",
+  ahead: "",
+  entryId: false,
+  foreignEntries: 0,
+};
 
 describe.each([
   ["fakeRedis", fake],
@@ -52,9 +63,11 @@ describe.each([
     await publish(bed, batch(1));
 
     expect(await open(bed, "you")).toEqual({
+      reply: "opened",
       epoch: 2,
       sequence: 1,
       position: "p1",
+      ahead: "",
       entryId: !isPipeline,
       foreignEntries: 0,
     });
@@ -260,9 +273,53 @@ describe.each([
 
   it("moves the position on for a batch without entries", async () => {
     await open(bed, "me");
-    await publish(bed, { epoch: 1, sequence: 1, position: "p9", entries: [] });
+    const none = { ...batch(1), position: "p9", ahead: "2 p10", entries: [] };
+    await publish(bed, none);
 
-    expect(await open(bed, "you")).toMatchObject({ sequence: 1, position: "p9" });
+    expect(await open(bed, "you")).toMatchObject({ sequence: 1, position: "p9", ahead: "2 p10" });
     expect(await contents(bed, stream)).toEqual([]);
+  });
+
+  it("fences a writer of the same epoch, when Redis has lost one of the two openings", async () => {
+    await open(bed, "me");
+    await publish(bed, batch(1));
+    for (const key of [stream, lane.state, `${lane.state}:mark`]) await bed.del(key);
+    await open(bed, "other");
+
+    expect(await publish(bed, batch(1))).toEqual({ reply: "fenced", epoch: 1 });
+    expect(await publish(bed, batch(2))).toEqual({ reply: "fenced", epoch: 1 });
+    expect(await publish(bed, { ...batch(1), owner: "other" })).toEqual(published);
+    expect(await publish(bed, batch(1))).toEqual({ reply: "fenced", epoch: 1 });
+  });
+
+  it("refuses to begin where a state has been and is gone, at each opening, until that is allowed", async () => {
+    await open(bed, "me");
+    await publish(bed, batch(1));
+    await bed.del(lane.state);
+
+    expect(await open(bed, "you")).toEqual({ reply: "gone" });
+    expect(await open(bed, "other")).toEqual({ reply: "gone" });
+    expect(await open(bed, "you", lane, true)).toEqual({ ...opened, epoch: 2, foreignEntries: 2 });
+    expect(await publish(bed, batch(1, 2))).toEqual(published);
+    expect(await open(bed, "other")).toMatchObject({ epoch: 3, sequence: 1 });
+  });
+
+  it("begins anew where the stream is gone with the state", async () => {
+    await open(bed, "me");
+    await publish(bed, batch(1));
+    await bed.del(lane.state);
+    await bed.del(stream);
+
+    expect(await open(bed, "you")).toEqual({ ...opened, epoch: 2 });
+  });
+
+  it("refuses the same for computed streams, of which it cannot see whether they stand", async () => {
+    const keys = computedLaneKeys("shop");
+    await open(bed, "me", keys);
+    await publish(bed, batch(1, 1, entry("a", "s1")), keys);
+    await bed.del(keys.state);
+
+    expect(await open(bed, "you", keys)).toEqual({ reply: "gone" });
+    expect(await open(bed, "you", keys, true)).toEqual({ ...opened, epoch: 2 });
   });
 });

@@ -25,39 +25,50 @@ const allStreams = [stream, dead, "s1", "s2"];
 interface Standing {
   readonly epoch: number;
   readonly sequence: number;
+  /** Who has opened it. */
+  readonly owner: string;
 }
 
 type Command =
-  | { readonly do: "open"; readonly keys: LaneKeys; readonly owner: string }
+  | { readonly do: "open"; readonly keys: LaneKeys; readonly owner: string; readonly adopt: boolean }
   | {
       readonly do: "publish";
       readonly keys: LaneKeys;
       /** Its number, counted from where the writer believes that the lane stands: the next one is 0 and 1. */
-      readonly ahead: Standing;
+      readonly by: Pick<Standing, "epoch" | "sequence">;
+      /** Whether somebody else sends it, whatever its numbers. */
+      readonly isOfAnother: boolean;
       readonly position: string;
+      readonly ahead: string;
       readonly entries: readonly EntryContent[];
     }
   | { readonly do: "del" | "occupy" | "add"; readonly key: string }
   | { readonly do: "refuse"; readonly why: "memory" | undefined };
 
 const sink = fc.constantFrom(...sinks);
-const key = fc.constantFrom(...allStreams, ...sinks.map(({ keys }) => keys.state));
+const key = fc.constantFrom(
+  ...allStreams,
+  ...sinks.flatMap(({ keys: { state, mark = state } }) => [state, mark]),
+);
 
 const opening = fc.record({
   do: fc.constant("open" as const),
   keys: sink.map(({ keys }) => keys),
   owner: fc.constantFrom("me", "you"),
+  adopt: fc.constantFrom(false, false, true),
 });
 
 const publishing = sink.chain(({ keys, streams }) =>
   fc.record({
     do: fc.constant("publish" as const),
     keys: fc.constant(keys),
-    ahead: fc.record({
+    by: fc.record({
       epoch: fc.constantFrom(0, 0, 0, 0, -1, 1),
       sequence: fc.constantFrom(1, 1, 1, 0, -1, 2),
     }),
+    isOfAnother: fc.constantFrom(false, false, false, false, true),
     position: fc.constantFrom("", "1", '"a b"'),
+    ahead: fc.constantFrom("", "2 7"),
     entries: fc.array(
       fc
         .record({
@@ -92,22 +103,26 @@ type Writers = Map<LaneKeys, Standing>;
 async function publishAhead(
   bed: Bed,
   writers: Writers,
-  { keys, ahead, position, entries }: Extract<Command, { readonly do: "publish" }>,
+  { keys, by, isOfAnother, ahead, position, entries }: Extract<Command, { readonly do: "publish" }>,
 ): Promise<object> {
-  const { epoch, sequence } = writers.get(keys) ?? { epoch: 1, sequence: 0 };
-  const sent = { epoch: epoch + ahead.epoch, sequence: sequence + ahead.sequence, position, entries };
+  const at = writers.get(keys) ?? { epoch: 1, sequence: 0, owner: "me" };
+  const { epoch, sequence } = at;
+  const owner = isOfAnother ? "another" : at.owner;
+  const numbers = { owner, epoch: epoch + by.epoch, sequence: sequence + by.sequence };
+  const sent = { ...numbers, position, ahead, entries };
   const found = await publish(bed, sent, keys);
   if ("reply" in found && found.reply === "published")
-    writers.set(keys, { epoch, sequence: Math.max(sequence, sent.sequence) });
+    writers.set(keys, { ...at, sequence: Math.max(sequence, sent.sequence) });
   return found;
 }
 
 async function take(bed: Bed, writers: Writers, step: Command): Promise<object> {
   switch (step.do) {
     case "open": {
-      const found = await open(bed, step.owner, step.keys);
+      const { keys, owner } = step;
+      const found = await open(bed, owner, keys, step.adopt);
       if ("epoch" in found && "sequence" in found)
-        writers.set(step.keys, { epoch: Number(found.epoch), sequence: Number(found.sequence) });
+        writers.set(keys, { epoch: Number(found.epoch), sequence: Number(found.sequence), owner });
       return found;
     }
     case "publish":

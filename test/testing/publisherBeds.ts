@@ -116,8 +116,8 @@ async function answer(bed: Bed, step$: Observable<object>): Promise<object> {
 }
 
 /** Opens a lane. */
-export function open(bed: Bed, owner: string, keys: LaneKeys): Promise<object> {
-  return answer(bed, bed.connection.publisher.open(keys, owner));
+export function open(bed: Bed, owner: string, keys: LaneKeys, adopt = false): Promise<object> {
+  return answer(bed, bed.connection.publisher.open(keys, owner, adopt));
 }
 
 /** Publishes a batch. */

@@ -1,0 +1,117 @@
+import { isNone } from "fp-ts/lib/Option.js";
+import type { Entry } from "../../entry.ts";
+import type { Positions } from "../../positions.ts";
+import { sinkError } from "../../sinkError.ts";
+
+/**
+ * Whether an event is in the stream already:
+ * - `new`: it is not;
+ * - `known`: it was there when the lane was opened;
+ * - `behind`: the source has gone back in this run, to what it has sent before;
+ * - `clash`: it stands where another event does, and nobody could tell after a crash which of the two is there.
+ */
+export type Replay = "new" | "known" | "behind" | "clash";
+
+/** So many events at one position are there, the position in the text of the producer state. */
+export interface Ahead {
+  readonly events: number;
+  readonly position: string;
+}
+
+/**
+ * Makes the function that tells replayed events from new ones, by their positions, given in order. Without positions, or an
+ * order, all are new.
+ *
+ * Events of one transaction may share a position: those that come again are counted, so that neither the first ones
+ * are doubled nor the others lost. Others may not.
+ *
+ * @param stored - up to where all is there when the lane is opened
+ * @param ahead - what is there of the position after it
+ */
+export function replay<P>(
+  positions: Positions<P>,
+  stored: P | undefined,
+  ahead: Ahead | undefined,
+): (entry: Entry<P>) => Replay {
+  let last = stored;
+  /** The first and the newest event at `last` in this run, and how many there are. */
+  let first: Entry<P> | undefined;
+  let newest: Entry<P> | undefined;
+  let events = 0;
+  /** How many of them come again. */
+  let again = 0;
+  let toCome = ahead;
+  let firstToCome: Entry<P> | undefined;
+
+  function moveTo(entry: Entry<P>, position: P): void {
+    last = position;
+    first = entry;
+    newest = entry;
+    events = 1;
+    again = 0;
+  }
+
+  function addHere(entry: Entry<P>): void {
+    newest = entry;
+    events += 1;
+  }
+
+  /** At a position that nothing of this run has had. */
+  function beyond(entry: Entry<P>, position: P): Replay {
+    if (toCome !== undefined && positions.encode(position) === toCome.position) {
+      if (firstToCome === undefined || (entry.id !== undefined && entry.id === firstToCome.id)) {
+        firstToCome = entry;
+        toCome = ahead ?? toCome;
+      }
+      toCome = toCome.events > 1 ? { ...toCome, events: toCome.events - 1 } : undefined;
+      if (toCome === undefined) {
+        moveTo(firstToCome, position);
+        newest = entry;
+        events = ahead?.events ?? 1;
+      }
+      return "known";
+    }
+    toCome = undefined;
+    moveTo(entry, position);
+    return "new";
+  }
+
+  /** At the position of the event before. */
+  function here(entry: Entry<P>): Replay {
+    if (first === undefined || newest === undefined) return "known";
+    if (entry.id !== undefined && entry.id === first.id) {
+      again = events - 1;
+      return "behind";
+    }
+    if (again > 0) {
+      again -= 1;
+      return "behind";
+    }
+    if (entry.id !== undefined && entry.id === newest.id) return "behind";
+    if (entry.transaction === undefined || entry.transaction.id !== newest.transaction?.id) return "clash";
+    addHere(entry);
+    return "new";
+  }
+
+  return (entry) => {
+    const { position } = entry;
+    if (position === undefined) return "new";
+    if (last === undefined) return beyond(entry, position);
+    const ord = positions.orderOf(position);
+    if (isNone(ord)) return beyond(entry, position);
+    const order = compare(ord.value.compare, position, last);
+    if (order > 0) return beyond(entry, position);
+    if (order === 0) return here(entry);
+    again = events;
+    if (toCome !== undefined) firstToCome = undefined;
+    return newest === undefined ? "known" : "behind";
+  };
+}
+
+function compare<P>(by: (a: P, b: P) => number, a: P, b: P): number {
+  try {
+    return by(a, b);
+  } catch (error) {
+    throw sinkError("PositionInvalid", error instanceof Error ? error.message : String(error), error);
+  }
+}

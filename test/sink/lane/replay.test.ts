@@ -1,0 +1,163 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Entry } from "../../../src/entry.ts";
+import { type StandardPosition, standardPositions } from "../../../src/positions.ts";
+import { type Ahead, replay } from "../../../src/sink/lane/replay.ts";
+
+type Given = Partial<Pick<Entry<StandardPosition>, "id" | "position" | "transaction">>;
+
+function entry(given: Given, ordinal: number): Entry<StandardPosition> {
+  return {
+    ordinal,
+    stream: "s",
+    payload: "",
+    extra: undefined,
+    deadLetter: undefined,
+    isWhole: false,
+    isSkipped: false,
+    bytes: 0,
+    totalBytes: 0,
+    id: undefined,
+    position: undefined,
+    safe: undefined,
+    transaction: undefined,
+    timeMs: undefined,
+    arrivedMs: 0,
+    ...given,
+  };
+}
+
+function verdicts(stored: StandardPosition | undefined, given: readonly Given[], ahead?: Ahead) {
+  const replayOf = replay(standardPositions, stored, ahead);
+  return given.map((one, ordinal) => replayOf(entry(one, ordinal)));
+}
+
+const at = (...positions: readonly StandardPosition[]) => positions.map((position) => ({ position }));
+const inTransaction = (position: number, ...ids: readonly string[]) =>
+  ids.map((id) => ({ id, position, transaction: { id: `t${position}` } }));
+
+describe("replay", () => {
+  it("knows what is not after the stored position", () => {
+    expect(verdicts(3, at(1, 2, 3, 4, 5))).toEqual(["known", "known", "known", "new", "new"]);
+  });
+
+  it("tells what the source sends again within a run from what was there before", () => {
+    expect(verdicts(undefined, at(1, 2, 3, 2, 3, 4))).toEqual([
+      ...["new", "new", "new"],
+      ...["behind", "behind", "new"],
+    ]);
+  });
+
+  it("takes everything that has no position, or one without an order", () => {
+    expect(verdicts(undefined, [{ id: "a" }, { id: "a" }])).toEqual(["new", "new"]);
+    expect(verdicts("token-2", at("token-1", "token-2"))).toEqual(["new", "new"]);
+  });
+
+  it("takes all events of a transaction that share a position, once", () => {
+    const shared = inTransaction(7, "a", "b");
+    expect(verdicts(undefined, shared)).toEqual(["new", "new"]);
+    expect(verdicts(7, shared)).toEqual(["known", "known"]);
+  });
+
+  it("knows as many events of a shared position as are there, and takes the others", () => {
+    const ahead = { events: 2, position: "7" };
+    expect(verdicts(6, inTransaction(7, "a", "b", "c", "d"), ahead)).toEqual([
+      "known",
+      "known",
+      "new",
+      "new",
+    ]);
+    expect(verdicts(6, at(8), ahead)).toEqual(["new"]);
+  });
+
+  it("knows them of a position without an order, too", () => {
+    const shared = inTransaction(7, "a", "b", "c").map((one) => ({ ...one, position: "token" }));
+    expect(verdicts("before", shared, { events: 2, position: '"token"' })).toEqual(["known", "known", "new"]);
+  });
+
+  it("takes what was yet to come of a shared position when the source goes back before its end", () => {
+    const [first, second, third] = inTransaction(7, "a", "b", "c");
+    const again = [first, second, third].flatMap((one) => (one === undefined ? [] : [one]));
+    expect(verdicts(undefined, [...at(6), ...again.slice(0, 2), ...at(6), ...again])).toEqual([
+      ...["new", "new", "new"],
+      ...["behind", "behind", "behind", "new"],
+    ]);
+    expect(verdicts(undefined, [...again.slice(0, 2), ...again])).toEqual([
+      ...["new", "new"],
+      ...["behind", "behind", "new"],
+    ]);
+  });
+
+  it("takes an event that comes twice in a row once", () => {
+    const twice = [
+      { id: "a", position: 7 },
+      { id: "a", position: 7 },
+    ];
+    expect(verdicts(undefined, twice)).toEqual(["new", "behind"]);
+  });
+
+  it("does not take different events at one position", () => {
+    const clashing = [
+      { id: "a", position: 7 },
+      { id: "b", position: 7 },
+    ];
+    expect(verdicts(undefined, clashing)).toEqual(["new", "clash"]);
+  });
+
+  it("refuses positions of another kind than the stored one", () => {
+    expect(() => verdicts(7, at("0/1"))).toThrow("one sink id serves one source");
+  });
+
+  it("lets each event through exactly once, wherever a transaction is cut and however often the source goes back", () => {
+    // A log of transactions, each at one position; a run reads it from some place to some place, then the next one does.
+    const log = fc
+      .array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 6 })
+      .map((sizes) =>
+        sizes.flatMap((size, index) =>
+          inTransaction(index + 1, ...Array.from({ length: size }, (_, place) => `${index + 1}.${place}`)),
+        ),
+      );
+    const runs = fc.array(
+      fc.record({
+        // Where it begins to read, in transactions before where it has to, and how many events it reads.
+        back: fc.nat({ max: 2 }),
+        length: fc.nat({ max: 12 }),
+        hops: fc.array(fc.record({ after: fc.nat({ max: 8 }), back: fc.nat({ max: 2 }) }), { maxLength: 2 }),
+      }),
+      { maxLength: 6 },
+    );
+    fc.assert(
+      fc.property(log, runs, (events, given) => {
+        const there: string[] = [];
+        for (const { back, length, hops } of given) {
+          const whole = events.findIndex(({ id }) => id === there.at(-1));
+          // As a lane stores it: the transaction before the one that may go on, and how much of that is there.
+          const current = events[whole]?.position ?? 0;
+          const stored = current - 1;
+          const ahead = {
+            position: `${current}`,
+            events: there.filter((id) => id.startsWith(`${current}.`)).length,
+          };
+          const replayOf = replay(standardPositions, stored > 0 ? stored : undefined, ahead);
+          let next = events.findIndex(({ position }) => position > Math.max(0, stored - back));
+          const hopsLeft = [...hops];
+          for (let read = 0; read < length && next >= 0 && next < events.length; read += 1) {
+            const one = events[next];
+            if (one === undefined) break;
+            const verdict = replayOf(entry(one, read));
+            expect(verdict).not.toBe("clash");
+            if (verdict === "new") there.push(one.id);
+            next += 1;
+            if (hopsLeft[0]?.after === read) {
+              const to = one.position - hopsLeft[0].back;
+              hopsLeft.shift();
+              next = events.findIndex(({ position }) => position >= to);
+            }
+          }
+        }
+        expect(there).toEqual(events.slice(0, there.length).map(({ id }) => id));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
