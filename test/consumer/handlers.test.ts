@@ -112,7 +112,7 @@ describe("a handler that misbehaves", () => {
     [
       "rejects with what has no text",
       () => Promise.reject(Object.create(null)),
-      /^something was thrown that has no text$/,
+      /^something that has no text$/,
     ],
   ])("fails its delivery alone where it %s", async (_name, handler, reason) => {
     await redis.client.set("text", "no number");
@@ -263,8 +263,11 @@ describe("whoever is told what a consumer does", () => {
     const numbers = await handled(2, () => undefined, { settings: { status, metrics } });
 
     expect(numbers).toEqual([1, 2]);
-    expect(states).toEqual(["connecting", "opened", "reading", "draining", "closed"]);
-    expect(warned.mock.calls[0]).toEqual(["status threw, and is told on: no log", "RxaddWarning"]);
+    expect(states).toEqual(["connecting", "warning", "warning", "opened", "reading", "draining", "closed"]);
+    expect(warned.mock.calls[0]).toEqual([
+      "groupDeliveries mailer: status threw: no log; it goes on being told, and no more is said of its errors",
+      "RxaddWarning",
+    ]);
     expect(await pending()).toBe(0);
   });
 });
