@@ -41,7 +41,7 @@ export function readStreams<E, A>(
 ): Observable<A> {
   const { stream: streams, from, count, blockMs } = tuning;
   const { until = NEVER, flow = EMPTY } = options;
-  const { report, reached, failed, closed } = consumerReporter(options);
+  const { report, reached, failed, closed } = consumerReporter(`reading ${streams.join(", ")}`, options);
   const cursors = new Map<string, Cursor>();
   const skipped$ = new Subject<Skipped>();
   const isFlowing$ = new BehaviorSubject<Flow>("resume");

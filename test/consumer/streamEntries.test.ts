@@ -274,7 +274,7 @@ describe("streamEntries", () => {
 
     expect(seen).toEqual([1]);
     expect(error._tag).toBe("EntryNotDecodable");
-    expect(error.message).toMatch(/2-0.*: n: found a text, expected number: /);
+    expect(error.message).toMatch(/2-0.*: n: found text, expected number: /);
   });
 
   it("ends where somebody has replaced the stream by something else", async () => {
