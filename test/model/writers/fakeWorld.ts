@@ -5,6 +5,7 @@ import { fakeRedis } from "../../../src/testing/index.ts";
 import type { Direction } from "../../support/tcpProxy.ts";
 import type { History } from "./step.ts";
 import type { Keys, Line, World } from "./world.ts";
+import { sinkId } from "./writer.ts";
 
 /** How long a step takes, in ms of the virtual clock. */
 const stepMs = 1000;
@@ -37,6 +38,10 @@ export function fakeWorld(streams: number, { steps }: History): World {
     settings: { scheduler: clock },
     connect: async () => connect(redis),
     contents: async () => keys.streams.map((key) => redis.events(key).map(Number)),
+    positions: async () => {
+      const position = streams === 1 ? redis.position(sinkId, "s") : redis.position(sinkId);
+      return [position === undefined ? undefined : Number(position)];
+    },
     astray: async () => undefined,
     until: async (isSo) => {
       for (let waited = 0; !isSo() && waited < stepMs / 2; waited += 5) runTo(clock.frame + 5);

@@ -33,6 +33,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
   const violated = (what: string) => violations.push(what);
   const seen = seenOf(world, log);
   const exhausted = new Set<string>();
+  let wasExhausted = false;
   let head = 0;
 
   function throwViolations(): void {
@@ -76,7 +77,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
   }
 
   function mayEnd(error: unknown): boolean {
-    return isSinkError(error) && (endings.has(error._tag) || (exhausted.size > 0 && isExhausted(error)));
+    return isSinkError(error) && (endings.has(error._tag) || (wasExhausted && isExhausted(error)));
   }
 
   async function step(step: Step): Promise<void> {
@@ -129,6 +130,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
       case "exhaust": {
         const key = world.keys.streams[step.stream] ?? "";
         exhausted.add(key);
+        wasExhausted = true;
         await world.exhaust(key, step.left);
         break;
       }
@@ -156,7 +158,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
   /** One more process publishes the log to its end. */
   async function finish(): Promise<Writer> {
     for (let tries = 0; tries < 5; tries += 1) {
-      const last = await open({ way: "replicate", limit: head });
+      const last = await open({ way: "replicate", limit: log.wholeWith(head) });
       last.finish();
       await settle();
       await look();

@@ -45,6 +45,7 @@ export async function realWorld(server: RedisServer, kind: RealKind): Promise<Wo
     },
     connect: () => connect(server, kind.db),
     contents: () => Promise.all(keys.streams.map((key) => contentOf(view, key))),
+    positions: () => Promise.all(keys.states.map((key) => positionOf(view, key))),
     astray: async () => {
       const others = db === 0 ? undefined : await server.client.keys("*");
       return others?.length ? `found ${others} in database 0, the connection has selected ${db}` : undefined;
@@ -96,6 +97,11 @@ function turn(): Promise<void> {
 async function contentOf(client: Redis, key: string): Promise<readonly number[]> {
   if ((await client.type(key)) !== "stream") return [];
   return (await client.xrange(key, "-", "+")).map(([, fields]) => Number(fields[1]));
+}
+
+async function positionOf(client: Redis, key: string): Promise<number | undefined> {
+  const position = await client.hget(key, "position");
+  return position === null ? undefined : Number(position);
 }
 
 async function connect(server: RedisServer, db: number | undefined): Promise<Line> {

@@ -42,11 +42,23 @@ export function seenOf(world: World, log: Log): Seen {
     return undefined;
   }
 
+  /** A batch is there as a whole, and its position with it, or not at all; a part of a transaction has none. */
+  function halfIn(positions: readonly (number | undefined)[]): string | undefined {
+    for (const [index, position] of positions.entries()) {
+      if (position === undefined) continue;
+      const own = positions.length === 1 ? now.flat() : (now[index] ?? []);
+      const last = Math.max(0, ...own);
+      if (last > log.partOf(position))
+        return `event ${last} is there, the producer state is at position ${position}`;
+    }
+    return undefined;
+  }
+
   return {
     look: async () => {
       now = await world.contents();
       for (const content of now) for (const n of content) ever.add(n);
-      return now.map(wrongIn).find((wrong) => wrong !== undefined);
+      return now.map(wrongIn).find((wrong) => wrong !== undefined) ?? halfIn(await world.positions());
     },
     remove: (key) => {
       for (const n of now[streams.indexOf(key)] ?? []) removed.add(n);

@@ -31,6 +31,8 @@ export interface World {
   readonly settings: Partial<SinkSettings<LogEvent, number>>;
   readonly connect: () => Promise<Line>;
   readonly contents: () => Promise<readonly Content[]>;
+  /** The position that each producer state holds, 0 at its beginning; undefined: there is no such state. */
+  readonly positions: () => Promise<readonly (number | undefined)[]>;
   /** Why something is where nothing should be. */
   readonly astray: () => Promise<string | undefined>;
   /** Lets time go by until it is so; false: it was not, for as long as one waits. */
