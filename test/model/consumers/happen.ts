@@ -1,7 +1,7 @@
-import { patienceMs } from "../../support/patience.ts";
 import type { RedisServer } from "../../support/redisServer.ts";
 import { startValve } from "../../support/valve.ts";
-import { type Consumer, claimIdleMs, deadLetters, effectsKey, group, startConsumer } from "./consumer.ts";
+import { stuckMs } from "../patience.ts";
+import { type Consumer, deadLetters, effectsKey, group, startConsumer } from "./consumer.ts";
 import { type Item, makeLedger } from "./ledger.ts";
 import type { History, NewEntry, Step } from "./step.ts";
 
@@ -43,15 +43,16 @@ export async function happen({ client, port }: RedisServer, history: History): P
     added += 1;
     const id = history.deduplicates ? `${key}` : `${added}`;
     const fields = fieldsOf({ kind, key }, id);
-    const entryId = await client.xadd(stream, "*", ...fields);
+    const entryId = `${added}-0`;
     ledger.add({
       stream,
-      entryId: `${entryId}`,
+      entryId,
       kind,
       key: `${key}`,
       effect: `${stream}/${id}`,
       fields: fields.map((word) => Buffer.from(word)),
     });
+    await client.xadd(stream, entryId, ...fields);
   }
 
   /** What a consumer has, oldest first. */
@@ -139,7 +140,7 @@ export async function happen({ client, port }: RedisServer, history: History): P
 
   /** Waits until it is so; throws if it does not come to that. */
   async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-    const end = performance.now() + patienceMs / 3;
+    const end = performance.now() + stuckMs;
     while (!(await isSo())) {
       throwViolations();
       if (performance.now() > end) throw new Error(what);
@@ -215,7 +216,7 @@ export async function happen({ client, port }: RedisServer, history: History): P
   try {
     for (const now of history.steps) {
       await step(now);
-      await pass();
+      if (consumers.some((consumer) => consumer.isAlive())) await pass();
       throwViolations();
     }
     await drainAll();
@@ -255,7 +256,7 @@ function turn(): Promise<void> {
 
 /** Lets happen what a step brings about. */
 function pass(): Promise<void> {
-  return new Promise((next) => setTimeout(next, claimIdleMs / 6));
+  return new Promise((next) => setTimeout(next, 3));
 }
 
 function isAfter(id: string, other: string): boolean {

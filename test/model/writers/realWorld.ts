@@ -1,8 +1,8 @@
 import { Redis } from "ioredis";
-import { patienceMs } from "../../support/patience.ts";
 import type { RedisServer } from "../../support/redisServer.ts";
 import type { Direction } from "../../support/tcpProxy.ts";
 import { startValve, type Valve } from "../../support/valve.ts";
+import { stuckMs } from "../patience.ts";
 import type { Keys, Line, World } from "./world.ts";
 
 /** A sink on a server of its own kind. */
@@ -51,7 +51,7 @@ export async function realWorld(server: RedisServer, kind: RealKind): Promise<Wo
       return others?.length ? `found ${others} in database 0, the connection has selected ${db}` : undefined;
     },
     until: async (isSo) => {
-      const end = performance.now() + patienceMs / 3;
+      const end = performance.now() + stuckMs;
       while (!isSo() && performance.now() < end) await turn();
       return isSo();
     },
