@@ -144,7 +144,10 @@ export async function happen(world: World, history: History): Promise<Outcome> {
   async function mend(how: ReturnType<Writer["ending"]>): Promise<void> {
     if (typeof how !== "object" || !isSinkError(how.error)) throw new Error(`the last writer ended: ${how}`);
     if (how.error._tag === "ProducerStateMissing") {
-      for (const key of world.keys.streams) await world.remove(key, "delete");
+      const { streams, states } = world.keys;
+      const positions = await world.positions();
+      for (const [index, key] of streams.entries())
+        if (positions[states.length === 1 ? 0 : index] === undefined) await world.remove(key, "delete");
       return;
     }
     if (!isExhausted(how.error)) throw how.error;
@@ -171,7 +174,9 @@ export async function happen(world: World, history: History): Promise<Outcome> {
 
   /** Who is not the owner says one word more. */
   async function tell(): Promise<void> {
-    const others = writers.filter((writer) => writer.isAlive());
+    // One that has published nothing may have no lane yet, where each stream has its own.
+    const hasLane = ({ limit }: Writer) => world.keys.states.length === 1 || limit() > 0;
+    const others = writers.filter((writer) => writer.isAlive() && hasLane(writer));
     for (const writer of others) {
       const before = writer.told();
       // A whole transaction: of a part nobody learns.

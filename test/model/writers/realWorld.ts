@@ -80,26 +80,35 @@ export async function realWorld(server: RedisServer, kind: RealKind): Promise<Wo
     },
     remove: (key, how) =>
       how === "delete" ? view.del(key) : view.rename(key, `${aside}${key}`).catch(() => undefined),
-    exhaust: async (key, left) => {
-      if ((await view.type(key)) === "stream")
-        await view.call("XSETID", key, `${2n ** 64n - 1n}-${2n ** 64n - 1n - BigInt(left)}`).catch(() => {});
-    },
+    exhaust: (key, left) => exhaust(view, key, left),
     close: async () => {
       if (view !== server.client) view.disconnect();
     },
   };
 }
 
-function turn(): Promise<void> {
+/** Lets the process do what waits. */
+export function turn(): Promise<void> {
   return new Promise((next) => setImmediate(next));
 }
 
-async function contentOf(client: Redis, key: string): Promise<readonly number[]> {
+/** The numbers in a stream. */
+export async function contentOf(client: Redis, key: string): Promise<readonly number[]> {
   if ((await client.type(key)) !== "stream") return [];
   return (await client.xrange(key, "-", "+")).map(([, fields]) => Number(fields[1]));
 }
 
-async function positionOf(client: Redis, key: string): Promise<number | undefined> {
+/** Leaves a stream so many IDs. */
+export async function exhaust(client: Redis, key: string, left: number): Promise<void> {
+  const most = 2n ** 64n - 1n;
+  if ((await client.type(key)) === "stream")
+    await client.call("XSETID", key, `${most}-${most - BigInt(left)}`).catch(() => {
+      // It has fewer left already.
+    });
+}
+
+/** The position in a producer state; undefined: there is none. */
+export async function positionOf(client: Redis, key: string): Promise<number | undefined> {
   const position = await client.hget(key, "position");
   return position === null ? undefined : Number(position);
 }
