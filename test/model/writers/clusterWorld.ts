@@ -6,6 +6,7 @@ import { startValve, type Valve } from "../../support/valve.ts";
 import { stuckMs } from "../patience.ts";
 import { contentOf, exhaust, positionOf, turn } from "./realWorld.ts";
 import type { Keys, Line, World } from "./world.ts";
+import { sinkId } from "./writer.ts";
 
 /** A key and the node that has it. */
 interface Place {
@@ -25,12 +26,17 @@ export async function streamsOn(cluster: ClusterServers): Promise<readonly strin
 
 /** A Cluster for one history; each of the streams has a lane of its own. */
 export async function clusterWorld(cluster: ClusterServers, streams: readonly string[]): Promise<World> {
-  const keys: Keys = { streams, states: streams.map((stream) => `{${stream}}:rxadd:w`) };
+  const keys: Keys = {
+    streams,
+    states: streams.map((stream) => `{${stream}}:rxadd:${sinkId}`),
+    marks: streams.map((stream) => `{${stream}}:rxadd:${sinkId}:mark`),
+  };
   const nodeOf = new Map<string, RedisServer>();
   for (const [index, stream] of streams.entries()) {
     const owner = await cluster.ownerOf(stream);
     nodeOf.set(stream, owner);
     nodeOf.set(keys.states[index] ?? "", owner);
+    nodeOf.set(keys.marks[index] ?? "", owner);
   }
   const places: readonly Place[] = [...nodeOf].map(([key, node]) => ({ key, node }));
   const clientOf = (key: string): Redis => {
@@ -62,6 +68,7 @@ export async function clusterWorld(cluster: ClusterServers, streams: readonly st
     begin: async () => {},
     flush,
     restart: flush,
+    lose: async () => {},
     lag: async () => {
       const dumps = await Promise.all(
         places.map(async ({ key, node }) => ({ key, node, dump: await node.client.dumpBuffer(key) })),

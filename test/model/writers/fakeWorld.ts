@@ -12,15 +12,19 @@ const stepMs = 1000;
 
 /** The server in memory, in virtual time: each step of the history begins at a time of its own. */
 export function fakeWorld(streams: number, { steps }: History): World {
+  const state = streams === 1 ? `{s}:rxadd:${sinkId}` : `rxadd:${sinkId}`;
   const keys: Keys = {
     streams: Array.from({ length: streams }, (_, index) => (streams === 1 ? "s" : `s${index}`)),
-    states: [streams === 1 ? "{s}:rxadd:w" : "rxadd:w"],
+    states: [state],
+    marks: [`${state}:mark`],
   };
   const clock = new VirtualTimeScheduler(undefined, 0);
   const replies = steps
     .map((step) => (step.do === "lose" ? `${step.batches}` : "o"))
     .join(` ${stepMs - 1}ms `);
   const redis = fakeRedis({ scheduler: clock, latencyMs: 2, replies: `o ${stepMs - 1}ms ${replies}` });
+
+  let now = 0;
 
   function runTo(frame: number): void {
     // The clock stands at what it did last.
@@ -30,7 +34,7 @@ export function fakeWorld(streams: number, { steps }: History): World {
   }
 
   function flush(): void {
-    for (const key of [...keys.states, ...keys.streams]) redis.del(key);
+    for (const key of [...keys.states, ...keys.marks, ...keys.streams]) redis.del(key);
   }
 
   return {
@@ -48,9 +52,13 @@ export function fakeWorld(streams: number, { steps }: History): World {
       return isSo();
     },
     pass: async () => runTo(clock.frame + 10),
-    begin: async (index) => runTo((index + 1) * stepMs),
+    begin: async (index) => {
+      now = (index + 1) * stepMs;
+      runTo(now - 1);
+    },
     flush: async () => flush(),
     restart: async () => flush(),
+    lose: async () => runTo(now),
     lag: async () => {},
     failover: async () => {},
     remove: async (key) => redis.del(key),
@@ -103,7 +111,7 @@ function connect(redis: FakeServer): Line {
           return {
             ...connection,
             publisher: {
-              open: (lane, owner) => exchange(publisher.open(lane, owner)),
+              open: (lane, owner, adopt) => exchange(publisher.open(lane, owner, adopt)),
               publish: (lane, batch) => exchange(publisher.publish(lane, batch)),
             },
           };

@@ -58,7 +58,8 @@ export async function happen(world: World, history: History): Promise<Outcome> {
       const stuck = writers.filter((writer) => !writer.isQuiet()).map(({ name }) => name);
       throw new Error(`${stuck}: stuck`);
     }
-    if (writers.some(({ line }) => line.isHeld())) await world.pass();
+    // What is held may still be sent, as parts of a transaction may.
+    if (history.log !== "plain" || writers.some(({ line }) => line.isHeld())) await world.pass();
     throwViolations();
   }
 
@@ -135,7 +136,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
         break;
       }
       case "lose":
-        // The clock does it.
+        await world.lose();
         break;
     }
   }
@@ -144,10 +145,12 @@ export async function happen(world: World, history: History): Promise<Outcome> {
   async function mend(how: ReturnType<Writer["ending"]>): Promise<void> {
     if (typeof how !== "object" || !isSinkError(how.error)) throw new Error(`the last writer ended: ${how}`);
     if (how.error._tag === "ProducerStateMissing") {
-      const { streams, states } = world.keys;
+      const { streams, states, marks } = world.keys;
       const positions = await world.positions();
       for (const [index, key] of streams.entries())
         if (positions[states.length === 1 ? 0 : index] === undefined) await world.remove(key, "delete");
+      for (const [index, key] of marks.entries())
+        if (positions[index] === undefined) await world.remove(key, "delete");
       return;
     }
     if (!isExhausted(how.error)) throw how.error;

@@ -27,8 +27,6 @@ export interface Log {
   readonly upTo: (position: number) => number;
   /** The last event that may be there, in part of a transaction, while this is the position stored. */
   readonly partOf: (position: number) => number;
-  /** Of the events up to this one: the last that a writer can know to be whole. */
-  readonly wholeUpTo: (n: number) => number;
   /** The last event of the transaction of this one. */
   readonly wholeWith: (n: number) => number;
 }
@@ -54,6 +52,5 @@ export function logOf(kind: LogKind): Log {
     upTo,
     partOf: (position) => (size === 1 ? position : upTo(position) + size),
     wholeWith: (n) => size * transactionOf(n),
-    wholeUpTo: (n) => (isMarked ? n - (n % size) : size * (transactionOf(n) - 1)),
   };
 }

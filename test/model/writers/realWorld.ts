@@ -4,6 +4,7 @@ import type { Direction } from "../../support/tcpProxy.ts";
 import { startValve, type Valve } from "../../support/valve.ts";
 import { stuckMs } from "../patience.ts";
 import type { Keys, Line, World } from "./world.ts";
+import { sinkId } from "./writer.ts";
 
 /** A sink on a server of its own kind. */
 export interface RealKind {
@@ -20,17 +21,20 @@ const aside = "aside:";
 
 /** A real server, for one history: it is emptied first. */
 export async function realWorld(server: RedisServer, kind: RealKind): Promise<World> {
+  const state = kind.streams === 1 ? `{s}:rxadd:${sinkId}` : `rxadd:${sinkId}`;
   const keys: Keys = {
     streams: Array.from({ length: kind.streams }, (_, index) => (kind.streams === 1 ? "s" : `s${index}`)),
-    states: [kind.streams === 1 ? "{s}:rxadd:w" : "rxadd:w"],
+    states: [state],
+    marks: [`${state}:mark`],
   };
   const db = kind.db ?? 0;
   const view = db === 0 ? server.client : server.client.duplicate({ db });
   let copy: ReadonlyMap<string, Buffer> = new Map();
   await server.client.flushall();
 
+  const all = [...keys.states, ...keys.marks, ...keys.streams];
+
   async function snapshot(): Promise<ReadonlyMap<string, Buffer>> {
-    const all = [...keys.states, ...keys.streams];
     const dumps = await Promise.all(all.map((key) => view.dumpBuffer(key)));
     return new Map(all.flatMap((key, index) => (dumps[index] ? [[key, dumps[index]] as const] : [])));
   }
@@ -69,11 +73,12 @@ export async function realWorld(server: RedisServer, kind: RealKind): Promise<Wo
       await server.client.ping();
       if (!keepsData) await server.client.flushall();
     },
+    lose: async () => {},
     lag: async () => {
       copy = await snapshot();
     },
     failover: async () => {
-      const transaction = view.multi().del(...keys.states, ...keys.streams);
+      const transaction = view.multi().del(...all);
       for (const [key, dump] of copy) transaction.restore(key, 0, dump);
       await transaction.exec();
       await killAll();

@@ -10,7 +10,7 @@ export type Step =
   /** Another process opens the sink, reads the log up to its end and so many events further. */
   | { readonly do: "open"; readonly way: Way; readonly events: number }
   | { readonly do: "publish"; readonly writer: number; readonly events: number }
-  /** Its source reads again what it has emitted, so many events of it. */
+  /** Its source reads again what it has emitted, so many events of it, as after a reconnect of its own. */
   | { readonly do: "replay"; readonly writer: number; readonly events: number }
   /** The process is paused, or the network: what it sends, or what it is told, waits. */
   | { readonly do: "hold"; readonly writer: number; readonly direction: Direction }

@@ -19,6 +19,8 @@ export interface Keys {
   /** The streams; an event goes to the one at its number modulo how many there are. */
   readonly streams: readonly string[];
   readonly states: readonly string[];
+  /** What says that there has been a state. */
+  readonly marks: readonly string[];
 }
 
 /** The numbers of the events that a stream holds, oldest first. */
@@ -39,13 +41,15 @@ export interface World {
   readonly until: (isSo: () => boolean) => Promise<boolean>;
   /** Lets time go by until what can have been sent has been. */
   readonly pass: () => Promise<void>;
-  /** A step of the history begins, by its index. */
+  /** A step of the history is about to begin, by its index. */
   readonly begin: (index: number) => Promise<void>;
   readonly flush: () => Promise<unknown>;
   readonly restart: (keepsData: boolean) => Promise<unknown>;
   readonly lag: () => Promise<unknown>;
   readonly failover: () => Promise<unknown>;
   readonly remove: (key: string, how: "delete" | "rename") => Promise<unknown>;
+  /** Of the server in memory: the newest batches are gone, as this step has it. */
+  readonly lose: () => Promise<unknown>;
   readonly exhaust: (key: string, left: number) => Promise<unknown>;
   readonly close: () => Promise<unknown>;
 }
