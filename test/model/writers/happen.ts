@@ -58,18 +58,18 @@ export async function happen(world: World, history: History): Promise<Outcome> {
       const stuck = writers.filter((writer) => !writer.isQuiet()).map(({ name }) => name);
       throw new Error(`${stuck}: stuck`);
     }
-    // What is held may still be sent, as parts of a transaction may.
-    if (history.log !== "plain" || writers.some(({ line }) => line.isHeld())) await world.pass();
+    if (writers.some((writer) => writer.mayGoOn())) await world.pass();
     throwViolations();
   }
 
   /** Looks at the streams, and at who says what of them. */
   async function look(): Promise<void> {
+    // What is said before one looks has to be there.
+    const said = writers.map((writer) => writer.acknowledged());
     const wrong = await seen.look();
     if (wrong !== undefined) throw new Error(wrong);
-    for (const writer of writers) {
-      const { name, acknowledged, ending } = writer;
-      const missing = seen.missing(acknowledged());
+    for (const [index, { name, ending }] of writers.entries()) {
+      const missing = seen.missing(said[index] ?? 0);
       if (missing !== undefined)
         throw new Error(`${name}: a checkpoint covers event ${missing}, which was never there`);
       const how = ending();

@@ -40,8 +40,10 @@ export interface Writer {
   /** Its source has no more than it has emitted. */
   readonly finish: () => void;
   readonly die: () => void;
-  /** Nothing is on its way: all is safe that can be, or it has ended, or it is held. */
+  /** Nothing is on its way: all is safe that has to be, or it has ended, or it is held. */
   readonly isQuiet: () => boolean;
+  /** Something may be sent all the same: part of a transaction, or what is held. */
+  readonly mayGoOn: () => boolean;
   readonly isAlive: () => boolean;
   /** How it ended; undefined: it has not, or it died. */
   readonly ending: () => "completed" | { readonly error: unknown } | undefined;
@@ -87,6 +89,9 @@ export function startWriter(options: WriterOptions): Writer {
   let acknowledged = 0;
   let ending: "completed" | { readonly error: unknown } | undefined;
   let isDead = false;
+  let isOpened = false;
+  // Where each stream has a lane of its own an event has to ask for it.
+  const opensLate = world.keys.states.length > 1;
 
   /** Reads the log after a position, as far as it may and as flow allows. */
   function source(from: Option<number>, flow$: Observable<Flow>): Observable<LogEvent> {
@@ -173,6 +178,7 @@ export function startWriter(options: WriterOptions): Writer {
     status: {
       next: (status) => {
         if (status.state === "rewound") told += 1;
+        if (status.state === "opened") isOpened = true;
       },
     },
     ...(options.adopt && { adopt: true }),
@@ -233,9 +239,10 @@ export function startWriter(options: WriterOptions): Writer {
     },
     isQuiet: () => {
       if (!isAlive() || line.isHeld()) return true;
-      if (run === undefined || isFinished) return false;
+      if (run === undefined || isFinished || !(isOpened || opensLate)) return false;
       return run.last >= limit && run.safe >= run.whole;
     },
+    mayGoOn: () => line.isHeld() || (isAlive() && run !== undefined && run.emitted > run.whole),
     isAlive,
     ending: () => ending,
     told: () => told,
