@@ -177,9 +177,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
 
   /** Who is not the owner says one word more. */
   async function tell(): Promise<void> {
-    // One that has published nothing may have no lane yet, where each stream has its own.
-    const hasLane = ({ limit }: Writer) => world.keys.states.length === 1 || limit() > 0;
-    const others = writers.filter((writer) => writer.isAlive() && hasLane(writer));
+    const others = writers.filter((writer) => writer.isAlive() && writer.hasOpened());
     for (const writer of others) {
       const before = writer.told();
       // A whole transaction: of a part nobody learns.

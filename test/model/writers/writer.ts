@@ -45,6 +45,8 @@ export interface Writer {
   /** Something may be sent all the same: part of a transaction, or what is held. */
   readonly mayGoOn: () => boolean;
   readonly isAlive: () => boolean;
+  /** It has been the owner: in a Cluster one that has published nothing has not. */
+  readonly hasOpened: () => boolean;
   /** How it ended; undefined: it has not, or it died. */
   readonly ending: () => "completed" | { readonly error: unknown } | undefined;
   /** How often it was told that it has to go back, or that it is not the owner. */
@@ -244,6 +246,7 @@ export function startWriter(options: WriterOptions): Writer {
     },
     mayGoOn: () => line.isHeld() || (isAlive() && run !== undefined && run.emitted > run.whole),
     isAlive,
+    hasOpened: () => isOpened,
     ending: () => ending,
     told: () => told,
     acknowledged: () => acknowledged,
