@@ -66,7 +66,11 @@ export async function happen({ client, port }: RedisServer, history: History): P
   }
 
   async function idle(name: string): Promise<void> {
-    for (const { stream, entryId } of await pendingOf(name))
+    const pending = await pendingOf(name);
+    // Of one that is deleted a claim would leave nothing, unseen.
+    for (const { stream, entryId } of pending.filter(
+      (entry) => ledger.at(entry.stream, entry.entryId)?.isGone === false,
+    ))
       await client.call("XCLAIM", [stream, group, name, 0, entryId, "IDLE", 1_000_000, "JUSTID"]);
   }
 
