@@ -29,6 +29,10 @@ export async function realWorld(server: RedisServer, kind: RealKind): Promise<Wo
   };
   const db = kind.db ?? 0;
   const view = db === 0 ? server.client : server.client.duplicate({ db });
+  if (view !== server.client)
+    view.on("error", () => {
+      // Who restarts the server knows.
+    });
   let copy: ReadonlyMap<string, Buffer> = new Map();
   await server.client.flushall();
 
@@ -143,6 +147,13 @@ async function connect(server: RedisServer, db: number | undefined): Promise<Lin
   connection.on("error", () => {
     // The sink says it.
   });
+  // After a reconnect ioredis selects again by itself, and leaves a failure of that unhandled.
+  const select = connection.select.bind(connection);
+  connection.select = (index) => {
+    const selected = select(index);
+    selected.catch(() => {});
+    return selected;
+  };
   await connection.select(db);
   return {
     ...line,
