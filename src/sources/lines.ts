@@ -104,7 +104,7 @@ function lineReader(): { readonly read: (chunk: Buffer) => Lines; readonly end: 
     return { lines, error: errorAt("found bytes that are no UTF-8, expected text in UTF-8") };
   }
 
-  /** Of a text that ends with a line. */
+  /** Of a text that ends where a line does. */
   function split(text: string): readonly string[] {
     const from = count === 0 && text.charCodeAt(0) === byteOrderMark ? 1 : 0;
     const lines: string[] = [];
