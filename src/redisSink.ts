@@ -54,8 +54,8 @@ export interface Sink<T, P> extends OperatorFunction<T | Skipped<P>, Checkpoint<
   /** Tells who watches the sink what is known outside of it; for those who run several. */
   readonly report: (status: Status) => void;
   /**
-   * Asks Redis first where the sink stands, then opens the source there. In a Cluster computed streams
-   * have no one end: the source gets `none`, and each stream leaves out what it has already.
+   * Asks Redis first where the sink stands, then opens the source there. Of computed streams in a Cluster that is where
+   * all of them have everything, or the one that Redis has lost most of; each leaves out what it has already.
    */
   readonly resuming: (
     source: (from: Option<P>, flow: Observable<Flow>) => Observable<T | Skipped<P>>,

@@ -246,7 +246,7 @@ export function ledger<P>({ store, key, stateKeyOf, positions, retry, adopt }: L
       case "fenced":
         throw sinkError(
           "Fenced",
-          `${key}: found epoch ${reply.epoch}, mine is ${epoch}: another writer with this sink id has taken over; run one writer per sink id`,
+          `${key}: found ${reply.epoch === epoch ? "another owner" : `epoch ${reply.epoch}, mine is ${epoch}`}: another writer with this sink id has taken over; run one writer per sink id`,
           undefined,
           { epoch, storedEpoch: reply.epoch },
         );
