@@ -21,7 +21,7 @@ import {
   groupStatus,
   streamEntries,
 } from "../../src/consumer/index.ts";
-import { redisSink, type SinkOptions } from "../../src/index.ts";
+import { redisSink, replicate, type SinkOptions, type Source } from "../../src/index.ts";
 import { tablesOf } from "../../src/redis/entryReplies.ts";
 import { startCluster } from "../support/clusterServers.ts";
 import { documentedExtra, documentedRights } from "../support/documentedRights.ts";
@@ -118,6 +118,32 @@ describe("the rights that docs/connections.md gives a producer", () => {
     }
 
     expect(await publish({ durability: { replicas: 0 } }, cluster.uri)).toBe(3);
+    for (const { client } of cluster.nodes) expect(await client.call("ACL", "LOG")).toEqual([]);
+    await cluster.stop();
+  });
+
+  it("are enough for computed streams in a Cluster with what the page adds", async () => {
+    const cluster = await startCluster({ masters: 2 });
+    const extra = ["computed streams", "a Cluster", "computed streams in a Cluster"].flatMap((what) =>
+      documentedExtra("producer", what),
+    );
+    for (const node of cluster.nodes) await setUser(node, "producer", ...producer, ...extra);
+    const uri = cluster.uri.replace("://", "://producer:password@");
+    const source: Source<Numbered, number> = () => range(1, 20).pipe(map((position) => ({ position })));
+    const publishing = () =>
+      lastValueFrom(
+        replicate({
+          source,
+          sink: redisSink<Numbered, number>({
+            ...{ id: "orders-redis", uri },
+            stream: ({ position }) => `orders.${position % 5}`,
+          }),
+        }),
+      );
+
+    expect((await publishing()).position).toBe(20);
+    // Once more, so that the ledger is read.
+    await publishing();
     for (const { client } of cluster.nodes) expect(await client.call("ACL", "LOG")).toEqual([]);
     await cluster.stop();
   });
