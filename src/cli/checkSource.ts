@@ -4,9 +4,9 @@ import { EMPTY, from, map, mergeMap, type Observable } from "rxjs";
 import type { Config } from "../config/config.ts";
 import type { PostgresInspection } from "../sources/postgres/inspectPostgres.ts";
 import { streamLength } from "../streams/index.ts";
-import { UsageError } from "./exitCode.ts";
 import { type Finder, type Finding, findings } from "./finding.ts";
 import { importPostgres } from "./importPostgres.ts";
+import { refuseFolder } from "./input.ts";
 
 /** Looks at the source, and reads and makes nothing there. */
 export function checkSource(source: Config["source"]): Observable<Finding> {
@@ -37,7 +37,7 @@ export function checkSource(source: Config["source"]): Observable<Finding> {
 
 async function checkReadable(path: string): Promise<void> {
   await access(path, constants.R_OK);
-  if ((await stat(path)).isDirectory()) throw new UsageError(`${path}: found a folder, expected a file`);
+  refuseFolder(path, await stat(path));
 }
 
 function postgresFindings(

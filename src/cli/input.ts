@@ -1,10 +1,14 @@
-import { createReadStream, fstatSync, type Stats, statSync } from "node:fs";
+import { createReadStream, fstatSync, open, type Stats, statSync } from "node:fs";
 import type { Readable } from "node:stream";
+import { promisify } from "node:util";
 import { sinkError } from "../sinkError.ts";
+import { UsageError } from "./exitCode.ts";
 import type { Extended, Extent } from "./withProgress.ts";
 
 /** Text to publish. */
 export interface Input extends Extended {
+  /** Fails with what keeps it from being read, if anything does: before the sink opens, and takes over from a writer that runs. */
+  readonly prepare: () => Promise<void>;
   /** Opens it from its beginning. */
   readonly open: () => Readable;
 }
@@ -14,6 +18,7 @@ export function standardInput(): Input {
   let isRead = false;
   return {
     name: "standard input",
+    prepare: async () => refuseFolder("standard input", fstatSync(process.stdin.fd)),
     open: () => {
       if (isRead) {
         throw sinkError(
@@ -32,14 +37,26 @@ export function standardInput(): Input {
 /** A file, which can be read again. */
 export function fileInput(path: string): Input {
   let reading: Readable | undefined;
+  /** Opened, and not read yet. */
+  let fd: number | undefined;
   return {
     name: path,
+    prepare: async () => {
+      fd = await promisify(open)(path, "r");
+      refuseFolder(path, fstatSync(fd));
+    },
     open: () => {
-      reading = createReadStream(path);
+      reading = createReadStream(path, { fd });
+      fd = undefined;
       return reading;
     },
     extent: () => extentOf(reading, statSync(path, { throwIfNoEntry: false })),
   };
+}
+
+/** A folder can be opened, and then not read. */
+export function refuseFolder(name: string, file: Stats): void {
+  if (file.isDirectory()) throw new UsageError(`${name}: found a folder, expected a file`);
 }
 
 /** A pipe has no size. */

@@ -48,7 +48,7 @@ async function exitWith(work: () => Promise<void>): Promise<void> {
 
 function portOf(text: string): number {
   const port = Number(text);
-  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
   throw new InvalidArgumentError("expected a port from 0 to 65535; 0 takes a free one");
 }
 
@@ -73,7 +73,7 @@ program
   .description("publish NDJSON change events from standard input or a file")
   .option("--config <file>", "YAML with the sink")
   .option("--id <id>", "the sink's id: one writer at a time has it")
-  .option("--uri <uri>", "where Redis is: redis://… or rediss://…")
+  .option("--uri <uri>", "where Redis is: redis://… or rediss://…; default: the environment's REDIS_URI")
   .option("--stream <key>", "the stream key, or a template such as cdc.${source.table}")
   .option("--input <file>", "read this file; it can be read again if Redis loses data")
   .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf)

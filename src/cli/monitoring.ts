@@ -1,12 +1,15 @@
 import { Registry } from "prom-client";
 import {
+  combineLatest,
   defer,
   EMPTY,
   finalize,
   ignoreElements,
   merge,
   type Observable,
+  of,
   Subject,
+  switchMap,
   takeUntil,
   tap,
 } from "rxjs";
@@ -52,20 +55,26 @@ export function monitoring(
   const registry = new Registry();
   const health = ids.map(sinkHealth);
 
-  function metrics$(sinks: readonly Watchable[]): Observable<unknown> {
+  /** How streams stand, for the metrics. */
+  function figures$(sinks: readonly Watchable[]): Observable<unknown> {
     if (metricsPort === undefined) return EMPTY;
-    const streams = sinks.map((sink) =>
+    const looks = sinks.map((sink) =>
       watchSink(sink, { redisEveryMs }).redisFigures$.pipe(
         tap(streamMetrics({ pipeline, sink: sink.id, registry })),
       ),
     );
-    const serving = serveMetrics({ registry, port: metricsPort, health });
-    return merge(serving.pipe(tap(({ url }) => log(`metrics at ${url}`))), ...streams);
+    return merge(...looks);
   }
 
-  function dashboard$(sinks: readonly Watchable[]): Observable<unknown> {
-    if (dashboardPort === undefined) return EMPTY;
-    return dashboard({ sinks, port: dashboardPort }).pipe(tap(({ url }) => log(`dashboard at ${url}`)));
+  /** What is to be served; each emits once it is. */
+  function servers(sinks: readonly Watchable[]): readonly Observable<unknown>[] {
+    const metrics =
+      metricsPort !== undefined &&
+      serveMetrics({ registry, port: metricsPort, health }).pipe(tap(({ url }) => log(`metrics at ${url}`)));
+    const page =
+      dashboardPort !== undefined &&
+      dashboard({ sinks, port: dashboardPort }).pipe(tap(({ url }) => log(`dashboard at ${url}`)));
+    return [metrics, page].filter((server) => server !== false);
   }
 
   return {
@@ -84,9 +93,14 @@ export function monitoring(
     whileServing: (sinks, work$, input) =>
       defer(() => {
         const done = new Subject<void>();
-        const served$ = merge(metrics$(sinks), dashboard$(sinks)).pipe(ignoreElements(), takeUntil(done));
         const shown$ = progress ? withProgress(sinks, work$, input) : work$;
-        return merge(served$, shown$.pipe(finalize(() => done.next())));
+        // The work takes over from a writer that runs: not before all is served that is to be.
+        return combineLatest([of(undefined), ...servers(sinks)]).pipe(
+          switchMap(() =>
+            merge(figures$(sinks).pipe(ignoreElements()), shown$.pipe(finalize(() => done.next()))),
+          ),
+          takeUntil(done),
+        );
       }),
   };
 }

@@ -19,7 +19,7 @@ export function configOf(file: string): Config {
   return config.right;
 }
 
-/** The configuration that the flags make: from a file, or as if the flags stood in one. */
+/** The configuration that the flags make: from a file, or as if the flags stood in one, with the URI of the environment. */
 export function configFrom({ config: file, id, uri, stream }: SinkFlags): Config {
   const flags = { id, uri, stream };
   if (file !== undefined) {
@@ -27,11 +27,15 @@ export function configFrom({ config: file, id, uri, stream }: SinkFlags): Config
     if (extra === undefined) return configOf(file);
     throw new UsageError(`found both --config and --${extra}, expected one of them: the file names the sink`);
   }
-  const config = loadConfig(JSON.stringify({ sinks: [{ type: "redis", config: flags }] }), process.env);
+  const sink = { ...flags, uri: uri ?? "${REDIS_URI}" };
+  const config = loadConfig(JSON.stringify({ sinks: [{ type: "redis", config: sink }] }), process.env);
   if (isLeft(config)) throw new UsageError(config.left.problems.map(flagProblem).join("\n"));
   return config.right;
 }
 
 function flagProblem({ path, message }: Problem): string {
-  return `${path.replace("sinks[0].config.", "--")}: ${message}; or use --config FILE`;
+  const flag = path.replace("sinks[0].config.", "--");
+  const advice =
+    flag === "--uri" ? "give --uri, set REDIS_URI, or use --config FILE" : "or use --config FILE";
+  return `${flag}: ${message}; ${advice}`;
 }

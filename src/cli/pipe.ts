@@ -1,4 +1,4 @@
-import type { Observable } from "rxjs";
+import { defer, from, type Observable, switchMap, takeUntil } from "rxjs";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Config } from "../config/config.ts";
 import { encoderOf } from "../envelope.ts";
@@ -54,9 +54,14 @@ export function pipeLines(
   const lineSinks = sinks.map(({ config }) =>
     redisSink({ ...config, ...ofLines(config), event: accessOf(config), ...of(config.id) }),
   );
-  return whileServing(
-    lineSinks,
-    replicate({ source: until(source, stop$), sink: oneSink(lineSinks, commit) }),
-    text,
+  return defer(() => from(text.prepare())).pipe(
+    takeUntil(stop$),
+    switchMap(() =>
+      whileServing(
+        lineSinks,
+        replicate({ source: until(source, stop$), sink: oneSink(lineSinks, commit) }),
+        text,
+      ),
+    ),
   );
 }

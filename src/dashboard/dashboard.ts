@@ -1,7 +1,6 @@
 import { defer, finalize, map, type Observable } from "rxjs";
 import { listen } from "../metrics/listen.ts";
 import { type DashboardHandlerOptions, dashboardHandler } from "./dashboardHandler.ts";
-import { isLoopback, onlyAskedAs } from "./loopback.ts";
 
 /** Which sinks are shown, and where. */
 export interface DashboardOptions extends DashboardHandlerOptions {
@@ -53,7 +52,7 @@ export function dashboard({
       name: "dashboard",
       host,
       port,
-      handler: isLoopback(host) ? onlyAskedAs(isLoopback, handler) : handler,
+      handler,
       failed: (message, cause) => new DashboardServerError(message, { cause }),
     }).pipe(
       map(({ port, origin }) => ({ port, url: `${origin}/` })),

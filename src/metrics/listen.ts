@@ -1,6 +1,7 @@
 import { createServer, type RequestListener } from "node:http";
 import { isIPv6 } from "node:net";
 import { Observable } from "rxjs";
+import { isLoopback, onlyAskedAsHere } from "../http/hostGuard.ts";
 
 /** Where a server listens. */
 export interface Listening {
@@ -21,12 +22,15 @@ export interface ListenOptions {
   readonly failed: (message: string, cause: unknown) => Error;
 }
 
-/** Listens for HTTP requests while it is subscribed to; emits where, once it does. Teardown closes all connections. */
+/**
+ * Listens for HTTP requests while it is subscribed to; emits where, once it does. Where only this machine is served, only
+ * requests for it are answered. Teardown closes all connections.
+ */
 export function listen({ name, host, port, handler, failed }: ListenOptions): Observable<Listening> {
   const authority = (port: number) => `${isIPv6(host) ? `[${host}]` : host}:${port}`;
 
   return new Observable((subscriber) => {
-    const server = createServer(handler);
+    const server = createServer(isLoopback(host) ? onlyAskedAsHere(handler) : handler);
 
     function fail(error: unknown): void {
       const found = error instanceof Error ? error.message : error;

@@ -9,7 +9,7 @@ export interface ServeMetricsOptions {
   readonly registry: Registry;
   /** Default 9000; 0 takes a free one. */
   readonly port?: number;
-  /** Default `127.0.0.1`, which only this machine reaches; `0.0.0.0` lets others scrape. */
+  /** Default `127.0.0.1`, which only this machine reaches, under its own name; `0.0.0.0` lets others scrape. */
   readonly host?: string;
   /** The sinks that `/healthz` and `/readyz` tell of. Default: none, which is healthy. */
   readonly health?: readonly SinkHealth[];

@@ -11,8 +11,8 @@ export interface StreamMetrics extends Pick<Observer<RedisFigures>, "next"> {
 }
 
 /**
- * Makes the metrics of a sink's streams and of their server, for what `watchSink` of `rxadd/dashboard` emits;
- * docs/metrics.md lists them.
+ * Makes the metrics of a sink's streams and of their server, for what `watchSink` of `rxadd/dashboard` emits, which is no more
+ * than 12 streams; docs/metrics.md lists them. A stream or a group that is not told of any more has no series any more.
  *
  * @example
  * ```ts
@@ -34,11 +34,30 @@ export function streamMetrics({
   const memory = gauge("rxadd_redis_memory_bytes", "Memory that Redis uses", ofSink);
   const maxMemory = gauge("rxadd_redis_max_memory_bytes", "Memory that Redis may use; 0: no limit", ofSink);
 
+  /** The groups of each stream that has series. */
+  let shown: ReadonlyMap<string, readonly string[]> = new Map();
+
+  function forget(stream: string, group?: string): void {
+    if (group !== undefined) {
+      for (const gauge of [lag, pending, consumers]) gauge.remove({ stream, group });
+      return;
+    }
+    for (const gauge of [length, bytes]) gauge.remove({ ...labels, stream });
+  }
+
   return {
     registry,
     next: ({ memoryBytes, maxMemoryBytes, streams }) => {
       if (memoryBytes !== undefined) memory.set(labels, memoryBytes);
       if (maxMemoryBytes !== undefined) maxMemory.set(labels, maxMemoryBytes);
+      const now = new Map(
+        streams.map(({ stream, groups = [] }) => [stream, groups.map(({ group }) => group)]),
+      );
+      for (const [stream, groups] of shown) {
+        if (!now.has(stream)) forget(stream);
+        for (const group of groups) if (now.get(stream)?.includes(group) !== true) forget(stream, group);
+      }
+      shown = now;
       for (const { stream, groups = [], ...figures } of streams) {
         if (figures.length !== undefined) length.set({ ...labels, stream }, figures.length);
         if (figures.memoryBytes !== undefined) bytes.set({ ...labels, stream }, figures.memoryBytes);

@@ -136,10 +136,54 @@ describe("rxadd pipe", () => {
   });
 
   it("says which flag is missing, with exit code 2", async () => {
-    const run = rxadd(["pipe", "--id", "x", "--stream", "y"], "");
+    const run = rxadd(["pipe", "--id", "x"], "", { REDIS_URI: uri() });
 
     expect(await run.ended).toBe(2);
-    expect(run.stderr()).toContain("--uri: found nothing");
+    expect(run.stderr()).toContain("--stream: found nothing");
+  });
+
+  it("takes the URI from the environment, where no other user of the machine reads the password", async () => {
+    const flags = ["pipe", "--id", "x", "--stream", "s"];
+    expect(await rxadd(flags, '{"n":1}\n', { REDIS_URI: uri() }).ended).toBe(0);
+    expect(await rxadd([...flags, "--uri", "${OTHER}"], '{"n":1}\n{"n":2}\n', { OTHER: uri() }).ended).toBe(
+      0,
+    );
+    expect(await redis.client.xlen("s")).toBe(2);
+
+    const run = rxadd(flags, "", { REDIS_URI: undefined });
+    expect(await run.ended).toBe(2);
+    expect(run.stderr()).toContain(
+      "--uri: the environment variable REDIS_URI is not set; give --uri, set REDIS_URI, or use --config FILE",
+    );
+  });
+
+  it.each(["", "80a", "65536", "1e3", " 80"])("takes no port %j", async (port) => {
+    const run = rxadd([...flags(), "--metrics-port", port], "");
+    expect(await run.ended).toBe(2);
+    expect(run.stderr()).toContain("expected a port from 0 to 65535");
+  });
+
+  describe("takes nothing from a writer that runs", () => {
+    it.each([
+      ["an input that is not there", () => ["--input", join(folder, "no-such.ndjson")], "ENOENT"],
+      ["a folder as the input", () => ["--input", folder], "found a folder, expected a file"],
+      ["a port that is taken", (port: number) => ["--metrics-port", `${port}`], "EADDRINUSE"],
+      ["a port of the page that is taken", (port: number) => ["--dashboard-port", `${port}`], "EADDRINUSE"],
+    ])("when it is given %s", async (_case, more, found) => {
+      const input = new PassThrough();
+      const writer = rxadd([...flags(), "--metrics-port", "0"], input);
+      await writer.says("publishing");
+      await writer.says("metrics at");
+      const [, port] = /127\.0\.0\.1:(\d+)\/metrics/.exec(writer.stderr()) ?? [];
+
+      const other = rxadd([...flags(), ...more(Number(port))], '{"n":1}\n');
+      expect(await other.ended).toBe(2);
+      expect(other.stderr()).toContain(found);
+
+      input.end('{"n":1}\n');
+      expect(await writer.ended).toBe(0);
+      expect(await redis.client.hget("{orders.events}:rxadd:orders-redis", "epoch")).toBe("1");
+    });
   });
 
   it("ends with exit code 2 when the host is unknown", async () => {

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, get } from "node:http";
 import { connect } from "node:net";
 import { none, some } from "fp-ts/lib/Option.js";
 import { Counter, Registry } from "prom-client";
@@ -46,6 +46,26 @@ async function checks(server: MetricsServer): Promise<Record<string, unknown>> {
 }
 
 describe("serveMetrics", () => {
+  it("answers no page whose name leads here, unless others are to look", async () => {
+    const statusFor = async ({ port }: MetricsServer, host: string) => {
+      const [response] = await once(
+        get({ host: "127.0.0.1", port, path: "/metrics", headers: { host } }),
+        "response",
+      );
+      response.resume();
+      return response.statusCode;
+    };
+    const here = await serve();
+    for (const host of [`localhost:${here.port}`, "127.0.0.1", "[::1]:1"])
+      expect(await statusFor(here, host)).toBe(200);
+    for (const host of ["evil.example", "127.0.0.1.evil.example", "127.999.1.1"])
+      expect(await statusFor(here, host)).toBe(421);
+
+    serving?.unsubscribe();
+    const everywhere = await serve({ host: "0.0.0.0" });
+    expect(await statusFor(everywhere, "metrics.example")).toBe(200);
+  });
+
   it("serves the registry at the address that it emits", async () => {
     const registry = new Registry();
     new Counter({ name: "seen_total", help: "Seen", registers: [registry] }).inc(3);

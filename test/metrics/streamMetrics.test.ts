@@ -54,4 +54,22 @@ describe("streamMetrics", () => {
     });
     expect((await scrape(metrics.registry)).size).toBe(0);
   });
+
+  it("has no series of a stream or a group that is gone", async () => {
+    const metrics = streamMetrics({ pipeline: "shop", sink: "orders-redis" });
+    metrics.next(figures());
+    metrics.next({ ...figures(), streams: figures().streams.map((stream) => ({ ...stream, groups: [] })) });
+    const ofGroup = [...(await scrape(metrics.registry)).keys()].filter((name) => name.includes("group"));
+    expect(ofGroup).toEqual([]);
+
+    for (let n = 0; n < 100; n += 1) {
+      metrics.next({
+        ...figures(),
+        streams: figures().streams.map((stream) => ({ ...stream, stream: `s${n}` })),
+      });
+    }
+    const ofStream = [...(await scrape(metrics.registry)).keys()].filter((name) => name.includes("stream="));
+    expect(ofStream).toHaveLength(5);
+    expect(ofStream.every((name) => name.includes('stream="s99"'))).toBe(true);
+  });
 });
