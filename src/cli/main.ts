@@ -20,19 +20,27 @@ import { addStreamsCommand } from "./streams.ts";
 
 /** Prints each checkpoint as one JSON line, and says at the end what was done. */
 async function printCheckpoints(checkpoints$: Observable<Checkpoint<unknown>>): Promise<void> {
-  let events = 0;
+  let published = 0;
+  let replayed = 0;
   let position: unknown;
   await lastValueFrom(
     checkpoints$.pipe(
       tap((checkpoint) => {
         writeResult(JSON.stringify(checkpoint));
-        events += checkpoint.events;
+        published += checkpoint.events - checkpoint.replayed;
+        replayed += checkpoint.replayed;
         position = checkpoint.position;
       }),
     ),
     { defaultValue: undefined },
   );
-  log(events === 0 ? "done, no events" : `done: ${events} events are in Redis, up to position ${position}`);
+  log(doneText(published, replayed, position));
+}
+
+function doneText(published: number, replayed: number, position: unknown): string {
+  if (published + replayed === 0) return "done, no events";
+  const already = replayed === 0 ? "" : `, ${replayed} left out, which were in the stream already`;
+  return `done: ${published} ${published === 1 ? "event" : "events"} published, up to position ${position}${already}`;
 }
 
 /** Runs a command's work; every failure becomes one message and an exit code. */

@@ -17,7 +17,9 @@ import { type StandardPosition, standardPositions } from "../positions.ts";
 import type { EventAccess } from "../sinkOptions.ts";
 import type { Source } from "../source.ts";
 import { fromReadable } from "./fromReadable.ts";
+import { reaches } from "./lineNumbers.ts";
 import { LineError, lines } from "./lines.ts";
+import { NdjsonError } from "./ndjsonError.ts";
 
 /** One line of NDJSON: its text, which is published as it is, and what it says. */
 export interface NdjsonLine {
@@ -25,12 +27,8 @@ export interface NdjsonLine {
   readonly event: Readonly<Record<string, unknown>>;
   /** The event's own `position`, else the line's number, from 1. */
   readonly position: StandardPosition;
-}
-
-/** Input that cannot be published. What came before it is. Its message quotes nothing of the input but positions. */
-export class NdjsonError extends Error {
-  override readonly name = "NdjsonError";
-  readonly blames = "input";
+  /** The event says no position: the number of its line stands in. */
+  readonly isNumbered: boolean;
 }
 
 /**
@@ -57,8 +55,9 @@ export function ndjson(input: () => Readable, name: string): Source<NdjsonLine, 
         filter(({ text }) => text.trim() !== ""),
         map(({ text, number }): NdjsonLine => {
           const event = parse(text, number, name);
-          return { text, event, position: positionOf(event, number) };
+          return { text, event, position: positionOf(event, number), isNumbered: event.position == null };
         }),
+        reaches(from, name),
         goOnAfter(from, name),
       );
     });

@@ -110,6 +110,44 @@ describe("rxadd pipe", () => {
     expect(await readEvents(redis.client, "orders.events")).toEqual(lines);
   });
 
+  it("counts what it has published, and what was there already", async () => {
+    const lines = ["1", "2", "3"].map((n) => `{"n":${n}}\n`);
+    const first = rxadd(flags(), lines.slice(0, 2).join(""));
+    expect(await first.ended).toBe(0);
+    expect(first.stderr()).toContain("done: 2 events published, up to position 2\n");
+
+    const second = rxadd(flags(), lines.join(""));
+    expect(await second.ended).toBe(0);
+    expect(second.stderr()).toContain(
+      "done: 1 event published, up to position 3, 2 left out, which were in the stream already\n",
+    );
+    const [{ events, replayed }] = second
+      .stdout()
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line))
+      .slice(-1);
+    expect(events - replayed).toBe(1);
+  });
+
+  it("counts what goes back in the order of its positions as what was there already", async () => {
+    const run = rxadd(flags(), [5, 4, 6].map((position) => `{"position":${position}}\n`).join(""));
+    expect(await run.ended).toBe(0);
+    expect(run.stderr()).toContain(
+      "done: 2 events published, up to position 6, 1 left out, which were in the stream already",
+    );
+    expect(await redis.client.xlen("orders.events")).toBe(2);
+  });
+
+  it("refuses another input under an id of old, which is shorter than what it had, with exit code 2", async () => {
+    await rxadd(flags(), '{"id":"monday/1"}\n{"id":"monday/2"}\n{"id":"monday/3"}\n').ended;
+    const run = rxadd(flags(), '{"id":"tuesday/1"}\n{"id":"tuesday/2"}\n');
+    expect(await run.ended).toBe(2);
+    expect(run.stderr()).toContain("found its end at line 2, expected line 3");
+    expect(run.stderr()).toContain("Give it an id of its own");
+    expect(await redis.client.xlen("orders.events")).toBe(3);
+  });
+
   it("says which line is bad with exit code 2, and has published the lines before it", async () => {
     const run = rxadd(flags(), '{"n":1}\n{"n":2}\nnot json\n{"n":4}\n');
 
@@ -237,7 +275,7 @@ describe("rxadd pipe", () => {
       run.child.kill(signal);
 
       expect(await run.ended).toBe(0);
-      expect(run.stderr()).toContain("done: 2 events are in Redis");
+      expect(run.stderr()).toContain("done: 2 events published");
       expect(await redis.client.xlen("orders.events")).toBe(2);
     },
   );

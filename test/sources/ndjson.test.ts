@@ -250,6 +250,14 @@ describe("ndjson", () => {
     expect(await read('{"position":"a"}\n{"position":"b"}\n{"position":"c"}\n', some("b"))).toEqual(["c"]);
   });
 
+  it("says so when it ends before the line where the stream ends, and not where there is no line at all", async () => {
+    const ended = "found its end at line 3, expected line 4, where the stream ends under this id";
+    await expect(read("{}\n\n{}\n", some(4))).rejects.toThrow(ended);
+    expect(await read("{}\n\n{}\n", some(3))).toEqual([1, 3]);
+    expect(await read("\n", some(4))).toEqual([]);
+    expect(await read('{"position":1}\n', some(4))).toEqual([1]);
+  });
+
   it("says so when that event is not in the input", async () => {
     await expect(read('{"position":"a"}\n', some("z"))).rejects.toThrow("found no event at position z");
   });
