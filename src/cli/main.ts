@@ -8,7 +8,7 @@ import { addConsumeCommand } from "./consume.ts";
 import { exitCodeOf } from "./exitCode.ts";
 import { log, logFailure } from "./log.ts";
 import type { MonitoringOptions } from "./monitoring.ts";
-import { configFrom, configOf, type SinkFlags } from "./options.ts";
+import { configFrom, configOf, type OnceFlags, once, type SinkFlags } from "./options.ts";
 import { writeResult } from "./output.ts";
 import { pipeLines } from "./pipe.ts";
 import { printableLines } from "./printable.ts";
@@ -60,6 +60,11 @@ function portOf(text: string): number {
   throw new InvalidArgumentError("expected a port from 0 to 65535; 0 takes a free one");
 }
 
+const adopt = [
+  "--adopt",
+  "begin although the producer state is gone while the streams stand; may double events",
+] as const;
+
 const { version } = createRequire(import.meta.url)("rxadd/package.json");
 
 const program = new Command("rxadd")
@@ -84,22 +89,26 @@ program
   .option("--uri <uri>", "where Redis is: redis://… or rediss://…; default: the environment's REDIS_URI")
   .option("--stream <key>", "the stream key, or a template such as cdc.${source.table}")
   .option("--input <file>", "read this file; it can be read again if Redis loses data")
+  .option(...adopt)
   .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf)
   .option("--dashboard-port <port>", "show on a page on this port what the sink does", portOf)
   .option("--no-progress", "show no progress; without it a bar on a terminal stands in for the checkpoints")
-  .action((flags: SinkFlags & MonitoringOptions & { input?: string }) =>
-    exitWith(() => printCheckpoints(pipeLines(flags.input, configFrom(flags), flags, stopSignal()))),
+  .action((flags: SinkFlags & OnceFlags & MonitoringOptions & { input?: string }) =>
+    exitWith(() =>
+      printCheckpoints(pipeLines(flags.input, once(configFrom(flags), flags), flags, stopSignal())),
+    ),
   );
 
 program
   .command("replicate")
   .description("publish the changes of a database, as a YAML file says")
   .requiredOption("--config <file>", "YAML with the source and the sink")
+  .option(...adopt)
   .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf, 9000)
   .option("--dashboard-port <port>", "show on a page on this port what the sinks do", portOf)
   .option("--no-progress", "do not show how far it is while it catches up")
-  .action(({ config, ...ports }: { config: string } & MonitoringOptions) =>
-    exitWith(() => printCheckpoints(replicateSource(configOf(config), ports, stopSignal()))),
+  .action(({ config, ...flags }: { config: string } & OnceFlags & MonitoringOptions) =>
+    exitWith(() => printCheckpoints(replicateSource(once(configOf(config), flags), flags, stopSignal()))),
   );
 
 program

@@ -19,6 +19,20 @@ export function configOf(file: string): Config {
   return config.right;
 }
 
+/** What a flag says beside a file: it is for one start. */
+export interface OnceFlags {
+  readonly adopt?: boolean;
+}
+
+/** A configuration with what is for one start. */
+export function once(config: Config, { adopt = false }: OnceFlags): Config {
+  const [first, ...others] = config.sinks.map((sink) => ({
+    ...sink,
+    config: { ...sink.config, adopt: adopt || sink.config.adopt },
+  }));
+  return first === undefined ? config : { ...config, sinks: [first, ...others] };
+}
+
 /** The configuration that the flags make: from a file, or as if the flags stood in one, with the URI of the environment. */
 export function configFrom({ config: file, id, uri, stream }: SinkFlags): Config {
   const flags = { id, uri, stream };

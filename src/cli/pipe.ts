@@ -54,9 +54,9 @@ export function pipeLines(
   const lineSinks = sinks.map(({ config }) =>
     redisSink({ ...config, ...ofLines(config), event: accessOf(config), ...of(config.id) }),
   );
-  const sink = oneSink(lineSinks, commit);
+  const replicating$ = replicate({ source: until(source, stop$), sink: oneSink(lineSinks, commit) });
   return defer(() => from(text.prepare())).pipe(
     takeUntil(stop$),
-    switchMap(() => whileServing(lineSinks, replicate({ source: until(source, stop$), sink }), text)),
+    switchMap(() => whileServing(lineSinks, replicating$, text)),
   );
 }

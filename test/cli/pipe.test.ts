@@ -110,6 +110,17 @@ describe("rxadd pipe", () => {
     expect(await readEvents(redis.client, "orders.events")).toEqual(lines);
   });
 
+  it("begins without its producer state only when it is told to", async () => {
+    await rxadd(flags(), '{"n":1}\n').ended;
+    await redis.client.del("{orders.events}:rxadd:orders-redis");
+
+    const refused = rxadd(flags(), '{"n":1}\n{"n":2}\n');
+    expect(await refused.ended).toBe(3);
+    const adopting = rxadd([...flags(), "--adopt"], '{"n":1}\n{"n":2}\n');
+    expect(await adopting.ended).toBe(0);
+    expect(await redis.client.xlen("orders.events")).toBe(3);
+  });
+
   it("counts what it has published, and what was there already", async () => {
     const lines = ["1", "2", "3"].map((n) => `{"n":${n}}\n`);
     const first = rxadd(flags(), lines.slice(0, 2).join(""));
