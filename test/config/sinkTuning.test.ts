@@ -29,6 +29,10 @@ describe("the options of redisSink", () => {
       { ...good, uri: "http://u:hunter2@h" },
       "uri: found http://u:***@h, expected a URI that starts with redis://",
     ],
+    [
+      { ...good, retry: { initialMs: 20_000 } },
+      "retry: found a first delay of 20000 ms and a longest of 10000 ms",
+    ],
     [{ ...good, stream: "" }, 'stream: found "", expected a text or a function of the event'],
     [{ ...good, sendTimeoutMs: 0 }, "sendTimeoutMs: found 0, expected a number of milliseconds from 1"],
     [{ ...good, publish: () => "hunter2" }, "publish: found a function, expected script or pipeline"],
