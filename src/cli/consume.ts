@@ -1,16 +1,5 @@
 import type { Command } from "commander";
-import {
-  concat,
-  defer,
-  ignoreElements,
-  lastValueFrom,
-  map,
-  merge,
-  type Observable,
-  Subject,
-  takeUntil,
-  tap,
-} from "rxjs";
+import { ignoreElements, lastValueFrom, map, merge, type Observable, Subject, takeUntil, tap } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 import { acknowledge, groupDeliveries, type StreamEntry, streamEntries } from "../consumer/index.ts";
 import { type ExitWith, UsageError } from "./exitCode.ts";
@@ -51,7 +40,7 @@ export function addConsumeCommand(program: Command, exitWith: ExitWith): void {
     );
 }
 
-/** Prints entries; completes once it is stopped and stdout has taken all. */
+/** Prints entries; completes once it is stopped. */
 function printed(flags: ConsumeFlags, stop$: Observable<unknown>): Observable<never> {
   const { stream: streams = [], from, group, config, uri } = flags;
   const [first] = streams;
@@ -108,16 +97,13 @@ function lineMaker(isOfSeveral: boolean): (entry: StreamEntry<unknown>) => strin
 function printFlowing(lines: (flow: Observable<Flow>) => Observable<string>): Observable<never> {
   const full$ = new Subject<Flow>();
   const flow$ = merge(full$, stdoutDrained$.pipe(map((): Flow => "resume")));
-  const printing$ = lines(flow$).pipe(
+  return lines(flow$).pipe(
     tap((line) => {
       if (!writeOut(line)) full$.next("pause");
     }),
     ignoreElements(),
+    takeUntil(stdoutClosed$),
   );
-  return concat(
-    printing$,
-    defer(() => taken("")),
-  ).pipe(takeUntil(stdoutClosed$));
 }
 
 /** Once nothing can be printed, everything that is held fails and is handed back, which is one thing and not as many. */

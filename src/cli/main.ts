@@ -9,6 +9,7 @@ import { exitCodeOf } from "./exitCode.ts";
 import { log, logFailure } from "./log.ts";
 import type { MonitoringOptions } from "./monitoring.ts";
 import { configFrom, configOf, type OnceFlags, once, type SinkFlags } from "./options.ts";
+import { newOutcome, type Outcome } from "./outcome.ts";
 import { writeResult } from "./output.ts";
 import { pipeLines } from "./pipe.ts";
 import { printableLines } from "./printable.ts";
@@ -19,28 +20,22 @@ import { stopSignal } from "./stopSignal.ts";
 import { addStreamsCommand } from "./streams.ts";
 
 /** Prints each checkpoint as one JSON line, and says at the end what was done. */
-async function printCheckpoints(checkpoints$: Observable<Checkpoint<unknown>>): Promise<void> {
-  let published = 0;
-  let replayed = 0;
+async function printCheckpoints(
+  publish: (outcome: Outcome) => Observable<Checkpoint<unknown>>,
+): Promise<void> {
+  const outcome = newOutcome();
   let position: unknown;
   await lastValueFrom(
-    checkpoints$.pipe(
+    publish(outcome).pipe(
       tap((checkpoint) => {
         writeResult(JSON.stringify(checkpoint));
-        published += checkpoint.events - checkpoint.replayed;
-        replayed += checkpoint.replayed;
         position = checkpoint.position;
       }),
     ),
     { defaultValue: undefined },
   );
-  log(doneText(published, replayed, position));
-}
-
-function doneText(published: number, replayed: number, position: unknown): string {
-  if (published + replayed === 0) return "done, no events";
-  const already = replayed === 0 ? "" : `, ${replayed} left out, which were in the stream already`;
-  return `done: ${published} ${published === 1 ? "event" : "events"} published, up to position ${position}${already}`;
+  const done = outcome.text();
+  log(done === undefined ? "done, no events" : `done: ${done}, up to position ${position}`);
 }
 
 /** Runs a command's work; every failure becomes one message and an exit code. */
@@ -95,7 +90,9 @@ program
   .option("--no-progress", "show no progress; without it a bar on a terminal stands in for the checkpoints")
   .action((flags: SinkFlags & OnceFlags & MonitoringOptions & { input?: string }) =>
     exitWith(() =>
-      printCheckpoints(pipeLines(flags.input, once(configFrom(flags), flags), flags, stopSignal())),
+      printCheckpoints((outcome) =>
+        pipeLines(flags.input, once(configFrom(flags), flags), { ...flags, outcome }, stopSignal()),
+      ),
     ),
   );
 
@@ -108,7 +105,11 @@ program
   .option("--dashboard-port <port>", "show on a page on this port what the sinks do", portOf)
   .option("--no-progress", "do not show how far it is while it catches up")
   .action(({ config, ...flags }: { config: string } & OnceFlags & MonitoringOptions) =>
-    exitWith(() => printCheckpoints(replicateSource(once(configOf(config), flags), flags, stopSignal()))),
+    exitWith(() =>
+      printCheckpoints((outcome) =>
+        replicateSource(once(configOf(config), flags), { ...flags, outcome }, stopSignal()),
+      ),
+    ),
   );
 
 program

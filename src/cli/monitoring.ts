@@ -19,6 +19,7 @@ import type { Watchable } from "../redisSink.ts";
 import type { SinkMetrics } from "../sinkReport.ts";
 import type { Status } from "../status.ts";
 import { log, statusLog } from "./log.ts";
+import type { Outcome } from "./outcome.ts";
 import { withProgress } from "./withProgress.ts";
 
 /** What a sink reports to. */
@@ -41,6 +42,8 @@ export interface MonitoringOptions {
   readonly dashboardPort?: number | undefined;
   /** Default true. */
   readonly progress?: boolean;
+  /** Counts what the sinks report. */
+  readonly outcome?: Outcome;
 }
 
 /** How often Redis is asked how the streams stand, for the metrics. */
@@ -50,7 +53,7 @@ const redisEveryMs = 5000;
 export function monitoring(
   pipeline: string,
   ids: readonly string[],
-  { metricsPort, dashboardPort, progress = true }: MonitoringOptions,
+  { metricsPort, dashboardPort, progress = true, outcome }: MonitoringOptions,
 ): Monitoring {
   const registry = new Registry();
   const health = ids.map(sinkHealth);
@@ -80,8 +83,20 @@ export function monitoring(
   return {
     of: (sink) => {
       const logged = statusLog(ids.length > 1 ? `${sink}: ` : "");
+      const metrics = sinkMetrics({ pipeline, sink, registry });
+      const counts = outcome?.of(sink);
       return {
-        metrics: sinkMetrics({ pipeline, sink, registry }),
+        metrics: {
+          ...metrics,
+          published: (batch) => {
+            metrics.published(batch);
+            counts?.published(batch);
+          },
+          status: (status) => {
+            metrics.status(status);
+            counts?.status(status);
+          },
+        },
         status: {
           next: (status) => {
             health[ids.indexOf(sink)]?.next(status);

@@ -80,6 +80,7 @@ describe("rxadd pipe", () => {
     expect(await readEvents(redis.client, "cdc.items")).toHaveLength(1);
     expect(await readEvents(redis.client, "cdc.dead")).toEqual(['{"n":2}']);
     expect(run.stderr()).toContain("set aside at position 2");
+    expect(run.stderr()).toContain("done: 2 events published, 1 set aside, up to position 3");
   });
 
   it("reaches a server over TLS as YAML says, and trusts no other with exit code 3", async () => {
@@ -130,7 +131,7 @@ describe("rxadd pipe", () => {
     const second = rxadd(flags(), lines.join(""));
     expect(await second.ended).toBe(0);
     expect(second.stderr()).toContain(
-      "done: 1 event published, up to position 3, 2 left out, which were in the stream already\n",
+      "done: 1 event published, 2 left out, which were in the stream already, up to position 3\n",
     );
     const [{ events, replayed }] = second
       .stdout()
@@ -145,9 +146,19 @@ describe("rxadd pipe", () => {
     const run = rxadd(flags(), [5, 4, 6].map((position) => `{"position":${position}}\n`).join(""));
     expect(await run.ended).toBe(0);
     expect(run.stderr()).toContain(
-      "done: 2 events published, up to position 6, 1 left out, which were in the stream already",
+      "done: 2 events published, 1 left out, which were in the stream already, up to position 6",
     );
     expect(await redis.client.xlen("orders.events")).toBe(2);
+  });
+
+  it("counts all that goes back, however long", async () => {
+    const positions = [...Array(1500).keys(), ...Array(1500).keys()];
+    const run = rxadd(flags(), positions.map((position) => `{"position":${position}}\n`).join(""));
+    expect(await run.ended).toBe(0);
+    expect(run.stderr()).toContain(
+      "done: 1500 events published, 1500 left out, which were in the stream already",
+    );
+    expect(await redis.client.xlen("orders.events")).toBe(1500);
   });
 
   it("refuses another input under an id of old, which is shorter than what it had, with exit code 2", async () => {
