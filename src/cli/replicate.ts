@@ -6,14 +6,13 @@ import type { Config } from "../config/config.ts";
 import { entryCopies, streamSource } from "../consumer/index.ts";
 import type { Lsn } from "../lsn.ts";
 import { redisSink } from "../redisSink.ts";
-import { replicate } from "../replicate.ts";
 import { UsageError } from "./exitCode.ts";
 import { importPostgres } from "./importPostgres.ts";
 import { consumerLog, log } from "./log.ts";
 import { type MonitoringOptions, monitoring } from "./monitoring.ts";
 import { idsOf, oneSink } from "./oneSink.ts";
 import { pipeLines } from "./pipe.ts";
-import { until } from "./until.ts";
+import { replicateUntil } from "./until.ts";
 
 type Configured<Type> = Extract<Config["source"], { readonly type: Type }>;
 
@@ -49,14 +48,14 @@ export function replicateSource(
         redisSink<ChangeEvent<Lsn>, Lsn>({ ...config, ...of(config.id) }),
       );
       const replicating$ = postgres(source).pipe(
-        switchMap((changes) => replicate({ source: until(changes, stop$), sink: oneSink(made, commit) })),
+        switchMap((changes) => replicateUntil(stop$, { source: changes, sink: oneSink(made, commit) })),
       );
       return whileServing(made, replicating$);
     }
     case "redis": {
       const made = sinks.map(({ config }) => redisSink({ ...config, ...of(config.id), ...entryCopies }));
       const copied = streamSource({ ...source.config, status: consumerLog() });
-      return whileServing(made, replicate({ source: until(copied, stop$), sink: oneSink(made, commit) }));
+      return whileServing(made, replicateUntil(stop$, { source: copied, sink: oneSink(made, commit) }));
     }
   }
 }
