@@ -5,7 +5,7 @@ import everything from "./vitest.config.ts";
 export default defineConfig({
   test: {
     ...everything.test,
-    include: ["test/faults/**/*.test.ts"],
+    include: ["test/faults/**/*.test.ts", "test/model/**/*.test.ts"],
     env: { RXADD_FAULTS: "long" },
     fileParallelism: false,
     testTimeout: 600_000,

@@ -58,7 +58,7 @@ export interface BoundedBufferOptions<T, R> {
  * result     ------abc---(d|)
  * ```
  *
- * - **A source that heeds `flow`** at once, as `fromReadable` and `lines` do, never overflows, whatever its items weigh:
+ * - **A source that heeds `flow`** at once, as `fromReadable` and `spread` do, never overflows, whatever its items weigh:
  *   an item that comes while nothing told it to pause is always taken. For one with more on its way there is the other half.
  * - **Memory** at most the bounds; half of `maxBytes` and one item, where that is more.
  * - **Errors** {@link BufferOverflow} when an item comes after a pause and does not fit. It, an error of the source, and a

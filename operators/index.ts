@@ -5,3 +5,4 @@ export { checkpoint, type Progress } from "./checkpoint.ts";
 export type { Flow } from "./flow.ts";
 export { type InFlightOptions, inFlight } from "./inFlight.ts";
 export { backoffMs, type FailedAttempt, type RetryBackoffOptions, retryBackoff } from "./retryBackoff.ts";
+export { spread } from "./spread.ts";

@@ -1,5 +1,14 @@
 import { isSome, none, some } from "fp-ts/lib/Option.js";
-import { defer, filter, finalize, type Observable, type SchedulerLike, tap } from "rxjs";
+import {
+  catchError,
+  defer,
+  filter,
+  finalize,
+  type Observable,
+  type SchedulerLike,
+  tap,
+  throwError,
+} from "rxjs";
 import { type RetryBackoffOptions, retryBackoff } from "../operators/retryBackoff.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { decodeOptions } from "./config/decodeOptions.ts";
@@ -50,9 +59,10 @@ export function replicate<T, P>(options: {
   const sink = given as Sink<T, P>;
   return defer(() => {
     const isAhead = neverBack(sink);
-    let isWaiting = false;
+    /** It goes back: no run of the sink is there to say that it has ended. */
+    let isGoingBack = false;
     return defer(() => {
-      isWaiting = false;
+      isGoingBack = false;
       return sink.resuming(source);
     }).pipe(
       retryBackoff({
@@ -61,18 +71,16 @@ export function replicate<T, P>(options: {
         isRetryable: isRewind,
         failed: {
           next: () => {
-            isWaiting = true;
+            isGoingBack = true;
           },
         },
       }),
-      // A sink that is rewound leaves it to whoever goes on for it to say that nobody does.
-      tap({
-        error: (error) => {
-          if (isRewind(error)) sink.report({ state: "closed", cause: some(error) });
-        },
+      catchError((error) => {
+        if (isRewind(error)) sink.report({ state: "closed", cause: some(error) });
+        return throwError(() => error);
       }),
       finalize(() => {
-        if (isWaiting) sink.report({ state: "closed", cause: none });
+        if (isGoingBack) sink.report({ state: "closed", cause: none });
       }),
       filter(isAhead),
       tap(({ position }) => {

@@ -85,7 +85,7 @@ describe("the packed package", () => {
         "rxadd/consumer": "Effects acknowledge claimEntries consumerMetrics deduplicate deleteEntries effects entryCopies entryPositions groupDeliveries groupPending groupStatus memoryGroup pendingEntries streamEntries streamGroups streamInfo streamLength streamSource trimAcknowledged trimStream",
         "rxadd/dashboard": "DashboardServerError dashboard dashboardHandler watchSink",
         "rxadd/metrics": "MetricsServerError serveMetrics sinkHealth sinkMetrics streamMetrics",
-        "rxadd/operators": "BufferOverflow UnfinishedTransaction acknowledgedWithin backoffMs batch boundedBuffer checkpoint inFlight retryBackoff",
+        "rxadd/operators": "BufferOverflow UnfinishedTransaction acknowledgedWithin backoffMs batch boundedBuffer checkpoint inFlight retryBackoff spread",
         "rxadd/sources/postgres": "PostgresSourceError postgresChanges",
         "rxadd/testing": "fakeRedis",
       }

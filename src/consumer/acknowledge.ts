@@ -1,5 +1,5 @@
 import { from, Observable, type ObservableInput, type OperatorFunction, Subscription } from "rxjs";
-import { kindOf } from "../errors/kindOf.ts";
+import { kindOf } from "../errors/thrown.ts";
 import type { Effect, Outcome } from "../redis/settlement.ts";
 import { handlingTuning } from "./consumerTuning.ts";
 import type { Delivery } from "./delivery.ts";
@@ -264,8 +264,7 @@ function valuesOf<A>(output: ObservableInput<A>): Observable<A> {
   try {
     return from(output);
   } catch {
-    throw new TypeError(
-      `the handler gave ${kindOf(output)}, expected nothing, effects, a Promise or an Observable`,
-    );
+    const found = output === null ? "null" : kindOf(output);
+    throw new TypeError(`the handler gave ${found}, expected nothing, effects, a Promise or an Observable`);
   }
 }

@@ -42,7 +42,7 @@ export type ReaderOptions<E> = ReaderSettings &
   Server & {
     /** After which entry to begin: an ID, `$` for new entries only, or `0-0` for all. Default `$`. */
     readonly from?: string | undefined;
-    /** Pauses reading and resumes it. Default: it never pauses. */
+    /** Pauses and resumes: while it says pause no entry comes, also of those that are read. Default: it never pauses. */
     readonly flow?: Observable<Flow>;
   };
 

@@ -1,7 +1,7 @@
 import type { Option } from "fp-ts/lib/Option.js";
 import type { FailedAttempt } from "../../operators/retryBackoff.ts";
-import { guarded } from "../errors/guarded.ts";
 import { isSinkError } from "../sinkError.ts";
+import { guard } from "../telemetry/guard.ts";
 import type { GroupOptions } from "./consumerOptions.ts";
 import type { ConsumerReport } from "./consumerReport.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
@@ -24,23 +24,42 @@ const doings: ReadonlySet<ConsumerStatus["state"]> = new Set([
   "closed",
 ]);
 
-/** Makes the reporter of one subscription, which reports `closed` once. */
-export function consumerReporter({
-  status,
-  metrics,
-}: Pick<GroupOptions<never>, "status" | "metrics">): ConsumerReporter {
-  const tellStatus = guarded("status", status && ((next: ConsumerStatus) => status.next(next)));
-  const countStatus = guarded("metrics", metrics && ((next: ConsumerStatus) => metrics.status(next)));
+const nothing = () => {};
+
+/**
+ * Makes the reporter of one subscription, which reports `closed` once.
+ *
+ * @param who - the consumer, for the warning that one of them throws
+ */
+export function consumerReporter(
+  who: string,
+  { status, metrics }: Pick<GroupOptions<never>, "status" | "metrics">,
+): ConsumerReporter {
   let state: ConsumerStatus["state"] | undefined;
+  const guarded = guard((message) => {
+    // Whoever has failed may be the one who hears of the status.
+    process.emitWarning(`${who}: ${message}`, "RxaddWarning");
+    report({ state: "warning", message });
+  });
 
   function report(next: ConsumerStatus): void {
     if (state === "closed") return;
     if (doings.has(next.state)) state = next.state;
-    tellStatus(next);
-    countStatus(next);
+    if (status !== undefined) guarded("status", () => status.next(next));
+    if (metrics !== undefined) guarded("metrics", () => metrics.status(next));
   }
 
+  const counts: Pick<ConsumerReport, "delivered" | "acknowledged" | "held"> =
+    metrics === undefined
+      ? { delivered: nothing, acknowledged: nothing, held: nothing }
+      : {
+          delivered: (deliveries) => guarded("metrics", () => metrics.delivered(deliveries)),
+          acknowledged: (deliveries) => guarded("metrics", () => metrics.acknowledged(deliveries)),
+          held: (deliveries) => guarded("metrics", () => metrics.held(deliveries)),
+        };
+
   return {
+    ...counts,
     report,
     reached: () => {
       if (state !== "reading" && state !== "draining") report({ state: "reading" });
@@ -49,8 +68,5 @@ export function consumerReporter({
       if (isSinkError(error)) report({ state: "retrying", attempt, delayMs, cause: error });
     },
     closed: (cause) => report({ state: "closed", cause }),
-    delivered: guarded("metrics", metrics && ((deliveries: number) => metrics.delivered(deliveries))),
-    acknowledged: guarded("metrics", metrics && ((deliveries: number) => metrics.acknowledged(deliveries))),
-    held: guarded("metrics", metrics && ((deliveries: number) => metrics.held(deliveries))),
   };
 }

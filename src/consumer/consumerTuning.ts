@@ -3,7 +3,7 @@ import { count, duration, factor, redisUri, share, text, wholeTimeout } from "..
 import { decodeOptions, type NamesOf } from "../config/decodeOptions.ts";
 import { group, optional, required, Settings, withDefault } from "../config/settings.ts";
 import { longestIsNoShorter, sinkTuning } from "../config/sinkTuning.ts";
-import { kindOf } from "../errors/kindOf.ts";
+import { kindOf } from "../errors/thrown.ts";
 import type { GroupOptions, ReaderOptions } from "./consumerOptions.ts";
 import { isEntryId } from "./entryId.ts";
 

@@ -9,7 +9,7 @@ import {
   Subject,
 } from "rxjs";
 import { batch } from "../../operators/batch.ts";
-import { guarded } from "../errors/guarded.ts";
+import { guard } from "../telemetry/guard.ts";
 import { deduplicateTuning } from "./consumerTuning.ts";
 import type { Delivery, Mark, Settler } from "./delivery.ts";
 import { keyOf } from "./keyOf.ts";
@@ -87,7 +87,7 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
       const handled = new Map<string, Marked<E>[]>();
       const watched = new Map<Settler<E>, Settler<E>>();
       const asked$ = new Subject<Marked<E>>();
-      const tellSkipped = guarded("skipped", (delivery: Delivery<E>) => skipped?.next(delivery));
+      const guarded = guard((message) => process.emitWarning(`deduplicate: ${message}`, "RxaddWarning"));
       let unsettled = 0;
       let sourceDone = false;
 
@@ -118,7 +118,7 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
       }
 
       function skip(delivery: Delivery<E>): void {
-        tellSkipped(delivery);
+        guarded("skipped", () => skipped?.next(delivery));
         delivery.settler.acknowledge({ ...delivery, mark: undefined }, [], settled);
       }
 

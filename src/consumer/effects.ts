@@ -1,4 +1,4 @@
-import { kindOf } from "../errors/kindOf.ts";
+import { kindOf } from "../errors/thrown.ts";
 import type { Effect } from "../redis/settlement.ts";
 
 type Word = Effect[number];

@@ -104,7 +104,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
   const { name: consumer, release } =
     tuning.consumer === undefined ? consumerName() : { name: tuning.consumer, release: () => {} };
   const { until = NEVER } = options;
-  const reporter = consumerReporter(options);
+  const reporter = consumerReporter(`groupDeliveries ${group}`, options);
   const { report, reached, failed, closed } = reporter;
   const decode = decodeEntry<E>(options);
   const phase$ = new BehaviorSubject<Phase>("opening");

@@ -1,4 +1,4 @@
-import { kindOf } from "../errors/kindOf.ts";
+import { kindOf } from "../errors/thrown.ts";
 
 /**
  * The key that a function of the user's gave for an event, as text.

@@ -3,7 +3,6 @@ import {
   BehaviorSubject,
   catchError,
   concat,
-  concatMap,
   defaultIfEmpty,
   defer,
   EMPTY,
@@ -25,6 +24,7 @@ import {
 } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
+import { spread } from "../../operators/spread.ts";
 import type { RawEntry } from "../redis/entryReplies.ts";
 import { openReadConnection } from "../redis/readConnection.ts";
 import { isRetryable } from "../sinkError.ts";
@@ -41,7 +41,7 @@ export function readStreams<E, A>(
 ): Observable<A> {
   const { stream: streams, from, count, blockMs } = tuning;
   const { until = NEVER, flow = EMPTY } = options;
-  const { report, reached, failed, closed } = consumerReporter(options);
+  const { report, reached, failed, closed } = consumerReporter(`reading ${streams.join(", ")}`, options);
   const cursors = new Map<string, Cursor>();
   const skipped$ = new Subject<Skipped>();
   const isFlowing$ = new BehaviorSubject<Flow>("resume");
@@ -94,7 +94,7 @@ export function readStreams<E, A>(
   ).pipe(
     tap(advance),
     retryBackoff(retry),
-    concatMap((entries) => entries),
+    spread(isFlowing$),
     map(toEntry),
     repeat({ delay: () => isFlowing$.pipe(first((signal) => signal === "resume")) }),
   );

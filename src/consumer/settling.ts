@@ -15,8 +15,8 @@ import {
 import { batch } from "../../operators/batch.ts";
 import { inFlight } from "../../operators/inFlight.ts";
 import { type GroupConnection, isAnswer } from "../redis/groupConnection.ts";
-import type { Outcome, Settlement } from "../redis/settlement.ts";
-import { isRetryable, sinkError } from "../sinkError.ts";
+import { type Outcome, type Settlement, sizeOf, strays } from "../redis/settlement.ts";
+import { isRetryable, isSinkError, type SinkError, sinkError } from "../sinkError.ts";
 
 /** A settlement of one delivery, and who is told of its outcome. */
 export type Asked = Settlement & {
@@ -39,6 +39,9 @@ interface Batch {
   token: string;
   asked: readonly Asked[];
 }
+
+/** Most bytes of one call: it is built as a whole, and Redis does nothing else meanwhile. */
+const maxBytes = 8 * 1024 * 1024;
 
 const unanswered = sinkError("Refused", "Redis said nothing of a delivery");
 
@@ -81,7 +84,22 @@ export function settling(
         isAnswer(error, "NOGROUP") ? of(asked.map(() => "gone" as const)) : throwError(() => error),
       ),
       tap((outcomes) => told(batch, outcomes)),
+      catchError((error) =>
+        isSinkError(error) && error._tag === "CrossSlot"
+          ? withoutStrays(batch, error)
+          : throwError(() => error),
+      ),
     );
+  }
+
+  /** A Cluster refuses the whole call before any of it is done, and does not say whose key stands in another slot. */
+  function withoutStrays(batch: Batch, refusal: SinkError): Observable<unknown> {
+    const { stream, asked } = batch;
+    const strayed = asked.filter((one) => strays(stream, one));
+    if (strayed.length === 0) return throwError(() => refusal);
+    batch.asked = asked.filter((one) => !strays(stream, one));
+    for (const { done } of strayed) done(refusal);
+    return batch.asked.length === 0 ? of(batch) : settle(batch);
   }
 
   /** Tells the outcomes; what Redis could not do now, and only that, is left to be asked for again. */
@@ -104,7 +122,7 @@ export function settling(
   return {
     ask: (asked) => asking?.next(asked),
     run$: asked$.pipe(
-      batch({ maxItems: 1000, room }),
+      batch<Asked>({ maxItems: 1000, maxBytes, sizeOf, room }),
       map(byStream),
       inFlight(
         (batches: Batch[]) => {

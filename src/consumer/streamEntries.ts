@@ -20,7 +20,7 @@ import { readStreams } from "./readStreams.ts";
  * - **Delivery** each entry once and in order, from where it began; after a lost connection it goes on after the last
  *   one it emitted. Nothing is missed between two reads.
  * - **Gaps** if entries were trimmed before they were read, the status says so.
- * - **Memory** one read, `count` entries a stream; `flow` pauses reading.
+ * - **Memory** one read, `count` entries a stream; while `flow` says pause none of them comes.
  * - **Misuse** throws `ConfigurationInvalid` at once, with all that is wrong with the options.
  * - **Errors** a {@link SinkError} that says what to do; `EntryNotDecodable` for an entry that `decode` or `codec` refuses.
  * - **Completion** never by itself; at once when `until` emits.

@@ -3,7 +3,7 @@ export function messageOf(thrown: unknown): string {
   try {
     if (!(thrown instanceof Error)) return String(thrown);
     // Such as an AggregateError of Node, of two addresses that both refuse.
-    return thrown.message || codeOf(thrown) || thrown.name;
+    return String(thrown.message || codeOf(thrown) || thrown.name);
   } catch {
     return "something that has no text";
   }

@@ -2,9 +2,10 @@
  * How deliveries of one stream are settled, in Lua: each only while it is pending. The outcomes of a batch that writes
  * are remembered for a day under its token, as the answer to the same batch when it is sent again.
  *
- * An entry that was deleted or trimmed stays pending for its consumer: XCLAIM would drop it, so it is left alone.
+ * An entry that was deleted or trimmed stays pending for its consumer: XCLAIM would drop it, so its sign of life is left
+ * beside the consumer's `claimIdleMs`.
  *
- * KEYS: the stream, the marks of processed events, the memory of outcomes, then whatever is written along.
+ * KEYS: the stream, the marks of processed events, the memory of outcomes, the consumers, then whatever is written along.
  * ARGV: group, consumer, how many marks are kept, the token or '', then the settlements. Each is its kind and the entry
  * ID, then for
  * - `acknowledge`: a mark or '', how many commands, each as a count and as many words;
@@ -16,7 +17,7 @@
  * Returns for each 'acknowledged', 'kept', "another's", 'gone', or why Redis refused.
  */
 export const settleScript = `
-local call, stream, marks, memory = redis.call, KEYS[1], KEYS[2], KEYS[3]
+local call, stream, marks, memory, consumers = redis.call, KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local group, consumer, keep, token = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local outcomes = {}
 if token ~= '' then
@@ -28,7 +29,7 @@ if token ~= '' then
 end
 
 local now = call('TIME')
-local at, marked, touched = 5, false, false
+local at, marked, isAlive = 5, false, false
 local function next() at = at + 1; return ARGV[at - 1] end
 -- More than Lua's stack holds are no command.
 local function words(...)
@@ -60,11 +61,10 @@ local function claim(id, ...)
   if lost then return lost end
   if #call('XRANGE', stream, id, id) > 0 then
     call('XCLAIM', stream, group, consumer, 0, id, ...)
-  elseif not touched then
-    -- A sign of life that changes nothing: what was deleted is this consumer's as long as it gives one.
-    local last = '18446744073709551615-18446744073709551615'
-    call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', 1, 'STREAMS', stream, last)
-    touched = true
+  elseif not isAlive then
+    local patience = (call('HGET', consumers, consumer) or '0'):match('%d+')
+    call('HSET', consumers, consumer, patience .. ' ' .. now[1] * 1000 + math.floor(now[2] / 1000))
+    isAlive = true
   end
   return 'kept'
 end
@@ -111,12 +111,11 @@ return outcomes`;
  * Hands out pending entries of one stream, in Lua: those of this consumer, or those that others have given no sign of.
  * How often each was delivered stays as it is: only a handler that starts counts.
  *
- * KEYS: the stream, the consumers' `claimIdleMs`.
+ * KEYS: the stream, the consumers: of each its `claimIdleMs` and perhaps when it last said that it is alive.
  * ARGV: group, consumer, after which entry, at most how many entries and bytes, for how many ms others have to have
  * been idle, or '' for one's own.
  *
- * What was deleted has no fields, and is handed out once its consumer has been idle itself. Nobody is taken anything
- * from before their own `claimIdleMs` is over.
+ * What was deleted has no fields. Nobody is taken anything from before their own `claimIdleMs` is over.
  *
  * Returns after which entry to go on, or '' when there is no more, then for each its ID, its fields and how often it
  * was delivered.
@@ -130,30 +129,23 @@ local isOwn = idle == ''
 local pending = isOwn and call('XPENDING', stream, group, after, '+', count, consumer)
   or call('XPENDING', stream, group, 'IDLE', idle, after, '+', count)
 
--- By consumer, in ms: how long it has been idle, and after how long it may be taken from.
-local idleOf, patienceOf
-local function isIdle(owner, patience)
-  if not idleOf then
-    idleOf = {}
-    for _, info in ipairs(call('XINFO', 'CONSUMERS', stream, group)) do
-      local named = {}
-      for i = 1, #info, 2 do named[info[i]] = info[i + 1] end
-      idleOf[named.name] = named.idle
-    end
+local time = call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local known = {}
+-- Whether a consumer has been silent for long enough, by Redis' count and by what it has said.
+local function isSilent(owner, idleMs)
+  if not known[owner] then
+    local patience, alive = (call('HGET', consumers, owner) or '0'):match('(%d+) ?(%d*)')
+    known[owner] = {math.max(tonumber(idle), tonumber(patience)), tonumber(alive) or 0}
   end
-  return (idleOf[owner] or 0) >= patience
-end
-local function patience(owner)
-  patienceOf = patienceOf or {}
-  patienceOf[owner] = patienceOf[owner] or math.max(tonumber(idle), tonumber(call('HGET', consumers, owner) or 0))
-  return patienceOf[owner]
+  local patience, alive = unpack(known[owner])
+  return idleMs >= patience and now - alive >= patience
 end
 
 local found, last, bytes = {}, '', 0
 for i = 1, #pending do
   local id, owner, idleMs, deliveries = unpack(pending[i])
-  local isFree = isOwn or (owner ~= consumer and idleMs >= patience(owner))
-  if isFree then
+  if isOwn or (owner ~= consumer and isSilent(owner, idleMs)) then
     local fields
     local entry = call('XRANGE', stream, id, id)[1]
     if entry then
@@ -162,9 +154,7 @@ for i = 1, #pending do
       if bytes > room and #found > 0 then return {last, found} end
       if not isOwn then call('XCLAIM', stream, group, consumer, 0, id, 'RETRYCOUNT', deliveries, 'JUSTID') end
     end
-    if entry or isOwn or isIdle(owner, patience(owner)) then
-      found[#found + 1] = {id, fields or false, deliveries}
-    end
+    found[#found + 1] = {id, fields or false, deliveries}
   end
   last = id
 end
@@ -173,7 +163,7 @@ return {#pending < count and '' or last, found}`;
 /**
  * Takes a consumer out of its group, in Lua, unless anything is pending for it: that would be lost with it.
  *
- * KEYS: the stream, the consumers' `claimIdleMs`, its memory of outcomes. ARGV: group, consumer.
+ * KEYS: the stream, the consumers, its memory of outcomes. ARGV: group, consumer.
  */
 export const leaveScript = `
 redis.call('DEL', KEYS[3])

@@ -214,7 +214,13 @@ export function openGroupConnection(options: GroupConnectionOptions): GroupConne
           .pipe(map(() => settlements.map(() => "acknowledged" as const)));
       }
       const remembers = settlements.some(isFinal);
-      const keys = new Set([stream, marksOf(stream), memoryOf(stream), ...settlements.flatMap(keysOf)]);
+      const keys = new Set([
+        stream,
+        marksOf(stream),
+        memoryOf(stream),
+        consumersOf(stream),
+        ...settlements.flatMap(keysOf),
+      ]);
       const args = [...[group, consumer, `${keep}`, remembers ? token : ""], ...settlements.flatMap(argsOf)];
       return settling
         .call(() => from(settle([...keys], args)))

@@ -57,6 +57,29 @@ export function keysOf(settlement: Settlement): readonly string[] {
   }
 }
 
+/** About how large it is to send, in bytes. */
+export function sizeOf(settlement: Settlement): number {
+  let size = 0;
+  if (settlement.kind === "acknowledge") {
+    for (const effect of settlement.effects)
+      for (const word of effect)
+        size += typeof word === "object" || typeof word === "string" ? word.length : 8;
+  } else if (settlement.kind === "deadLetter") {
+    for (const { length } of settlement.fields) size += length;
+  }
+  return size;
+}
+
+/** What a Cluster goes by to tell in which slot a key stands. */
+function tagOf(key: string): string {
+  return /^[^{]*\{([^}]+)\}/.exec(key)?.[1] ?? key;
+}
+
+/** Whether it writes to keys that a Cluster need not have in the slot of the stream. */
+export function strays(stream: string, settlement: Settlement): boolean {
+  return settlement.kind === "acknowledge" && keysOf(settlement).some((key) => tagOf(key) !== tagOf(stream));
+}
+
 const settled: ReadonlySet<unknown> = new Set<Outcome>(["acknowledged", "kept", "another's", "gone"]);
 
 function isSettled(text: unknown): text is Exclude<Outcome, SinkError> {

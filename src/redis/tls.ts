@@ -22,10 +22,10 @@ function pem(name: keyof TlsSettings, value: string | undefined): string | undef
   try {
     return readFileSync(value, "utf8");
   } catch (error) {
-    // What was meant as the text of a key would be shown as the name of the file, also by the cause.
+    // Neither the path nor what Node says of it: what was meant as the text of a key would be shown as the name of the file.
     throw sinkError(
       "ConfigurationInvalid",
-      `tls.${name}: cannot read the file: ${codeOf(error) ?? "it has no name that a file can have"}; expected the path of a PEM file, or its text with its -----BEGIN line`,
+      `tls.${name}: found neither a PEM text, with its line BEGIN, nor a file that can be read (${codeOf(error) ?? "an error"}), expected one of them`,
     );
   }
 }

@@ -100,6 +100,39 @@ describe("groupDeliveries in a Cluster", () => {
   });
 });
 
+describe("an effect in a Cluster whose key stands in another slot", () => {
+  it("fails its own delivery, and no other one", async () => {
+    const [numbers, dead] = ["{numbers}.events", "{numbers}.dead"];
+    for (const n of [1, 2, 3]) await cluster.xadd(numbers, "*", "event", JSON.stringify({ id: `o${n}`, n }));
+    const until = new Subject<void>();
+    const settled = new Set<number>();
+    const one = (n: number) => settled.add(n).size === 3 && until.next();
+
+    await lastValueFrom(
+      groupDeliveries<Order>({
+        uri: servers.uri,
+        stream: numbers,
+        group,
+        until,
+        blockMs: 200,
+        maxDeliveries: 2,
+        redelivery: { initialMs: 1 },
+        deadLetters: { stream: dead },
+        status: { next: ({ state }) => state === "deadLetter" && one(2) },
+      }).pipe(
+        acknowledge(({ n }) => effects(["INCR", n === 2 ? "total" : "{numbers}.total"])),
+        tap(({ delivery }) => one(delivery.event.n)),
+      ),
+    );
+
+    expect(await cluster.get("{numbers}.total")).toBe("2");
+    const [[, fields = []] = []] = await cluster.xrange(dead, "-", "+");
+    expect(fields[1]).toBe('{"id":"o2","n":2}');
+    expect(fields[fields.indexOf("reason") + 1]).toMatch(/CROSSSLOT/);
+    expect((await cluster.xpending(numbers, group))[0]).toBe(0);
+  });
+});
+
 describe("streamEntries in a Cluster", () => {
   it("reads a stream from its beginning", async () => {
     const last = await lastValueFrom(

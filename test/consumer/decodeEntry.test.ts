@@ -49,11 +49,11 @@ describe("decodeEntry", () => {
 
     expect(decodeEntry({ codec })(content("event", JSON.stringify(event)))).toEqual(
       left(
-        "id: found an object, expected string; after.n: found a text, expected number; after.list[1]: found a text, expected number",
+        "id: found an object, expected string; after.n: found text, expected number; after.list[1]: found text, expected number",
       ),
     );
     expect(decodeEntry({ codec })(content("event", `"${card}"`))).toEqual(
-      left(expect.stringMatching(/^found a text, expected \{ id: string/)),
+      left(expect.stringMatching(/^found text, expected \{ id: string/)),
     );
   });
 
@@ -62,7 +62,7 @@ describe("decodeEntry", () => {
 
     expect(decodeEntry({ codec })(content("event", '{"id":1,"n":"x"}'))).toEqual(
       left(
-        "id: found a number, expected string; n: found a text, expected number; n: found a text, expected null",
+        "id: found a number, expected string; n: found text, expected number; n: found text, expected null",
       ),
     );
   });
@@ -83,7 +83,7 @@ describe("decodeEntry", () => {
     ["decode", { decode: thrown }],
   ])("takes what %s throws for a refusal, whatever it is", (name, decoding) => {
     expect(decodeEntry(decoding)(content("event", "{}"))).toEqual(
-      left(`${name}: something was thrown that has no text`),
+      left(`${name}: something that has no text`),
     );
   });
 
@@ -97,10 +97,10 @@ describe("decodeEntry", () => {
       right({ event: { n: 7, schema: "Order/1" } }),
     );
     expect(decode([...content("schema", "Order/2", "event"), Buffer.from([7])])).toEqual(
-      left('schema: found a text, expected "Order/1"'),
+      left('schema: found text, expected "Order/1"'),
     );
     expect(decode(content("n", "7"))).toEqual(
-      left('n: found a text, expected number; schema: found nothing, expected "Order/1"'),
+      left('n: found text, expected number; schema: found nothing, expected "Order/1"'),
     );
   });
 });

@@ -227,7 +227,10 @@ describe("deduplicate", () => {
 
     expect(group.acknowledged).toHaveLength(3);
     expect(warned.mock.calls).toEqual([
-      ["skipped threw, and is told on: the mail box is full", "RxaddWarning"],
+      [
+        "deduplicate: skipped threw: the mail box is full; it goes on being told, and no more is said of its errors",
+        "RxaddWarning",
+      ],
     ]);
   });
 

@@ -215,7 +215,7 @@ describe("groupDeliveries", () => {
     expect(numbers).toEqual([1, 2]);
     await waitUntil(async () => (await redis.client.xlen("orders.dead")) === 2);
     const reasons = (await redis.client.xrange("orders.dead", "-", "+")).map(([, fields]) => fields[5]);
-    expect(reasons[0]).toBe("id: found a number, expected string; n: found a text, expected number");
+    expect(reasons[0]).toBe("id: found a number, expected string; n: found text, expected number");
     expect(reasons[1]).toMatch(/found no JSON/);
   });
 

@@ -1,4 +1,4 @@
-import { lastValueFrom, type MonoTypeOperatorFunction, map, Subject, tap, toArray } from "rxjs";
+import { concat, lastValueFrom, type MonoTypeOperatorFunction, map, of, Subject, tap, toArray } from "rxjs";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import {
   acknowledge,
@@ -43,9 +43,10 @@ function deliveries(settings: Partial<GroupOptions<Order>> = {}) {
   });
 }
 
-async function pending(): Promise<number> {
-  const [count] = await redis.client.xpending(stream, group);
-  return Number(count);
+/** Of the group; undefined: it is not there yet. */
+async function pending(): Promise<number | undefined> {
+  const [count] = await redis.client.xpending(stream, group).catch(() => []);
+  return count === undefined ? undefined : Number(count);
 }
 
 /** The events of the dead letters, and why they are there. */
@@ -62,9 +63,10 @@ function handled(
     readonly settings?: Partial<GroupOptions<Order>>;
     readonly orderBy?: (order: Order) => string;
     readonly before?: MonoTypeOperatorFunction<Delivery<Order>>;
+    readonly concurrency?: number;
   } = {},
 ): Promise<readonly number[]> {
-  const { settings = {}, orderBy, before = (source) => source } = how;
+  const { settings = {}, orderBy, before = (source) => source, concurrency = 10 } = how;
   const until = new Subject<void>();
   const settled = { left: count };
   const one = () => {
@@ -75,7 +77,7 @@ function handled(
   return lastValueFrom(
     deliveries({ until, status, ...settings }).pipe(
       before,
-      acknowledge(handler, { concurrency: 10, ...(orderBy !== undefined && { orderBy }) }),
+      acknowledge(handler, { concurrency, ...(orderBy !== undefined && { orderBy }) }),
       map(({ delivery }) => delivery.event.n),
       tap(one),
       toArray(),
@@ -110,7 +112,7 @@ describe("a handler that misbehaves", () => {
     [
       "rejects with what has no text",
       () => Promise.reject(Object.create(null)),
-      /^something was thrown that has no text$/,
+      /^something that has no text$/,
     ],
   ])("fails its delivery alone where it %s", async (_name, handler, reason) => {
     await redis.client.set("text", "no number");
@@ -169,6 +171,78 @@ describe("a handler that misbehaves", () => {
   });
 });
 
+describe("effects", () => {
+  it("are sent a few at a time where they are large", async () => {
+    const numbers = Array.from({ length: 12 }, (_, n) => n);
+    await add(...numbers.map((n) => ({ id: `o${n}`, n })));
+    const large = "x".repeat(2 * 1024 * 1024);
+    const release = new Subject<void>();
+    let running = 0;
+    /** Of the calls of scripts, how many words the longest one has; of a long one Redis shows the first ones. */
+    const longest = async () => {
+      const log = await redis.client.call("SLOWLOG", "GET", "10000");
+      const calls = (log as unknown[][]).map((entry) => entry[3] as string[]);
+      const lengths = calls
+        .filter(([name]) => /^eval/i.test(name ?? ""))
+        .map((words) => words.length + Number(/\((\d+) more arguments\)/.exec(words.at(-1) ?? "")?.[1] ?? 0));
+      return Math.max(...lengths);
+    };
+    await redis.client.config("SET", "slowlog-log-slower-than", "0", "slowlog-max-len", "10000");
+    onTestFinished(async () => {
+      await redis.client.config("SET", "slowlog-log-slower-than", "10000", "slowlog-max-len", "128");
+    });
+
+    await handled(
+      12,
+      ({ n }) => {
+        running += 1;
+        if (running === 12) queueMicrotask(() => release.complete());
+        return concat(release, of(effects(["SET", `large:${n}`, large])));
+      },
+      { concurrency: 12 },
+    );
+
+    // Four deliveries with some eight words each go with one call.
+    expect(await longest()).toBeLessThan(60);
+  });
+
+  it("are not repeated, nor left out, while the memory of Redis is full", async () => {
+    await redis.client.rpush("queue", "a", "b", "c");
+    await add({ id: "a", n: 1 }, { id: "b", n: 2 });
+    const { status, first } = watched();
+    const until = new Subject<void>();
+    const release = new Subject<void>();
+    const done = lastValueFrom(
+      deliveries({ status, until, retry: { initialMs: 5, maxMs: 10 } }).pipe(
+        acknowledge(
+          ({ n }) =>
+            concat(
+              release,
+              of(n === 1 ? effects(["RPUSH", "done", n]) : effects(["LPOP", "queue"], ["RPUSH", "done", n])),
+            ),
+          { concurrency: 2 },
+        ),
+        map(({ delivery }) => delivery.event.n),
+        toArray(),
+      ),
+    );
+    await waitUntil(async () => (await pending()) === 2);
+    await redis.client.config("SET", "maxmemory", "1");
+    onTestFinished(async () => {
+      await redis.client.config("SET", "maxmemory", "0");
+    });
+    release.complete();
+    expect((await first("retrying")).cause._tag).toBe("OutOfMemory");
+    await redis.client.config("SET", "maxmemory", "0");
+    await waitUntil(async () => (await pending()) === 0);
+    until.next();
+
+    expect([...(await done)].sort()).toEqual([1, 2]);
+    expect(await redis.client.lrange("queue", 0, -1)).toEqual(["b", "c"]);
+    expect([...(await redis.client.lrange("done", 0, -1))].sort()).toEqual(["1", "2"]);
+  });
+});
+
 describe("whoever is told what a consumer does", () => {
   it("ends nothing by throwing, and is told on", async () => {
     const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
@@ -189,8 +263,11 @@ describe("whoever is told what a consumer does", () => {
     const numbers = await handled(2, () => undefined, { settings: { status, metrics } });
 
     expect(numbers).toEqual([1, 2]);
-    expect(states).toEqual(["connecting", "opened", "reading", "draining", "closed"]);
-    expect(warned.mock.calls[0]).toEqual(["status threw, and is told on: no log", "RxaddWarning"]);
+    expect(states).toEqual(["connecting", "warning", "warning", "opened", "reading", "draining", "closed"]);
+    expect(warned.mock.calls[0]).toEqual([
+      "groupDeliveries mailer: status threw: no log; it goes on being told, and no more is said of its errors",
+      "RxaddWarning",
+    ]);
     expect(await pending()).toBe(0);
   });
 });

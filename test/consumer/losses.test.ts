@@ -1,5 +1,5 @@
 import { firstValueFrom, lastValueFrom, map, of, Subject, take } from "rxjs";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { acknowledge, effects } from "../../src/consumer/index.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { group, ordersGroup, stream } from "../support/ordersGroup.ts";
@@ -26,6 +26,7 @@ function handling(settings: Parameters<typeof deliveries>[0] = {}) {
   const running = deliveries({ status, ...settings })
     .pipe(acknowledge(handler))
     .subscribe(acknowledged);
+  onTestFinished(() => running.unsubscribe());
   return { status, first, finish, acknowledged, handler, running };
 }
 
@@ -53,12 +54,13 @@ describe("an entry that is deleted or trimmed while it is handled", () => {
 
   it("has its effects once, however long its handler takes", async () => {
     await add(1);
-    const { finish, acknowledged, handler, running } = handling({ claimIdleMs: 60 });
+    const { finish, acknowledged, handler } = handling({ claimIdleMs: 300 });
     await waitUntil(() => handler.mock.calls.length === 1, 5);
-    const rival = deliveries({ consumer: "two", claimIdleMs: 60, blockMs: 10 }).subscribe();
+    const rival = deliveries({ consumer: "two", claimIdleMs: 300, blockMs: 50 }).subscribe();
+    onTestFinished(() => rival.unsubscribe());
     await redis.client.xtrim(stream, "MAXLEN", 0);
     // It has said several times that it is alive, and the other one has looked for what is abandoned.
-    const until = performance.now() + 400;
+    const until = performance.now() + 1000;
     await waitUntil(() => performance.now() > until);
     expect(await pending()).toBe(1);
     finish.next();
@@ -66,8 +68,6 @@ describe("an entry that is deleted or trimmed while it is handled", () => {
     await waitUntil(() => acknowledged.mock.calls.length === 1, 5);
     expect(await total()).toBe("1");
     expect(await pending()).toBe(0);
-    running.unsubscribe();
-    rival.unsubscribe();
   });
 
   it("is a dead letter if it fails for good", async () => {
@@ -108,7 +108,7 @@ describe("an entry that is deleted or trimmed while it is handled", () => {
 describe("a delivery that is not pending any more", () => {
   it("is handled again, and has its effects once, when its group was destroyed and made anew", async () => {
     await add(1);
-    const { first, finish, acknowledged, handler, running } = handling();
+    const { first, finish, acknowledged, handler } = handling();
     await waitUntil(() => handler.mock.calls.length === 1, 5);
     await redis.client.xgroup("DESTROY", stream, group);
     await first("warning");
@@ -120,12 +120,11 @@ describe("a delivery that is not pending any more", () => {
 
     expect(acknowledged).toHaveBeenCalledTimes(1);
     expect(await total()).toBe("1");
-    running.unsubscribe();
   });
 
   it("is gone when somebody else has acknowledged it", async () => {
     const [id = ""] = await add(1);
-    const { first, finish, acknowledged, handler, running } = handling();
+    const { first, finish, acknowledged, handler } = handling();
     await waitUntil(() => handler.mock.calls.length === 1, 5);
     await redis.client.xack(stream, group, id);
     finish.next();
@@ -133,7 +132,6 @@ describe("a delivery that is not pending any more", () => {
     expect(await first("gone")).toMatchObject({ stream, entryId: id });
     expect(acknowledged).not.toHaveBeenCalled();
     expect(await total()).toBeNull();
-    running.unsubscribe();
   });
 });
 
@@ -154,8 +152,8 @@ describe("an acknowledgement whose answer is lost", () => {
       ),
     );
     await waitUntil(async () => (await total()) === "1", 5);
-    await proxy.restore();
     await first("retrying");
+    await proxy.restore();
 
     expect((await done).delivery.event.n).toBe(1);
     expect(await total()).toBe("1");
@@ -179,6 +177,7 @@ describe("an acknowledgement whose answer is lost", () => {
       )
       .subscribe();
     await waitUntil(async () => (await redis.client.xlen("orders.dead")) === 1, 5);
+    await first("retrying");
     await proxy.restore();
 
     expect(await first("deadLetter")).toMatchObject({ reason: "boom" });

@@ -99,6 +99,24 @@ describe("streamSource", () => {
     reading.unsubscribe();
   });
 
+  it.each([1, 3, 300])(
+    "never overflows a sink with a buffer of %d events, however much one read brings",
+    async (maxEvents) => {
+      await add(1, 1000);
+      const buffer = { maxEvents };
+
+      const { position } = await lastValueFrom(
+        replicate({
+          source: source({ count: 1000 }),
+          sink: redisSink({ id: "copy", uri: there.uri, stream, buffer, ...entryCopies }),
+        }).pipe(takeWhile(({ position }) => position !== "1000-0", true)),
+      );
+
+      expect(position).toBe("1000-0");
+      expect(await contents(there)).toEqual(await contents(here));
+    },
+  );
+
   it("tells of entries that were trimmed before it could read them", async () => {
     await add(1, 10);
     await copyTo("10-0");

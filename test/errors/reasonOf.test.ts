@@ -11,8 +11,8 @@ describe("reasonOf", () => {
     [undefined, "undefined"],
     [Symbol("s"), "Symbol(s)"],
     [hostile, "Symbol(no text)"],
-    [Object.create(null), "something was thrown that has no text"],
-    [{ toString: () => hostile.message.at(0) }, "something was thrown that has no text"],
+    [Object.create(null), "something that has no text"],
+    [{ toString: () => hostile.message.at(0) }, "something that has no text"],
   ])("puts %o into words", (thrown, text) => {
     expect(reasonOf(thrown)).toBe(text);
   });

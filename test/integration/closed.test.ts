@@ -85,7 +85,7 @@ describe("a sink that has ended says that it is closed, once", () => {
     const { sink, states } = told("a", { tls: { cert: "s3cr3t", key: "s3cr3t" } });
     const failure = await new Promise((error) => new Subject<Event>().pipe(sink).subscribe({ error }));
     expect(failure).toMatchObject({ _tag: "ConfigurationInvalid" });
-    expect(inspect(failure)).toContain("tls.cert: cannot read the file: ENOENT");
+    expect(inspect(failure)).toContain("tls.cert: found neither a PEM text");
     expect(inspect(failure, { depth: 9 })).not.toContain("s3cr3t");
     expect(states).toEqual(["connecting", "closed"]);
   });

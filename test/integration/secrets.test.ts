@@ -106,7 +106,7 @@ describe("a key that is neither a file nor PEM", () => {
 
     expect(error).toMatchObject({
       _tag: "ConfigurationInvalid",
-      message: expect.stringContaining("tls.key: cannot read the file"),
+      message: expect.stringContaining("tls.key: found neither a PEM text"),
     });
     expectNothingSecret(error);
   });

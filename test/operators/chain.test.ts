@@ -10,6 +10,8 @@ import {
   Observable,
   type OperatorFunction,
   of,
+  pipe,
+  tap,
   throwError,
   timer,
   VirtualTimeScheduler,
@@ -27,6 +29,8 @@ import {
   type Progress,
   type RetryBackoffOptions,
   retryBackoff,
+  spread,
+  type TransactionMark,
 } from "../../operators/index.ts";
 import { marbles } from "../support/marbles.ts";
 
@@ -304,6 +308,161 @@ describe("boundedBuffer around the chain", () => {
         },
       ),
       { numRuns: 200 },
+    );
+  });
+});
+
+interface Piece {
+  readonly n: number;
+  readonly bytes: number;
+  readonly mark: TransactionMark | undefined;
+}
+
+const pages = fc
+  .array(
+    fc.record({
+      kind: fc.constantFrom("alone", "marked", "open"),
+      sizes: fc.array(fc.integer({ min: 0, max: 80 }), { minLength: 1, maxLength: 12 }),
+      // After which of its items a page ends.
+      pageEnds: fc.array(fc.boolean(), { minLength: 12, maxLength: 12 }),
+    }),
+    { maxLength: 10 },
+  )
+  .map((transactions) => {
+    const pages: Piece[][] = [[]];
+    let n = 0;
+    for (const [index, { kind, sizes, pageEnds }] of transactions.entries()) {
+      for (const [at, bytes] of sizes.entries()) {
+        const last = kind === "marked" ? { last: at === sizes.length - 1 } : {};
+        pages.at(-1)?.push({ n, bytes, mark: kind === "alone" ? undefined : { id: `t${index}`, ...last } });
+        if (pageEnds[at] === true) pages.push([]);
+        n += 1;
+      }
+    }
+    return pages;
+  });
+
+/** Pages that come one after the other, and not while `flow` says pause. */
+function paged(pages: readonly Piece[][], flow: BehaviorSubject<Flow>, scheduler: VirtualTimeScheduler) {
+  return new Observable<readonly Piece[]>((subscriber) => {
+    let next = 0;
+    return scheduler.schedule(function () {
+      const page = pages[next];
+      if (page === undefined) {
+        subscriber.complete();
+        return;
+      }
+      if (flow.value === "resume") {
+        next += 1;
+        subscriber.next(page);
+      }
+      this.schedule(undefined, 1);
+    }, 0);
+  });
+}
+
+describe("boundedBuffer around the chain, with a source that heeds flow,", () => {
+  it("never overflows, loses, reorders or waits for ever, whatever the sizes of buffer, page, item and transaction", () => {
+    const reply = fc.record({ delayMs: fc.integer({ min: 0, max: 6 }), fails: fc.boolean() });
+    fc.assert(
+      fc.property(
+        fc.record({
+          pages,
+          replies: fc.array(reply, { maxLength: 30 }),
+          window: fc.integer({ min: 1, max: 4 }),
+          maxItems: fc.integer({ min: 1, max: 8 }),
+          lingerMs: fc.integer({ min: 0, max: 4 }),
+          bufferItems: fc.integer({ min: 1, max: 16 }),
+          bufferBytes: fc.integer({ min: 1, max: 120 }),
+        }),
+        ({ pages, replies, window, maxItems, lingerMs, bufferItems, bufferBytes }) => {
+          const scheduler = new VirtualTimeScheduler();
+          const flow = new BehaviorSubject<Flow>("resume");
+          const room = new BehaviorSubject(true);
+          const published: Piece[] = [];
+          const late: Piece[] = [];
+          const fills: Fill[] = [];
+          const ends: unknown[] = [];
+          let acknowledged = 0;
+          let sent = 0;
+
+          // Takes each item once and in order, as the script does.
+          const send = (items: readonly Piece[]) =>
+            defer(() => {
+              const { delayMs, fails } = replies[sent++] ?? { delayMs: 1, fails: false };
+              const first = items[0]?.n ?? 0;
+              const isNext = first <= published.length;
+              if (isNext) published.push(...items.slice(published.length - first));
+              const wait = delayMs === 0 ? EMPTY : timer(delayMs, scheduler).pipe(ignoreElements());
+              return concat(wait, fails || !isNext ? throwError(() => LOADING) : of(items));
+            });
+
+          paged(pages, flow, scheduler)
+            .pipe(
+              spread(flow),
+              tap((piece) => flow.value === "pause" && late.push(piece)),
+              boundedBuffer(
+                {
+                  maxItems: bufferItems,
+                  maxBytes: bufferBytes,
+                  sizeOf: ({ bytes }) => bytes,
+                  released: ({ items, acknowledgement }: Progress<Piece, readonly Piece[]>) => ({
+                    items,
+                    bytes: acknowledgement.reduce((sum, { bytes }) => sum + bytes, 0),
+                  }),
+                  flow,
+                  fill: { next: (fill) => fills.push(fill) },
+                },
+                pipe(
+                  batch({
+                    // As a sink has it: at half of the buffer the source pauses, and more would not come.
+                    maxItems: Math.max(1, Math.min(maxItems, Math.floor(bufferItems / 4))),
+                    maxBytes: Math.max(1, bufferBytes / 4),
+                    maxTransactionItems: bufferItems / 4,
+                    maxTransactionBytes: bufferBytes / 4,
+                    sizeOf: ({ bytes }) => bytes,
+                    transactionOf: ({ mark }) => mark,
+                    lingerMs,
+                    room,
+                    scheduler,
+                  }),
+                  inFlight(send, {
+                    window,
+                    room,
+                    resend: retryBackoff({ initialMs: 3, jitter: 0, scheduler }),
+                  }),
+                  checkpoint(
+                    (items) => items,
+                    ({ n }: Piece) => n,
+                  ),
+                ),
+              ),
+            )
+            .subscribe({
+              next: ({ items }) => {
+                acknowledged += items;
+              },
+              error: (error) => ends.push(error),
+              complete: () => ends.push("complete"),
+            });
+          // A pause that never ends would go on for ever.
+          scheduler.maxFrames = 100_000;
+          scheduler.flush();
+
+          const all = pages.flat();
+          const largest = Math.max(0, ...all.map(({ bytes }) => bytes));
+          expect(ends).toEqual(["complete"]);
+          expect(published).toEqual(all);
+          expect(acknowledged).toBe(all.length);
+          expect(late).toEqual([]);
+          expect(fills.filter(({ items }) => items > bufferItems)).toEqual([]);
+          expect(
+            fills.filter(({ bytes }) => bytes > Math.max(bufferBytes, bufferBytes / 2 + largest)),
+          ).toEqual([]);
+          expect(flow.value).toBe("resume");
+        },
+      ),
+      { numRuns: 300 },
     );
   });
 });

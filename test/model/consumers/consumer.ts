@@ -1,0 +1,192 @@
+import { Subject, type Subscription, tap } from "rxjs";
+import {
+  acknowledge,
+  type ConsumerStatus,
+  type Delivery,
+  deduplicate,
+  effects,
+  groupDeliveries,
+} from "../../../src/consumer/index.ts";
+import type { Valve } from "../../support/valve.ts";
+import type { Ledger } from "./ledger.ts";
+import type { History } from "./step.ts";
+
+/** What the entries of a history hold. */
+export interface Event {
+  readonly id: string;
+  readonly key: string;
+}
+
+export const group = "g";
+export const effectsKey = "effects";
+export const deadLetters = "dead";
+/** Short enough that a history need not wait. */
+export const claimIdleMs = 30;
+
+/** A handler at work. */
+interface Task {
+  readonly succeed: () => void;
+  readonly fail: () => void;
+}
+
+/** A process of the group. */
+export interface Consumer {
+  readonly name: string;
+  readonly valve: Valve;
+  readonly finish: (task: number, how: "succeed" | "fail") => void;
+  /** What runs succeeds, and so does what comes. */
+  readonly succeedAlways: () => void;
+  readonly drain: () => void;
+  readonly die: () => void;
+  readonly isAlive: () => boolean;
+  readonly isDraining: () => boolean;
+  readonly ending: () => "completed" | { readonly error: unknown } | undefined;
+}
+
+export interface ConsumerOptions {
+  readonly name: string;
+  readonly history: History;
+  readonly streams: readonly string[];
+  readonly ledger: Ledger;
+  readonly valve: Valve;
+  readonly violated: (what: string) => void;
+}
+
+export function startConsumer({
+  name,
+  history,
+  streams,
+  ledger,
+  valve,
+  violated,
+}: ConsumerOptions): Consumer {
+  const { window, concurrency, orders, deduplicates, maxDeliveries } = history;
+  const until = new Subject<void>();
+  let tasks: Task[] = [];
+  let succeedsAlways = false;
+  let isDraining = false;
+  let isDead = false;
+  let ending: "completed" | { readonly error: unknown } | undefined;
+
+  // What was handed out and not settled, as far as anybody was told.
+  const held = new Set<string>();
+  const lines = new Map<string, string[]>();
+  const nameOf = ({ stream, entryId }: { readonly stream: string; readonly entryId: string }) =>
+    `${stream} ${entryId}`;
+
+  function settled(entry: { readonly stream: string; readonly entryId: string }): void {
+    held.delete(nameOf(entry));
+    for (const [key, line] of lines)
+      lines.set(
+        key,
+        line.filter((other) => other !== nameOf(entry)),
+      );
+  }
+
+  function told(status: ConsumerStatus): void {
+    const told = "entryIds" in status ? status.entryIds : "entryId" in status ? [status.entryId] : [];
+    // One that failed comes again; of all other ones this is the end.
+    if (status.state === "rejected" || !("stream" in status)) return;
+    for (const entryId of told) {
+      settled({ stream: status.stream, entryId });
+      const item = ledger.at(status.stream, entryId);
+      if (item !== undefined && status.state !== "deadLetter") item.wasTold = true;
+    }
+  }
+
+  function delivered(delivery: Delivery<Event>): void {
+    const item = ledger.at(delivery.stream, delivery.entryId);
+    if (item === undefined) violated(`${name}: ${nameOf(delivery)} was never added`);
+    else item.wasDelivered = true;
+    held.add(nameOf(delivery));
+    if (held.size > window) violated(`${name}: holds ${held.size} deliveries, its window is ${window}`);
+  }
+
+  function handle({ key }: Event, delivery: Delivery<Event>) {
+    const item = ledger.at(delivery.stream, delivery.entryId);
+    if (item === undefined) throw new Error("unknown");
+    item.started += 1;
+    const line = lines.get(key) ?? [];
+    if (orders && line[0] !== nameOf(delivery))
+      violated(`${name}: ${nameOf(delivery)} of key ${key} is handled before ${line[0]}`);
+    if (item.kind === "throws" && item.started === 1) throw new Error("thrown at once");
+    const output = effects(["HINCRBY", effectsKey, item.effect, 1]);
+    if (succeedsAlways) return output;
+    return new Promise<typeof output>((succeed, fail) => {
+      const task: Task = {
+        succeed: () => {
+          tasks = tasks.filter((other) => other !== task);
+          succeed(output);
+        },
+        fail: () => {
+          tasks = tasks.filter((other) => other !== task);
+          fail(new Error("failed"));
+        },
+      };
+      tasks.push(task);
+    });
+  }
+
+  const quick = { initialMs: 1, maxMs: 4, jitter: 0 };
+  const deliveries$ = groupDeliveries<Event>({
+    uri: `redis://127.0.0.1:${valve.port}`,
+    stream: streams,
+    group,
+    consumer: name,
+    window,
+    blockMs: 20,
+    claimIdleMs,
+    retry: quick,
+    redelivery: quick,
+    until,
+    status: { next: told },
+    ...(maxDeliveries > 0 && { maxDeliveries, deadLetters: { stream: deadLetters } }),
+  }).pipe(tap(delivered));
+  const once$ = deduplicates
+    ? deliveries$.pipe(deduplicate({ key: ({ id }) => id, skipped: { next: settled } }))
+    : deliveries$;
+
+  const running: Subscription = once$
+    .pipe(
+      tap((delivery) => {
+        const { key } = delivery.event;
+        lines.set(key, [...(lines.get(key) ?? []), nameOf(delivery)]);
+      }),
+      acknowledge(handle, { concurrency, ...(orders && { orderBy: ({ key }: Event) => key }) }),
+    )
+    .subscribe({
+      next: ({ delivery }) => {
+        settled(delivery);
+        const item = ledger.at(delivery.stream, delivery.entryId);
+        if (item !== undefined) item.acknowledged += 1;
+      },
+      error: (error: unknown) => {
+        ending = { error };
+        violated(`${name} ended with ${error}`);
+      },
+      complete: () => {
+        ending = "completed";
+      },
+    });
+
+  return {
+    name,
+    valve,
+    finish: (task, how) => tasks[task % Math.max(1, tasks.length)]?.[how](),
+    succeedAlways: () => {
+      succeedsAlways = true;
+      for (const { succeed } of [...tasks]) succeed();
+    },
+    drain: () => {
+      isDraining = true;
+      until.next();
+    },
+    die: () => {
+      isDead = true;
+      running.unsubscribe();
+    },
+    isAlive: () => ending === undefined && !isDead,
+    isDraining: () => isDraining,
+    ending: () => ending,
+  };
+}

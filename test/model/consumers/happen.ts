@@ -1,0 +1,270 @@
+import type { RedisServer } from "../../support/redisServer.ts";
+import { startValve } from "../../support/valve.ts";
+import { stuckMs } from "../patience.ts";
+import { type Consumer, deadLetters, effectsKey, group, startConsumer } from "./consumer.ts";
+import { type Item, makeLedger } from "./ledger.ts";
+import type { History, NewEntry, Step } from "./step.ts";
+
+/** What a history came to. */
+export interface Outcome {
+  /** Entries that were added. */
+  readonly entries: number;
+}
+
+/**
+ * Lets a history happen, and then lets a healthy consumer handle what is left. Throws what is not as it was promised:
+ *
+ * - every entry is handled, or a dead letter, or told as gone;
+ * - the effects of what is acknowledged happened once;
+ * - a dead letter is what was in the stream, byte for byte, and only what failed, or killed its consumer, often enough;
+ * - a consumer handles the entries of a key in their order, and holds no more than its window;
+ * - `until` ends it, and nothing stays pending.
+ */
+export async function happen({ client, port }: RedisServer, history: History): Promise<Outcome> {
+  const streams = Array.from({ length: history.streams }, (_, index) => `s${index}`);
+  const ledger = makeLedger();
+  const violations: string[] = [];
+  const violated = (what: string) => violations.push(what);
+  const slots: (Consumer | undefined)[] = [];
+  const consumers: Consumer[] = [];
+  let added = 0;
+
+  await client.flushall();
+  for (const stream of streams) await client.xgroup("CREATE", stream, group, "0", "MKSTREAM");
+
+  async function join(name: string): Promise<Consumer> {
+    const valve = await startValve(port);
+    const consumer = startConsumer({ name, history, streams, ledger, valve, violated });
+    consumers.push(consumer);
+    return consumer;
+  }
+
+  async function add(stream: string, { kind, key }: NewEntry): Promise<void> {
+    added += 1;
+    const id = history.deduplicates ? `${key}` : `${added}`;
+    const fields = fieldsOf({ kind, key }, id);
+    const entryId = `${added}-0`;
+    ledger.add({
+      stream,
+      entryId,
+      kind,
+      key: `${key}`,
+      effect: `${stream}/${id}`,
+      fields: fields.map((word) => Buffer.from(word)),
+    });
+    await client.xadd(stream, entryId, ...fields);
+  }
+
+  /** What a consumer has, oldest first. */
+  async function pendingOf(name: string): Promise<readonly Pick<Item, "stream" | "entryId">[]> {
+    const all = await Promise.all(
+      streams.map((stream) => client.xpending(stream, group, "-", "+", 100, name)),
+    );
+    return all.flatMap((pending, index) =>
+      pending.map((entry) => ({ stream: streams[index] ?? "", entryId: `${(entry as unknown[])[0]}` })),
+    );
+  }
+
+  async function idle(name: string): Promise<void> {
+    const pending = await pendingOf(name);
+    // Of one that is deleted a claim would leave nothing, unseen.
+    for (const { stream, entryId } of pending.filter(
+      (entry) => ledger.at(entry.stream, entry.entryId)?.isGone === false,
+    ))
+      await client.call("XCLAIM", [stream, group, name, 0, entryId, "IDLE", 1_000_000, "JUSTID"]);
+  }
+
+  async function step(step: Step): Promise<void> {
+    const stream = "stream" in step ? (streams[step.stream] ?? "") : "";
+    const consumer = "slot" in step ? slots[step.slot] : undefined;
+    switch (step.do) {
+      case "add":
+        for (const entry of step.entries) await add(stream, entry);
+        break;
+      case "join":
+        if (consumer?.isAlive() !== true) slots[step.slot] = await join(`c${step.slot}`);
+        break;
+      case "finish":
+        consumer?.finish(step.task, step.how);
+        break;
+      case "die":
+        consumer?.die();
+        break;
+      case "cut":
+        consumer?.valve.cut();
+        break;
+      case "kill":
+        await client.call("CLIENT", ["KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        break;
+      case "hold":
+        consumer?.valve.hold("requests");
+        consumer?.valve.hold("replies");
+        break;
+      case "release":
+        consumer?.valve.release();
+        break;
+      case "idle":
+        await idle(`c${step.slot}`);
+        break;
+      case "take": {
+        const pending = await pendingOf(`c${step.slot}`);
+        const taken = pending[step.entry % Math.max(1, pending.length)];
+        if (taken === undefined) break;
+        const item = ledger.at(taken.stream, taken.entryId);
+        if (item !== undefined) item.isTaken = true;
+        await client.call("XCLAIM", [taken.stream, group, "thief", 0, taken.entryId, "JUSTID"]);
+        await client.xack(taken.stream, group, taken.entryId);
+        break;
+      }
+      case "delete": {
+        const all = await client.xrange(stream, "-", "+");
+        const [entryId] = all[step.entry % Math.max(1, all.length)] ?? [];
+        if (entryId !== undefined) await client.xdel(stream, entryId);
+        break;
+      }
+      case "trim":
+        await client.xtrim(stream, "MAXLEN", step.keep);
+        break;
+      case "drain":
+        consumer?.drain();
+        break;
+    }
+    if (step.do === "delete" || step.do === "trim") await findGone(stream);
+  }
+
+  async function findGone(stream: string): Promise<void> {
+    const there = new Set((await client.xrange(stream, "-", "+")).map(([entryId]) => entryId));
+    for (const item of ledger.all())
+      if (item.stream === stream && !there.has(item.entryId)) item.isGone = true;
+  }
+
+  function throwViolations(): void {
+    if (violations.length > 0) throw new Error(violations.join("; "));
+  }
+
+  /** Waits until it is so; throws if it does not come to that. */
+  async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+    const end = performance.now() + stuckMs;
+    while (!(await isSo())) {
+      throwViolations();
+      if (performance.now() > end) throw new Error(what);
+      await turn();
+    }
+    throwViolations();
+  }
+
+  /** Whether the group has read all there is, and nothing is pending. */
+  async function isDone(): Promise<boolean> {
+    for (const stream of streams) {
+      const [[pending], [info], newest] = await Promise.all([
+        client.xpending(stream, group) as Promise<unknown[]>,
+        client.xinfo("GROUPS", stream) as Promise<unknown[][]>,
+        client.xrevrange(stream, "+", "-", "COUNT", 1),
+      ]);
+      const read = `${info?.[info.indexOf("last-delivered-id") + 1]}`;
+      if (Number(pending) > 0 || isAfter(newest[0]?.[0] ?? "0-0", read)) return false;
+    }
+    return true;
+  }
+
+  async function drainAll(): Promise<void> {
+    const alive = consumers.filter((consumer) => consumer.isAlive());
+    for (const consumer of alive) {
+      consumer.valve.release();
+      consumer.succeedAlways();
+      consumer.drain();
+    }
+    for (const consumer of alive)
+      await until(`${consumer.name}: until does not end it`, () => !consumer.isAlive());
+  }
+
+  /** What became of each entry, against what was promised. */
+  async function check(): Promise<void> {
+    const done = await client.hgetall(effectsKey);
+    const dead = await lettersOf();
+    for (const item of ledger.all()) {
+      const { stream, entryId, kind, effect, started } = item;
+      const name = `${kind} entry ${stream} ${entryId}`;
+      const times = Number(done[effect] ?? 0);
+      const letters = dead.filter(({ origin }) => origin === `${stream} ${entryId}`);
+      if (times > 1) throw new Error(`${name}: its effect happened ${times} times`);
+      if (item.acknowledged > 0 && times === 0) throw new Error(`${name}: acknowledged without its effect`);
+      if (letters.length > 1) throw new Error(`${name}: ${letters.length} dead letters`);
+      for (const { cause, fields } of letters) {
+        if (cause === "EntryNotDecodable" ? kind !== "garbage" : started < history.maxDeliveries)
+          throw new Error(
+            `${name}: a dead letter, ${cause}, after ${started} of ${history.maxDeliveries} handlers`,
+          );
+        const same = item.fields.every((word, index) => fields[index]?.equals(word));
+        if (!same) throw new Error(`${name}: its dead letter is not what was in the stream`);
+        if (times > 0 && !history.deduplicates) throw new Error(`${name}: handled, and a dead letter`);
+      }
+      if (times > 0 || letters.length > 0 || item.isTaken) continue;
+      if (!item.isGone) throw new Error(`${name}: neither handled nor a dead letter`);
+      if (item.wasDelivered && !item.wasTold) throw new Error(`${name}: gone, and nobody was told`);
+    }
+  }
+
+  async function lettersOf() {
+    const letters = await client.xrangeBuffer(deadLetters, "-", "+");
+    return letters.map(([, fields]) => {
+      // The last of that name is ours.
+      const last = (name: string) => {
+        const at = fields.findLastIndex((word, index) => index % 2 === 0 && `${word}` === name);
+        return `${fields[at + 1]}`;
+      };
+      return { origin: `${last("stream")} ${last("entry")}`, cause: last("error"), fields };
+    });
+  }
+
+  try {
+    for (const now of history.steps) {
+      await step(now);
+      if (consumers.some((consumer) => consumer.isAlive())) await pass();
+      throwViolations();
+    }
+    await drainAll();
+    // What dead consumers have left need not be waited for.
+    for (const name of ["c0", "c1", "c2"]) await idle(name);
+    const last = await join("last");
+    last.succeedAlways();
+    await until("entries stay pending", isDone);
+    last.drain();
+    await until("last: until does not end it", () => !last.isAlive());
+    await check();
+    return { entries: added };
+  } finally {
+    for (const consumer of consumers) if (consumer.isAlive()) consumer.die();
+    await Promise.all(consumers.map(({ valve }) => valve.stop()));
+  }
+}
+
+/** Fields and values, alternating. */
+function fieldsOf({ kind, key }: NewEntry, id: string): readonly (string | Buffer)[] {
+  const bytes = Buffer.from([0xff, 0xfe, 0x00, 0x80, 0xc3, 0x28]);
+  const event = ["event", JSON.stringify({ id, key: `${key}` })];
+  switch (kind) {
+    case "good":
+    case "throws":
+      return event;
+    case "odd":
+      return [...event, "10", "ten", "1", "one", "bytes", bytes, "twice", "a", "twice", "b", "error", "mine"];
+    case "garbage":
+      return ["stream", "mine", "event", bytes, "__proto__", "x"];
+  }
+}
+
+function turn(): Promise<void> {
+  return new Promise((next) => setTimeout(next, 1));
+}
+
+/** Lets happen what a step brings about. */
+function pass(): Promise<void> {
+  return new Promise((next) => setTimeout(next, 3));
+}
+
+function isAfter(id: string, other: string): boolean {
+  const [ms = 0, number = 0] = id.split("-").map(Number);
+  const [otherMs = 0, otherNumber = 0] = other.split("-").map(Number);
+  return ms > otherMs || (ms === otherMs && number > otherNumber);
+}

@@ -1,0 +1,135 @@
+import { Cluster, type Redis } from "ioredis";
+import type { ClusterServers } from "../../support/clusterServers.ts";
+import type { RedisServer } from "../../support/redisServer.ts";
+import type { Direction } from "../../support/tcpProxy.ts";
+import { startValve, type Valve } from "../../support/valve.ts";
+import { stuckMs } from "../patience.ts";
+import { contentOf, exhaust, positionOf, turn } from "./realWorld.ts";
+import type { Keys, Line, World } from "./world.ts";
+import { sinkId } from "./writer.ts";
+
+/** A key and the node that has it. */
+interface Place {
+  readonly key: string;
+  readonly node: RedisServer;
+}
+
+/** Keys of streams, one for each node. */
+export async function streamsOn(cluster: ClusterServers): Promise<readonly string[]> {
+  const found = new Map<RedisServer, string>();
+  for (let index = 0; found.size < cluster.nodes.length; index += 1) {
+    const owner = await cluster.ownerOf(`s${index}`);
+    if (!found.has(owner)) found.set(owner, `s${index}`);
+  }
+  return [...found.values()];
+}
+
+/** A Cluster for one history; each of the streams has a lane of its own. */
+export async function clusterWorld(cluster: ClusterServers, streams: readonly string[]): Promise<World> {
+  const keys: Keys = {
+    streams,
+    states: streams.map((stream) => `{${stream}}:rxadd:${sinkId}`),
+    marks: streams.map((stream) => `{${stream}}:rxadd:${sinkId}:mark`),
+  };
+  const nodeOf = new Map<string, RedisServer>();
+  for (const [index, stream] of streams.entries()) {
+    const owner = await cluster.ownerOf(stream);
+    nodeOf.set(stream, owner);
+    nodeOf.set(keys.states[index] ?? "", owner);
+    nodeOf.set(keys.marks[index] ?? "", owner);
+  }
+  const places: readonly Place[] = [...nodeOf].map(([key, node]) => ({ key, node }));
+  const clientOf = (key: string): Redis => {
+    const node = nodeOf.get(key);
+    if (node === undefined) throw new Error(`${key} is on no node`);
+    return node.client;
+  };
+  let copy: readonly (Place & { readonly dump: Buffer })[] = [];
+
+  const flush = () => Promise.all(cluster.nodes.map(({ client }) => client.flushall()));
+  await flush();
+
+  return {
+    keys,
+    settings: {},
+    connect: () => connect(cluster),
+    contents: () => Promise.all(streams.map((key) => contentOf(clientOf(key), key))),
+    positions: () => Promise.all(keys.states.map((key) => positionOf(clientOf(key), key))),
+    astray: async () => undefined,
+    until: async (isSo) => {
+      const end = performance.now() + stuckMs;
+      while (!isSo() && performance.now() < end) await turn();
+      return isSo();
+    },
+    pass: async () => {
+      const end = performance.now() + 4;
+      while (performance.now() < end) await turn();
+    },
+    begin: async () => {},
+    flush,
+    restart: flush,
+    lose: async () => {},
+    lag: async () => {
+      const dumps = await Promise.all(
+        places.map(async ({ key, node }) => ({ key, node, dump: await node.client.dumpBuffer(key) })),
+      );
+      copy = dumps.filter(({ dump }) => dump !== null);
+    },
+    // Of one node alone: the others keep what they have.
+    failover: async () => {
+      const [node] = cluster.nodes;
+      if (node === undefined) return;
+      for (const { key } of places.filter((place) => place.node === node)) await node.client.del(key);
+      for (const { key, dump } of copy.filter((place) => place.node === node))
+        await node.client.restore(key, 0, dump);
+      await node.client.call("CLIENT", ["KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    },
+    remove: (key) => clientOf(key).del(key),
+    exhaust: (key, left) => exhaust(clientOf(key), key, left),
+    close: async () => {},
+  };
+}
+
+async function connect(cluster: ClusterServers): Promise<Line> {
+  const valves = await Promise.all(cluster.nodes.map(({ port }) => startValve(port)));
+  const shut = new Set<Direction>();
+  const natMap = Object.fromEntries(
+    cluster.nodes.map(({ port }, index) => [
+      `127.0.0.1:${port}`,
+      { host: "127.0.0.1", port: valves[index]?.port ?? 0 },
+    ]),
+  );
+  // As a sink opens its own.
+  const connection = new Cluster(
+    valves.map(({ port }) => ({ host: "127.0.0.1", port })),
+    {
+      natMap,
+      redisOptions: { maxRetriesPerRequest: 0 },
+      retryDelayOnFailover: 0,
+      clusterRetryStrategy: () => 5,
+    },
+  );
+  connection.on("error", () => {
+    // The sink says it.
+  });
+  const all = (act: (valve: Valve) => void) => {
+    for (const valve of valves) act(valve);
+  };
+  return {
+    server: { connection },
+    hold: (direction) => {
+      shut.add(direction);
+      all(({ hold }) => hold(direction));
+    },
+    release: () => {
+      shut.clear();
+      all(({ release }) => release());
+    },
+    isHeld: () => shut.size > 0,
+    cut: () => all(({ cut }) => cut()),
+    close: async () => {
+      connection.disconnect();
+      await Promise.all(valves.map(({ stop }) => stop()));
+    },
+  };
+}

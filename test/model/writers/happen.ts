@@ -1,0 +1,219 @@
+import { isSinkError, type SinkErrorTag } from "../../../src/index.ts";
+import { logOf } from "./log.ts";
+import { seenOf } from "./seen.ts";
+import type { History, Step } from "./step.ts";
+import type { World } from "./world.ts";
+import { startWriter, type Writer, type WriterOptions } from "./writer.ts";
+
+/** What a history came to. */
+export interface Outcome {
+  /** Events of the log that were published. */
+  readonly events: number;
+}
+
+/** How a writer may end, whatever is done to it: it was told. */
+const endings: ReadonlySet<SinkErrorTag> = new Set<SinkErrorTag>([
+  "Fenced",
+  "RewindRequired",
+  "ProducerStateMissing",
+]);
+
+/**
+ * Lets a history happen, and then lets one more writer finish the log. Throws what is not as it was promised:
+ *
+ * - each stream holds the events of the log up to some place, each once and in order, at any time;
+ * - a checkpoint covers nothing that was not there;
+ * - checkpoints of one subscription do not go back;
+ * - a writer that is not the owner is told so at its next word.
+ */
+export async function happen(world: World, history: History): Promise<Outcome> {
+  const log = logOf(history.log);
+  const writers: Writer[] = [];
+  const violations: string[] = [];
+  const violated = (what: string) => violations.push(what);
+  const seen = seenOf(world, log);
+  const exhausted = new Set<string>();
+  let wasExhausted = false;
+  let head = 0;
+
+  function throwViolations(): void {
+    if (violations.length > 0) throw new Error(violations.join("; "));
+  }
+
+  async function open(
+    options: Pick<WriterOptions, "way" | "limit"> & { readonly adopt?: boolean },
+  ): Promise<Writer> {
+    const { perBatch, buffer } = history;
+    const line = await world.connect();
+    const name = `writer ${writers.length}`;
+    const writer = startWriter({ ...options, name, world, log, perBatch, buffer, line, violated });
+    writers.push(writer);
+    head = Math.max(head, options.limit);
+    return writer;
+  }
+
+  async function settle(): Promise<void> {
+    const isQuiet = () => violations.length > 0 || writers.every((writer) => writer.isQuiet());
+    if (!(await world.until(isQuiet))) {
+      const stuck = writers.filter((writer) => !writer.isQuiet()).map(({ name }) => name);
+      throw new Error(`${stuck}: stuck`);
+    }
+    if (writers.some((writer) => writer.mayGoOn())) await world.pass();
+    throwViolations();
+  }
+
+  /** Looks at the streams, and at who says what of them. */
+  async function look(): Promise<void> {
+    // What is said before one looks has to be there.
+    const said = writers.map((writer) => writer.acknowledged());
+    const wrong = await seen.look();
+    if (wrong !== undefined) throw new Error(wrong);
+    for (const [index, { name, ending }] of writers.entries()) {
+      const missing = seen.missing(said[index] ?? 0);
+      if (missing !== undefined)
+        throw new Error(`${name}: a checkpoint covers event ${missing}, which was never there`);
+      const how = ending();
+      if (typeof how === "object" && !mayEnd(how.error)) throw new Error(`${name} ended with ${how.error}`);
+    }
+  }
+
+  function mayEnd(error: unknown): boolean {
+    return isSinkError(error) && (endings.has(error._tag) || (wasExhausted && isExhausted(error)));
+  }
+
+  async function step(step: Step): Promise<void> {
+    const writer = "writer" in step ? writers[step.writer % Math.max(1, writers.length)] : undefined;
+    switch (step.do) {
+      case "open":
+        await open({ way: step.way, limit: head + step.events });
+        break;
+      case "publish":
+        if (writer === undefined) break;
+        writer.publish(step.events);
+        head = Math.max(head, writer.limit());
+        break;
+      case "replay":
+        writer?.replay(step.events);
+        break;
+      case "hold":
+        writer?.line.hold(step.direction);
+        break;
+      case "release":
+        writer?.line.release();
+        break;
+      case "cut":
+        writer?.line.cut();
+        break;
+      case "die":
+        writer?.die();
+        break;
+      case "flush":
+        await world.flush();
+        break;
+      case "restart":
+        await world.restart(step.keepsData);
+        break;
+      case "lag":
+        await world.lag();
+        break;
+      case "failover":
+        await world.failover();
+        break;
+      case "deleteState":
+        for (const key of world.keys.states) await world.remove(key, step.how);
+        break;
+      case "deleteStream": {
+        const key = world.keys.streams[step.stream] ?? "";
+        seen.remove(key);
+        await world.remove(key, step.how);
+        break;
+      }
+      case "exhaust": {
+        const key = world.keys.streams[step.stream] ?? "";
+        exhausted.add(key);
+        wasExhausted = true;
+        await world.exhaust(key, step.left);
+        break;
+      }
+      case "lose":
+        await world.lose();
+        break;
+    }
+  }
+
+  /** What somebody does whom a writer has told what is wrong. */
+  async function mend(how: ReturnType<Writer["ending"]>): Promise<void> {
+    if (typeof how !== "object" || !isSinkError(how.error)) throw new Error(`the last writer ended: ${how}`);
+    if (how.error._tag === "ProducerStateMissing") {
+      const { streams, states, marks } = world.keys;
+      const positions = await world.positions();
+      for (const [index, key] of streams.entries())
+        if (positions[states.length === 1 ? 0 : index] === undefined) await world.remove(key, "delete");
+      for (const [index, key] of marks.entries())
+        if (positions[index] === undefined) await world.remove(key, "delete");
+      return;
+    }
+    if (!isExhausted(how.error)) throw how.error;
+    for (const key of exhausted) {
+      seen.remove(key);
+      await world.remove(key, "delete");
+    }
+    exhausted.clear();
+  }
+
+  /** One more process publishes the log to its end. */
+  async function finish(): Promise<Writer> {
+    for (let tries = 0; tries < 5; tries += 1) {
+      const last = await open({ way: "replicate", limit: log.wholeWith(head) });
+      last.finish();
+      await settle();
+      await look();
+      const how = last.ending();
+      if (how === "completed") return last;
+      await mend(how);
+    }
+    throw new Error("the last writer does not get to its end");
+  }
+
+  /** Who is not the owner says one word more. */
+  async function tell(): Promise<void> {
+    const others = writers.filter((writer) => writer.isAlive() && writer.hasOpened());
+    for (const writer of others) {
+      const before = writer.told();
+      // A whole transaction: of a part nobody learns.
+      writer.publish(6);
+      head = Math.max(head, writer.limit());
+      await settle();
+      if (writer.told() === before) throw new Error(`${writer.name}: was not told that it is not the owner`);
+      await look();
+    }
+  }
+
+  try {
+    for (const [index, now] of history.steps.entries()) {
+      await world.begin(index);
+      await look();
+      await step(now);
+      await settle();
+      await look();
+    }
+    for (const { line } of writers) line.release();
+    await settle();
+    await look();
+    await finish();
+    const hole = seen.hole(head);
+    if (hole !== undefined) throw new Error(`event ${hole} is lost`);
+    await tell();
+    const astray = await world.astray();
+    if (astray !== undefined) throw new Error(astray);
+    return { events: head };
+  } finally {
+    for (const writer of writers) if (writer.isAlive()) writer.die();
+    await Promise.all(writers.map(({ line }) => line.close()));
+    await world.close();
+  }
+}
+
+function isExhausted(error: unknown): boolean {
+  return isSinkError(error) && /stream has exhausted|equal or smaller/.test(error.message);
+}

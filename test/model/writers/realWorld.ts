@@ -1,0 +1,166 @@
+import { Redis } from "ioredis";
+import type { RedisServer } from "../../support/redisServer.ts";
+import type { Direction } from "../../support/tcpProxy.ts";
+import { startValve, type Valve } from "../../support/valve.ts";
+import { stuckMs } from "../patience.ts";
+import type { Keys, Line, World } from "./world.ts";
+import { sinkId } from "./writer.ts";
+
+/** A sink on a server of its own kind. */
+export interface RealKind {
+  readonly publish: "script" | "pipeline";
+  /** How many streams the sink computes; 1: it has a fixed one. */
+  readonly streams: number;
+  /** A replica has to have each batch. */
+  readonly isDurable?: boolean;
+  /** The process brings its own connection, which has selected this database. */
+  readonly db?: number;
+}
+
+const aside = "aside:";
+
+/** A real server, for one history: it is emptied first. */
+export async function realWorld(server: RedisServer, kind: RealKind): Promise<World> {
+  const state = kind.streams === 1 ? `{s}:rxadd:${sinkId}` : `rxadd:${sinkId}`;
+  const keys: Keys = {
+    streams: Array.from({ length: kind.streams }, (_, index) => (kind.streams === 1 ? "s" : `s${index}`)),
+    states: [state],
+    marks: [`${state}:mark`],
+  };
+  const db = kind.db ?? 0;
+  const view = db === 0 ? server.client : server.client.duplicate({ db });
+  if (view !== server.client)
+    view.on("error", () => {
+      // Who restarts the server knows.
+    });
+  let copy: ReadonlyMap<string, Buffer> = new Map();
+  await server.client.flushall();
+
+  const all = [...keys.states, ...keys.marks, ...keys.streams];
+
+  async function snapshot(): Promise<ReadonlyMap<string, Buffer>> {
+    const dumps = await Promise.all(all.map((key) => view.dumpBuffer(key)));
+    return new Map(all.flatMap((key, index) => (dumps[index] ? [[key, dumps[index]] as const] : [])));
+  }
+
+  const killAll = () => server.client.call("CLIENT", ["KILL", "TYPE", "normal", "SKIPME", "yes"]);
+
+  return {
+    keys,
+    settings: {
+      publish: kind.publish,
+      ...(kind.isDurable && { durability: { replicas: 1, timeoutMs: 1000 } }),
+    },
+    connect: () => connect(server, kind.db),
+    contents: () => Promise.all(keys.streams.map((key) => contentOf(view, key))),
+    positions: () => Promise.all(keys.states.map((key) => positionOf(view, key))),
+    astray: async () => {
+      const others = db === 0 ? undefined : await server.client.keys("*");
+      return others?.length ? `found ${others} in database 0, the connection has selected ${db}` : undefined;
+    },
+    until: async (isSo) => {
+      const end = performance.now() + stuckMs;
+      while (!isSo() && performance.now() < end) await turn();
+      return isSo();
+    },
+    pass: async () => {
+      const end = performance.now() + 4;
+      while (performance.now() < end) await turn();
+    },
+    begin: async () => {},
+    flush: () => server.client.flushall(),
+    restart: async (keepsData) => {
+      if (keepsData) await server.client.save();
+      else await server.client.flushall();
+      await server.signal("SIGKILL");
+      await server.start();
+      await server.client.ping();
+      if (!keepsData) await server.client.flushall();
+    },
+    lose: async () => {},
+    lag: async () => {
+      copy = await snapshot();
+    },
+    failover: async () => {
+      const transaction = view.multi().del(...all);
+      for (const [key, dump] of copy) transaction.restore(key, 0, dump);
+      await transaction.exec();
+      await killAll();
+    },
+    remove: (key, how) =>
+      how === "delete" ? view.del(key) : view.rename(key, `${aside}${key}`).catch(() => undefined),
+    exhaust: (key, left) => exhaust(view, key, left),
+    close: async () => {
+      if (view !== server.client) view.disconnect();
+    },
+  };
+}
+
+/** Lets the process do what waits. */
+export function turn(): Promise<void> {
+  return new Promise((next) => setImmediate(next));
+}
+
+/** The numbers in a stream. */
+export async function contentOf(client: Redis, key: string): Promise<readonly number[]> {
+  if ((await client.type(key)) !== "stream") return [];
+  return (await client.xrange(key, "-", "+")).map(([, fields]) => Number(fields[1]));
+}
+
+/** Leaves a stream so many IDs. */
+export async function exhaust(client: Redis, key: string, left: number): Promise<void> {
+  const most = 2n ** 64n - 1n;
+  if ((await client.type(key)) === "stream")
+    await client.call("XSETID", key, `${most}-${most - BigInt(left)}`).catch(() => {
+      // It has fewer left already.
+    });
+}
+
+/** The position in a producer state; undefined: there is none. */
+export async function positionOf(client: Redis, key: string): Promise<number | undefined> {
+  const position = await client.hget(key, "position");
+  return position === null ? undefined : Number(position);
+}
+
+async function connect(server: RedisServer, db: number | undefined): Promise<Line> {
+  const valve: Valve = await startValve(server.port);
+  const shut = new Set<Direction>();
+  const line = {
+    hold: (direction: Direction) => {
+      shut.add(direction);
+      valve.hold(direction);
+    },
+    release: () => {
+      shut.clear();
+      valve.release();
+    },
+    isHeld: () => shut.size > 0,
+    cut: valve.cut,
+  };
+  if (db === undefined)
+    return { ...line, server: { uri: `redis://127.0.0.1:${valve.port}` }, close: valve.stop };
+
+  const connection = new Redis(valve.port, "127.0.0.1", {
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => 5,
+  });
+  connection.on("error", () => {
+    // The sink says it.
+  });
+  // After a reconnect ioredis selects again by itself, and leaves a failure of that unhandled.
+  const select = connection.select.bind(connection);
+  connection.select = (index) => {
+    const selected = select(index);
+    selected.catch(() => {});
+    return selected;
+  };
+  await connection.select(db);
+  return {
+    ...line,
+    server: { connection },
+    close: async () => {
+      connection.disconnect();
+      await valve.stop();
+    },
+  };
+}

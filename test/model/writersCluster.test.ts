@@ -1,0 +1,32 @@
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { type ClusterServers, startCluster } from "../support/clusterServers.ts";
+import { hold } from "./model.ts";
+import { clusterWorld, streamsOn } from "./writers/clusterWorld.ts";
+import { happen } from "./writers/happen.ts";
+import { histories } from "./writers/step.ts";
+
+const promise = "0 / 0 / 0, no false checkpoint, who is not the owner is told";
+
+describe("many writers, Cluster", () => {
+  let cluster: ClusterServers;
+  let streams: readonly string[];
+  beforeAll(async () => {
+    cluster = await startCluster({ masters: 3 });
+    streams = await streamsOn(cluster);
+  });
+  afterAll(() => cluster.stop());
+
+  for (const count of [1, 3]) {
+    it(`${count} streams: ${promise}`, { timeout: 1_200_000 }, async (context) => {
+      const can = { hold: true, restart: false, failover: true, exhaust: true, lose: false, streams: count };
+      await hold(context, {
+        of: `Cluster, ${count} streams on as many masters`,
+        histories: histories(can, ["plain", "transactions", "shared"]),
+        times: { short: 20, long: 2000 },
+        happen: async (history) =>
+          (await happen(await clusterWorld(cluster, streams.slice(0, count)), history)).events,
+        promise,
+      });
+    });
+  }
+});
