@@ -6,7 +6,13 @@ export { type FanOutOptions, type FanOutPolicy, fanOut } from "./fanOut.ts";
 export { keepPositions, type PositionAccess, Skipped } from "./keepPositions.ts";
 export { isLsn, type Lsn, ordLsn } from "./lsn.ts";
 export { partitionOf } from "./partition.ts";
-export { type Positions, positionsOf, type StandardPosition, standardPositions } from "./positions.ts";
+export {
+  type Positions,
+  positionsIn,
+  positionsOf,
+  type StandardPosition,
+  standardPositions,
+} from "./positions.ts";
 export type { Server } from "./redis/anotherClient.ts";
 export type { SentinelCredentials } from "./redis/client.ts";
 export type { Durability } from "./redis/durability.ts";

@@ -18,8 +18,9 @@ import type { Positions } from "./positions.ts";
 import type { BatchNumber } from "./redis/publish/protocol.ts";
 import type { LaneKeys, NumberedBatch, OpenedState, Publisher, PublishReply } from "./redis/publisher.ts";
 import { order } from "./sink/encode/safePosition.ts";
-import { type Ahead, replay } from "./sink/lane/replay.ts";
+import { replay } from "./sink/lane/replay.ts";
 import type { Replayed } from "./sink/lane/replayReport.ts";
+import { aheadOf, type LaneStand } from "./sink/lane/stand.ts";
 import { type SinkError, sinkError } from "./sinkError.ts";
 import { withSizeHint } from "./sizeHint.ts";
 
@@ -31,6 +32,8 @@ export interface AcknowledgedBatch<P> {
   readonly published: Batch<P>;
   /** How many of its events were in the stream already. */
   readonly replayed: number;
+  /** What the lane's producer state holds with it. */
+  readonly stand: LaneStand;
   readonly sequence: number;
   readonly entryId: string;
 }
@@ -167,14 +170,25 @@ export function lane<P>({
       return { fresh, replayed };
     }
 
+    function wholeUpTo(safe: P | undefined): void {
+      if (safe === undefined || (reached !== undefined && order(positions, safe, reached) <= 0)) return;
+      reached = safe;
+      position = positions.encode(reached);
+    }
+
     /** Moves the position on to the end of a batch, but not beyond what is whole. */
     function moveTo(fresh: Batch<P>): void {
       const last = fresh.at(-1);
       if (last?.position === undefined) return;
-      if (last.safe !== undefined && (reached === undefined || order(positions, last.safe, reached) > 0)) {
-        reached = last.safe;
-        position = positions.encode(reached);
-      }
+      const [first] = fresh;
+      // Where another position comes, no more comes of the one that stood ahead: the source may have begun after it.
+      if (
+        ahead !== undefined &&
+        first?.position !== undefined &&
+        positions.encode(first.position) !== ahead.position
+      )
+        wholeUpTo(toUndefined(decodePosition(ahead.position)));
+      wholeUpTo(last.safe);
       if (last.safe !== undefined && order(positions, last.position, last.safe) === 0) {
         ahead = undefined;
         return;
@@ -218,6 +232,7 @@ export function lane<P>({
         batch,
         published: sent.entries,
         replayed: sent.replayed,
+        stand: sent,
         sequence: sent.sequence,
         entryId,
       };
@@ -268,12 +283,6 @@ function clash<P>(one: Entry<P> | undefined, other: Entry<P>): SinkError {
     "PositionInvalid",
     `events ${names}: found the same position ${other.position} on both, expected increasing positions; only events of one transaction may share one`,
   );
-}
-
-/** Reads the field `ahead` of a producer state. */
-function aheadOf(text: string): Ahead | undefined {
-  const [, events, position] = /^(\d+) (.*)$/s.exec(text) ?? [];
-  return events === undefined || position === undefined ? undefined : { events: Number(events), position };
 }
 
 function withContent<P>(entries: Batch<P>): Batch<P> {

@@ -95,6 +95,31 @@ export function positionsOf<P>(codec: Type<P, string>, ord?: Ord<P>): Positions<
   };
 }
 
+/**
+ * Positions of one log, which is named beside each of them in Redis: those of another log are refused with
+ * `PositionInvalid` at every start, and not taken for events that are there already. For a source whose positions begin again
+ * when its log is made anew, or that reads a share of the events, which may be dealt anew.
+ *
+ * @param log - tells the log from every other one, such as when it was made, or which share is read
+ *
+ * @example
+ * ```ts
+ * redisSink<Message, number>({ id, uri, stream, positions: positionsIn(`ORDERS, made ${created}`) });
+ * ```
+ */
+export function positionsIn<P = StandardPosition>(
+  log: string,
+  // Without `positions`, P is a standard position.
+  positions: Positions<P> = standardPositions as unknown as Positions<P>,
+): Positions<P> {
+  const start = `${JSON.stringify(log)} `;
+  return {
+    encode: (position) => `${start}${positions.encode(position)}`,
+    decode: (text) => (text.startsWith(start) ? positions.decode(text.slice(start.length)) : none),
+    orderOf: positions.orderOf,
+  };
+}
+
 /** Positions as a sink uses them: what cannot be read back at the next start is refused at once. */
 export interface StorablePositions<P> extends Positions<P> {
   /** Throws unless it can be stored; cheap enough for every event, as it takes the trouble for the first one only. */

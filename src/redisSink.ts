@@ -4,8 +4,9 @@ import {
   catchError,
   concatWith,
   defer,
-  EMPTY,
+  filter,
   finalize,
+  identity,
   ignoreElements,
   map,
   merge,
@@ -21,7 +22,7 @@ import {
   type Unsubscribable,
 } from "rxjs";
 import { BufferOverflow, boundedBuffer } from "../operators/boundedBuffer.ts";
-import { checkpoint, type Progress } from "../operators/checkpoint.ts";
+import { checkpoint } from "../operators/checkpoint.ts";
 import type { Flow } from "../operators/flow.ts";
 import { batchSpans } from "./batchSpans.ts";
 import type { Checkpoint } from "./checkpoint.ts";
@@ -35,6 +36,7 @@ import { type Positions, type StorablePositions, storable } from "./positions.ts
 import { openConnection } from "./redis/connection.ts";
 import { openStreamWatch, type StreamWatch } from "./redis/streamWatch.ts";
 import { order } from "./sink/encode/safePosition.ts";
+import type { Safe } from "./sink/lane/heldBack.ts";
 import { isSinkError, sinkError } from "./sinkError.ts";
 import { type PositionOf, programOptions, type SinkOptions } from "./sinkOptions.ts";
 import type { BufferFill, SinkMetrics } from "./sinkReport.ts";
@@ -52,8 +54,8 @@ export interface Sink<T, P> extends OperatorFunction<T | Skipped<P>, Checkpoint<
   /** Tells who watches the sink what is known outside of it; for those who run several. */
   readonly report: (status: Status) => void;
   /**
-   * Asks Redis first where the sink stands, then opens the source there. In a Cluster computed streams
-   * have no one end: the source gets `none`, and each stream leaves out what it has already.
+   * Asks Redis first where the sink stands, then opens the source there. Of computed streams in a Cluster that is where
+   * all of them have everything, or the one that Redis has lost most of; each leaves out what it has already.
    */
   readonly resuming: (
     source: (from: Option<P>, flow: Observable<Flow>) => Observable<T | Skipped<P>>,
@@ -156,31 +158,26 @@ function run<T, P>(
       open.add(connection);
       open.add(connection.warnings$.subscribe((message) => status.report({ state: "warning", message })));
       const flow = new BehaviorSubject<Flow>("resume");
-      const { only, publish, end } = lanes({ ...parts, connection, status, spans });
-      open.add(end);
+      const itsLanes = lanes({ ...parts, isResuming, connection, status, spans });
+      open.add(itsLanes.end);
       // Lanes that events have yet to ask for cannot say that they are open.
-      if (only === undefined) open.add(connection.ready$.pipe(take(1)).subscribe(status.published));
+      if (!itsLanes.tellsOpening) open.add(connection.ready$.pipe(take(1)).subscribe(status.published));
       let stands: Option<P> = none;
-      open.add(
-        only?.opened$.subscribe({
-          next: ({ position }) => {
-            stands = position;
-          },
-          // Whoever opens it for its events hears of it.
-          error: () => {},
+      const opened$ = itsLanes.opened$.pipe(
+        tap((position) => {
+          stands = position;
         }),
       );
-      const toCheckpoints = chain(parts, publish, status, flow, () => stands);
+      const toCheckpoints = chain(parts, itsLanes, status, flow, () => stands);
 
-      const published$ =
-        only !== undefined && isResuming
-          ? only.opened$.pipe(switchMap(({ position }) => toCheckpoints(source(position, flow))))
-          : // Opened at once, so that a wrong password shows before the first event.
-            merge(only?.opened$.pipe(ignoreElements()) ?? EMPTY, toCheckpoints(source(none, flow)));
+      const published$ = isResuming
+        ? opened$.pipe(switchMap((position) => toCheckpoints(source(position, flow))))
+        : // Opened at once, so that a wrong password shows before the first event.
+          merge(opened$.pipe(ignoreElements()), toCheckpoints(source(none, flow)));
       return published$.pipe(
         concatWith(connection.close$),
         takeUntil(connection.failure$),
-        tap({ error: end }),
+        tap({ error: itsLanes.end }),
       );
     });
 
@@ -206,7 +203,7 @@ function run<T, P>(
 /** events → entries → bounded buffer (batch → retry with backoff → XADD → checkpoint) */
 function chain<T, P>(
   { options, tuning, positions, watchers }: Parts<T, P>,
-  publish: Lanes<P>["publish"],
+  { arrived, publish, safe }: Lanes<P>,
   status: StatusReporter,
   flow: BehaviorSubject<Flow>,
   stands: () => Option<P>,
@@ -221,15 +218,17 @@ function chain<T, P>(
 
   return pipe(
     map(toEntry(options, tuning, positions, watchers.isWatched)),
+    arrived === undefined ? identity : tap(arrived),
     boundedBuffer(
       {
         maxItems,
         maxBytes,
         sizeOf: ({ bytes }) => bytes,
-        released: ({ last, items }: Progress<Entry<P>, AcknowledgedBatch<P>>) => {
-          const bytes = last.totalBytes - releasedBytes;
-          releasedBytes = last.totalBytes;
-          return { items, bytes };
+        released: ({ left }: Safe<Entry<P>, AcknowledgedBatch<P>>) => {
+          if (left === undefined) return { items: 0, bytes: 0 };
+          const bytes = left.last.totalBytes - releasedBytes;
+          releasedBytes = left.last.totalBytes;
+          return { items: left.items, bytes };
         },
         fill: {
           next: (now) => {
@@ -255,8 +254,11 @@ function chain<T, P>(
           ({ batch }: AcknowledgedBatch<P>) => batch,
           ({ ordinal }) => ordinal,
         ),
+        safe,
       ),
     ),
+    map(({ reached }) => reached),
+    filter((progress) => progress !== undefined),
     map(({ last, items: events, acknowledgement: { stream, sequence, entryId } }) => {
       reached ??= toUndefined(stands());
       if (last.safe !== undefined && (reached === undefined || order(positions, last.safe, reached) > 0))

@@ -97,7 +97,7 @@ export interface SinkSettings<T, P> {
   };
   /** Default: 100 ms, doubled up to 10 s, ±20 %, for ever. */
   readonly retry?: Pick<RetryBackoffOptions, "initialMs" | "factor" | "maxMs" | "jitter" | "maxRetries">;
-  /** Most batches in flight per stream. Default 4; 1 with `publish: "pipeline"`. */
+  /** Most batches in flight, in a Cluster per stream. Default 4; 1 with `publish: "pipeline"`. */
   readonly window?: number;
   /**
    * `script`, the default, is one script call a batch; `pipeline` is for servers where scripts are

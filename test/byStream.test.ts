@@ -1,10 +1,23 @@
-import { concatMap, delay, map, type Observable, type OperatorFunction, of, pipe } from "rxjs";
-import { describe, it } from "vitest";
-import { byStream } from "../src/byStream.ts";
+import {
+  asapScheduler,
+  concatMap,
+  delay,
+  map,
+  NEVER,
+  type Observable,
+  type OperatorFunction,
+  of,
+  pipe,
+  tap,
+  throwError,
+} from "rxjs";
+import { describe, expect, it } from "vitest";
+import { inFlight } from "../operators/inFlight.ts";
+import { byStream, type PublishTo } from "../src/byStream.ts";
 import type { Batch, Entry } from "../src/entry.ts";
 import { marbles } from "./support/marbles.ts";
 
-/** "a1" goes to the stream a. */
+/** "a1" goes to the stream a; "a1!" is the last event of a transaction, "a1~" one before it. */
 function entryOf(text: string, ordinal: number): Entry<number> {
   return {
     ordinal,
@@ -17,76 +30,151 @@ function entryOf(text: string, ordinal: number): Entry<number> {
     isWhole: false,
     isSkipped: false,
     id: text,
-    safe: undefined,
     position: ordinal,
-    transaction: undefined,
+    safe: ordinal,
+    transaction: /[~!]/.test(text) ? { id: "t", last: text.endsWith("!") } : undefined,
     timeMs: undefined,
     arrivedMs: 0,
   };
 }
 
-/** What is published, as text, when a batch takes so many ms and each stream has one in flight. */
-function published(window: number, ms: number, maxItems = 10): OperatorFunction<string, string> {
+interface Settings {
+  readonly maxItems?: number;
+  readonly maxLanes?: number;
+  readonly window?: number;
+  /** What becomes of a batch of a stream. */
+  readonly send?: (stream: string, batch: string) => Observable<string>;
+}
+
+function textOf(batch: Batch<number>): string {
+  return batch.map(({ payload }) => payload).join(" ");
+}
+
+/** What is published, as text. */
+function published(
+  how: Settings,
+  toLane: PublishTo<number, string> = (stream, room) =>
+    inFlight((batch) => (how.send ?? in5ms)(stream, textOf(batch)), { window: how.window ?? 1, room }),
+): OperatorFunction<string, string> {
+  const { maxItems = 10, maxLanes = 100 } = how;
   return pipe(
     map(entryOf),
-    byStream({ maxItems }, { maxItems: 100 }, window, () => lane(ms)),
+    byStream(
+      {
+        limits: { maxItems },
+        gathering: { maxItems: 100, maxBytes: 1_000_000 },
+        maxLanes,
+        nextTurn: (work) => {
+          asapScheduler.schedule(work);
+        },
+      },
+      toLane,
+    ),
   );
 }
 
-/** One batch after the other, as text, in so many ms each. */
-function lane(ms: number): OperatorFunction<Batch<number>, string> {
-  return pipe(
-    map((batch) => batch.map(({ payload }) => payload).join(" ")),
-    concatMap((text) => of(text).pipe(delay(ms))),
-  );
-}
+const in5ms = (_stream: string, batch: string) => of(batch).pipe(delay(5));
 
-const values = { a: "a1", b: "b1", c: "a2", d: "a3", e: "b2" };
+const values = { a: "a1", b: "b1", c: "a2", d: "a3", e: "b2", f: "c1" };
 
 describe("byStream", () => {
   it(
-    "publishes what comes to an idle sink at once, whatever its stream",
+    "publishes what comes to an idle stream at once",
     marbles(({ cold, expectObservable }) => {
-      const source = cold("  a-----b|", values);
-      const expected = "     --x-----(y|)";
-      expectObservable(source.pipe(published(1, 2))).toBe(expected, { x: "a1", y: "b1" });
+      const source = cold("  a-b-----|", values);
+      const expected = "     -----x-y|";
+      expectObservable(source.pipe(published({}))).toBe(expected, { x: "a1", y: "b1" });
     }),
   );
 
   it(
-    "gathers while the window is full, and then gives each stream its share",
+    "gathers what comes without a pause, and gives each stream its share",
     marbles(({ cold, expectObservable }) => {
-      const source = cold("  abcde------------|", values);
-      const expected = "     -----x----(yz)---|";
-      const shares = { x: "a1", y: "b1 b2", z: "a2 a3" };
-      expectObservable(source.pipe(published(1, 5))).toBe(expected, shares);
+      const source = cold("  (abcde)----|", values);
+      const expected = "     -----(xy)--|";
+      expectObservable(source.pipe(published({}))).toBe(expected, { x: "a1 a2 a3", y: "b1 b2" });
+    }),
+  );
+
+  it(
+    "lets a stream without room wait alone, and publishes what came meanwhile together",
+    marbles(({ cold, expectObservable }) => {
+      const source = cold("  abcde--------|", values);
+      const expected = "     -----xy---zw-|";
+      const shares = { x: "a1", y: "b1", z: "a2 a3", w: "b2" };
+      expectObservable(source.pipe(published({}))).toBe(expected, shares);
+    }),
+  );
+
+  it(
+    "goes on with all others when one stream hangs",
+    marbles(({ cold, expectObservable }) => {
+      const send = (stream: string, batch: string) => (stream === "a" ? NEVER : of(batch).pipe(delay(2)));
+      const source = cold("  a-c-d-b-e-f--", values);
+      const expected = "     --------x-y-z";
+      expectObservable(source.pipe(published({ send, window: 4 }))).toBe(expected, {
+        x: "b1",
+        y: "b2",
+        z: "c1",
+      });
     }),
   );
 
   it(
     "cuts a share that is larger than a batch",
     marbles(({ cold, expectObservable }) => {
-      const source: Observable<string> = cold("(abcde|)", values);
-      const expected = "     ------(xy)--(z|)";
-      const shares = { x: "a1 a2", y: "b1 b2", z: "a3" };
-      expectObservable(source.pipe(published(4, 6, 2))).toBe(expected, shares);
+      const source = cold("  (abcde|)", values);
+      const expected = "     -----(xyz|)";
+      const shares = { x: "a1 a2", y: "a3", z: "b1 b2" };
+      expectObservable(source.pipe(published({ maxItems: 2, window: 4 }))).toBe(expected, shares);
     }),
   );
 
   it(
-    "cuts nothing off a transaction whose last event stands in another stream",
+    "publishes a stream's part of a transaction as a whole, also where its last event is in another one",
     marbles(({ cold, expectObservable }) => {
-      const source: Observable<string> = cold("(acde|)", values);
-      const expected = "     -----(xy|)";
-      const shares = { x: "a1 a2 a3", y: "b2" };
-      const transactionOf = ({ payload }: Entry<number>) => ({ id: "t", last: payload === "b2" });
+      const source = cold("  (abcde|)", { a: "a1", b: "a2~", c: "a3~", d: "a4~", e: "b1!" });
+      const expected = "     -----(xyz|)";
+      const shares = { x: "a1", y: "a2~ a3~ a4~", z: "b1!" };
+      expectObservable(source.pipe(published({ maxItems: 2, window: 4 }))).toBe(expected, shares);
+    }),
+  );
 
-      const result = source.pipe(
-        map(entryOf),
-        byStream({ maxItems: 2, transactionOf }, { maxItems: 100 }, 4, () => lane(5)),
-      );
+  it(
+    "keeps no more lanes than it may: one that has nothing to do gives its place to another",
+    marbles(({ cold, expectObservable, flush }) => {
+      let open = 0;
+      let most = 0;
+      const source = cold("  (abf)-----(cf)-----|", values);
+      const expected = "     -----(xy)-z----(vw)|";
+      const shares = { x: "a1", y: "b1", z: "c1", v: "a2", w: "c1" };
+      const counted: PublishTo<number, string> = () => (batches$) => {
+        open += 1;
+        most = Math.max(most, open);
+        return batches$.pipe(
+          map(textOf),
+          concatMap((batch) => of(batch).pipe(delay(5))),
+          tap({
+            complete: () => {
+              open -= 1;
+            },
+          }),
+        );
+      };
+      expectObservable(source.pipe(published({ maxLanes: 2 }, counted))).toBe(expected, shares);
+      flush();
+      expect([most, open]).toEqual([2, 0]);
+    }),
+  );
 
-      expectObservable(result).toBe(expected, shares);
+  it(
+    "ends with the error of a stream",
+    marbles(({ cold, expectObservable }) => {
+      const send = (stream: string, batch: string) =>
+        stream === "b" ? throwError(() => "no") : of(batch).pipe(delay(5));
+      const source = cold("  a--------b", values);
+      const expected = "     -----x---#";
+      expectObservable(source.pipe(published({ send }))).toBe(expected, { x: "a1" }, "no");
     }),
   );
 });

@@ -81,7 +81,7 @@ describe("the packed package", () => {
 
     expect(Object.fromEntries(exported)).toMatchInlineSnapshot(`
       {
-        "rxadd": "Skipped encoderOf fanOut fromAsyncIterable fromIterable fromReadable isLsn isRetryable isSinkError keepPositions ordLsn partitionOf positionsOf redisSink replicate standardPositions statusLogger",
+        "rxadd": "Skipped encoderOf fanOut fromAsyncIterable fromIterable fromReadable isLsn isRetryable isSinkError keepPositions ordLsn partitionOf positionsIn positionsOf redisSink replicate standardPositions statusLogger",
         "rxadd/consumer": "Effects acknowledge claimEntries consumerMetrics deduplicate deleteEntries effects entryCopies entryPositions groupDeliveries groupPending groupStatus memoryGroup pendingEntries streamEntries streamGroups streamInfo streamLength streamSource trimAcknowledged trimStream",
         "rxadd/dashboard": "DashboardServerError dashboard dashboardHandler watchSink",
         "rxadd/metrics": "MetricsServerError serveMetrics sinkHealth sinkMetrics streamMetrics",

@@ -2,8 +2,11 @@ import fc from "fast-check";
 import { Ord } from "fp-ts/lib/number.js";
 import { isNone, isSome, some } from "fp-ts/lib/Option.js";
 import * as t from "io-ts";
+import { from, lastValueFrom, map } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { positionsOf, type StandardPosition, standardPositions } from "../src/positions.ts";
+import { redisSink } from "../src/index.ts";
+import { positionsIn, positionsOf, type StandardPosition, standardPositions } from "../src/positions.ts";
+import { fakeRedis } from "../src/testing/index.ts";
 
 describe("standardPositions", () => {
   it("reads back every position that it has written", () => {
@@ -66,5 +69,37 @@ describe("positionsOf", () => {
     expect(isNone(positions.decode("7"))).toBe(true);
     expect(isSome(positions.orderOf(7))).toBe(true);
     expect(isNone(positionsOf(Offset).orderOf(7))).toBe(true);
+  });
+});
+
+describe("positionsIn", () => {
+  it("names the log beside each position, and knows those of no other", () => {
+    const positions = positionsIn<number>("ORDERS 1");
+    expect(positions.encode(7)).toBe('"ORDERS 1" 7');
+    expect(positions.decode('"ORDERS 1" 7')).toEqual(some(7));
+    for (const text of ["7", '"ORDERS 2" 7', '"ORDERS 1', '"ORDERS 1"7'])
+      expect(isNone(positions.decode(text))).toBe(true);
+    expect(isSome(positions.orderOf(7))).toBe(true);
+  });
+
+  it("lets a sink refuse a log that was made anew, at every start, instead of leaving out what it holds", async () => {
+    const redis = fakeRedis();
+    const run = (log: string, ...numbers: readonly number[]) =>
+      lastValueFrom(
+        from(numbers).pipe(
+          map((position) => ({ position })),
+          redisSink<{ position: number }, number>({
+            ...{ id: "orders", connection: redis, stream: "orders", positions: positionsIn(log) },
+          }),
+        ),
+      );
+
+    await run("made on Monday", 1, 2, 3);
+    await run("made on Monday", 3, 4);
+    for (const _start of [1, 2]) {
+      await expect(run("made on Tuesday", 1, 2)).rejects.toMatchObject({ _tag: "PositionInvalid" });
+    }
+
+    expect(redis.entries("orders")).toHaveLength(4);
   });
 });

@@ -44,8 +44,11 @@ function lanesOf({ id, uri, stream, partitions, deadLetters }: SinkConfig): read
   if (!isTemplate && partitions === undefined) return [{ ...alone(stream), deadLetters: dead }];
 
   const known = isTemplate ? [] : partitionsOf(stream, partitions ?? 0);
-  if (leadsToCluster(uri)) return [...known, ...(dead === undefined ? [] : [dead])].map(alone);
   const { state, mark } = computedLaneKeys(id);
+  if (leadsToCluster(uri)) {
+    const own = { state, mark: undefined, streams: [], deadLetters: undefined, isComputed: true };
+    return [{ ...own, isLedger: true }, ...[...known, ...(dead === undefined ? [] : [dead])].map(alone)];
+  }
   return [{ state, mark, streams: known, deadLetters: dead, isComputed: true }];
 }
 

@@ -67,7 +67,11 @@ export const sinkTuning = {
     "What happens when Redis does not take a batch",
     longestIsNoShorter,
   ),
-  window: withDefault(count, 4, "Most batches in flight per stream; with `publish: pipeline` always 1"),
+  window: withDefault(
+    count,
+    4,
+    "Most batches in flight, in a Cluster per stream; with `publish: pipeline` always 1",
+  ),
   publish: withDefault(
     oneOf("script", "pipeline"),
     "script",

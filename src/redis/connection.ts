@@ -7,8 +7,10 @@ import { isCluster } from "./connect/topology.ts";
 import { confirmWith, type Durability } from "./durability.ts";
 import { evictionWarning } from "./evictionWarning.ts";
 import { type FakeServer, isFake, openFake } from "./fakeServer.ts";
+import type { Link } from "./link.ts";
 import { nameOf, openLink, openWaitingLink } from "./openLink.ts";
 import { pipelinePublisher } from "./pipelinePublisher.ts";
+import { type LedgerStore, ledgerStore } from "./publish/ledger.ts";
 import type { Publisher } from "./publisher.ts";
 import { scriptPublisher } from "./scriptPublisher.ts";
 import { type TrimOption, trimArgs } from "./trimming.ts";
@@ -28,6 +30,8 @@ export interface Connection extends Unsubscribable {
   readonly publisher: Publisher;
   /** Keys stand on several servers, a script call and a lane on one. */
   readonly isCluster: boolean;
+  /** In a Cluster: the hash under a key that says where a sink with several lanes stands. */
+  readonly ledger?: (key: string) => LedgerStore;
   /** Emits each time that Redis takes commands again. */
   readonly ready$: Observable<unknown>;
   /** Errors when trying again cannot help: wrong password, TLS refused, unknown host. Never emits. */
@@ -75,6 +79,14 @@ function openRealConnection(options: ConnectionOptions & { readonly server: Serv
       ...(confirm && { confirm: (keys, upTo, stream) => replicas.call(() => confirm(keys, upTo, stream)) }),
     },
     isCluster: leadsToCluster(server),
+    ...(leadsToCluster(server) && {
+      ledger: (key: string) =>
+        linkedLedger(
+          ledgerStore(key, main.client, replicas && durability && { client: replicas.client, durability }),
+          main,
+          replicas ?? main,
+        ),
+    }),
     ready$: merge(...links.map(({ ready$ }) => ready$)),
     failure$: merge(...links.map(({ failure$ }) => failure$)),
     warnings$: evictionWarning(main.client, nameOf(server)),
@@ -82,6 +94,17 @@ function openRealConnection(options: ConnectionOptions & { readonly server: Serv
     unsubscribe: () => {
       for (const { unsubscribe } of links) unsubscribe();
     },
+  };
+}
+
+/** Calls Redis once it takes commands, and turns what goes wrong into SinkErrors. */
+function linkedLedger(store: LedgerStore, main: Link, writing: Link): LedgerStore {
+  return {
+    open: (owner, name) => main.call(() => store.open(owner, name)),
+    write: (page) => writing.call(() => store.write(page)),
+    stands: () => main.call(() => store.stands()),
+    line: (stream) => main.call(() => store.line(stream)),
+    trace: (stateKey) => main.call(() => store.trace(stateKey)),
   };
 }
 

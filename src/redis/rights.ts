@@ -20,6 +20,8 @@ export interface KnownKeys {
   readonly deadLetters: string | undefined;
   /** Its streams depend on the events. */
   readonly isComputed: boolean;
+  /** Its state is the ledger of other lanes; default false. */
+  readonly isLedger?: boolean;
 }
 
 /** Whether a sink could write. */
@@ -55,6 +57,7 @@ function neededBy(keys: KnownKeys, { publish, durability, trim }: LaneUse): read
     ...(publish === "script" ? calls : []),
     onKey("HMGET", state, "epoch"),
     onKey("HSET", state, "epoch", "1"),
+    ...(keys.isLedger ? [onKey("HSCAN", state, "0")] : []),
     ...(mark === undefined ? [] : [onKey("HMGET", mark, "epoch"), onKey("HSET", mark, "epoch", "1")]),
     ...streams.flatMap((key) => [
       ...written(key, keys),

@@ -1,9 +1,14 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { Cluster } from "ioredis";
-import { lastValueFrom, map, range } from "rxjs";
+import { BehaviorSubject, lastValueFrom, map, range, Subject, tap } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { redisSink } from "../../src/index.ts";
+import type { Flow } from "../../operators/index.ts";
+import { fromIterable, redisSink } from "../../src/index.ts";
 import { type ClusterServers, startCluster } from "../support/clusterServers.ts";
+import type { RedisServer } from "../support/redisServer.ts";
 import { readEvents } from "../support/tally.ts";
+import { waitUntil } from "../support/waitUntil.ts";
 
 let servers: ClusterServers;
 let cluster: Cluster;
@@ -16,6 +21,22 @@ afterAll(async () => {
   cluster.disconnect();
   await servers.stop();
 });
+
+/** A key that stands on a node. */
+async function keyOf(node: RedisServer): Promise<string> {
+  for (let n = 0; ; n += 1) if ((await servers.ownerOf(`on-${n}`)) === node) return `on-${n}`;
+}
+
+function lengths(keys: readonly string[]): Promise<number[]> {
+  return Promise.all(keys.map((key) => cluster.xlen(key)));
+}
+
+/** What is in use once garbage is collected. */
+function heapMiB(): number {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
+  return process.memoryUsage().heapUsed / 1024 ** 2;
+}
 
 describe("redisSink over a Cluster of the caller's", () => {
   it("publishes to streams on all nodes, each exactly once and in order", async () => {
@@ -39,6 +60,58 @@ describe("redisSink over a Cluster of the caller's", () => {
         );
       }
     }
+  });
+
+  it("needs no more memory for many streams than for few", { timeout: 120_000 }, async () => {
+    const streams = 12_000;
+    const flow = new BehaviorSubject<Flow>("resume");
+    const events = Array.from({ length: streams }, (_, n) => ({ n, position: n + 1 }));
+    const sink = redisSink<(typeof events)[number], number>({
+      ...{ id: "many", connection: cluster, stream: "user.${n}", flow },
+      // 200 lanes, and 1,000 in mind.
+      buffer: { maxEvents: 2000 },
+    });
+    const before = heapMiB();
+    let growth = 0;
+
+    const last = await lastValueFrom(
+      fromIterable(events, flow).pipe(
+        sink,
+        tap(({ position }) => {
+          if (position !== undefined && position > streams * 0.9) growth ||= heapMiB() - before;
+        }),
+      ),
+    );
+
+    expect(last.position).toBe(streams);
+    // A lane each would take some 200.
+    expect(growth).toBeLessThan(50);
+  });
+
+  it("publishes to all other nodes while one hangs", async () => {
+    const events$ = new Subject<{ readonly position: number; readonly stream: string }>();
+    const keys = await Promise.all(servers.nodes.map((node) => keyOf(node)));
+    const [frozen, ...others] = servers.nodes;
+    const publishing = lastValueFrom(
+      events$.pipe(redisSink({ id: "frozen", connection: cluster, stream: "${stream}", window: 1 })),
+    );
+    for (const [index, stream] of keys.entries()) events$.next({ position: index + 1, stream });
+    await waitUntil(async () => (await lengths(keys)).every((length) => length === 1));
+
+    await frozen?.signal("SIGSTOP");
+    for (let round = 1; round <= 5; round += 1) {
+      for (const [index, stream] of keys.entries()) events$.next({ position: 3 * round + index + 1, stream });
+      await waitUntil(async () =>
+        (await Promise.all(others.map(({ client }, at) => client.xlen(keys[at + 1] ?? "")))).every(
+          (length) => length === round + 1,
+        ),
+      );
+    }
+    await frozen?.signal("SIGCONT");
+    events$.complete();
+
+    expect((await publishing).position).toBe(18);
+    expect(await lengths(keys)).toEqual([6, 6, 6]);
   });
 
   it("keeps a stream key's own hash tag", async () => {

@@ -21,7 +21,7 @@ import {
   groupStatus,
   streamEntries,
 } from "../../src/consumer/index.ts";
-import { redisSink, type SinkOptions } from "../../src/index.ts";
+import { redisSink, replicate, type SinkOptions, type Source } from "../../src/index.ts";
 import { tablesOf } from "../../src/redis/entryReplies.ts";
 import { startCluster } from "../support/clusterServers.ts";
 import { documentedExtra, documentedRights } from "../support/documentedRights.ts";
@@ -122,6 +122,32 @@ describe("the rights that docs/connections.md gives a producer", () => {
     await cluster.stop();
   });
 
+  it("are enough for computed streams in a Cluster with what the page adds", async () => {
+    const cluster = await startCluster({ masters: 2 });
+    const extra = ["computed streams", "a Cluster", "computed streams in a Cluster"].flatMap((what) =>
+      documentedExtra("producer", what),
+    );
+    for (const node of cluster.nodes) await setUser(node, "producer", ...producer, ...extra);
+    const uri = cluster.uri.replace("://", "://producer:password@");
+    const source: Source<Numbered, number> = () => range(1, 20).pipe(map((position) => ({ position })));
+    const publishing = () =>
+      lastValueFrom(
+        replicate({
+          source,
+          sink: redisSink<Numbered, number>({
+            ...{ id: "orders-redis", uri },
+            stream: ({ position }) => `orders.${position % 5}`,
+          }),
+        }),
+      );
+
+    expect((await publishing()).position).toBe(20);
+    // Once more, so that the ledger is read.
+    await publishing();
+    for (const { client } of cluster.nodes) expect(await client.call("ACL", "LOG")).toEqual([]);
+    await cluster.stop();
+  });
+
   it("are enough behind Sentinels, whose own user needs what the page says", async () => {
     const sentinels = await startSentinels({ replicas: 1 });
     for (const server of sentinels.servers) await setUser(server, "producer", ...producer);
@@ -213,8 +239,18 @@ describe("the rights that docs/connections.md gives a consumer", () => {
           acknowledge(({ id }) => effects(["HINCRBY", "totals", id, 1])),
         ),
     ],
-    ["`groupStatus`", () => concat(consume({}, handled), groupStatus(access()).pipe(take(1)))],
-    ["`streamEntries`", () => streamEntries({ ...access(), from: "0-0" }).pipe(take(3))],
+    [
+      "`groupStatus`",
+      () =>
+        concat(
+          consume({}, handled),
+          groupStatus({ uri: access().uri, stream: as.stream, group: as.group }).pipe(take(1)),
+        ),
+    ],
+    [
+      "`streamEntries`",
+      () => streamEntries({ uri: access().uri, stream: as.stream, blockMs: 100, from: "0-0" }).pipe(take(3)),
+    ],
   ];
 
   it.each(extras)("are enough for %s with what the page adds, and not without", async (what, use) => {

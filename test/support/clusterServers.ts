@@ -39,6 +39,8 @@ export interface ClusterServers {
   readonly failover: (master: RedisServer) => Promise<RedisServer>;
   /** Kills the master of a key; resolves with it when its replica is in its place, or without one, when all see the cluster down. */
   readonly killMaster: (key: string) => Promise<RedisServer>;
+  /** The same, and what came `meanwhile` is lost: its replica is cut off before, and lacks it when it takes over. */
+  readonly killMasterAhead: (key: string, meanwhile: () => Promise<unknown>) => Promise<RedisServer>;
   /** The same, but the master is frozen and wakes up by `restart`. */
   readonly freezeMaster: (key: string) => Promise<RedisServer>;
   /** Brings back a node that was killed or frozen. */
@@ -127,6 +129,22 @@ export async function startCluster(settings: ClusterSettings = {}): Promise<Clus
     return old;
   }
 
+  async function loseAhead(key: string, meanwhile: () => Promise<unknown>): Promise<RedisServer> {
+    const slot = await slotOf(key);
+    const old = await ownerOfSlot(slot);
+    const replica = await replicaOf(old);
+    if (replica === undefined) throw new Error(`${old.port} has no replica`);
+    await untilVoters();
+    await replica.signal("SIGSTOP");
+    await old.client.call("CLIENT", "KILL", "TYPE", "replica");
+    await meanwhile();
+    await old.signal("SIGKILL");
+    await replica.signal("SIGCONT");
+    await untilOwner(slot, replica);
+    lastVote = performance.now();
+    return old;
+  }
+
   /** Resolves when all agree that it is the master of a slot. */
   async function untilOwner(slot: number, owner: RedisServer): Promise<void> {
     await untilNothingWrong(async () => {
@@ -179,6 +197,7 @@ export async function startCluster(settings: ClusterSettings = {}): Promise<Clus
       return replica;
     },
     killMaster: (key) => lose(key, "SIGKILL"),
+    killMasterAhead: loseAhead,
     freezeMaster: (key) => lose(key, "SIGSTOP"),
     restart: async (server) => {
       await server.start();

@@ -1,0 +1,18 @@
+import { isNone } from "fp-ts/lib/Option.js";
+import type { Positions } from "../../positions.ts";
+import { sinkError } from "../../sinkError.ts";
+
+/**
+ * The order of two positions: less than, equal to or greater than 0; undefined where they have none.
+ *
+ * @throws PositionInvalid - they are of different kinds
+ */
+export function comparePositions<P>(positions: Positions<P>, a: P, b: P): number | undefined {
+  const ord = positions.orderOf(a);
+  if (isNone(ord)) return undefined;
+  try {
+    return ord.value.compare(a, b);
+  } catch (error) {
+    throw sinkError("PositionInvalid", error instanceof Error ? error.message : String(error), error);
+  }
+}

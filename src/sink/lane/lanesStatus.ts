@@ -1,0 +1,34 @@
+import type { FailedAttempt } from "../../../operators/retryBackoff.ts";
+import { isSinkError } from "../../sinkError.ts";
+import type { StatusReporter } from "../../statusReporter.ts";
+
+/** What one of several lanes tells. */
+export type LaneStatus = Pick<StatusReporter, "failed" | "published">;
+
+/**
+ * Tells what several lanes are doing as if they were one: it publishes while none of them tries again, and of lanes
+ * that fail for the same reason only the attempt that none has made before.
+ */
+export function lanesStatus(status: StatusReporter): (lane: string) => LaneStatus {
+  const failing = new Set<string>();
+  /** The highest attempt told, by the name of its error. */
+  const told = new Map<string, number>();
+
+  return (lane) => ({
+    failed: {
+      next: (failed: FailedAttempt) => {
+        const reason = isSinkError(failed.error) ? failed.error._tag : "";
+        failing.add(lane);
+        if (failed.attempt <= (told.get(reason) ?? 0)) return;
+        told.set(reason, failed.attempt);
+        status.failed.next(failed);
+      },
+    },
+    published: () => {
+      failing.delete(lane);
+      if (failing.size > 0) return;
+      told.clear();
+      status.published();
+    },
+  });
+}

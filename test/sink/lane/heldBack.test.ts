@@ -1,0 +1,109 @@
+import { ignoreElements, map, type Observable, pipe, throwError, timer } from "rxjs";
+import { describe, it } from "vitest";
+import type { Progress } from "../../../operators/checkpoint.ts";
+import { type HeldBackOptions, heldBack } from "../../../src/sink/lane/heldBack.ts";
+import { marbles } from "../../support/marbles.ts";
+
+/** Items are their positions; "-" has none. */
+function progressOf(item: string): Progress<string, string> {
+  return { last: item, items: 1, acknowledgement: item };
+}
+
+/** What comes out, as text: "<a" has left, "a2" is where two items have come to. */
+function held(how: Partial<HeldBackOptions<string, string>> = {}) {
+  return pipe(
+    map(progressOf),
+    heldBack<string, string, string>({
+      positionOf: (item) => (item === "-" ? undefined : item),
+      isBack: () => false,
+      write: () => in1ms,
+      isFull: () => false,
+      intervalMs: 6,
+      ...how,
+    }),
+    map(({ left, reached }) => [
+      ...(left === undefined ? [] : [`<${left.items}`]),
+      ...(reached === undefined ? [] : [`${reached.last}${reached.items}`]),
+    ]),
+    map((texts) => texts.join(" ")),
+  );
+}
+
+const in1ms: Observable<unknown> = timer(1).pipe(ignoreElements());
+const left = { l: "<1" };
+
+describe("heldBack", () => {
+  it(
+    "tells progress once it is written, and writes what comes meanwhile together",
+    marbles(({ cold, expectObservable }) => {
+      const source = cold("  a---bc------d|");
+      const expected = "     lx--ll-y----l(z|)";
+      expectObservable(source.pipe(held())).toBe(expected, { ...left, x: "a1", y: "c2", z: "d1" });
+    }),
+  );
+
+  it(
+    "writes what is left when the source completes, without waiting",
+    marbles(({ cold, expectObservable }) => {
+      const source = cold("  a-b|");
+      const expected = "     lxl-(y|)";
+      expectObservable(source.pipe(held())).toBe(expected, { ...left, x: "a1", y: "b1" });
+    }),
+  );
+
+  it(
+    "holds back what lies before what was told in an earlier run",
+    marbles(({ cold, expectObservable }) => {
+      const source = cold("  a-b---c--|");
+      const expected = "     l-l---lx-|";
+      const isBack = (position: string) => position < "c";
+      expectObservable(source.pipe(held({ isBack }))).toBe(expected, { ...left, x: "c3" });
+    }),
+  );
+
+  it(
+    "completes without a word when it never gets beyond that",
+    marbles(({ cold, expectObservable }) => {
+      const source = cold("  a-b|");
+      const expected = "     l-l|";
+      expectObservable(source.pipe(held({ isBack: () => true }))).toBe(expected, left);
+    }),
+  );
+
+  it(
+    "lets nothing leave while too much is to be written",
+    marbles(({ cold, expectObservable }) => {
+      const source = cold("  a--b-----|");
+      const expected = "     -x-----y-|";
+      expectObservable(source.pipe(held({ isFull: () => true }))).toBe(expected, {
+        x: "<1 a1",
+        y: "<1 b1",
+      });
+    }),
+  );
+
+  it(
+    "writes nothing for items without a position",
+    marbles(({ cold, expectObservable }) => {
+      const source = cold("  n----|", { n: "-" });
+      const expected = "     (lx)-|";
+      const never = { write: () => throwError(() => "written") };
+      expectObservable(source.pipe(held(never))).toBe(expected, { ...left, x: "-1" });
+    }),
+  );
+
+  it(
+    "ends at once with an error of the source or of writing",
+    marbles(({ cold, expectObservable }) => {
+      expectObservable(cold("a#").pipe(held({ write: () => timer(5).pipe(ignoreElements()) }))).toBe(
+        "l#",
+        left,
+      );
+      expectObservable(cold("a-").pipe(held({ write: () => throwError(() => "no") }))).toBe(
+        "(l#)",
+        left,
+        "no",
+      );
+    }),
+  );
+});

@@ -1,0 +1,43 @@
+import { describe, expect, it } from "vitest";
+import { lanesStatus } from "../../../src/sink/lane/lanesStatus.ts";
+import { type SinkErrorTag, sinkError } from "../../../src/sinkError.ts";
+import { statusReporter } from "../../../src/statusReporter.ts";
+
+function watched() {
+  const told: string[] = [];
+  const lane = lanesStatus(
+    statusReporter({
+      next: (status) =>
+        told.push(status.state === "retrying" ? `${status.cause._tag} ${status.attempt}` : status.state),
+    }),
+  );
+  const fails = (name: string, attempt: number, tag: (SinkErrorTag & "Unreachable") | "ConnectionLost") =>
+    lane(name).failed.next({ attempt, delayMs: 1, error: sinkError(tag, "away") });
+  return { told, lane, fails };
+}
+
+describe("lanesStatus", () => {
+  it("tells once what many lanes meet, and each further attempt once", () => {
+    const { told, fails } = watched();
+
+    for (const attempt of [1, 2]) for (const name of ["a", "b", "c"]) fails(name, attempt, "Unreachable");
+    fails("d", 1, "ConnectionLost");
+
+    expect(told).toEqual(["Unreachable 1", "Unreachable 2", "ConnectionLost 1"]);
+  });
+
+  it("publishes again when all lanes do", () => {
+    const { told, lane, fails } = watched();
+
+    lane("c").published();
+    fails("a", 1, "Unreachable");
+    fails("b", 1, "Unreachable");
+    lane("c").published();
+    lane("a").published();
+    lane("c").published();
+    lane("b").published();
+    fails("a", 1, "Unreachable");
+
+    expect(told).toEqual(["publishing", "Unreachable 1", "publishing", "Unreachable 1"]);
+  });
+});
