@@ -1,5 +1,5 @@
 import { isSome } from "fp-ts/lib/Option.js";
-import { defer, filter, type Observable, type SchedulerLike, tap } from "rxjs";
+import { defer, filter, map, type Observable, type SchedulerLike, tap } from "rxjs";
 import { type RetryBackoffOptions, retryBackoff } from "../operators/retryBackoff.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { Skipped } from "./keepPositions.ts";
@@ -7,6 +7,7 @@ import type { StandardPosition } from "./positions.ts";
 import type { Sink } from "./redisSink.ts";
 import { isSinkError } from "./sinkError.ts";
 import type { Source } from "./source.ts";
+import { withPassed } from "./withPassed.ts";
 
 /**
  * A sink for events of type T at positions P. A sink of standard positions serves every kind of them:
@@ -22,8 +23,9 @@ export type SinkFor<T, P> = Sink<T, P> | ([P] extends [StandardPosition] ? Sink<
  * back by itself to what the stream still has and sends the rest again.
  *
  * - **Checkpoints** never go back: while it catches up after a loss it emits none, provided that
- *   positions have an order.
- * - **Errors** those of the sink, but for `RewindRequired`, and those of the source.
+ *   positions have an order. One of 0 events says that the source has passed a position without any.
+ * - **Errors** those of the sink, but for `RewindRequired`, and those of the source: one that no longer has what it is asked
+ *   for says `PositionUnavailable`.
  *
  * @example
  * ```ts
@@ -47,7 +49,11 @@ export function replicate<T, P>({
   const sink = given as Sink<T, P>;
   return defer(() => {
     const isAhead = neverBack(sink);
-    return sink.resuming(source).pipe(
+    const replicating$ = defer(() => {
+      const { open, ofEvents } = withPassed<T, P>(source);
+      return sink.resuming(open).pipe(map(ofEvents));
+    });
+    return replicating$.pipe(
       retryBackoff({
         ...retry,
         ...(scheduler === undefined ? {} : { scheduler }),
