@@ -22,7 +22,11 @@ import type { Flow } from "../operators/flow.ts";
  * ```
  */
 export interface Source<T, P> {
-  (from: Option<P>, flow: Observable<Flow>): Observable<T>;
+  /**
+   * @param reached - the furthest position of several sinks, where `from` is the lowest: with one it is no first run, although
+   *   `from` may be `none`. Undefined: `from`.
+   */
+  (from: Option<P>, flow: Observable<Flow>, reached?: Option<P>): Observable<T>;
   /** Told of each checkpoint: the source may forget everything up to there. */
   readonly acknowledge?: (position: P) => void;
   /**
@@ -36,7 +40,7 @@ export interface Source<T, P> {
 /** A source that is another one, changed: it keeps what goes beside the events. */
 export function sourceFrom<T, R, P>(
   { acknowledge, passed }: Source<T, P>,
-  events: (from: Option<P>, flow: Observable<Flow>) => Observable<R>,
+  events: (from: Option<P>, flow: Observable<Flow>, reached?: Option<P>) => Observable<R>,
 ): Source<R, P> {
   return Object.assign(events.bind(undefined), {
     ...(acknowledge && { acknowledge }),

@@ -27,9 +27,9 @@ export function withPassed<T, P>(source: Source<T | Skipped<P>, P>): WithPassed<
   }
 
   return {
-    open: (from, flow): Observable<T | Skipped<P>> => {
+    open: (...opening): Observable<T | Skipped<P>> => {
       const done = new Subject<void>();
-      const events$ = source(from, flow).pipe(
+      const events$ = source(...opening).pipe(
         tap({
           next: () => {
             given += 1;

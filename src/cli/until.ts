@@ -3,5 +3,5 @@ import { type Source, sourceFrom } from "../source.ts";
 
 /** A source that completes when `stop$` emits, so that the sink drains. */
 export function until<T, P>(source: Source<T, P>, stop$: Observable<unknown>): Source<T, P> {
-  return sourceFrom(source, (from, flow) => source(from, flow).pipe(takeUntil(stop$)));
+  return sourceFrom(source, (...opening) => source(...opening).pipe(takeUntil(stop$)));
 }

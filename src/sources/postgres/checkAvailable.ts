@@ -7,6 +7,8 @@ import { walNumber } from "./walPosition.ts";
 export interface Standing {
   /** Where the sink stands; none: it has no position. */
   readonly from: Option<Lsn>;
+  /** The furthest that one of several sinks stands. */
+  readonly reached: Option<Lsn>;
   readonly slot: string;
   /** The server has forgotten the log up to here; undefined: there is no slot. */
   readonly confirmedLsn: string | undefined;
@@ -44,16 +46,17 @@ export function checkPosition(from: Option<Lsn>): void {
  */
 export function holeOf({
   from,
+  reached,
   slot,
   confirmedLsn,
   publication,
   hasPublication,
   madeAt,
 }: Standing): string | undefined {
-  const position = isSome(from) ? `position ${from.value}` : "no position";
   if (confirmedLsn === undefined) {
-    if (isNone(from) && madeAt === undefined) return undefined;
-    return `slot ${slot}: found none, expected the one of the earlier runs, as the sink has ${position}: the changes since then are gone; ${anew}, ${acceptance}`;
+    if (isNone(reached) && madeAt === undefined) return undefined;
+    const stands = isSome(reached) ? `a sink has position ${reached.value}` : "this process has made one";
+    return `slot ${slot}: found none, expected the one of the earlier runs, as ${stands}: the changes since then are gone; ${anew}, ${acceptance}`;
   }
   if (isNone(from) && confirmedLsn !== madeAt) {
     return `slot ${slot}: found it at ${confirmedLsn}, and a sink with no position to go on from: the changes up to there are gone; ${anew} and a new slot; if this is a first run, drop the slot: SELECT pg_drop_replication_slot('${slot}'); ${acceptance}`;

@@ -85,12 +85,12 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
   });
   let madeAt: string | undefined;
 
-  function changes(from: Option<Lsn>, flow: Observable<Flow>): Observable<ChangeEvent<Lsn>> {
+  function changes(from: Option<Lsn>, flow: Observable<Flow>, reached = from): Observable<ChangeEvent<Lsn>> {
     return defer(() => {
       checkOptions({ slot, publication, tables });
       checkPosition(from);
       begin(from);
-      return defer(() => connect(last(), flow)).pipe(
+      return defer(() => connect(last(), flow, reached)).pipe(
         catchError((error) => throwError(() => postgresErrorOf(error, connectionString))),
         retryBackoff({
           isRetryable: isPassing,
@@ -102,8 +102,12 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
   }
 
   /** One connection's worth of changes, strictly after a position. */
-  function connect(after: Option<Lsn>, flow: Observable<Flow>): Observable<ChangeEvent<Lsn>> {
-    return prepare(config, { slot, publication, tables, after, madeAt, acceptHole }).pipe(
+  function connect(
+    after: Option<Lsn>,
+    flow: Observable<Flow>,
+    reached: Option<Lsn>,
+  ): Observable<ChangeEvent<Lsn>> {
+    return prepare(config, { slot, publication, tables, after, reached, madeAt, acceptHole }).pipe(
       switchMap(({ db, confirmedLsn, isNew, hole, senderTimeoutMs }) => {
         if (isNew) madeAt = confirmedLsn;
         opened?.next({ slot, confirmedLsn, hole });

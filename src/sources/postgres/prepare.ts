@@ -14,6 +14,8 @@ export interface Preparation {
   readonly tables: readonly string[] | undefined;
   /** After what to go on. */
   readonly after: Option<Lsn>;
+  /** The furthest that a sink stands. */
+  readonly reached: Option<Lsn>;
   /** Where this process has made the slot; undefined: it has not. */
   readonly madeAt: string | undefined;
   /** Whether to go on although changes are gone. */
@@ -77,13 +79,14 @@ async function findSlot(client: Client, slot: string): Promise<FoundSlot | undef
 
 async function run(
   client: Client,
-  { slot, publication, tables, after, madeAt, acceptHole }: Preparation,
+  { slot, publication, tables, after, reached, madeAt, acceptHole }: Preparation,
 ): Promise<Prepared> {
   await client.connect();
   const found = await findSlot(client, slot);
   if (found !== undefined) checkSlot(slot, found);
   const hasPublication = await findPublication(client, publication);
-  const hole = holeOf({ from: after, slot, confirmedLsn: found?.lsn, publication, hasPublication, madeAt });
+  const standing = { from: after, reached, slot, confirmedLsn: found?.lsn, publication, hasPublication };
+  const hole = holeOf({ ...standing, madeAt });
   if (hole !== undefined && !acceptHole) throw unavailable(hole);
   await preparePublication(client, publication, tables);
   const { db, lsn, end, timeout } = found ?? (await makeSlot(client, slot));
