@@ -1,6 +1,7 @@
 import { isNone, none, type Option, some } from "fp-ts/lib/Option.js";
 import { Observable, Subject, Subscription } from "rxjs";
 import type { Flow, Source } from "../../src/index.ts";
+import { heedFlow } from "../../src/sources/heedFlow.ts";
 
 /** An event of a {@link ForgettingLog}. */
 export interface LogEvent {
@@ -53,14 +54,24 @@ export class ForgettingLog {
     this.#events = [];
   }
 
+  #isGone(from: Option<number>, reached: Option<number>): boolean {
+    if (this.mark._tag === "None") return reached._tag === "Some";
+    return from._tag === "None" || from.value < this.mark.value;
+  }
+
   #forget(position: number): void {
     if (this.mark._tag === "Some" && position <= this.mark.value) return;
     this.mark = some(position);
     this.#events = this.#events.filter((event) => event.position > position);
   }
 
-  /** What one process opens. */
-  source(acceptHole = false): Source<LogEvent, number> {
+  /**
+   * What one process opens.
+   *
+   * @param remembers - false: only what this process itself had forgotten is refused, and nothing else is compared
+   */
+  source({ acceptHole = false, remembers = true } = {}): Source<LogEvent, number> {
+    let forgotten = 0;
     const passed = new Subject<number>();
     let last: Option<number> = none;
     let acknowledged: Option<number> = none;
@@ -73,27 +84,26 @@ export class ForgettingLog {
     };
 
     const begin = (from: Option<number>, reached: Option<number>): void => {
-      const isGone =
-        this.mark._tag === "None"
-          ? reached._tag === "Some"
-          : from._tag === "None" || from.value < this.mark.value;
+      const isGone = remembers
+        ? this.#isGone(from, reached)
+        : forgotten > (from._tag === "Some" ? from.value : 0);
       if (isGone && !acceptHole) throw new Unavailable("the log no longer has it");
       const mark = this.mark._tag === "Some" ? this.mark.value : this.#end;
       this.mark = some(mark);
       last = from;
       acknowledged = from;
       if (!isGone && from._tag === "Some") return;
-      this.floor = mark;
+      if (remembers || this.floor === 0) this.floor = mark;
       last = this.mark;
       passed.next(mark);
     };
 
     const read = (
       from: Option<number>,
-      _flow: Observable<Flow>,
+      flow: Observable<Flow>,
       reached: Option<number> = from,
     ): Observable<LogEvent> =>
-      new Observable((subscriber) => {
+      new Observable<LogEvent>((subscriber) => {
         try {
           begin(from, reached);
         } catch (error) {
@@ -110,10 +120,11 @@ export class ForgettingLog {
         reading.add(this.#appended.subscribe(emit));
         reading.add(this.#moved.subscribe(pass));
         return reading;
-      });
+      }).pipe(heedFlow(flow, { next: () => {} }));
 
     const acknowledge = (position: number): void => {
       acknowledged = some(position);
+      forgotten = position;
       this.#forget(position);
     };
     return Object.assign(read, { acknowledge, passed });
