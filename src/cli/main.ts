@@ -11,7 +11,7 @@ import type { MonitoringOptions } from "./monitoring.ts";
 import { configFrom, configOf, type SinkFlags } from "./options.ts";
 import { writeResult } from "./output.ts";
 import { pipeLines } from "./pipe.ts";
-import { replicateSource } from "./replicate.ts";
+import { type ReplicateFlags, replicateSource } from "./replicate.ts";
 import { configSchema } from "./schema.ts";
 import { stopSignal } from "./stopSignal.ts";
 import { addStreamsCommand } from "./streams.ts";
@@ -85,8 +85,9 @@ program
   .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf, 9000)
   .option("--dashboard-port <port>", "show on a page on this port what the sinks do", portOf)
   .option("--no-progress", "do not show how far it is while it catches up")
-  .action(({ config, ...ports }: { config: string } & MonitoringOptions) =>
-    exitWith(() => printCheckpoints(replicateSource(configOf(config), ports, stopSignal()))),
+  .option("--accept-hole", "go on, this once, although the database no longer has all changes")
+  .action(({ config, ...flags }: { config: string } & ReplicateFlags) =>
+    exitWith(() => printCheckpoints(replicateSource(configOf(config), flags, stopSignal()))),
   );
 
 program
