@@ -30,7 +30,7 @@ async function endings(numRuns: number, run: (history: History) => Promise<Endin
 }
 
 describe("a source that forgets what was acknowledged, over the lives of processes", () => {
-  it("leaves no hole that a start does not tell, over Redis in memory", { timeout: 600_000 }, async () => {
+  it("leaves no hole that a start does not tell, over Redis in memory", { timeout: 1_800_000 }, async () => {
     const { wrong, refused, behind, whole } = await endings(isLong ? 4000 : 200, (history) =>
       runHistory(history, fakeBed(history), { remembers: true }),
     );
@@ -40,7 +40,7 @@ describe("a source that forgets what was acknowledged, over the lives of process
     expect(Math.min(refused, behind, whole)).toBeGreaterThan(0);
   });
 
-  it("leaves no hole that a start does not tell, over a real Redis", { timeout: 600_000 }, async () => {
+  it("leaves no hole that a start does not tell, over a real Redis", { timeout: 1_800_000 }, async () => {
     const { wrong } = await endings(isLong ? 2000 : 20, async (history) => {
       await server.client.flushall();
       return runHistory(history, realBed(server), { remembers: true });
