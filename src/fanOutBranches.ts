@@ -1,4 +1,4 @@
-import { isNone, isSome, none, type Option, some } from "fp-ts/lib/Option.js";
+import { fromNullable, isNone, isSome, none, type Option, some } from "fp-ts/lib/Option.js";
 import {
   asyncScheduler,
   BehaviorSubject,
@@ -12,7 +12,7 @@ import {
 import type { Flow } from "../operators/flow.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { OpenSource } from "./fanOut.ts";
-import type { Skipped } from "./keepPositions.ts";
+import { Skipped } from "./keepPositions.ts";
 import type { Positions } from "./positions.ts";
 import type { Sink } from "./redisSink.ts";
 import { isSinkError, type SinkError, sinkError } from "./sinkError.ts";
@@ -68,6 +68,8 @@ export function branches<T, P>(
   const flow = new BehaviorSubject<Flow>("resume");
   const running = new Subscription();
   let start: Option<P> = none;
+  /** What the source passed first, opened without a position: it has nothing before that. */
+  let begunAt: Option<P> = none;
   let isOpen = false;
   let isDrained = false;
   let emitted = 0;
@@ -129,7 +131,8 @@ export function branches<T, P>(
       openSourceWhenReady();
       return;
     }
-    const order = relation(branch.sink.positions, branch.from, start);
+    const begun = isSome(branch.from) && isSome(begunAt) ? begunAt : start;
+    const order = relation(branch.sink.positions, branch.from, begun);
     if (order === "before" || order === "apart") {
       failed(
         branch,
@@ -171,7 +174,10 @@ export function branches<T, P>(
     running.add(
       source(start, flow.pipe(distinctUntilChanged()), reached()).subscribe({
         next: (event) => {
-          hasBegun = true;
+          if (!hasBegun) {
+            hasBegun = true;
+            if (isNone(start) && event instanceof Skipped) begunAt = fromNullable(event.position);
+          }
           for (const branch of all) feed(branch, event);
         },
         error: (error) => {

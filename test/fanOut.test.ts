@@ -1,4 +1,4 @@
-import { getOrElse, none } from "fp-ts/lib/Option.js";
+import { getOrElse, none, some } from "fp-ts/lib/Option.js";
 import {
   EMPTY,
   from,
@@ -234,6 +234,36 @@ describe("fanOut over a source that forgets what was acknowledged", () => {
     advance(500);
 
     expect(next.errors).toMatchObject([{ _tag: "PositionUnavailable" }]);
+  });
+
+  it("leaves a sink behind that comes later, and stands before the place where the source began anew", () => {
+    const { redis, process, advance } = world();
+    const log = new ForgettingLog();
+    const [main, copy] = [redis(), redis("o 999ms x 2s o")];
+    const start = () =>
+      process(log.source(), [
+        ["main", main],
+        ["copy", copy, optional],
+      ]);
+    const first = start();
+    advance(100);
+    log.append();
+    advance(100);
+    first.stop();
+    main.del(stream);
+    main.del(`{${stream}}:rxadd:main`);
+    log.dropMark();
+    log.append();
+    advance(1000);
+
+    const again = start();
+    advance(1000);
+    log.append();
+    advance(2000);
+
+    expect(again.errors).toEqual([]);
+    expect(positions(main)).toEqual([3]);
+    expect(again.last("copy")).toMatchObject({ state: "behind", position: some(1) });
   });
 
   it("leaves a sink of a quorum behind that has lost its data, while enough others are left", () => {

@@ -18,6 +18,8 @@ export interface Bed {
   readonly until: (holds: () => Promise<boolean>) => Promise<boolean>;
   /** The positions in the stream of a sink. */
   readonly positions: (sink: number) => Promise<readonly number[]>;
+  /** Says which sinks have a position. */
+  readonly standing: () => Promise<(sink: number) => boolean>;
   readonly scheduler: SchedulerLike | undefined;
 }
 
@@ -67,6 +69,7 @@ export function fakeBed({ happenings }: History): Bed {
       await advance(stepMs);
       return holds();
     },
+    standing: async () => (sink) => Boolean(redisOf(sink).position(idOf(sink), streamOf(sink))),
     positions: async (sink) => redisOf(sink).events(streamOf(sink)).map(positionIn),
   };
 }
@@ -108,6 +111,10 @@ export function realBed({ client, uri }: RedisServer): Bed {
         () => true,
         () => false,
       ),
+    standing: async () => {
+      const stored = await Promise.all([0, 1, 2].map((sink) => client.hget(stateOf(sink), "position")));
+      return (sink) => Boolean(stored[sink]);
+    },
     positions: async (sink) =>
       (await client.xrange(streamOf(sink), "-", "+")).map(([, [, event = ""]]) => positionIn(event)),
   };

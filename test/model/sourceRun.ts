@@ -32,11 +32,19 @@ export async function runHistory(history: History, bed: Bed, { remembers }: Pipe
   const append = (events: number) => {
     for (let count = 0; count < events; count += 1) owed.push(log.append().position);
   };
-  let life = start(false);
+  /** What each sink may lack: what came before its first run, and what was accepted to be missing. */
+  const floors = [0, 0, 0];
+  const down = new Set<number>();
+  let life = await start(false);
 
-  function start(acceptHole: boolean): Life {
-    const source = log.source({ acceptHole, remembers });
-    return startLife(bed, policy, source);
+  async function start(acceptHole: boolean): Promise<Life> {
+    const isStanding = await bed.standing();
+    const begun = (mark: number, isAccepted: boolean): void => {
+      const isKnown = [...floors.keys()].some((sink) => isStanding(sink) && !down.has(sink));
+      for (const sink of floors.keys())
+        if (isAccepted || (!isKnown && !isStanding(sink))) floors[sink] = mark;
+    };
+    return startLife(bed, policy, log.source({ acceptHole, remembers, begun }));
   }
 
   async function take(happening: Happening): Promise<void> {
@@ -49,7 +57,7 @@ export async function runHistory(history: History, bed: Bed, { remembers }: Pipe
         break;
       case "restart":
         life.running.unsubscribe();
-        life = start(happening.acceptHole);
+        life = await start(happening.acceptHole);
         break;
       case "crash":
         append(happening.events);
@@ -61,6 +69,12 @@ export async function runHistory(history: History, bed: Bed, { remembers }: Pipe
         // A slot that is read cannot be dropped.
         life.running.unsubscribe();
         log.dropMark();
+        break;
+      case "down":
+        down.add(happening.sink);
+        break;
+      case "up":
+        down.delete(happening.sink);
         break;
       default:
         break;
@@ -74,10 +88,11 @@ export async function runHistory(history: History, bed: Bed, { remembers }: Pipe
     await take(happening);
   }
   life.running.unsubscribe();
+  down.clear();
   await bed.advance(stepMs);
 
   for (const attempt of [1, 2]) {
-    life = start(false);
+    life = await start(false);
     await bed.advance(stepMs);
     append(1);
     const holds = await bed.until(async () => (await wrong()) === undefined);
@@ -97,7 +112,8 @@ export async function runHistory(history: History, bed: Bed, { remembers }: Pipe
     for (let sink = 0; sink < sinksOf(policy); sink += 1) {
       if (life.isBehind(sink)) continue;
       const there = new Set(await bed.positions(sink));
-      const missing = owed.filter((position) => position > log.floor && !there.has(position));
+      const floor = floors[sink] ?? 0;
+      const missing = owed.filter((position) => position > floor && !there.has(position));
       if (missing.length > 0) return `${idOf(sink)} lacks ${missing.join()}, and nothing said so`;
     }
     return undefined;

@@ -21,8 +21,6 @@ export class Unavailable extends Error {
 export class ForgettingLog {
   /** Everything up to here is forgotten; none: there is no mark, as before a first run. */
   mark: Option<number> = none;
-  /** Up to where somebody has accepted that events are missing, or a first run began. */
-  floor = 0;
   #end = 0;
   #events: LogEvent[] = [];
   readonly #appended = new Subject<LogEvent>();
@@ -69,8 +67,13 @@ export class ForgettingLog {
    * What one process opens.
    *
    * @param remembers - false: only what this process itself had forgotten is refused, and nothing else is compared
+   * @param begun - told where it begins that has no mark, or accepts a hole
    */
-  source({ acceptHole = false, remembers = true } = {}): Source<LogEvent, number> {
+  source({
+    acceptHole = false,
+    remembers = true,
+    begun = (_mark: number, _isAccepted: boolean): void => {},
+  } = {}): Source<LogEvent, number> {
     let forgotten = 0;
     const passed = new Subject<number>();
     let last: Option<number> = none;
@@ -89,11 +92,12 @@ export class ForgettingLog {
         : forgotten > (from._tag === "Some" ? from.value : 0);
       if (isGone && !acceptHole) throw new Unavailable("the log no longer has it");
       const mark = this.mark._tag === "Some" ? this.mark.value : this.#end;
+      const hadMark = this.mark._tag === "Some";
       this.mark = some(mark);
       last = from;
       acknowledged = from;
       if (!isGone && from._tag === "Some") return;
-      if (remembers || this.floor === 0) this.floor = mark;
+      if (isGone || !hadMark) begun(mark, isGone);
       last = this.mark;
       passed.next(mark);
     };
