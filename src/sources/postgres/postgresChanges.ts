@@ -1,7 +1,17 @@
 import type { Option } from "fp-ts/lib/Option.js";
 import { isNone } from "fp-ts/lib/Option.js";
 import type { ClientConfig } from "pg";
-import { catchError, defer, filter, type Observable, Subject, switchMap, tap, throwError } from "rxjs";
+import {
+  BehaviorSubject,
+  catchError,
+  defer,
+  filter,
+  type Observable,
+  Subject,
+  switchMap,
+  tap,
+  throwError,
+} from "rxjs";
 import type { Flow } from "../../../operators/flow.ts";
 import { type FailedAttempt, retryBackoff } from "../../../operators/retryBackoff.ts";
 import type { ChangeEvent } from "../../changeEvent.ts";
@@ -45,7 +55,10 @@ export interface PostgresOptions {
    * at each start where no sink keeps the position, and the slot is the only mark. Default false.
    */
   readonly acceptHole?: boolean;
-  /** Told each time that the slot stands: changes that are committed from now on will be emitted. */
+  /**
+   * Told each time that the slot stands: changes that are committed from now on will be emitted. Told again of changes that
+   * the server leaves out, if that was accepted.
+   */
   readonly opened?: { readonly next: (slot: OpenedSlot) => void };
   /** Told of each lost connection, and each time that another process has the slot. */
   readonly failed?: { readonly next: (attempt: FailedAttempt) => void };
@@ -114,9 +127,13 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
         // The sink has a position from the first moment on, and one beyond a hole that was accepted.
         idle(walNumber(confirmedLsn));
         pass();
-        const reading = new Subject<Flow>();
+        const reading = new BehaviorSubject<Flow>("resume");
         return replicationMessages({
-          ...{ config, slot, publication, senderTimeoutMs, confirmed, idle, pass, confirm$, skipped },
+          ...{ config, slot, publication, senderTimeoutMs, confirmed, idle, pass, confirm$ },
+          skipped: (notice) => {
+            const gone = skipped(notice);
+            opened?.next({ slot, confirmedLsn, hole: gone });
+          },
           flow: reading,
         }).pipe(
           toChangeEvents(db),
@@ -132,11 +149,10 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
   }
 
   /** PostgreSQL before 18 refuses to go on; from 18 on it leaves the changes out, and says so. */
-  function skipped(notice: string): void {
-    if (acceptHole) return;
-    throw unavailable(
-      `publication ${publication}: changes were made while it did not stand, and PostgreSQL leaves them out (${notice}): fill the stream anew from a snapshot, with a new slot and a new sink id, ${acceptance}`,
-    );
+  function skipped(notice: string): string {
+    const hole = `publication ${publication}: changes were made while it did not stand, and PostgreSQL leaves them out (${notice}): fill the stream anew from a snapshot, with a new slot and a new sink id, ${acceptance}`;
+    if (acceptHole) return hole;
+    throw unavailable(hole);
   }
 
   function acknowledge(position: Lsn): void {

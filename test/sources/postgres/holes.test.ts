@@ -258,6 +258,9 @@ describe("acceptHole", () => {
 
     await has(redis, 1, 3);
     expect(accepting.failures).toEqual([]);
+    expect(accepting.slots.map(({ hole }) => hole)).toContainEqual(
+      expect.stringMatching(/PostgreSQL leaves them out/),
+    );
   });
 });
 

@@ -246,6 +246,10 @@ describe("flow", () => {
       const paused = "SELECT now() - backend_start > interval '3 s' AS long FROM pg_stat_replication";
 
       await expect.poll(() => bed.query(paused)).toEqual([{ long: true }]);
+      // It reads nothing meanwhile: the server waits.
+      const waits =
+        "SELECT 1 FROM pg_stat_activity WHERE wait_event IN ('WalSenderWriteData', 'ClientWrite')";
+      await expect.poll(() => bed.query(waits)).toHaveLength(1);
 
       expect(reading.events).toEqual([]);
       expect(await bed.activePid()).toBe(pid);
