@@ -6,6 +6,7 @@ import type { Config } from "../config/config.ts";
 import { entryCopies, streamSource } from "../consumer/index.ts";
 import type { Lsn } from "../lsn.ts";
 import { redisSink } from "../redisSink.ts";
+import type { OpenedSlot } from "../sources/postgres/index.ts";
 import { UsageError } from "./exitCode.ts";
 import { importPostgres } from "./importPostgres.ts";
 import { consumerLog, log } from "./log.ts";
@@ -16,22 +17,39 @@ import { replicateUntil } from "./until.ts";
 
 type Configured<Type> = Extract<Config["source"], { readonly type: Type }>;
 
-function postgres({ config: { dsn, slot, publication, tables } }: Configured<"postgres">) {
+function postgres(
+  { config: { dsn, slot, publication, tables, acceptHole } }: Configured<"postgres">,
+  flags: ReplicateFlags,
+) {
+  const opened = {
+    next: ({ hole }: OpenedSlot) =>
+      hole !== undefined && log(`goes on without changes that are gone: ${hole}`),
+  };
   const failed = {
     next: ({ delayMs, error }: FailedAttempt) =>
       log(`${error instanceof Error ? error.message : error}; trying again in ${Math.round(delayMs)} ms`),
   };
   return defer(() => from(importPostgres())).pipe(
     map(({ postgresChanges }) =>
-      postgresChanges({ connectionString: dsn, slot, publication, ...(tables && { tables }), failed }),
+      postgresChanges({
+        ...{ connectionString: dsn, slot, publication, opened, failed },
+        ...(tables && { tables }),
+        acceptHole: acceptHole || flags.acceptHole === true,
+      }),
     ),
   );
+}
+
+/** What goes for one run of the command only. */
+export interface ReplicateFlags extends MonitoringOptions {
+  /** Go on although changes are gone. */
+  readonly acceptHole?: boolean;
 }
 
 /** Publishes the changes of the source that a configuration names. */
 export function replicateSource(
   config: Config,
-  options: MonitoringOptions,
+  options: ReplicateFlags,
   stop$: Observable<unknown>,
 ): Observable<Checkpoint<unknown>> {
   const { pipeline, source, sinks, commit } = config;
@@ -47,7 +65,7 @@ export function replicateSource(
       const made = sinks.map(({ config }) =>
         redisSink<ChangeEvent<Lsn>, Lsn>({ ...config, ...of(config.id) }),
       );
-      const replicating$ = postgres(source).pipe(
+      const replicating$ = postgres(source, options).pipe(
         switchMap((changes) => replicateUntil(stop$, { source: changes, sink: oneSink(made, commit) })),
       );
       return whileServing(made, replicating$);

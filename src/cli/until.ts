@@ -1,6 +1,7 @@
 import { defer, filter, type Observable, takeUntil } from "rxjs";
 import type { Checkpoint } from "../checkpoint.ts";
 import { replicate } from "../replicate.ts";
+import { sourceFrom } from "../source.ts";
 
 /**
  * Replicates until `stop$` emits. Then the source completes, so that the sink drains; where it is not open, because Redis cannot
@@ -12,17 +13,12 @@ export function replicateUntil<T, P>(
 ): Observable<Checkpoint<P>> {
   return defer(() => {
     let isOpen = false;
-    const stopped: typeof source = (from, flow) =>
+    const stopped = sourceFrom(source, (...opening) =>
       defer(() => {
         isOpen = true;
-        return source(from, flow);
-      }).pipe(takeUntil(stop$));
-    return replicate<T, P>({
-      source:
-        source.acknowledge === undefined
-          ? stopped
-          : Object.assign(stopped, { acknowledge: source.acknowledge }),
-      sink,
-    }).pipe(takeUntil(stop$.pipe(filter(() => !isOpen))));
+        return source(...opening);
+      }).pipe(takeUntil(stop$)),
+    );
+    return replicate<T, P>({ source: stopped, sink }).pipe(takeUntil(stop$.pipe(filter(() => !isOpen))));
   });
 }

@@ -1,5 +1,5 @@
 import * as t from "io-ts";
-import { count, OneOrMore, oneOf, postgresUri, redisUri, text, texts } from "./codecs.ts";
+import { count, flag, OneOrMore, oneOf, postgresUri, redisUri, text, texts } from "./codecs.ts";
 import { Described } from "./described.ts";
 import { schemaOf } from "./jsonSchema.ts";
 import { Kinds } from "./kinds.ts";
@@ -25,6 +25,11 @@ export const postgresSettings = new Settings({
   slot: withDefault(text, "rxadd", "Replication slot; made if missing"),
   publication: withDefault(text, "rxadd", "Publication; made if missing"),
   tables: optional(texts, "Tables to publish, as `schema.table`; all if left out"),
+  accept_hole: withDefault(
+    flag,
+    false,
+    "Go on although changes are gone, once; see [PostgreSQL](postgres.md#what-a-first-run-is)",
+  ),
 });
 
 /** `source.config` of a file of NDJSON. */

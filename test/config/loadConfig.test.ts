@@ -204,7 +204,10 @@ describe("loadConfig", () => {
         pipeline: "shop",
         source: {
           type: "postgres",
-          config: { dsn: "postgres://h/db", slot: "rxadd", publication: "rxadd", tables: ["public.orders"] },
+          config: {
+            ...{ dsn: "postgres://h/db", slot: "rxadd", publication: "rxadd" },
+            ...{ tables: ["public.orders"], acceptHole: false },
+          },
         },
       },
     });
