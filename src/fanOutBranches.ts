@@ -44,6 +44,8 @@ interface Branch<T, P> {
   state: "opening" | "running" | "behind" | "done";
   from: Option<P>;
   isPaused: boolean;
+  /** It takes no more events, and what it says of its buffer as that drains is not for the source. */
+  hasLeft: boolean;
   /** How many events it has, counted from where the source began. */
   safe: number;
   newest: Checkpoint<P> | undefined;
@@ -112,6 +114,8 @@ export function branches<T, P>(
     return new Observable((chain) => {
       chain.add(() => {
         if (branch.state !== "running" || isDrained || subscriber.closed) return;
+        branch.hasLeft = true;
+        regulate();
         // What it has failed with comes at once.
         running.add(scheduler.schedule(() => isFull(branch)));
       });
@@ -296,7 +300,9 @@ export function branches<T, P>(
   /** The source goes on while as many take its events as the checkpoint needs. */
   function regulate(): void {
     if (!isOpen) return;
-    const taking = needed().filter(({ isPaused, state }) => !isPaused && state === "running");
+    const taking = needed().filter(
+      ({ isPaused, hasLeft, state }) => !isPaused && !hasLeft && state === "running",
+    );
     flow.next(taking.length < votes ? "pause" : "resume");
   }
 
@@ -332,6 +338,7 @@ function newBranch<T, P>(sink: Sink<T, P>, isVoter: boolean): Branch<T, P> {
     state: "opening",
     from: none,
     isPaused: false,
+    hasLeft: false,
     safe: 0,
     newest: undefined,
     subscription: Subscription.EMPTY,
