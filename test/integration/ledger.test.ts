@@ -282,23 +282,35 @@ describe("a sink whose computed streams stand on several nodes", () => {
     for (let round = 0; round < 8; round += 1) {
       await Promise.all(servers.nodes.map(({ client }) => client.flushall()));
       let last = 0;
-      const back: (() => Promise<void>)[] = [];
-      for (let start = 0; start < 6; start += 1) {
+      /** What has stood in each slot, one after the other. */
+      const slotOf = (keys: readonly string[]) => ({ keys, back: [] as (() => Promise<void>)[] });
+      const slotOfLedger = slotOf([ledger]);
+      const slots = range0(shards).map((shard) => slotOf(laneOf(shard)));
+      /** Goes back in a slot; a failover never goes forth. */
+      async function lose({ back }: typeof slotOfLedger): Promise<void> {
+        back.splice(random.between(0, back.length) + 1);
+        await back.at(-1)?.();
+      }
+      for (let start = 0; start < 7; start += 1) {
+        const isLast = start === 6;
         last += random.between(1, 300 / unit) * unit;
+        const checkpoints$ = run(numbers(last, events), {
+          batch: { maxEvents: random.between(1, 30) },
+          buffer: { maxEvents: random.oneOf(20, 200, 2000) },
+        });
         const crashAfter = random.between(1, 6);
-        await lastValueFrom(
-          run(numbers(last, events), {
-            batch: { maxEvents: random.between(1, 30) },
-            buffer: { maxEvents: 200 },
-          }).pipe(take(start === 5 ? Number.POSITIVE_INFINITY : crashAfter)),
-          { defaultValue: undefined },
+        const until$ = checkpoints$.pipe(
+          take(isLast ? Number.POSITIVE_INFINITY : crashAfter),
+          concatMap(async () => {
+            if (!isLast && random.between(0, 2) === 0) await lose(random.oneOf(slotOfLedger, ...slots));
+          }),
         );
+        await lastValueFrom(until$, { defaultValue: undefined });
         // Not the ledger's first: without one it would refuse.
-        for (const keys of [[ledger], ...range0(shards).map(laneOf)]) {
-          if (random.between(0, 2) === 0) back.push(await remember(...keys));
+        for (const slot of [slotOfLedger, ...slots]) {
+          if (random.between(0, 2) === 0) slot.back.push(await remember(...slot.keys));
+          if (!isLast && random.between(0, 3) === 0) await lose(slot);
         }
-        if (start === 4) for (const restore of back) if (random.between(0, 1) === 0) await restore();
-        if (start < 4 && random.between(0, 1) === 0) await back[random.between(0, back.length - 1)]?.();
       }
       await expectExactly(last);
     }
