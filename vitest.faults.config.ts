@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 import everything from "./vitest.config.ts";
 
-/** The long form of the faults: one file after the other, so that nothing but the fault makes a stall. */
+/** The long form of the faults and of the models: one file after the other, so that nothing but the fault makes a stall. */
 export default defineConfig({
   test: {
     ...everything.test,

@@ -47,10 +47,13 @@ export interface FanOutOptions {
  * ```
  *
  * - **Start** each sink keeps its own position; with `replicate` the source goes on at the lowest, and the others leave
- *   out what they have. That needs positions with an order, unless all sinks stand at the same one.
+ *   out what they have. That needs positions with an order; without, sinks that stand elsewhere are `behind`, or it ends with
+ *   `PositionInvalid`.
  * - **Gating sinks** pause the source, and their errors end it all, but for a quorum that is left.
  * - **Other sinks** never stop it. One that is down catches up from its own `buffer`; when that is full, or it ends with an
  *   error, it is `behind`: its status says so, and it goes on from its own stored position at the next start.
+ * - **What the source no longer has** for sinks that can be spared, it is opened without: they are `behind` at each start.
+ *   Where one stands that is needed, the source's `PositionUnavailable` ends it all.
  * - **Completion** when the gating sinks have published everything, and the others, or they make no progress.
  * - **Misuse** throws `ConfigurationInvalid` at once.
  *
@@ -98,8 +101,12 @@ export function fanOut<T, P>(
   });
 }
 
-/** Opens the source where the sinks ask for it. */
-export type OpenSource<T, P> = (from: Option<P>, flow: Observable<Flow>) => Observable<T | Skipped<P>>;
+/** Opens the source where the sinks ask for it; `reached` is the furthest that one of several stands. */
+export type OpenSource<T, P> = (
+  from: Option<P>,
+  flow: Observable<Flow>,
+  reached?: Option<P>,
+) => Observable<T | Skipped<P>>;
 
 function expectation(sinks: number, policy: FanOutPolicy): string {
   if (sinks === 0) return "found no sink, expected at least one";

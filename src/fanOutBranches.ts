@@ -1,4 +1,4 @@
-import { isSome, none, type Option, some } from "fp-ts/lib/Option.js";
+import { fromNullable, isNone, isSome, none, type Option, some } from "fp-ts/lib/Option.js";
 import {
   asyncScheduler,
   BehaviorSubject,
@@ -12,10 +12,11 @@ import {
 import type { Flow } from "../operators/flow.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { OpenSource } from "./fanOut.ts";
-import type { Skipped } from "./keepPositions.ts";
+import { Skipped } from "./keepPositions.ts";
 import type { Positions } from "./positions.ts";
 import type { Sink } from "./redisSink.ts";
-import { isSinkError, sinkError } from "./sinkError.ts";
+import { isSinkError, type SinkError, sinkError } from "./sinkError.ts";
+import { isUnavailable } from "./source.ts";
 
 /** What one run of a fan-out goes by. */
 export interface BranchesOptions<T, P> {
@@ -67,6 +68,8 @@ export function branches<T, P>(
   const flow = new BehaviorSubject<Flow>("resume");
   const running = new Subscription();
   let start: Option<P> = none;
+  /** What the source passed first, opened without a position: it has nothing before that. */
+  let begunAt: Option<P> = none;
   let isOpen = false;
   let isDrained = false;
   let emitted = 0;
@@ -92,7 +95,7 @@ export function branches<T, P>(
       branch.from = from;
       if (branch.isVoter) running.add(itsFlow.subscribe((signal) => pauseFor(branch, signal)));
       return new Observable((chain) => {
-        chain.add(branch.input.subscribe(chain));
+        chain.add(inputOf(branch).subscribe(chain));
         opened(branch);
       });
     });
@@ -101,7 +104,24 @@ export function branches<T, P>(
   /** Gives the sink events at once: they may not come again. */
   function straight(branch: Branch<T, P>): Observable<Checkpoint<P>> {
     branch.state = "running";
-    return branch.sink(branch.input);
+    return branch.sink(inputOf(branch));
+  }
+
+  /** What a sink gets. One that takes no more of it has failed, or is full and cannot say so before its Redis is back. */
+  function inputOf(branch: Branch<T, P>): Observable<T | Skipped<P>> {
+    return new Observable((chain) => {
+      chain.add(() => {
+        if (branch.state !== "running" || isDrained || subscriber.closed) return;
+        // What it has failed with comes at once.
+        running.add(scheduler.schedule(() => isFull(branch)));
+      });
+      chain.add(branch.input.subscribe(chain));
+    });
+  }
+
+  function isFull(branch: Branch<T, P>): void {
+    if (branch.state === "running" && !isDrained && canSpare([branch]))
+      leaveBehind(branch, new Error("its buffer is full, or it cannot publish what it was given"));
   }
 
   function opened(branch: Branch<T, P>): void {
@@ -111,8 +131,17 @@ export function branches<T, P>(
       openSourceWhenReady();
       return;
     }
-    if (isBefore(branch.sink.positions, branch.from, start)) {
-      failed(branch, new Error("it was not there when the source was opened, and stands before its events"));
+    const begun = isSome(branch.from) && isSome(begunAt) ? begunAt : start;
+    const order = relation(branch.sink.positions, branch.from, begun);
+    if (order === "before" || order === "apart") {
+      failed(
+        branch,
+        new Error(
+          order === "before"
+            ? "it was not there when the source was opened, and stands before its events"
+            : "it was not there when the source was opened, and stands elsewhere; its positions have no order",
+        ),
+      );
       return;
     }
     for (const event of branch.late.splice(0)) branch.input.next(event);
@@ -135,25 +164,67 @@ export function branches<T, P>(
     isOpen = true;
     regulate();
     waiting?.unsubscribe();
-    const there = all.filter(({ state }) => state === "running");
     try {
-      start = lowest(there);
+      start = beginning();
     } catch (error) {
       subscriber.error(error);
       return;
     }
+    let hasBegun = false;
     running.add(
-      source(start, flow.pipe(distinctUntilChanged())).subscribe({
+      source(start, flow.pipe(distinctUntilChanged()), reached()).subscribe({
         next: (event) => {
+          if (!hasBegun) {
+            hasBegun = true;
+            if (isNone(start) && event instanceof Skipped) begunAt = fromNullable(event.position);
+          }
           for (const branch of all) feed(branch, event);
         },
         error: (error) => {
+          if (!hasBegun && isUnavailable(error) && leaveLowest(error)) return;
           failure = some(error);
           drain();
         },
         complete: drain,
       }),
     );
+  }
+
+  /** Where the source has to begin; leaves behind who cannot go on from there. */
+  function beginning(): Option<P> {
+    const there = all.filter(({ state }) => state === "running");
+    const { from, apart } = placeFor(there, votes);
+    for (const branch of apart) leaveBehind(branch, standsElsewhere(branch, from));
+    return from;
+  }
+
+  /** The furthest position that a sink has; those that are away, or left behind, count as well as far as they were asked. */
+  function reached(): Option<P> {
+    return all.reduce<Option<P>>(
+      (furthest, { sink, from }) => (relation(sink.positions, from, furthest) === "after" ? from : furthest),
+      start,
+    );
+  }
+
+  /** Goes on without the sinks that the source has nothing more for, if that can be. */
+  function leaveLowest(error: unknown): boolean {
+    const lowest = all.filter(
+      ({ sink, from, state }) => state === "running" && relation(sink.positions, from, start) === "same",
+    );
+    if (lowest.length === 0 || !canSpare(lowest)) return false;
+    for (const branch of lowest) leaveBehind(branch, errorOf(error));
+    isOpen = false;
+    waiting = undefined;
+    const isThere = ({ state }: Branch<T, P>) => state === "running";
+    if (needed().filter(isThere).length >= votes) openSource();
+    else openSourceWhenReady();
+    return true;
+  }
+
+  /** Whether the checkpoint can do without some. */
+  function canSpare(some: readonly Branch<T, P>[]): boolean {
+    const others = needed().filter((branch) => !some.includes(branch) && branch.state !== "behind");
+    return others.length >= votes || !some.some(({ isVoter }) => isVoter);
   }
 
   function feed(branch: Branch<T, P>, event: T | Skipped<P>): void {
@@ -196,22 +267,22 @@ export function branches<T, P>(
 
   function failed(branch: Branch<T, P>, error: unknown): void {
     if (branch.state === "behind") return;
-    const others = needed().filter((other) => other !== branch && other.state !== "behind");
-    const isRewind = isSinkError(error) && error.kind === "rewind";
-    if (branch.isVoter && (isRewind || others.length < votes)) subscriber.error(error);
-    else leaveBehind(branch, error instanceof Error ? error : new Error(String(error)));
+    if (!canSpare([branch])) {
+      subscriber.error(error);
+      return;
+    }
+    // What it has lost counts for nobody any more.
+    if (isRewind(error)) branch.safe = 0;
+    leaveBehind(branch, errorOf(error));
   }
 
   /** The others go on without it. */
   function leaveBehind(branch: Branch<T, P>, cause: Error): void {
     branch.state = "behind";
     branch.late.length = 0;
-    branch.sink.report({
-      state: "behind",
-      position: branch.newest?.position === undefined ? branch.from : some(branch.newest.position),
-      cause,
-    });
     branch.subscription.unsubscribe();
+    // The last word, after that it is closed.
+    branch.sink.report({ state: "behind", position: positionOf(branch, cause), cause });
     regulate();
     openSourceWhenReady();
     endWhenDone();
@@ -267,28 +338,66 @@ function newBranch<T, P>(sink: Sink<T, P>, isVoter: boolean): Branch<T, P> {
   };
 }
 
-/** Whether one position stands before another; where they have no order, whether they differ. */
-function isBefore<P>(positions: Positions<P>, a: Option<P>, b: Option<P>): boolean {
-  if (!isSome(b)) return false;
-  if (!isSome(a)) return true;
-  const ord = positions.orderOf(a.value);
-  if (isSome(ord)) return ord.value.compare(a.value, b.value) < 0;
-  return positions.encode(a.value) !== positions.encode(b.value);
+function errorOf(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
-/** Where the source has to begin. */
-function lowest<T, P>(there: readonly Branch<T, P>[]): Option<P> {
-  return there.reduce<Option<P>>((low, { sink: { id, positions }, from }) => {
-    if (
-      isSome(low) &&
-      isSome(from) &&
-      !isSome(positions.orderOf(from.value)) &&
-      isBefore(positions, from, low)
-    )
-      throw sinkError(
-        "PositionInvalid",
-        `sink ${id} stands at ${positions.encode(from.value)}, another one at ${positions.encode(low.value)}: expected the same position, as these have no order`,
-      );
-    return isBefore(positions, from, low) ? from : low;
-  }, there[0]?.from ?? none);
+function isRewind(error: unknown): error is Extract<SinkError, { readonly kind: "rewind" }> {
+  return isSinkError(error) && error.kind === "rewind";
+}
+
+/** Where a sink stands that is left behind. */
+function positionOf<T, P>({ newest, from }: Branch<T, P>, cause: Error): Option<unknown> {
+  if (isRewind(cause)) return cause.details.position;
+  return newest?.position === undefined ? from : some(newest.position);
+}
+
+/** How one position stands to another; `apart`: they differ, and have no order. None is before all others. */
+type Relation = "before" | "same" | "after" | "apart";
+
+function relation<P>(positions: Positions<P>, a: Option<P>, b: Option<P>): Relation {
+  if (isNone(a) && isNone(b)) return "same";
+  const sample = isSome(a) ? a : b;
+  const ord = isSome(sample) ? positions.orderOf(sample.value) : none;
+  if (isSome(a) && isSome(b)) {
+    if (!isSome(ord)) return positions.encode(a.value) === positions.encode(b.value) ? "same" : "apart";
+    const order = ord.value.compare(a.value, b.value);
+    return order === 0 ? "same" : order < 0 ? "before" : "after";
+  }
+  if (!isSome(ord)) return "apart";
+  return isNone(a) ? "before" : "after";
+}
+
+/** Where the source has to begin, and who cannot go on from there. */
+interface Place<T, P> {
+  readonly from: Option<P>;
+  readonly apart: readonly Branch<T, P>[];
+}
+
+/** The lowest position; where they have no order, the one at which as many stand as the checkpoint needs. */
+function placeFor<T, P>(there: readonly Branch<T, P>[], votes: number): Place<T, P> {
+  const isAt =
+    (from: Option<P>, ...relations: readonly Relation[]) =>
+    (branch: Branch<T, P>) =>
+      relations.includes(relation(branch.sink.positions, branch.from, from));
+  const lowest = there.find(({ from }) => there.every(isAt(from, "same", "after")));
+  if (lowest !== undefined) return { from: lowest.from, apart: [] };
+  const voters = there.filter(({ isVoter }) => isVoter);
+  const enough = voters.filter(({ from }) => voters.filter(isAt(from, "same")).length >= votes);
+  const [one] = enough;
+  if (one !== undefined && enough.every(isAt(one.from, "same"))) {
+    return { from: one.from, apart: there.filter((branch) => !isAt(one.from, "same")(branch)) };
+  }
+  const from = voters[0]?.from ?? none;
+  const other = voters.find(isAt(from, "apart"));
+  if (other === undefined) return { from, apart: [] };
+  throw standsElsewhere(other, from);
+}
+
+function standsElsewhere<T, P>({ sink: { id, positions }, from }: Branch<T, P>, place: Option<P>): SinkError {
+  const text = (at: Option<P>) => (isSome(at) ? positions.encode(at.value) : "no position");
+  return sinkError(
+    "PositionInvalid",
+    `sink ${id} stands at ${text(from)}, another one at ${text(place)}: expected the same position, as these have no order; run sink ${id} alone until it stands where the others do`,
+  );
 }

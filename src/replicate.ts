@@ -4,6 +4,7 @@ import {
   defer,
   filter,
   finalize,
+  map,
   type Observable,
   type SchedulerLike,
   tap,
@@ -19,6 +20,7 @@ import type { StandardPosition } from "./positions.ts";
 import type { Sink } from "./redisSink.ts";
 import { isSinkError, type SinkError } from "./sinkError.ts";
 import type { Source } from "./source.ts";
+import { withPassed } from "./withPassed.ts";
 
 const settings = new Settings({ retry: sinkTuning.retry }).inProgram();
 
@@ -36,8 +38,9 @@ export type SinkFor<T, P> = Sink<T, P> | ([P] extends [StandardPosition] ? Sink<
  * back by itself to what the stream still has and sends the rest again.
  *
  * - **Checkpoints** never go back: while it catches up after a loss it emits none, provided that
- *   positions have an order.
- * - **Errors** those of the sink, but for `RewindRequired`, and those of the source.
+ *   positions have an order. One of 0 events says that the source has passed a position without any.
+ * - **Errors** those of the sink, but for `RewindRequired`, and those of the source: one that no longer has what it is asked
+ *   for says `PositionUnavailable`.
  * - **Misuse** throws `ConfigurationInvalid` at once.
  *
  * @example
@@ -63,7 +66,8 @@ export function replicate<T, P>(options: {
     let isGoingBack = false;
     return defer(() => {
       isGoingBack = false;
-      return sink.resuming(source);
+      const { open, ofEvents } = withPassed<T, P>(source);
+      return sink.resuming(open).pipe(map(ofEvents));
     }).pipe(
       retryBackoff({
         ...retry,
@@ -94,13 +98,13 @@ function isRewind(error: unknown): error is SinkError {
   return isSinkError(error) && error.kind === "rewind";
 }
 
-/** Tells checkpoints that go further than every one before. */
+/** Tells checkpoints that do not go back behind one before. */
 function neverBack<T, P>({ positions }: Sink<T, P>): (checkpoint: Checkpoint<P>) => boolean {
   let furthest: P | undefined;
   return ({ position }) => {
     if (position === undefined) return true;
     const ord = positions.orderOf(position);
-    if (furthest !== undefined && isSome(ord) && ord.value.compare(position, furthest) <= 0) return false;
+    if (furthest !== undefined && isSome(ord) && ord.value.compare(position, furthest) < 0) return false;
     furthest = position;
     return true;
   };

@@ -5,13 +5,52 @@ import type { Flow } from "../operators/flow.ts";
 /**
  * Events from a given position on: a source that can be opened again where a sink says.
  *
- * Called with `none` it starts at its beginning, or, as nothing has been acknowledged yet, where it keeps its own mark: once it
- * has been told of a checkpoint, `none` says that Redis has lost all, and a source that cannot begin again fails. Called
- * with a position it goes on strictly after it, or fails if it has forgotten that. `flow` asks it to pause and to resume; a source that
- * cannot pause ignores it. Subscribing opens the source, unsubscribing closes it.
+ * Called with `none` it starts at its beginning; called with a position it goes on strictly after it. `flow` asks it to
+ * pause and to resume; a source that cannot pause ignores it. Subscribing opens the source, unsubscribing closes it.
+ *
+ * - **Forgetting** a source that forgets what was acknowledged has to compare, at every start, where it is asked to begin
+ *   with what it still has, by a mark that outlives the process. `none` is before everything. What is gone it refuses with an
+ *   error whose `_tag` is `"PositionUnavailable"`, before its first event; `fanOut` then goes on without sinks that it can spare.
+ * - **Never forget more** than what `acknowledge` was told: that is what the sink has stored, and will ask for.
+ *
+ * @example
+ * ```ts
+ * const changes: Source<Change, number> = Object.assign(
+ *   (from: Option<number>, flow: Observable<Flow>) => log.after(getOrElse(() => 0)(from), flow),
+ *   { acknowledge: (position: number) => log.forget(position), passed: log.passed$ },
+ * );
+ * ```
  */
 export interface Source<T, P> {
-  (from: Option<P>, flow: Observable<Flow>): Observable<T>;
+  /**
+   * @param reached - the furthest position of several sinks, where `from` is the lowest: with one it is no first run, although
+   *   `from` may be `none`. Undefined: `from`.
+   */
+  (from: Option<P>, flow: Observable<Flow>, reached?: Option<P>): Observable<T>;
   /** Told of each checkpoint: the source may forget everything up to there. */
   readonly acknowledge?: (position: P) => void;
+  /**
+   * Positions that the source has come to without an event, and where it began at its first run: so that a sink stores
+   * them, and the source may forget what stands before them once they are acknowledged. To be told only while every event
+   * that was emitted is acknowledged, and beyond all of them; and sparingly, such as every ten seconds: each is a call to Redis.
+   */
+  readonly passed?: Observable<P>;
+}
+
+/** A source that is another one, changed: it keeps what goes beside the events. */
+export function sourceFrom<T, R, P>(
+  { acknowledge, passed }: Source<T, P>,
+  events: (from: Option<P>, flow: Observable<Flow>, reached?: Option<P>) => Observable<R>,
+): Source<R, P> {
+  return Object.assign(events.bind(undefined), {
+    ...(acknowledge && { acknowledge }),
+    ...(passed && { passed }),
+  });
+}
+
+/** Whether a source says that it no longer has what it was asked for. */
+export function isUnavailable(error: unknown): boolean {
+  return (
+    typeof error === "object" && error !== null && "_tag" in error && error._tag === "PositionUnavailable"
+  );
 }

@@ -1,8 +1,28 @@
-import { getOrElse } from "fp-ts/lib/Option.js";
-import { EMPTY, interval, map, scan, switchMap, takeWhile, tap } from "rxjs";
+import { getOrElse, none, some } from "fp-ts/lib/Option.js";
+import {
+  EMPTY,
+  from,
+  interval,
+  lastValueFrom,
+  map,
+  scan,
+  switchMap,
+  takeWhile,
+  tap,
+  VirtualTimeScheduler,
+} from "rxjs";
 import { describe, expect, it } from "vitest";
-import { fanOut, redisSink, replicate, type Source } from "../src/index.ts";
+import {
+  type FanOutPolicy,
+  fanOut,
+  redisSink,
+  replicate,
+  type SinkSettings,
+  type Source,
+  type Status,
+} from "../src/index.ts";
 import { type FakeRedis, fakeRedis } from "../src/testing/index.ts";
+import { ForgettingLog, type LogEvent } from "./support/forgettingLog.ts";
 import { marbles } from "./support/marbles.ts";
 
 interface Numbered {
@@ -80,4 +100,266 @@ describe("fanOut with a quorum", () => {
       expect([one.entries(stream).length, two.entries(stream).length]).toEqual([count, count]);
     }),
   );
+});
+
+/** A virtual clock, and what runs by it. */
+function world() {
+  const scheduler = new VirtualTimeScheduler();
+  const retry = { initialMs: 100, maxMs: 500, jitter: 0 };
+  const redis = (replies = "o") => fakeRedis({ replies, scheduler });
+
+  function process(
+    source: Source<LogEvent, number>,
+    sinks: readonly (readonly [
+      id: string,
+      redis: FakeRedis,
+      options?: Partial<SinkSettings<LogEvent, number>>,
+    ])[],
+    policy?: FanOutPolicy,
+  ) {
+    const states = new Map(sinks.map(([id]) => [id, [] as Status[]]));
+    const errors: unknown[] = [];
+    const checkpoints: unknown[] = [];
+    const made = sinks.map(([id, connection, options]) =>
+      redisSink<LogEvent, number>({
+        ...{ id, connection, stream, retry, scheduler },
+        status: { next: (status) => states.get(id)?.push(status) },
+        ...options,
+      }),
+    );
+    const sink = fanOut(made, policy, { patienceMs: 50, scheduler });
+    const running = replicate({ source, sink, retry, scheduler }).subscribe({
+      next: ({ position }) => checkpoints.push(position),
+      error: (error) => errors.push(error),
+    });
+    return {
+      errors,
+      checkpoints,
+      last: (id: string) => states.get(id)?.at(-1),
+      states: (id: string) => states.get(id)?.map(({ state }) => state) ?? [],
+      stop: () => running.unsubscribe(),
+    };
+  }
+
+  return {
+    redis,
+    process,
+    advance: (ms: number) => {
+      scheduler.maxFrames = scheduler.frame + ms;
+      scheduler.flush();
+      scheduler.frame = scheduler.maxFrames;
+    },
+  };
+}
+
+const positions = (redis: FakeRedis) => redis.events(stream).map((event) => JSON.parse(event).position);
+const optional = { required: false, buffer: { maxEvents: 10 } };
+
+describe("fanOut over a source that forgets what was acknowledged", () => {
+  it("tells at each start that an optional sink is behind, and goes on with the others", () => {
+    const { redis, process, advance } = world();
+    const log = new ForgettingLog();
+    const [main, copy] = [redis(), redis("o 99ms x 900ms o")];
+    const start = () =>
+      process(log.source(), [
+        ["main", main],
+        ["copy", copy, optional],
+      ]);
+    const first = start();
+    advance(100);
+    for (let event = 1; event <= 40; event += 1) {
+      log.append();
+      advance(10);
+    }
+    expect(first.last("copy")).toMatchObject({
+      state: "behind",
+      cause: { message: expect.stringMatching(/its buffer is full/) },
+    });
+    expect(first.checkpoints.at(-1)).toBe(40);
+    first.stop();
+    advance(1000);
+
+    for (let run = 1; run <= 3; run += 1) {
+      const again = start();
+      advance(500);
+      log.append();
+      advance(500);
+
+      expect(again.errors).toEqual([]);
+      expect(again.last("copy")).toMatchObject({ state: "behind", cause: { _tag: "PositionUnavailable" } });
+      expect(positions(main)).toHaveLength(40 + run);
+      again.stop();
+    }
+  });
+
+  it("ends at each start when the sink that it no longer serves is needed", () => {
+    const { redis, process, advance } = world();
+    const log = new ForgettingLog();
+    const [main, copy] = [redis(), redis()];
+    const start = () =>
+      process(log.source(), [
+        ["main", main],
+        ["copy", copy],
+      ]);
+    const first = start();
+    advance(100);
+    for (let event = 1; event <= 3; event += 1) log.append();
+    advance(100);
+    first.stop();
+    copy.setPosition("copy", "1", stream);
+
+    for (let run = 1; run <= 3; run += 1) {
+      const again = start();
+      advance(500);
+      expect(again.errors).toMatchObject([{ _tag: "PositionUnavailable" }]);
+    }
+  });
+
+  it("is no first run for a new sink when another one has a position, and the source has lost its mark", () => {
+    const { redis, process, advance } = world();
+    const log = new ForgettingLog();
+    const main = redis();
+    const first = process(log.source(), [["main", main]]);
+    advance(100);
+    log.append();
+    advance(100);
+    first.stop();
+    log.dropMark();
+    log.append();
+
+    const next = process(log.source(), [
+      ["main", main],
+      ["copy", redis(), optional],
+    ]);
+    advance(500);
+
+    expect(next.errors).toMatchObject([{ _tag: "PositionUnavailable" }]);
+  });
+
+  it("leaves a sink behind that comes later, and stands before the place where the source began anew", () => {
+    const { redis, process, advance } = world();
+    const log = new ForgettingLog();
+    const [main, copy] = [redis(), redis("o 999ms x 2s o")];
+    const start = () =>
+      process(log.source(), [
+        ["main", main],
+        ["copy", copy, optional],
+      ]);
+    const first = start();
+    advance(100);
+    log.append();
+    advance(100);
+    first.stop();
+    main.del(stream);
+    main.del(`{${stream}}:rxadd:main`);
+    log.dropMark();
+    log.append();
+    advance(1000);
+
+    const again = start();
+    advance(1000);
+    log.append();
+    advance(2000);
+
+    expect(again.errors).toEqual([]);
+    expect(positions(main)).toEqual([3]);
+    expect(again.last("copy")).toMatchObject({ state: "behind", position: some(1) });
+  });
+
+  it("leaves a sink of a quorum behind that has lost its data, while enough others are left", () => {
+    const { redis, process, advance } = world();
+    const log = new ForgettingLog();
+    const [one, two, three] = [redis(), redis(), redis()];
+    const start = () =>
+      process(
+        log.source(),
+        [
+          ["one", one],
+          ["two", two],
+          ["three", three],
+        ],
+        { quorum: 2 },
+      );
+    const first = start();
+    advance(100);
+    log.append();
+    advance(100);
+    three.del(stream);
+    three.del(`{${stream}}:rxadd:three`);
+    log.append();
+    advance(500);
+    expect(first.last("three")).toMatchObject({ state: "behind", position: none });
+    log.append();
+    advance(500);
+    expect(first.errors).toEqual([]);
+    expect(first.checkpoints.at(-1)).toBe(3);
+    first.stop();
+
+    const again = start();
+    advance(500);
+    log.append();
+    advance(500);
+    expect(again.errors).toEqual([]);
+    expect(again.last("three")).toMatchObject({ state: "behind", cause: { _tag: "PositionUnavailable" } });
+    expect([positions(one), positions(two)]).toEqual([
+      [1, 2, 3, 4],
+      [1, 2, 3, 4],
+    ]);
+  });
+});
+
+describe("an optional sink whose Redis is down", () => {
+  it("is behind as soon as its buffer is full, and that is its last word", () => {
+    const { redis, process, advance } = world();
+    const log = new ForgettingLog();
+    const running = process(log.source(), [
+      ["main", redis()],
+      ["copy", redis("o 99ms x"), optional],
+    ]);
+    advance(200);
+    for (let event = 1; event <= 9; event += 1) log.append();
+    advance(100);
+    expect(running.states("copy")).not.toContain("behind");
+
+    for (let event = 10; event <= 30; event += 1) log.append();
+    advance(1);
+
+    expect(running.last("copy")?.state).toBe("behind");
+  });
+});
+
+describe("positions without an order", () => {
+  const tokens = ["a", "b", "c"].map((id) => ({ id, position: `token-${id}` }));
+  const source: Source<(typeof tokens)[number], string> = (at) =>
+    from(
+      tokens.slice(at._tag === "Some" ? tokens.findIndex(({ position }) => position === at.value) + 1 : 0),
+    );
+  const sinkOf = (id: string, connection: FakeRedis, required = true) =>
+    redisSink<(typeof tokens)[number], string>({ id, connection, stream: `s.${id}`, required });
+
+  async function withAnOldSink(isNewRequired: boolean) {
+    const [redis, other] = [fakeRedis(), fakeRedis()];
+    await lastValueFrom(replicate({ source, sink: sinkOf("old", redis) }));
+    const sinks = [sinkOf("old", redis), sinkOf("new", other, isNewRequired)];
+    const run = lastValueFrom(replicate({ source, sink: fanOut(sinks) }), { defaultValue: undefined });
+    const failure = await run.then(
+      () => undefined,
+      (error) => error,
+    );
+    return { failure, old: redis.entries("s.old").length };
+  }
+
+  it("are refused when a sink is new and another one is not, rather than doubled in that", async () => {
+    const { failure, old } = await withAnOldSink(true);
+
+    expect(failure).toMatchObject({
+      _tag: "PositionInvalid",
+      message: expect.stringMatching(/sink new stands at no position/),
+    });
+    expect(old).toBe(3);
+  });
+
+  it("leave an optional sink behind that stands elsewhere", async () => {
+    expect(await withAnOldSink(false)).toEqual({ failure: undefined, old: 3 });
+  });
 });

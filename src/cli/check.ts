@@ -6,9 +6,9 @@ import type { ExitCode } from "./exitCode.ts";
 import { printRows } from "./streamsPrint.ts";
 
 /** Looks at all that a configuration names, and changes nothing; returns how the command ends. */
-export async function checkConfig({ source, sinks }: Config, isJson: boolean): Promise<ExitCode> {
+export async function checkConfig(config: Config, isJson: boolean): Promise<ExitCode> {
   let first: ExitCode = 0;
-  const rows$ = concat(checkSource(source), ...sinks.map(({ config }) => checkSink(config))).pipe(
+  const rows$ = concat(checkSource(config), ...config.sinks.map(({ config: sink }) => checkSink(sink))).pipe(
     map(({ exitCode, ...row }) => {
       if (first === 0) first = exitCode;
       return { ...row, state: exitCode === 0 ? "ok" : "wrong" };

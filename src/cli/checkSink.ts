@@ -33,6 +33,16 @@ export function checkSink(config: SinkConfig): Observable<Finding> {
   );
 }
 
+/** The positions that are stored for a sink: one for each lane that is known, "" where there is none. */
+export function positionsIn(config: SinkConfig): Observable<readonly string[]> {
+  return inspect({ ...config, name: "rxadd:check", lanes: lanesOf(config) }).pipe(
+    map(({ lanes }) =>
+      // Where the user may not ask, nobody knows.
+      lanes.filter(({ stateType }) => stateType !== undefined).map(({ state }) => state?.position ?? ""),
+    ),
+  );
+}
+
 /** Where the streams depend on the events, these say which there are. */
 function lanesOf({ id, uri, stream, partitions, deadLetters }: SinkConfig): readonly KnownKeys[] {
   const dead = deadLetters?.stream;

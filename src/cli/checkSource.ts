@@ -1,15 +1,18 @@
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
-import { EMPTY, from, map, mergeMap, type Observable } from "rxjs";
+import { none, type Option, some } from "fp-ts/lib/Option.js";
+import { catchError, EMPTY, forkJoin, from, map, mergeMap, type Observable, of } from "rxjs";
 import type { Config } from "../config/config.ts";
+import { isLsn, type Lsn, ordLsn } from "../lsn.ts";
 import type { PostgresInspection } from "../sources/postgres/inspectPostgres.ts";
 import { streamLength } from "../streams/index.ts";
+import { positionsIn } from "./checkSink.ts";
 import { type Finder, type Finding, findings } from "./finding.ts";
 import { importPostgres } from "./importPostgres.ts";
 import { refuseFolder } from "./input.ts";
 
 /** Looks at the source, and reads and makes nothing there. */
-export function checkSource(source: Config["source"]): Observable<Finding> {
+export function checkSource({ source, sinks }: Pick<Config, "source" | "sinks">): Observable<Finding> {
   switch (source?.type) {
     case undefined:
       return EMPTY;
@@ -24,15 +27,54 @@ export function checkSource(source: Config["source"]): Observable<Finding> {
         ),
       );
     case "postgres": {
-      const { dsn, slot, publication } = source.config;
+      const { dsn, slot, publication, tables } = source.config;
       return findings("source", 2, (finding) =>
         from(importPostgres()).pipe(
-          mergeMap(({ inspectPostgres }) => inspectPostgres(dsn, slot, publication)),
-          map((found) => postgresFindings(found, slot, publication, finding)),
+          mergeMap(({ inspectPostgres, holeOf }) =>
+            forkJoin([inspectPostgres(dsn, slot, publication, tables), standings(sinks)]).pipe(
+              map(([found, standing]) => [
+                ...postgresFindings(found, slot, publication, finding),
+                ...standing.map(({ id, from }) => {
+                  const reached = furthest(standing);
+                  const { slotAt: confirmedLsn, hasPublication } = found;
+                  const names = { slot, publication, hasPublication, confirmedLsn, madeAt: undefined };
+                  const hole = holeOf({ ...names, from, reached });
+                  return finding("changes", `sink ${id}: ${hole ?? "none is gone"}`, hole === undefined);
+                }),
+              ]),
+            ),
+          ),
         ),
       );
     }
   }
+}
+
+interface SinkStanding {
+  readonly id: string;
+  readonly from: Option<Lsn>;
+}
+
+/** Where each sink stands that has one position; what keeps Redis from saying so, the sink's own findings tell. */
+function standings(sinks: Config["sinks"]): Observable<readonly SinkStanding[]> {
+  const each = sinks.map(({ config }) =>
+    positionsIn(config).pipe(
+      map((positions): readonly SinkStanding[] => {
+        const [position, ...others] = positions;
+        if (position === undefined || others.length > 0) return [];
+        if (position === "") return [{ id: config.id, from: none }];
+        return isLsn(position) ? [{ id: config.id, from: some(position) }] : [];
+      }),
+      catchError(() => of([])),
+    ),
+  );
+  return forkJoin(each).pipe(map((all) => all.flat()));
+}
+
+function furthest(standings: readonly SinkStanding[]): Option<Lsn> {
+  const positions = standings.flatMap(({ from }) => (from._tag === "Some" ? [from.value] : []));
+  const last = positions.sort(ordLsn.compare).at(-1);
+  return last === undefined ? none : some(last);
 }
 
 async function checkReadable(path: string): Promise<void> {
@@ -40,8 +82,11 @@ async function checkReadable(path: string): Promise<void> {
   refuseFolder(path, await stat(path));
 }
 
+const notPublishable =
+  "none, and the user may not make it: one of all tables takes a superuser, one of some tables their owner";
+
 function postgresFindings(
-  { version, walLevel, mayReplicate, slotAt, isSlotLost, hasPublication }: PostgresInspection,
+  { version, walLevel, mayReplicate, slotAt, isSlotLost, hasPublication, mayPublish }: PostgresInspection,
   slot: string,
   publication: string,
   finding: Finder,
@@ -58,6 +103,10 @@ function postgresFindings(
     ),
     finding("replication", mayReplicate ? "granted" : "not granted to the user", mayReplicate),
     finding("slot", `${slot}: ${slotFound}`, !isSlotLost),
-    finding("publication", `${publication}: ${hasPublication ? "there" : "made at the first run"}`),
+    finding(
+      "publication",
+      `${publication}: ${hasPublication ? "there" : mayPublish ? "made at the first run" : notPublishable}`,
+      hasPublication || mayPublish,
+    ),
   ];
 }

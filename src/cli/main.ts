@@ -13,7 +13,7 @@ import { newOutcome, type Outcome } from "./outcome.ts";
 import { writeResult } from "./output.ts";
 import { pipeLines } from "./pipe.ts";
 import { printableLines } from "./printable.ts";
-import { replicateSource } from "./replicate.ts";
+import { type ReplicateFlags, replicateSource } from "./replicate.ts";
 import { configSchema } from "./schema.ts";
 import { flushed, writeOut } from "./stdout.ts";
 import { stopSignal } from "./stopSignal.ts";
@@ -104,7 +104,8 @@ program
   .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf, 9000)
   .option("--dashboard-port <port>", "show on a page on this port what the sinks do", portOf)
   .option("--no-progress", "do not show how far it is while it catches up")
-  .action(({ config, ...flags }: { config: string } & OnceFlags & MonitoringOptions) =>
+  .option("--accept-hole", "go on, this once, although the database no longer has all changes")
+  .action(({ config, ...flags }: { config: string } & OnceFlags & ReplicateFlags) =>
     exitWith(() =>
       printCheckpoints((outcome) =>
         replicateSource(once(configOf(config), flags), { ...flags, outcome }, stopSignal()),

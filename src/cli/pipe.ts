@@ -4,14 +4,13 @@ import type { Config } from "../config/config.ts";
 import { encoderOf } from "../envelope.ts";
 import type { StandardPosition } from "../positions.ts";
 import { redisSink } from "../redisSink.ts";
-import { replicate } from "../replicate.ts";
 import type { EventAccess } from "../sinkOptions.ts";
 import { type NdjsonLine, ndjson, ndjsonAccess } from "../sources/ndjson.ts";
 import { fieldTemplates, isStreamTemplate, streamTemplate } from "../streamTemplate.ts";
 import { fileInput, standardInput } from "./input.ts";
 import { type MonitoringOptions, monitoring } from "./monitoring.ts";
 import { idsOf, oneSink } from "./oneSink.ts";
-import { until } from "./until.ts";
+import { replicateUntil } from "./until.ts";
 
 /** A template speaks of the event in the line. */
 function ofLine(text: string): string | ((line: NdjsonLine) => string) {
@@ -54,7 +53,7 @@ export function pipeLines(
   const lineSinks = sinks.map(({ config }) =>
     redisSink({ ...config, ...ofLines(config), event: accessOf(config), ...of(config.id) }),
   );
-  const replicating$ = replicate({ source: until(source, stop$), sink: oneSink(lineSinks, commit) });
+  const replicating$ = replicateUntil(stop$, { source, sink: oneSink(lineSinks, commit) });
   return defer(() => from(text.prepare())).pipe(
     takeUntil(stop$),
     switchMap(() => whileServing(lineSinks, replicating$, text)),

@@ -6,33 +6,50 @@ import type { Config } from "../config/config.ts";
 import { entryCopies, streamSource } from "../consumer/index.ts";
 import type { Lsn } from "../lsn.ts";
 import { redisSink } from "../redisSink.ts";
-import { replicate } from "../replicate.ts";
+import type { OpenedSlot } from "../sources/postgres/index.ts";
 import { UsageError } from "./exitCode.ts";
 import { importPostgres } from "./importPostgres.ts";
 import { consumerLog, log } from "./log.ts";
 import { type MonitoringOptions, monitoring } from "./monitoring.ts";
 import { idsOf, oneSink } from "./oneSink.ts";
 import { pipeLines } from "./pipe.ts";
-import { until } from "./until.ts";
+import { replicateUntil } from "./until.ts";
 
 type Configured<Type> = Extract<Config["source"], { readonly type: Type }>;
 
-function postgres({ config: { dsn, slot, publication, tables } }: Configured<"postgres">) {
+function postgres(
+  { config: { dsn, slot, publication, tables, acceptHole } }: Configured<"postgres">,
+  flags: ReplicateFlags,
+) {
+  const opened = {
+    next: ({ hole }: OpenedSlot) =>
+      hole !== undefined && log(`goes on without changes that are gone: ${hole}`),
+  };
   const failed = {
     next: ({ delayMs, error }: FailedAttempt) =>
       log(`${error instanceof Error ? error.message : error}; trying again in ${Math.round(delayMs)} ms`),
   };
   return defer(() => from(importPostgres())).pipe(
     map(({ postgresChanges }) =>
-      postgresChanges({ connectionString: dsn, slot, publication, ...(tables && { tables }), failed }),
+      postgresChanges({
+        ...{ connectionString: dsn, slot, publication, opened, failed },
+        ...(tables && { tables }),
+        acceptHole: acceptHole || flags.acceptHole === true,
+      }),
     ),
   );
+}
+
+/** What goes for one run of the command only. */
+export interface ReplicateFlags extends MonitoringOptions {
+  /** Go on although changes are gone. */
+  readonly acceptHole?: boolean;
 }
 
 /** Publishes the changes of the source that a configuration names. */
 export function replicateSource(
   config: Config,
-  options: MonitoringOptions,
+  options: ReplicateFlags,
   stop$: Observable<unknown>,
 ): Observable<Checkpoint<unknown>> {
   const { pipeline, source, sinks, commit } = config;
@@ -48,15 +65,15 @@ export function replicateSource(
       const made = sinks.map(({ config }) =>
         redisSink<ChangeEvent<Lsn>, Lsn>({ ...config, ...of(config.id) }),
       );
-      const replicating$ = postgres(source).pipe(
-        switchMap((changes) => replicate({ source: until(changes, stop$), sink: oneSink(made, commit) })),
+      const replicating$ = postgres(source, options).pipe(
+        switchMap((changes) => replicateUntil(stop$, { source: changes, sink: oneSink(made, commit) })),
       );
       return whileServing(made, replicating$);
     }
     case "redis": {
       const made = sinks.map(({ config }) => redisSink({ ...config, ...of(config.id), ...entryCopies }));
       const copied = streamSource({ ...source.config, status: consumerLog() });
-      return whileServing(made, replicate({ source: until(copied, stop$), sink: oneSink(made, commit) }));
+      return whileServing(made, replicateUntil(stop$, { source: copied, sink: oneSink(made, commit) }));
     }
   }
 }

@@ -1,5 +1,5 @@
 import * as t from "io-ts";
-import { count, OneOrMore, oneOf, postgresUri, redisUri, text, texts } from "./codecs.ts";
+import { count, flag, OneOrMore, oneOf, postgresUri, redisUri, text, texts } from "./codecs.ts";
 import { Described } from "./described.ts";
 import { schemaOf } from "./jsonSchema.ts";
 import { Kinds } from "./kinds.ts";
@@ -25,6 +25,11 @@ export const postgresSettings = new Settings({
   slot: withDefault(text, "rxadd", "Replication slot; made if missing"),
   publication: withDefault(text, "rxadd", "Publication; made if missing"),
   tables: optional(texts, "Tables to publish, as `schema.table`; all if left out"),
+  accept_hole: withDefault(
+    flag,
+    false,
+    "Go on although changes are gone, once; see [PostgreSQL](postgres.md#what-a-first-run-is)",
+  ),
 });
 
 /** `source.config` of a file of NDJSON. */
@@ -78,12 +83,28 @@ export const configSettings = new Settings(
       "Which of several sinks gate the checkpoint: those that are `required`, all of them, or any so many",
     ),
   },
-  ({ source, sinks }) => {
-    if (source?.type !== "redis") return undefined;
-    const problems = sinks.map(({ config }) => copyProblem(source.config, config));
-    return problems.find((problem) => problem !== undefined);
+  ({ source, sinks, commit }) => {
+    const configs = sinks.map(({ config }) => config);
+    const copies =
+      source?.type === "redis" ? configs.map((config) => copyProblem(source.config, config)) : [];
+    return [togetherProblem(configs, commit), ...copies].find((problem) => problem !== undefined);
   },
 );
+
+/** What is wrong with several sinks together; undefined: nothing. */
+function togetherProblem(
+  sinks: readonly { readonly id: string; readonly required: boolean }[],
+  commit: "required" | "all" | { readonly quorum: number },
+): string | undefined {
+  const ids = sinks.map(({ id }) => id);
+  if (new Set(ids).size < ids.length)
+    return `sinks: found the ids ${ids.join(", ")}, expected different ones`;
+  if (typeof commit === "object" && commit.quorum > sinks.length)
+    return `commit.quorum: found ${commit.quorum}, expected a whole number from 1 to ${sinks.length}, of the sinks that there are`;
+  if (sinks.length > 1 && commit === "required" && !sinks.some(({ required }) => required))
+    return "sinks: found no sink that is required, expected at least one, or commit: all or { quorum }";
+  return undefined;
+}
 
 /** A decoded configuration. */
 export type Config = t.TypeOf<typeof configSettings>;

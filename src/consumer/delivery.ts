@@ -15,7 +15,10 @@ export interface StreamEntry<E> {
 
 /** An entry handed to one consumer of a group, until it is settled. */
 export interface Delivery<E> extends StreamEntry<E> {
-  /** How often it was handed to a consumer, this time included. */
+  /**
+   * How often its handler was started, this time included, as far as Redis knows: the first reading counts as a start,
+   * and later ones do not.
+   */
   readonly deliveries: number;
   /** What it will be remembered by as processed; undefined: it will not. */
   readonly mark: Mark | undefined;

@@ -58,6 +58,12 @@ export function heldDeliveries({ window, windowBytes, enough }: Limits): Held {
     return latest.entries;
   }
 
+  function bytesOfAll(): number {
+    let sum = 0;
+    for (const entries of byStream.values()) for (const kept of entries.values()) sum += kept.bytes;
+    return sum;
+  }
+
   function counted(change: number): void {
     count += change;
     const hasRoom = window - count >= enough && (bytes <= windowBytes / 2 || count === 0);
@@ -72,8 +78,10 @@ export function heldDeliveries({ window, windowBytes, enough }: Limits): Held {
     add: (holding, size) => {
       const entries = entriesOf(holding.stream);
       const before = entries.size;
-      bytes += size - (entries.get(holding.entryId)?.bytes ?? 0);
       entries.set(holding.entryId, { holding, bytes: size });
+      // To look first whether it is held already takes longer than to add up, once in a lifetime.
+      if (entries.size === before) bytes = bytesOfAll();
+      else bytes += size;
       counted(entries.size - before);
     },
     replace: (holding) => {

@@ -15,7 +15,7 @@ import {
 import { batch } from "../../operators/batch.ts";
 import { inFlight } from "../../operators/inFlight.ts";
 import { type GroupConnection, isAnswer } from "../redis/groupConnection.ts";
-import { type Outcome, type Settlement, sizeOf, strays } from "../redis/settlement.ts";
+import { type Outcome, type Settlement, sizeOf, strays, tagOf } from "../redis/settlement.ts";
 import { isRetryable, isSinkError, type SinkError, sinkError } from "../sinkError.ts";
 
 /** A settlement of one delivery, and who is told of its outcome. */
@@ -98,7 +98,8 @@ export function settling(
     const strayed = asked.filter((one) => strays(stream, one));
     if (strayed.length === 0) return throwError(() => refusal);
     batch.asked = asked.filter((one) => !strays(stream, one));
-    for (const { done } of strayed) done(refusal);
+    const advice = `an effect has a key in another slot than ${stream}: give it the same hash tag, {${tagOf(stream)}}`;
+    for (const { done } of strayed) done(sinkError("CrossSlot", advice, refusal));
     return batch.asked.length === 0 ? of(batch) : settle(batch);
   }
 

@@ -1,20 +1,16 @@
 import { sinkError } from "../sinkError.ts";
 import type { Server } from "./anotherClient.ts";
 
-/** What ioredis would put before each key; it does so in commands, and not in what Redis answers. */
-function keyPrefixOf(server: Server): string {
-  if ("connection" in server) return server.connection.options.keyPrefix ?? "";
-  const [, query = ""] = server.uri.split("?");
-  return new URLSearchParams(query.split("#")[0]).get("keyPrefix") ?? "";
-}
-
-/** A reader knows streams by what Redis calls them, which with a prefix is not what they were asked for by. */
+/**
+ * ioredis puts it before each key in commands, and leaves it in what Redis answers: a reader, which knows streams by
+ * what Redis calls them, would know none of those that it was asked for.
+ */
 export function refuseKeyPrefix(who: string, server: Server): void {
-  const prefix = keyPrefixOf(server);
-  if (prefix === "") return;
-  const option = "connection" in server ? "connection" : "uri";
+  if (!("connection" in server)) return;
+  const { keyPrefix = "" } = server.connection.options;
+  if (keyPrefix === "") return;
   throw sinkError(
     "ConfigurationInvalid",
-    `${who}: ${option}: found keyPrefix ${JSON.stringify(prefix)}, expected none: put it into the stream's name, and pass ${option === "uri" ? "a URI" : "a connection"} without it`,
+    `${who}: connection: found keyPrefix ${JSON.stringify(keyPrefix)}, expected none: put it into the stream's name, and pass a connection without it`,
   );
 }

@@ -71,7 +71,7 @@ export function sizeOf(settlement: Settlement): number {
 }
 
 /** What a Cluster goes by to tell in which slot a key stands. */
-function tagOf(key: string): string {
+export function tagOf(key: string): string {
   return /^[^{]*\{([^}]+)\}/.exec(key)?.[1] ?? key;
 }
 

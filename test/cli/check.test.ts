@@ -209,6 +209,38 @@ describe("rxadd check", () => {
     expect(wrong["source: slot"]).toMatch(/^behind: PostgreSQL has removed what it still had to send/);
   });
 
+  it("says with exit code 2 that changes are gone: slot, publication, or what was acknowledged", async () => {
+    const client = new Client(postgres.connectionString);
+    await client.connect();
+    const source = `source: { type: postgres, config: { dsn: "${postgres.connectionString}", slot: gone, publication: gone } }`;
+    const changesAt = async (position: string) => {
+      await redis.client.del("{orders.events}:rxadd:orders-redis");
+      if (position !== "")
+        await redis.client.hset("{orders.events}:rxadd:orders-redis", { epoch: 1, sequence: 1, position });
+      const { code, wrong } = await check("", redis.uri, source);
+      return { code, found: wrong["source: changes"] };
+    };
+    try {
+      expect(await changesAt("0/10:1")).toEqual({
+        code: 2,
+        found: expect.stringMatching(/sink orders-redis: slot gone: found none/),
+      });
+      expect(await changesAt("")).toEqual({ code: 0, found: undefined });
+
+      await client.query("SELECT pg_create_logical_replication_slot('gone', 'pgoutput')");
+      expect((await changesAt("0/10:1")).found).toMatch(/slot gone keeps them no longer/);
+      expect((await changesAt("")).found).toMatch(/if this is a first run, drop the slot/);
+      expect((await changesAt("FF/10:1")).found).toMatch(/publication gone: found none/);
+
+      await client.query("CREATE PUBLICATION gone FOR ALL TABLES");
+      expect(await changesAt("FF/10:1")).toEqual({ code: 0, found: undefined });
+    } finally {
+      await client.query("SELECT pg_drop_replication_slot('gone')");
+      await client.query("DROP PUBLICATION IF EXISTS gone");
+      await client.end();
+    }
+  });
+
   it("says with exit code 2 that a user may not replicate", async () => {
     const client = new Client(postgres.connectionString);
     await client.connect();
@@ -223,7 +255,10 @@ describe("rxadd check", () => {
     );
 
     expect(code).toBe(2);
-    expect(wrong).toEqual({ "source: replication": "not granted to the user" });
+    expect(wrong).toEqual({
+      "source: replication": "not granted to the user",
+      "source: publication": expect.stringMatching(/the user may not make it/),
+    });
     expect(output).not.toContain("s3cr3t");
   });
 

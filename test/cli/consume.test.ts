@@ -136,6 +136,11 @@ describe("rxadd consume", () => {
     ["--consumer without a group", ["--consumer", "one"], /--consumer: found no --group/],
     ["--from with a group", ["--from", "0-0", "--group", "g"], /found both --from and --group/],
     ["no entry ID", ["--from", "yesterday"], /from: found yesterday, expected an entry ID/],
+    [
+      "dead letters into the stream that is read",
+      ["--group", "g", "--dead-letters", stream],
+      /deadLetters\.stream: found \S+, which is read itself, expected another stream/,
+    ],
     ["no JSON, without dead letters", ["--from", "0-0"], /entry 1-0 cannot be decoded: event: found no JSON/],
   ])("ends with exit code 2 on %s, and says what is wrong", async (_case, args, message) => {
     await redis.client.xadd(stream, "1-0", "event", "{");

@@ -122,6 +122,14 @@ describe("rxadd pipe", () => {
     expect(await redis.client.xlen("orders.events")).toBe(3);
   });
 
+  it("ends at once when it is stopped before Redis could be reached", async () => {
+    const run = rxadd(["pipe", "--uri", "redis://127.0.0.1:1", "--stream", "s", "--id", "t"], '{"n":1}\n');
+    await run.says("attempt 2 failed");
+    run.child.kill("SIGTERM");
+    expect(await run.ended).toBe(0);
+    expect(run.stderr()).toContain("done, no events");
+  });
+
   it("counts what it has published, and what was there already", async () => {
     const lines = ["1", "2", "3"].map((n) => `{"n":${n}}\n`);
     const first = rxadd(flags(), lines.slice(0, 2).join(""));

@@ -39,9 +39,9 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-function replicate(): Run {
+function replicate(...flags: readonly string[]): Run {
   const env = { POSTGRES_URI: postgres.connectionString, REDIS_URI: redis.uri };
-  return rxadd(["replicate", "--config", config, "--metrics-port", "0"], "", env);
+  return rxadd(["replicate", "--config", config, "--metrics-port", "0", ...flags], "", env);
 }
 
 async function insert(from: number, to: number): Promise<void> {
@@ -75,6 +75,27 @@ describe("rxadd replicate", () => {
 
     expect(await run.ended).toBe(0);
     expect(tally(await orders(), last)).toEqual({ entries: last, lost: 0, duplicates: 0, inversions: 0 });
+  });
+
+  it("refuses each start after Redis has lost everything, until --accept-hole is given once", async () => {
+    await redis.client.flushall();
+    for (let start = 1; start <= 2; start += 1) {
+      const refused = replicate();
+      expect(await refused.ended).toBe(2);
+      expect(refused.stderr()).toMatch(/no position to go on from: .*--accept-hole/s);
+    }
+
+    const accepting = replicate("--accept-hole");
+    await accepting.says("goes on without changes that are gone");
+    await expect.poll(() => redis.client.hget("{orders.events}:rxadd:orders-redis", "position")).toBeTruthy();
+    accepting.child.kill("SIGTERM");
+    expect(await accepting.ended).toBe(0);
+
+    const next = replicate();
+    await insert(1_000_001, 1_000_001);
+    await expect.poll(async () => (await orders()).at(-1)).toBe(1_000_001);
+    next.child.kill("SIGTERM");
+    expect(await next.ended).toBe(0);
   });
 
   it("says with exit code 2 that a source is missing", async () => {

@@ -204,7 +204,10 @@ describe("loadConfig", () => {
         pipeline: "shop",
         source: {
           type: "postgres",
-          config: { dsn: "postgres://h/db", slot: "rxadd", publication: "rxadd", tables: ["public.orders"] },
+          config: {
+            ...{ dsn: "postgres://h/db", slot: "rxadd", publication: "rxadd" },
+            ...{ tables: ["public.orders"], acceptHole: false },
+          },
         },
       },
     });
@@ -319,6 +322,23 @@ describe("loadConfig", () => {
         expect(isRight(config)).toBe(typeof value === "number" && Number.isInteger(value) && value >= 1);
       }),
     );
+  });
+});
+
+describe("sinks that cannot be together", () => {
+  const sinks = (more: string, ...ids: readonly string[]) =>
+    `sinks: [${ids.map((id) => `{ type: redis, config: { id: ${id}, uri: redis://h, stream: s, ${more} } }`).join(", ")}]`;
+
+  it.each([
+    ["an id twice", sinks("required: true", "a", "b", "a"), "found the ids a, b, a, expected different ones"],
+    ["none that is required", sinks("required: false", "a", "b"), "found no sink that is required"],
+    [
+      "a quorum of more than there are",
+      `commit: { quorum: 3 }\n${sinks("required: true", "a", "b")}`,
+      "commit.quorum: found 3, expected a whole number from 1 to 2",
+    ],
+  ])("are refused: %s", (_case, text, problem) => {
+    expect(problemsOf(text)).toEqual([expect.stringContaining(problem)]);
   });
 });
 

@@ -8,7 +8,7 @@ import { waitUntil } from "../support/waitUntil.ts";
 import { watched } from "../support/watched.ts";
 
 const redis = emptyRedis();
-const { add, deliveries, pending, consumers } = ordersGroup(redis);
+const { add, deliveries, pending, consumers, isWaiting } = ordersGroup(redis);
 
 /** How often Redis was asked for something, refused or not. */
 async function calls(command: string): Promise<number> {
@@ -56,7 +56,9 @@ describe("a consumer that is told to stop", () => {
     const finish = new Subject<void>();
     const handler = vi.fn(() => finish.pipe(take(1)));
     const done = lastValueFrom(
-      deliveries({ uri: proxy.uri, status, until, retry: { maxMs: 50 } }).pipe(acknowledge(handler)),
+      deliveries({ uri: proxy.uri, status, until, retry: { initialMs: 10, maxMs: 50 } }).pipe(
+        acknowledge(handler),
+      ),
     );
     await waitUntil(() => handler.mock.calls.length === 1, 5);
     await proxy.refuse();
@@ -109,7 +111,7 @@ describe("a consumer that is told to stop", () => {
     const done = lastValueFrom(
       deliveries({ until, status, blockMs: 60_000 }).pipe(acknowledge(() => finish.pipe(take(1)))),
     );
-    await waitUntil(async () => (await pending()) === 1, 5);
+    await waitUntil(async () => (await pending()) === 1 && (await isWaiting()), 5);
     until.next();
     await first("draining");
     const before = await calls("client\\|unblock");

@@ -1,6 +1,6 @@
 import * as t from "io-ts";
 import { filter, firstValueFrom, lastValueFrom, map, of, Subject, take, tap, toArray } from "rxjs";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import {
   acknowledge,
   deduplicate,
@@ -271,17 +271,19 @@ describe("groupDeliveries", () => {
   it("keeps what it is busy with, for as long as that takes", async () => {
     await add(1);
     const other = watched();
-    const slow = deliveries({ claimIdleMs: 60 }).subscribe();
+    const slow = deliveries({ claimIdleMs: 300 }).subscribe();
+    onTestFinished(() => slow.unsubscribe());
     await waitUntil(async () => (await pending()) === 1);
     const greedy = deliveries({
       consumer: "two",
-      claimIdleMs: 60,
+      claimIdleMs: 300,
       blockMs: 10,
       status: other.status,
     }).subscribe();
     const looks = vi.fn();
-    // Ten times as long as it takes to count as idle.
-    const until = performance.now() + 600;
+    onTestFinished(() => greedy.unsubscribe());
+    // Several times as long as it takes to count as idle.
+    const until = performance.now() + 1200;
     await waitUntil(() => {
       looks();
       return performance.now() > until;
@@ -294,8 +296,6 @@ describe("groupDeliveries", () => {
       [string, string][],
     ];
     expect(owner).toBe("one");
-    slow.unsubscribe();
-    greedy.unsubscribe();
   });
 
   it("acknowledges pending entries that were deleted, and says so", async () => {

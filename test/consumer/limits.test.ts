@@ -173,6 +173,24 @@ describe("a group that was destroyed while its stream stands", () => {
   });
 });
 
+describe("one connection for many consumers", () => {
+  it("has as many listeners as for one, and none when they are gone", async () => {
+    const connection = new Redis(redis.uri);
+    onTestFinished(() => connection.disconnect());
+    const { status, first } = watched();
+    const running = Array.from({ length: 12 }, (_, n) =>
+      groupDeliveries({ connection, stream: `s${n}`, group, ...(n === 11 && { status }) }).subscribe(),
+    );
+    await first("opened");
+    const listeners = () =>
+      Math.max(...connection.eventNames().map((name) => connection.listenerCount(name)));
+
+    expect(listeners()).toBeLessThanOrEqual(2);
+    for (const one of running) one.unsubscribe();
+    expect(connection.listenerCount("ready")).toBe(0);
+  });
+});
+
 describe("a connection with a keyPrefix", () => {
   it("is refused by all that read, as Redis calls the streams otherwise", () => {
     const connection = new Redis({ keyPrefix: "app:", lazyConnect: true });

@@ -98,6 +98,7 @@ describe.each(["script", "pipeline"] as const)("exactly once with publish: %s", 
     const rows = transaction(7, 12_000, true);
     const source: Source<Row, number> = (_from, flow) => fromIterable(rows, flow);
     const first = await firstValueFrom(replicate({ source, sink: sinkOf({ publish }) }));
+    // What was on its way when the writer died may still arrive.
     const there = (await ids()).length;
 
     const checkpoints = await lastValueFrom(replicate({ source, sink: sinkOf({ publish }) }).pipe(toArray()));
@@ -105,7 +106,9 @@ describe.each(["script", "pipeline"] as const)("exactly once with publish: %s", 
     expect(there).toBeLessThan(12_000);
     expect(first.position).toBeUndefined();
     expect(checkpoints.at(-1)?.position).toBe(7);
-    expect(checkpoints.reduce((sum, { replayed }) => sum + replayed, 0)).toBe(there);
+    const replayed = checkpoints.reduce((sum, { replayed }) => sum + replayed, 0);
+    expect(replayed).toBeGreaterThanOrEqual(there);
+    expect(replayed).toBeLessThan(12_000);
     expect(await ids()).toEqual(rows.map(({ id }) => id));
   });
 

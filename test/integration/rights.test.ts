@@ -239,8 +239,18 @@ describe("the rights that docs/connections.md gives a consumer", () => {
           acknowledge(({ id }) => effects(["HINCRBY", "totals", id, 1])),
         ),
     ],
-    ["`groupStatus`", () => concat(consume({}, handled), groupStatus(access()).pipe(take(1)))],
-    ["`streamEntries`", () => streamEntries({ ...access(), from: "0-0" }).pipe(take(3))],
+    [
+      "`groupStatus`",
+      () =>
+        concat(
+          consume({}, handled),
+          groupStatus({ uri: access().uri, stream: as.stream, group: as.group }).pipe(take(1)),
+        ),
+    ],
+    [
+      "`streamEntries`",
+      () => streamEntries({ uri: access().uri, stream: as.stream, blockMs: 100, from: "0-0" }).pipe(take(3)),
+    ],
   ];
 
   it.each(extras)("are enough for %s with what the page adds, and not without", async (what, use) => {

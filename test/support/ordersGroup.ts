@@ -37,6 +37,9 @@ export function ordersGroup(redis: { readonly client: Redis; readonly uri: strin
       const found = (await redis.client.xpending(stream, group, "-", "+", 1000)) as unknown[][];
       return found.map(([, consumer, , deliveries]) => [String(consumer), Number(deliveries)]);
     },
+    /** Whether a read waits for entries. */
+    isWaiting: async (): Promise<boolean> =>
+      /flags=b.*cmd=xreadgroup/.test(String(await redis.client.client("LIST"))),
     consumers: async (): Promise<readonly string[]> => {
       const found = (await redis.client.xinfo("CONSUMERS", stream, group)) as unknown[][];
       return found.map((info) => String(info[1]));

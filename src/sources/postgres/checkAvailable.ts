@@ -1,29 +1,79 @@
 import { isNone, isSome, type Option } from "fp-ts/lib/Option.js";
-import { isLsn, type Lsn, ordLsn } from "../../lsn.ts";
+import { isLsn, type Lsn } from "../../lsn.ts";
 import { PostgresSourceError } from "./postgresError.ts";
 import { walNumber } from "./walPosition.ts";
 
-function unavailable(message: string): PostgresSourceError {
+/** What a start finds, and what it is asked for. */
+export interface Standing {
+  /** Where the sink stands; none: it has no position. */
+  readonly from: Option<Lsn>;
+  /** The furthest that one of several sinks stands. */
+  readonly reached: Option<Lsn>;
+  readonly slot: string;
+  /** The server has forgotten the log up to here; undefined: there is no slot. */
+  readonly confirmedLsn: string | undefined;
+  readonly publication: string;
+  readonly hasPublication: boolean;
+  /** Where this process has made the slot; undefined: it has not. */
+  readonly madeAt: string | undefined;
+}
+
+/** Makes the error of changes that are gone. */
+export function unavailable(message: string): PostgresSourceError {
   return new PostgresSourceError("PositionUnavailable", message);
 }
 
-/** What was confirmed the server may have removed: never skip it silently. */
-export function checkAvailable(from: Option<Lsn>, forgotten: Option<Lsn>): void {
+/** The one way to go on where changes are gone. */
+export const acceptance =
+  "or go on without them, once: acceptHole: true, accept_hole in YAML, --accept-hole of rxadd replicate";
+
+const anew = "fill the stream anew from a snapshot, with a new sink id";
+
+/** Refuses a position of another kind of source. */
+export function checkPosition(from: Option<Lsn>): void {
   if (isSome(from) && !isLsn(`${from.value}`)) {
     throw unavailable(
       `found position ${from.value} to go on from, expected an LSN: give this source a sink id of its own`,
     );
   }
-  if (isNone(forgotten) || (isSome(from) && ordLsn.compare(from.value, forgotten.value) >= 0)) return;
-  throw unavailable(
-    `found ${isSome(from) ? `position ${from.value}` : "no position"} to go on from, but the changes up to ${forgotten.value} were acknowledged and PostgreSQL keeps them no longer: fill the stream anew from a snapshot`,
-  );
+}
+
+/**
+ * Which changes are gone, and what to do; undefined: none.
+ *
+ * The slot is confirmed only up to what the sink has stored. So this is decided by what outlives the process: a sink
+ * without a position and a server without a slot make a first run, and nothing else does.
+ */
+export function holeOf({
+  from,
+  reached,
+  slot,
+  confirmedLsn,
+  publication,
+  hasPublication,
+  madeAt,
+}: Standing): string | undefined {
+  if (confirmedLsn === undefined) {
+    if (isNone(reached) && madeAt === undefined) return undefined;
+    const stands = isSome(reached) ? `a sink has position ${reached.value}` : "this process has made one";
+    return `slot ${slot}: found none, expected the one of the earlier runs, as ${stands}: the changes since then are gone; ${anew}, ${acceptance}`;
+  }
+  if (isNone(from) && confirmedLsn !== madeAt) {
+    return `slot ${slot}: found it at ${confirmedLsn}, and a sink with no position to go on from: the changes up to there are gone; ${anew} and a new slot; if this is a first run, drop the slot: SELECT pg_drop_replication_slot('${slot}'); ${acceptance}`;
+  }
+  if (isSome(from) && walNumber(from.value) < walNumber(confirmedLsn)) {
+    return `found position ${from.value} to go on from, but the changes up to ${confirmedLsn} were acknowledged and slot ${slot} keeps them no longer: ${anew}, ${acceptance}`;
+  }
+  if (!hasPublication) {
+    return `publication ${publication}: found none, expected the one of the earlier runs, as slot ${slot} stands: PostgreSQL keeps no changes of tables that were not published; ${anew}, ${acceptance}`;
+  }
+  return undefined;
 }
 
 /** On a server whose log has yet to reach the position, all changes up to there would be skipped. */
 export function checkServer(from: Option<Lsn>, logEnd: string): void {
-  if (isNone(from) || walNumber(from.value) < walNumber(logEnd)) return;
+  if (isNone(from) || walNumber(from.value) <= walNumber(logEnd)) return;
   throw unavailable(
-    `found position ${from.value} to go on from, but the server's log ends at ${logEnd}: it is another server, or one that has lost its newest changes; fill the stream anew from a snapshot, with a new sink id`,
+    `found position ${from.value} to go on from, but the server's log ends at ${logEnd}: it is another server, or one that has lost its newest changes; ${anew}`,
   );
 }

@@ -15,6 +15,19 @@ function integer(text: string): number | string {
   return Number.isSafeInteger(value) ? value : text;
 }
 
+/** Numbers of JSON that may be beyond a double: with many digits, or a large exponent. */
+const large = /\d{300}|[eE]\+?\d{3}/;
+const stringsAndNumbers = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+
+/** A number beyond a double would be null in the stream: it becomes text. */
+function json(text: string): unknown {
+  if (!large.test(text)) return JSON.parse(text);
+  const isBeyond = (token: string) => token[0] !== '"' && !Number.isFinite(Number(token));
+  return JSON.parse(
+    text.replace(stringsAndNumbers, (token) => (isBeyond(token) ? JSON.stringify(token) : token)),
+  );
+}
+
 /** `2026-01-31 12:00:00.123456+00` as ISO 8601, with all its digits. */
 function timestamp(text: string): string {
   return text.replace(" ", "T").replace(/([+-]\d\d)$/, "$1:00");
@@ -42,8 +55,8 @@ const builtIn: readonly (readonly [parser: Parser, type: number, array: number])
   [integer, 21, 1005], // int2
   [integer, 23, 1007], // int4
   [integer, 26, 1028], // oid
-  [JSON.parse, 114, 199], // json
-  [JSON.parse, 3802, 3807], // jsonb
+  [json, 114, 199], // json
+  [json, 3802, 3807], // jsonb
   [number, 700, 1021], // float4
   [number, 701, 1022], // float8
   [timestamp, 1114, 1115], // timestamp

@@ -1,54 +1,89 @@
-import { isNone, type Option } from "fp-ts/lib/Option.js";
+import { isNone, isSome, none, type Option, some } from "fp-ts/lib/Option.js";
+import type { Subject } from "rxjs";
 import { type Lsn, ordLsn } from "../../lsn.ts";
-import type { Committed } from "./toChangeEvents.ts";
+import { placePosition, walNumber } from "./walPosition.ts";
 
-/** Which part of the write-ahead log the server may forget. */
+/** Which part of the write-ahead log the server may forget: never more than what was acknowledged. */
 export interface Confirmations {
-  /** A transaction has been emitted whole. */
-  readonly committed: (transaction: Committed) => void;
-  /** The server has nothing before this place that it has not sent. */
+  /** Reading begins after a position: everything up to there is safe, and what was safe beyond it no longer is. */
+  readonly begin: (from: Option<Lsn>) => void;
+  /** A change has been received. */
+  readonly received: (position: Lsn) => void;
+  /** The server has sent everything before this place. */
   readonly idle: (place: bigint) => void;
-  /** Up to where the log is dispensable: never beyond a change that was not acknowledged. */
+  /** Tells the place that the server has come to, if everything before it is acknowledged. */
+  readonly pass: () => void;
+  /** Everything up to here is safe; returns whether that is news. */
+  readonly acknowledge: (position: Lsn) => boolean;
+  /** After what to go on when the connection is lost. */
+  readonly last: () => Option<Lsn>;
+  /** Up to where the log is dispensable. */
   readonly confirmed: () => bigint;
 }
 
 /** What {@link confirmations} goes by. */
 export interface ConfirmationsOptions {
-  /** Up to where the server has forgotten the log already. */
-  readonly start: bigint;
-  /** All changes up to this position are safe. */
-  readonly acknowledged: () => Option<Lsn>;
-  /** Told of each transaction that will be confirmed, by the position of its last change. */
-  readonly forget: (last: Lsn) => void;
+  /** Told of places that are passed without a change. Unless somebody listens, nobody keeps them. */
+  readonly passed: Subject<Lsn>;
+  /** Whether the slot may go beyond what was acknowledged, since no position will be compared with it. */
+  readonly isOnlyMark: boolean;
 }
 
-/** Follows the transactions of one connection from being emitted to being confirmed. */
-export function confirmations({ start, acknowledged, forget }: ConfirmationsOptions): Confirmations {
-  const pending: Committed[] = [];
-  let confirmed = start;
+/**
+ * Follows what was received, passed and acknowledged, over all connections.
+ *
+ * A position is kept by the sink before it is confirmed here. So at each start the slot stands at or before the sink's
+ * position, or the sink has lost something. What is confirmed is the place where the acknowledged change's transaction
+ * was committed, not where its commit record ends: the position tells the one, and not the other.
+ */
+export function confirmations({ passed, isOnlyMark }: ConfirmationsOptions): Confirmations {
+  let last: Option<Lsn> = none;
+  let acknowledged: Option<Lsn> = none;
+  let isKept = false;
+  let idleAt = 0n;
+  let confirmed = 0n;
 
-  function settle(): void {
-    const safe = acknowledged();
-    for (let [first] = pending; first !== undefined; [first] = pending) {
-      if (isNone(safe) || ordLsn.compare(first.last, safe.value) > 0) return;
-      pending.shift();
-      forget(first.last);
-      if (first.end > confirmed) confirmed = first.end;
+  function isOutstanding(): boolean {
+    return isSome(last) && (isNone(acknowledged) || ordLsn.compare(last.value, acknowledged.value) > 0);
+  }
+
+  function pass(): void {
+    if (idleAt === 0n || isOutstanding()) return;
+    const place = placePosition(idleAt);
+    if (isSome(last) && ordLsn.compare(place, last.value) <= 0) return;
+    if (passed.observed) {
+      last = some(place);
+      passed.next(place);
+    } else if (isOnlyMark || !isKept) {
+      last = some(place);
+      acknowledged = last;
+      confirmed = idleAt;
     }
   }
 
   return {
-    committed: (transaction) => {
-      pending.push(transaction);
+    begin: (from) => {
+      last = from;
+      acknowledged = from;
+      idleAt = 0n;
+    },
+    received: (position) => {
+      last = some(position);
     },
     idle: (place) => {
-      settle();
-      // A transaction that is being received commits after this place: the server sends in order.
-      if (pending.length === 0 && place > confirmed) confirmed = place;
+      if (place > idleAt) idleAt = place;
+      if (!passed.observed) pass();
     },
-    confirmed: () => {
-      settle();
-      return confirmed;
+    pass,
+    acknowledge: (position) => {
+      isKept = true;
+      if (isSome(acknowledged) && ordLsn.compare(position, acknowledged.value) <= 0) return false;
+      acknowledged = some(position);
+      const place = walNumber(position);
+      if (place > confirmed) confirmed = place;
+      return true;
     },
+    last: () => last,
+    confirmed: () => confirmed,
   };
 }

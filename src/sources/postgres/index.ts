@@ -1,2 +1,2 @@
-export { type PostgresOptions, postgresChanges } from "./postgresChanges.ts";
+export { type OpenedSlot, type PostgresOptions, postgresChanges } from "./postgresChanges.ts";
 export { type PostgresErrorTag, PostgresSourceError } from "./postgresError.ts";

@@ -1,12 +1,24 @@
-import { isNone, isSome, none, type Option, some } from "fp-ts/lib/Option.js";
+import type { Option } from "fp-ts/lib/Option.js";
+import { isNone } from "fp-ts/lib/Option.js";
 import type { ClientConfig } from "pg";
-import { catchError, defer, filter, type Observable, Subject, switchMap, tap, throwError } from "rxjs";
+import {
+  BehaviorSubject,
+  catchError,
+  defer,
+  filter,
+  type Observable,
+  Subject,
+  switchMap,
+  tap,
+  throwError,
+} from "rxjs";
 import type { Flow } from "../../../operators/flow.ts";
 import { type FailedAttempt, retryBackoff } from "../../../operators/retryBackoff.ts";
 import type { ChangeEvent } from "../../changeEvent.ts";
 import { type Lsn, ordLsn } from "../../lsn.ts";
 import type { Source } from "../../source.ts";
-import { checkAvailable, checkServer } from "./checkAvailable.ts";
+import { heedFlow } from "../heedFlow.ts";
+import { acceptance, checkPosition, unavailable } from "./checkAvailable.ts";
 import { checkOptions } from "./checkOptions.ts";
 import { confirmations } from "./confirmations.ts";
 import { isPassing, postgresErrorOf } from "./postgresError.ts";
@@ -14,6 +26,15 @@ import { prepare } from "./prepare.ts";
 import { replicationMessages } from "./replicationMessages.ts";
 import { toChangeEvents } from "./toChangeEvents.ts";
 import { walNumber } from "./walPosition.ts";
+
+/** A slot that a source is about to read. */
+export interface OpenedSlot {
+  readonly slot: string;
+  /** The server has forgotten the log up to here. */
+  readonly confirmedLsn: string;
+  /** Which changes are gone, where `acceptHole` lets it go on without them; undefined: none. */
+  readonly hole: string | undefined;
+}
 
 /** Which changes to read, and from where. */
 export interface PostgresOptions {
@@ -29,10 +50,16 @@ export interface PostgresOptions {
   readonly tables?: readonly string[];
   /** Retries after a lost connection, with growing delays. Default: for ever. */
   readonly maxRetries?: number;
-  /** Told each time that the slot stands: changes that are committed from now on will be emitted. */
-  readonly opened?: {
-    readonly next: (slot: { readonly slot: string; readonly confirmedLsn: string }) => void;
-  };
+  /**
+   * Go on although changes are gone, instead of ending with `PositionUnavailable`: once, when somebody has decided so. Needed
+   * at each start where no sink keeps the position, and the slot is the only mark. Default false.
+   */
+  readonly acceptHole?: boolean;
+  /**
+   * Told each time that the slot stands: changes that are committed from now on will be emitted. Told again of changes that
+   * the server leaves out, if that was accepted.
+   */
+  readonly opened?: { readonly next: (slot: OpenedSlot) => void };
   /** Told of each lost connection, and each time that another process has the slot. */
   readonly failed?: { readonly next: (attempt: FailedAttempt) => void };
 }
@@ -44,10 +71,12 @@ export interface PostgresOptions {
  * - **Positions** the LSN of the transaction's commit and the number of the change in it; strictly
  *   increasing, and the same on every replay, as is the event's `id`.
  * - **Transactions** are marked, so that a sink publishes each in one step.
- * - **Acknowledgement** moves the slot's confirmed LSN, which lets the server remove old log. Nothing
- *   is confirmed that was not acknowledged; the position to go on from counts as acknowledged.
+ * - **Start** with no position and no slot it makes the slot: a first run. Where changes are gone, it fails with
+ *   `PositionUnavailable` at every start, unless `acceptHole` is set.
+ * - **Acknowledgement** moves the slot's confirmed LSN, which lets the server remove old log. Nothing is confirmed that was
+ *   not acknowledged. Places in the log without a change of these tables are told as `passed`, about every 10 s.
  * - **Reconnects** by itself, and goes on after the last event that it emitted.
- * - **Memory** one event; `flow` stops reading from the server.
+ * - **Memory** one event, and while `flow` says pause the rest of what was received at once: 64 KiB of log.
  * - **Errors** {@link PostgresSourceError}; what trying again may mend ends it after `maxRetries` only.
  * - **Teardown** closes the connection at once, which frees the slot.
  *
@@ -59,25 +88,22 @@ export interface PostgresOptions {
  */
 export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Lsn>, Lsn> {
   const { connectionString, slot = "rxadd", publication = "rxadd", tables, opened, failed } = options;
+  const { acceptHole = false } = options;
   const config = { connectionTimeoutMillis: 10_000, ...options.client, connectionString };
-  const acknowledged$ = new Subject<Lsn>();
-  /** Everything up to here is safe, says whoever reads this source. */
-  let acknowledged: Option<Lsn> = none;
-  /** Everything up to here the server was told to forget. */
-  let forgotten: Option<Lsn> = none;
-  let hasOpened = false;
+  const passed = new Subject<Lsn>();
+  const confirm$ = new Subject<void>();
+  const { begin, received, idle, pass, last, confirmed, ...confirming } = confirmations({
+    passed,
+    isOnlyMark: acceptHole,
+  });
+  let madeAt: string | undefined;
 
-  function changes(from: Option<Lsn>, flow: Observable<Flow>): Observable<ChangeEvent<Lsn>> {
+  function changes(from: Option<Lsn>, flow: Observable<Flow>, reached = from): Observable<ChangeEvent<Lsn>> {
     return defer(() => {
       checkOptions({ slot, publication, tables });
-      checkAvailable(from, forgotten);
-      // What was acknowledged beyond it is safe no longer, or it would not be asked for again.
-      acknowledged = from;
-      let last = from;
-      return defer(() => connect(last, flow)).pipe(
-        tap(({ position }) => {
-          if (position !== undefined) last = some(position);
-        }),
+      checkPosition(from);
+      begin(from);
+      return defer(() => connect(last(), flow, reached)).pipe(
         catchError((error) => throwError(() => postgresErrorOf(error, connectionString))),
         retryBackoff({
           isRetryable: isPassing,
@@ -89,47 +115,49 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
   }
 
   /** One connection's worth of changes, strictly after a position. */
-  function connect(after: Option<Lsn>, flow: Observable<Flow>): Observable<ChangeEvent<Lsn>> {
-    const isFirstRun = isNone(after) && !hasOpened;
-    return prepare(config, { slot, publication, tables, isFirstRun }).pipe(
-      tap(({ confirmedLsn, logEnd }) => {
-        checkServer(after, logEnd);
-        hasOpened = true;
-        opened?.next({ slot, confirmedLsn });
-      }),
-      switchMap(({ db, confirmedLsn, senderTimeoutMs }) => {
-        const { committed, idle, confirmed } = confirmations({
-          start: walNumber(confirmedLsn),
-          acknowledged: () => acknowledged,
-          forget: (last) => {
-            forgotten = some(last);
-          },
-        });
+  function connect(
+    after: Option<Lsn>,
+    flow: Observable<Flow>,
+    reached: Option<Lsn>,
+  ): Observable<ChangeEvent<Lsn>> {
+    return prepare(config, { slot, publication, tables, after, reached, madeAt, acceptHole }).pipe(
+      switchMap(({ db, confirmedLsn, isNew, hole, senderTimeoutMs }) => {
+        if (isNew) madeAt = confirmedLsn;
+        opened?.next({ slot, confirmedLsn, hole });
+        // The sink has a position from the first moment on, and one beyond a hole that was accepted.
+        idle(walNumber(confirmedLsn));
+        pass();
+        const reading = new BehaviorSubject<Flow>("resume");
         return replicationMessages({
-          config,
-          slot,
-          publication,
-          flow,
-          senderTimeoutMs,
-          confirmed,
-          idle,
-          confirm$: acknowledged$,
+          ...{ config, slot, publication, senderTimeoutMs, confirmed, idle, pass, confirm$ },
+          skipped: (notice) => {
+            const gone = skipped(notice);
+            opened?.next({ slot, confirmedLsn, hole: gone });
+          },
+          flow: reading,
         }).pipe(
-          toChangeEvents(db, committed),
+          toChangeEvents(db),
           filter(
             ({ position }) =>
               isNone(after) || position === undefined || ordLsn.compare(position, after.value) > 0,
           ),
+          tap(({ position }) => position !== undefined && received(position)),
+          heedFlow(flow, reading),
         );
       }),
     );
   }
 
-  function acknowledge(position: Lsn): void {
-    if (isSome(acknowledged) && ordLsn.compare(position, acknowledged.value) <= 0) return;
-    acknowledged = some(position);
-    acknowledged$.next(position);
+  /** PostgreSQL before 18 refuses to go on; from 18 on it leaves the changes out, and says so. */
+  function skipped(notice: string): string {
+    const hole = `publication ${publication}: changes were made while it did not stand, and PostgreSQL leaves them out (${notice}): fill the stream anew from a snapshot, with a new slot and a new sink id, ${acceptance}`;
+    if (acceptHole) return hole;
+    throw unavailable(hole);
   }
 
-  return Object.assign(changes, { acknowledge });
+  function acknowledge(position: Lsn): void {
+    if (confirming.acknowledge(position)) confirm$.next();
+  }
+
+  return Object.assign(changes, { acknowledge, passed: passed.asObservable() });
 }

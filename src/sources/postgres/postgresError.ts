@@ -46,6 +46,8 @@ const codes: Readonly<Record<string, Class>> = {
   "53400": ["NotConfigured", "raise max_replication_slots and max_wal_senders"],
   "55006": ["SlotInUse", "one process at a time reads a slot; give this one a slot of its own"],
   "58P01": ["PositionUnavailable", gone],
+  // A slot, or before PostgreSQL 18 a publication, that was dropped under way or did not stand when a change was made.
+  "42704": ["PositionUnavailable", gone],
   "3D000": ["Refused", "check the database in the URI"],
   "42P01": ["Refused", "check the list of tables"],
 };
@@ -69,6 +71,8 @@ const network = /^(E(CONN|PIPE|TIMEDOUT|HOST|NET|AI_AGAIN)|ENOENT connect)/;
 
 function classOfClient(error: Error): Class {
   const code = "code" in error ? String(error.code) : "";
+  if (code === "ERR_INVALID_URL")
+    return ["NotConfigured", "check the URI: / and # in a password are written %2F and %23"];
   if (code === "ENOTFOUND") return ["Refused", "check the host in the URI"];
   const syscall = "syscall" in error ? String(error.syscall) : "";
   if (network.test(`${code} ${syscall}`) || /^(Connection terminated|timeout expired)/.test(error.message)) {

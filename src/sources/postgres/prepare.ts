@@ -1,7 +1,10 @@
+import type { Option } from "fp-ts/lib/Option.js";
 import { Client, type ClientConfig } from "pg";
 import { from, type Observable, type Unsubscribable, using } from "rxjs";
+import type { Lsn } from "../../lsn.ts";
+import { checkServer, holeOf, unavailable } from "./checkAvailable.ts";
 import { PostgresSourceError } from "./postgresError.ts";
-import { preparePublication } from "./publication.ts";
+import { findPublication, preparePublication } from "./publication.ts";
 
 /** What `prepare` makes, if it is missing. */
 export interface Preparation {
@@ -9,8 +12,14 @@ export interface Preparation {
   readonly publication: string;
   /** As `schema.table`; undefined: all tables. */
   readonly tables: readonly string[] | undefined;
-  /** Whether nothing is lost if the slot begins now. */
-  readonly isFirstRun: boolean;
+  /** After what to go on. */
+  readonly after: Option<Lsn>;
+  /** The furthest that a sink stands. */
+  readonly reached: Option<Lsn>;
+  /** Where this process has made the slot; undefined: it has not. */
+  readonly madeAt: string | undefined;
+  /** Whether to go on although changes are gone. */
+  readonly acceptHole: boolean;
 }
 
 /** Where the slot stands. */
@@ -18,8 +27,10 @@ export interface Prepared {
   readonly db: string;
   /** The server has forgotten the log up to here. */
   readonly confirmedLsn: string;
-  /** How far the server's log goes. */
-  readonly logEnd: string;
+  /** Whether the slot has just been made. */
+  readonly isNew: boolean;
+  /** What is gone, if that was accepted. */
+  readonly hole: string | undefined;
   /** After how long without a word the server ends a connection, in ms; 0: never. */
   readonly senderTimeoutMs: number;
 }
@@ -28,7 +39,10 @@ interface Resource extends Unsubscribable {
   readonly client: Client;
 }
 
-/** Makes the publication and the slot if they are missing; running it again changes nothing. */
+/**
+ * Makes the publication and the slot if they are missing; running it again changes nothing. Makes nothing where changes are
+ * gone, unless that is accepted.
+ */
 export function prepare(config: ClientConfig, preparation: Preparation): Observable<Prepared> {
   return using(
     (): Resource => {
@@ -41,34 +55,63 @@ export function prepare(config: ClientConfig, preparation: Preparation): Observa
   );
 }
 
+interface FoundSlot {
+  readonly plugin: string;
+  readonly database: string | null;
+  readonly db: string;
+  readonly lsn: string;
+  /** The process that reads it. */
+  readonly pid: number | null;
+  readonly end: string;
+  readonly timeout: number;
+}
+
+async function findSlot(client: Client, slot: string): Promise<FoundSlot | undefined> {
+  const found = await client.query<FoundSlot>(
+    `SELECT plugin, database, current_database() AS db, confirmed_flush_lsn::text AS lsn, active_pid AS pid,
+       CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END::text AS end,
+       (SELECT setting::int FROM pg_settings WHERE name = 'wal_sender_timeout') AS timeout
+     FROM pg_replication_slots WHERE slot_name = $1`,
+    [slot],
+  );
+  return found.rows[0];
+}
+
 async function run(
   client: Client,
-  { slot, publication, tables, isFirstRun }: Preparation,
+  { slot, publication, tables, after, reached, madeAt, acceptHole }: Preparation,
 ): Promise<Prepared> {
   await client.connect();
+  const found = await findSlot(client, slot);
+  if (found !== undefined) checkSlot(slot, found);
+  const hasPublication = await findPublication(client, publication);
+  const standing = { from: after, reached, slot, confirmedLsn: found?.lsn, publication, hasPublication };
+  const hole = holeOf({ ...standing, madeAt });
+  if (hole !== undefined && !acceptHole) throw unavailable(hole);
   await preparePublication(client, publication, tables);
-  const find = `SELECT plugin, database, current_database() AS db, confirmed_flush_lsn::text AS lsn,
-                  CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
-                       ELSE pg_current_wal_flush_lsn() END::text AS end,
-                  (SELECT setting::int FROM pg_settings WHERE name = 'wal_sender_timeout') AS timeout
-                FROM pg_replication_slots WHERE slot_name = $1`;
-  let found = await client.query(find, [slot]);
-  if (found.rowCount === 0) {
-    if (!isFirstRun) {
-      throw new PostgresSourceError(
-        "PositionUnavailable",
-        `slot ${slot}: found none, expected the one of the earlier runs: the changes since then are gone; fill the stream anew from a snapshot, with a new sink id`,
-      );
-    }
-    await client.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [slot]);
-    found = await client.query(find, [slot]);
-  }
-  const { plugin, database, db, lsn, end, timeout } = found.rows[0];
+  const { db, lsn, end, timeout } = found ?? (await makeSlot(client, slot));
+  checkServer(after, end);
+  return { db, confirmedLsn: lsn, isNew: found === undefined, hole, senderTimeoutMs: timeout };
+}
+
+async function makeSlot(client: Client, slot: string): Promise<FoundSlot> {
+  await client.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [slot]);
+  const made = await findSlot(client, slot);
+  if (made !== undefined) return made;
+  throw unavailable(`slot ${slot}: it was dropped as soon as it was made`);
+}
+
+/** What a slot that somebody reads is confirmed up to may change before we read it. */
+function checkSlot(slot: string, { plugin, database, db, pid }: FoundSlot): void {
   if (plugin !== "pgoutput" || database !== db) {
     throw new PostgresSourceError(
       "NotConfigured",
       `slot ${slot}: found plugin ${plugin} on database ${database}, expected pgoutput on ${db}: choose another slot name`,
     );
   }
-  return { db, confirmedLsn: lsn, logEnd: end, senderTimeoutMs: timeout };
+  if (pid === null) return;
+  throw new PostgresSourceError(
+    "SlotInUse",
+    `slot ${slot}: found it read by process ${pid}: one process at a time reads a slot; give this one a slot of its own`,
+  );
 }

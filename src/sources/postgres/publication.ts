@@ -5,6 +5,12 @@ function quoted(table: string): string {
   return table.split(".").map(escapeIdentifier).join(".");
 }
 
+/** Whether a publication stands. */
+export async function findPublication(client: Client, publication: string): Promise<boolean> {
+  const known = await client.query("SELECT 1 FROM pg_publication WHERE pubname = $1", [publication]);
+  return known.rowCount !== 0;
+}
+
 /** Makes a publication if it is missing, and checks that one that stands holds the tables asked for. */
 export async function preparePublication(
   client: Client,

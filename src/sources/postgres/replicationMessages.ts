@@ -3,6 +3,7 @@ import { type Client, type ClientConfig, escapeIdentifier } from "pg";
 import { LogicalReplicationService, type Pgoutput, PgoutputPlugin } from "pg-logical-replication";
 import { interval, Observable } from "rxjs";
 import type { Flow } from "../../../operators/flow.ts";
+import { useExactParsers } from "./columnParsers.ts";
 import { PostgresSourceError } from "./postgresError.ts";
 import { walNumber, walText } from "./walPosition.ts";
 
@@ -17,17 +18,41 @@ export interface ReplicationOptions {
   readonly confirmed: () => bigint;
   /** The server has sent everything before this place. */
   readonly idle: (place: bigint) => void;
+  /** Asked now and then, and when the server asks how far we are, to say to whom it may concern how far the log is read. */
+  readonly pass: () => void;
+  /** Told of changes that the server has left out. */
+  readonly skipped: (notice: string) => void;
   /** Emits when `confirmed` may have grown. */
   readonly confirm$: Observable<unknown>;
 }
 
+/** Object not in prerequisite state: from PostgreSQL 18 on, a publication that did not stand when a change was made. */
+const publicationSkipped = "55000";
+
 /** Values arrive as text: it must not depend on how the database or the user likes to see it. */
 class PlainPgoutput extends PgoutputPlugin {
+  readonly #skipped: (notice: string) => void;
+
+  constructor(publicationNames: string[], skipped: (notice: string) => void) {
+    super({ protoVersion: 1, publicationNames });
+    this.#skipped = skipped;
+  }
+
   override async start(client: Client, slotName: string, lastLsn: string): Promise<unknown> {
+    client.on("notice", ({ code, message = "", detail }) => {
+      if (code === publicationSkipped)
+        this.#skipped(detail === undefined ? message : `${message}: ${detail}`);
+    });
     await client.query(
-      "SET datestyle = ISO; SET timezone = 'UTC'; SET intervalstyle = postgres; SET bytea_output = hex; SET extra_float_digits = 1",
+      "SET client_min_messages = warning; SET datestyle = ISO; SET timezone = 'UTC'; SET intervalstyle = postgres; SET bytea_output = hex; SET extra_float_digits = 1; SET lc_monetary = 'C'",
     );
     return super.start(client, slotName, lastLsn);
+  }
+
+  override parse(buffer: Buffer): Pgoutput.Message {
+    const message = super.parse(buffer);
+    if (message.tag === "relation") useExactParsers(message);
+    return message;
   }
 }
 
@@ -44,7 +69,8 @@ function socketOf(service: LogicalReplicationService): Socket | undefined {
  * not say, stops reading while `flow` says pause, and fails when the server falls silent.
  */
 export function replicationMessages(options: ReplicationOptions): Observable<Pgoutput.Message> {
-  const { config, slot, publication, flow, senderTimeoutMs, confirmed, idle, confirm$ } = options;
+  const { config, slot, publication, flow, senderTimeoutMs, confirmed, idle, pass, skipped, confirm$ } =
+    options;
   // The server hears of us in good time also while we are paused.
   const statusMs = senderTimeoutMs === 0 ? 10_000 : Math.min(10_000, senderTimeoutMs / 3);
   const maxSilentTicks = senderTimeoutMs === 0 ? 12 : (2 * senderTimeoutMs) / statusMs;
@@ -66,8 +92,17 @@ export function replicationMessages(options: ReplicationOptions): Observable<Pgo
 
     function tick(): void {
       silentTicks = isPaused ? 0 : silentTicks + 1;
+      pass();
       if (silentTicks <= maxSilentTicks) tell(true);
       else fail(new PostgresSourceError("ConnectionLost", "the server has not answered for too long"));
+    }
+
+    function skipOrFail(notice: string): void {
+      try {
+        skipped(notice);
+      } catch (error) {
+        fail(error);
+      }
     }
 
     service.on("data", (_lsn, message: Pgoutput.Message) => {
@@ -77,7 +112,10 @@ export function replicationMessages(options: ReplicationOptions): Observable<Pgo
     service.on("heartbeat", (lsn, _time, shouldRespond) => {
       silentTicks = 0;
       idle(walNumber(lsn));
-      if (shouldRespond) tell(false);
+      if (!shouldRespond) return;
+      // A server that shuts down asks, and waits until everything is confirmed.
+      pass();
+      tell(false);
     });
     service.on("error", fail);
     service.on("start", () => {
@@ -94,7 +132,7 @@ export function replicationMessages(options: ReplicationOptions): Observable<Pgo
     // The plugin writes the name into a list in a literal as it is.
     const publicationNames = [escapeIdentifier(publication).replaceAll("'", "''")];
     service
-      .subscribe(new PlainPgoutput({ protoVersion: 1, publicationNames }), slot)
+      .subscribe(new PlainPgoutput(publicationNames, skipOrFail), slot)
       .then(() => fail(new PostgresSourceError("ConnectionLost", "the server ended the replication")), fail);
 
     return () => {

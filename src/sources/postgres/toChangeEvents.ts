@@ -1,17 +1,8 @@
 import type { Pgoutput } from "pg-logical-replication";
-import { Observable, type OperatorFunction } from "rxjs";
+import { Observable, type OperatorFunction, takeWhile } from "rxjs";
 import type { ChangeEvent, Operation, Row } from "../../changeEvent.ts";
 import type { Lsn } from "../../lsn.ts";
-import { useExactParsers } from "./columnParsers.ts";
 import { changePosition, walNumber, walText } from "./walPosition.ts";
-
-/** What a transaction did, once it is over. */
-export interface Committed {
-  /** The position of its last change. */
-  readonly last: Lsn;
-  /** Where its commit record ends. */
-  readonly end: bigint;
-}
 
 interface OpenTransaction {
   readonly commit: bigint;
@@ -66,12 +57,8 @@ function unchangedColumns({ op, relation, after }: Change): readonly string[] {
  * whether it is its transaction's last.
  *
  * @param db - the database's name: with the position it makes the event's id
- * @param committed - told of each transaction, after its last event
  */
-export function toChangeEvents(
-  db: string,
-  committed: (transaction: Committed) => void,
-): OperatorFunction<Pgoutput.Message, ChangeEvent<Lsn>> {
+export function toChangeEvents(db: string): OperatorFunction<Pgoutput.Message, ChangeEvent<Lsn>> {
   return (messages$) =>
     new Observable((subscriber) => {
       let transaction: OpenTransaction | undefined;
@@ -111,11 +98,9 @@ export function toChangeEvents(
         );
       }
 
-      return messages$.subscribe({
+      return messages$.pipe(takeWhile(() => !subscriber.closed)).subscribe({
         next: (message) => {
-          if (message.tag === "relation") {
-            useExactParsers(message);
-          } else if (message.tag === "begin") {
+          if (message.tag === "begin") {
             transaction = {
               commit: walNumber(message.commitLsn ?? "0/0"),
               xid: message.xid >>> 0,
@@ -124,10 +109,6 @@ export function toChangeEvents(
             };
           } else if (message.tag === "commit") {
             release(true);
-            if (transaction !== undefined && transaction.changes > 0) {
-              const last = changePosition(transaction.commit, transaction.changes);
-              committed({ last, end: walNumber(message.commitEndLsn ?? "0/0") });
-            }
             transaction = undefined;
           } else if (transaction !== undefined) {
             for (const next of changesOf(message)) {

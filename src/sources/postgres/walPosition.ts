@@ -13,7 +13,15 @@ export function walText(place: bigint): string {
 
 /** The position of a transaction's change: the LSN of its commit and its number, from 1. */
 export function changePosition(commit: bigint, number: number): Lsn {
-  const position = `${walText(commit)}:${number}`;
+  return asLsn(`${walText(commit)}:${number}`);
+}
+
+/** The position of a place in the log: after every change that was committed before it. */
+export function placePosition(place: bigint): Lsn {
+  return asLsn(walText(place));
+}
+
+function asLsn(position: string): Lsn {
   if (!isLsn(position)) throw new TypeError(`${position} is not a position`);
   return position;
 }

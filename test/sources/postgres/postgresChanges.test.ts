@@ -160,6 +160,24 @@ describe("postgresChanges", () => {
     }
   });
 
+  it("keeps what JSON numbers cannot hold as text, and money as text that no setting changes", async () => {
+    const huge = `1${"0".repeat(400)}`;
+    await bed.query("CREATE TABLE sums (id int PRIMARY KEY, doc json, docb jsonb, docs json[], price money)");
+    await bed.openSlot();
+    await bed.query(`INSERT INTO sums VALUES (1, '{"a": 1e400, "b": "1e400 \\" 2", "c": [-1e999, 5]}', '{"a": 1e400}',
+      ARRAY['1E+400', '1e10']::json[], 1234.5)`);
+
+    const [event] = await bed.read(1);
+
+    expect(event?.after).toEqual({
+      id: 1,
+      doc: { a: "1e400", b: '1e400 " 2', c: ["-1e999", 5] },
+      docb: { a: huge },
+      docs: ["1E+400", 1e10],
+      price: "$1,234.50",
+    });
+  });
+
   it("makes arrays of arrays", async () => {
     await bed.query(`CREATE TABLE lists (id int PRIMARY KEY, ints int[], bigs bigint[], matrix int[][], words text[],
       flags bool[], docs jsonb[], moments timestamptz[], empty text[])`);

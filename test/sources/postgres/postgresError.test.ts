@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { none } from "fp-ts/lib/Option.js";
 import { lastValueFrom, NEVER } from "rxjs";
 import { describe, expect, it } from "vitest";
@@ -63,6 +64,20 @@ describe("PostgresSourceError", () => {
     await bed.query("INSERT INTO orders VALUES (1, 'a', 1)");
     await second.has(1);
     second.unsubscribe();
+  });
+
+  it.each([
+    "postgres://me:hunter2@h:port/shop",
+    "postgres://me:hunter2#x@h/shop",
+    "postgres://me:hunter2/x@h/shop",
+  ])("says that a URI cannot be read, without its password: %s", async (connectionString) => {
+    const failure = await failureOf({ connectionString });
+
+    expect(failure).toMatchObject({
+      _tag: "NotConfigured",
+      message: expect.stringContaining("%2F and %23"),
+    });
+    expect(inspect(failure, { depth: 9 })).not.toContain("hunter2");
   });
 
   it("says that nobody listens", async () => {

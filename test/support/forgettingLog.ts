@@ -1,0 +1,136 @@
+import { isNone, none, type Option, some } from "fp-ts/lib/Option.js";
+import { Observable, Subject, Subscription } from "rxjs";
+import type { Flow, Source } from "../../src/index.ts";
+import { heedFlow } from "../../src/sources/heedFlow.ts";
+
+/** An event of a {@link ForgettingLog}. */
+export interface LogEvent {
+  readonly id: string;
+  readonly position: number;
+}
+
+/** What a log says that no longer has what it is asked for. */
+export class Unavailable extends Error {
+  readonly _tag = "PositionUnavailable";
+}
+
+/**
+ * A log that forgets what was acknowledged, and the mark of how far that is, as PostgreSQL and its slot do. Both outlive the
+ * processes that read it: each of these has a `source()` of its own.
+ */
+export class ForgettingLog {
+  /** Everything up to here is forgotten; none: there is no mark, as before a first run. */
+  mark: Option<number> = none;
+  #end = 0;
+  #events: LogEvent[] = [];
+  readonly #appended = new Subject<LogEvent>();
+  readonly #moved = new Subject<void>();
+
+  /** The newest position that there is. */
+  get end(): number {
+    return this.#end;
+  }
+
+  append(): LogEvent {
+    this.#end += 1;
+    const event = { id: `e${this.#end}`, position: this.#end };
+    // What is there before the mark is made is nobody's.
+    if (this.mark._tag === "Some") this.#events.push(event);
+    this.#appended.next(event);
+    return event;
+  }
+
+  /** Goes on without an event, as when other tables change. */
+  idle(): void {
+    this.#end += 1;
+    this.#moved.next();
+  }
+
+  /** Loses the mark, and with it what it held. */
+  dropMark(): void {
+    this.mark = none;
+    this.#events = [];
+  }
+
+  #isGone(from: Option<number>, reached: Option<number>): boolean {
+    if (this.mark._tag === "None") return reached._tag === "Some";
+    return from._tag === "None" || from.value < this.mark.value;
+  }
+
+  #forget(position: number): void {
+    if (this.mark._tag === "Some" && position <= this.mark.value) return;
+    this.mark = some(position);
+    this.#events = this.#events.filter((event) => event.position > position);
+  }
+
+  /**
+   * What one process opens.
+   *
+   * @param remembers - false: only what this process itself had forgotten is refused, and nothing else is compared
+   * @param begun - told where it begins that has no mark, or accepts a hole
+   */
+  source({
+    acceptHole = false,
+    remembers = true,
+    begun = (_mark: number, _isAccepted: boolean): void => {},
+  } = {}): Source<LogEvent, number> {
+    let forgotten = 0;
+    const passed = new Subject<number>();
+    let last: Option<number> = none;
+    let acknowledged: Option<number> = none;
+
+    const pass = (): void => {
+      const isSettled = isNone(last) || (acknowledged._tag === "Some" && acknowledged.value >= last.value);
+      if (!isSettled || !passed.observed || (last._tag === "Some" && last.value >= this.#end)) return;
+      last = some(this.#end);
+      passed.next(this.#end);
+    };
+
+    const begin = (from: Option<number>, reached: Option<number>): void => {
+      const isGone = remembers
+        ? this.#isGone(from, reached)
+        : forgotten > (from._tag === "Some" ? from.value : 0);
+      if (isGone && !acceptHole) throw new Unavailable("the log no longer has it");
+      const mark = this.mark._tag === "Some" ? this.mark.value : this.#end;
+      const hadMark = this.mark._tag === "Some";
+      this.mark = some(mark);
+      last = from;
+      acknowledged = from;
+      if (!isGone && from._tag === "Some") return;
+      if (isGone || !hadMark) begun(mark, isGone);
+      last = this.mark;
+      passed.next(mark);
+    };
+
+    const read = (
+      from: Option<number>,
+      flow: Observable<Flow>,
+      reached: Option<number> = from,
+    ): Observable<LogEvent> =>
+      new Observable<LogEvent>((subscriber) => {
+        try {
+          begin(from, reached);
+        } catch (error) {
+          subscriber.error(error);
+          return;
+        }
+        const emit = (event: LogEvent): void => {
+          if (from._tag === "Some" && event.position <= from.value) return;
+          last = some(event.position);
+          subscriber.next(event);
+        };
+        for (const event of [...this.#events]) emit(event);
+        const reading = new Subscription();
+        reading.add(this.#appended.subscribe(emit));
+        reading.add(this.#moved.subscribe(pass));
+        return reading;
+      }).pipe(heedFlow(flow, { next: () => {} }));
+
+    const acknowledge = (position: number): void => {
+      acknowledged = some(position);
+      forgotten = position;
+      this.#forget(position);
+    };
+    return Object.assign(read, { acknowledge, passed });
+  }
+}
