@@ -55,6 +55,12 @@ async function keyOfAnother(cluster: ClusterServers): Promise<string> {
 const overAll = {
   partitions: { stream: "orders", partitions: 16, key: ({ n }: Numbered) => `${n % 97}` },
   template: { stream: ({ n }: Numbered) => `orders:{${n % 16}}` },
+  /** Two lanes at a time, and twelve in mind. */
+  "more streams than it keeps in mind": {
+    buffer: { maxEvents: 24 },
+    batch: { maxEvents: 3 },
+    stream: ({ n }: Numbered) => `orders:{${n % 16}}`,
+  },
 } as const;
 
 /** The streams of either. */
@@ -210,7 +216,7 @@ faults("Cluster", () => {
     },
   });
 
-  for (const kind of ["partitions", "template"] as const) {
+  for (const kind of ["partitions", "template", "more streams than it keeps in mind"] as const) {
     fault({
       fault: `master killed with writes that its replica lacks, over ${kind}, source with a mark of its own`,
       times: { short: 2, long: 6 },

@@ -106,15 +106,17 @@ function until(position: number): Promise<unknown> {
   return waitUntil(async () => (await cluster.hget(ledger, "position")) === `${position}`);
 }
 
-/** Remembers what stands under some keys, and brings it back as a failover does. */
+/** Remembers what stands under some keys of one slot, and brings it back in one step, as a failover does. */
 async function remember(...keys: readonly string[]): Promise<() => Promise<void>> {
   const dumps = await Promise.all(keys.map((key) => cluster.dumpBuffer(key)));
   return async () => {
+    const going = cluster.multi();
     for (const [index, key] of keys.entries()) {
       const dump = dumps[index];
-      if (dump === undefined || dump === null) await cluster.del(key);
-      else await cluster.restore(key, 0, dump, "REPLACE");
+      if (dump === undefined || dump === null) going.del(key);
+      else going.restore(key, 0, dump, "REPLACE");
     }
+    await going.exec();
   };
 }
 
@@ -163,9 +165,10 @@ describe("a sink whose computed streams stand on several nodes", () => {
 
   it("believes an older ledger that a failover brings back, and none of it twice", async () => {
     await all(numbers(1000));
-    const rollback = await remember(ledger, ...laneOf(4));
+    const [own, fourth] = [await remember(ledger), await remember(...laneOf(4))];
     await all(numbers(2000));
-    await rollback();
+    await own();
+    await fourth();
     const source = numbers(3000);
 
     await all(source);
@@ -229,7 +232,10 @@ describe("a sink whose computed streams stand on several nodes", () => {
     await expectExactly(20);
   });
 
-  it("notices what a stream has lost although its lane was closed meanwhile", async () => {
+  it.each([
+    { what: "alone", groups: () => [laneOf(1)] },
+    { what: "together with the ledger", groups: () => [[ledger], laneOf(1)] },
+  ])("notices what a stream has lost $what although its lane was closed meanwhile", async ({ groups }) => {
     const last = new BehaviorSubject(3);
     const statuses: Status["state"][] = [];
     const done = all(live(last), {
@@ -238,10 +244,10 @@ describe("a sink whose computed streams stand on several nodes", () => {
       status: { next: ({ state }) => statuses.push(state) },
     });
     await until(3);
-    const rollback = await remember(...laneOf(1));
+    const back = await Promise.all(groups().map((keys) => remember(...keys)));
     last.next(20);
     await until(20);
-    await rollback();
+    for (const restore of back) await restore();
 
     last.next(21);
     await until(21);
@@ -276,23 +282,35 @@ describe("a sink whose computed streams stand on several nodes", () => {
     for (let round = 0; round < 8; round += 1) {
       await Promise.all(servers.nodes.map(({ client }) => client.flushall()));
       let last = 0;
-      const back: (() => Promise<void>)[] = [];
-      for (let start = 0; start < 6; start += 1) {
+      /** What has stood in each slot, one after the other. */
+      const slotOf = (keys: readonly string[]) => ({ keys, back: [] as (() => Promise<void>)[] });
+      const slotOfLedger = slotOf([ledger]);
+      const slots = range0(shards).map((shard) => slotOf(laneOf(shard)));
+      /** Goes back in a slot; a failover never goes forth. */
+      async function lose({ back }: typeof slotOfLedger): Promise<void> {
+        back.splice(random.between(0, back.length) + 1);
+        await back.at(-1)?.();
+      }
+      for (let start = 0; start < 7; start += 1) {
+        const isLast = start === 6;
         last += random.between(1, 300 / unit) * unit;
+        const checkpoints$ = run(numbers(last, events), {
+          batch: { maxEvents: random.between(1, 30) },
+          buffer: { maxEvents: random.oneOf(20, 200, 2000) },
+        });
         const crashAfter = random.between(1, 6);
-        await lastValueFrom(
-          run(numbers(last, events), {
-            batch: { maxEvents: random.between(1, 30) },
-            buffer: { maxEvents: 200 },
-          }).pipe(take(start === 5 ? Number.POSITIVE_INFINITY : crashAfter)),
-          { defaultValue: undefined },
+        const until$ = checkpoints$.pipe(
+          take(isLast ? Number.POSITIVE_INFINITY : crashAfter),
+          concatMap(async () => {
+            if (!isLast && random.between(0, 2) === 0) await lose(random.oneOf(slotOfLedger, ...slots));
+          }),
         );
+        await lastValueFrom(until$, { defaultValue: undefined });
         // Not the ledger's first: without one it would refuse.
-        for (const keys of [[ledger], ...range0(shards).map(laneOf)]) {
-          if (random.between(0, 2) === 0) back.push(await remember(...keys));
+        for (const slot of [slotOfLedger, ...slots]) {
+          if (random.between(0, 2) === 0) slot.back.push(await remember(...slot.keys));
+          if (!isLast && random.between(0, 3) === 0) await lose(slot);
         }
-        if (start === 4) for (const restore of back) if (random.between(0, 1) === 0) await restore();
-        if (start < 4 && random.between(0, 1) === 0) await back[random.between(0, back.length - 1)]?.();
       }
       await expectExactly(last);
     }

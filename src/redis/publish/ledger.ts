@@ -52,7 +52,7 @@ export type LedgerReply =
 
 /** What a ledger says of a lane, and whose it is. */
 export interface LedgerLine extends Stand {
-  readonly owner: Pick<LedgerPage, "owner" | "epoch">;
+  readonly ledger: Pick<LedgerPage, "owner" | "epoch" | "sequence">;
   /** Encoded; empty: not known. */
   readonly begin: string;
 }
@@ -169,11 +169,11 @@ export function ledgerStore(
         map(({ fields }) => linesIn(fields)),
       ),
     line: (stream) =>
-      hmget(key, "owner", "epoch", `${lanePrefix}${stream}`, `${beginPrefix}${stream}`).pipe(
-        map(([owner = "", epoch = "0", line = "", begin = ""]) => ({
+      hmget(key, "owner", "epoch", "sequence", `${lanePrefix}${stream}`, `${beginPrefix}${stream}`).pipe(
+        map(([owner = "", epoch = "0", sequence = "0", line = "", begin = ""]) => ({
           ...lineOf(line),
           begin,
-          owner: { owner, epoch: Number(epoch) },
+          ledger: { owner, epoch: Number(epoch), sequence: Number(sequence) },
         })),
       ),
     trace: (stateKey) =>

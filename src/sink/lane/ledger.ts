@@ -104,6 +104,8 @@ export function ledger<P>({ store, key, stateKeyOf, positions, retry, adopt }: L
   let isCatchingUp = false;
   let reached: P | undefined;
   let sequence = 0;
+  /** The newest page that stands. */
+  let written = 0;
   let isChecked = false;
 
   function opened(): Found<P> {
@@ -197,17 +199,19 @@ export function ledger<P>({ store, key, stateKeyOf, positions, retry, adopt }: L
   function lineOf(stream: string): Observable<LedgerLine> {
     return store.line(stream).pipe(
       map((line) => {
-        checkOwner(line.owner);
+        checkLedger(line.ledger);
         return { ...line, ...(changed.get(stream) ?? writing.get(stream) ?? back.get(stream)) };
       }),
     );
   }
 
-  /** Only who has opened the ledger last may open lanes: it would take them from their owner. */
-  function checkOwner(found: LedgerLine["owner"]): void {
-    if (found.owner !== owner) {
-      check(found.epoch < opened().epoch ? { reply: "lost", position: "" } : { reply: "fenced", ...found });
-    }
+  /**
+   * Only who has opened the ledger last may open lanes: it would take them from their owner. And a ledger that has lost
+   * pages says too little of a lane that has lost batches with it: what is published there next would hide them.
+   */
+  function checkLedger(found: LedgerLine["ledger"]): void {
+    if (found.owner !== owner && found.epoch >= opened().epoch) check({ reply: "fenced", ...found });
+    if (found.owner !== owner || found.sequence < written) check({ reply: "lost", position: "" });
   }
 
   /** A lane may have been opened under a ledger that is gone. */
@@ -282,6 +286,7 @@ export function ledger<P>({ store, key, stateKeyOf, positions, retry, adopt }: L
       tap((now) => {
         found = now;
         sequence = now.state.sequence;
+        written = sequence;
         for (const [stream, stand] of now.back) back.set(stream, stand);
         isCatchingUp = isSome(now.written);
       }),
@@ -326,7 +331,14 @@ export function ledger<P>({ store, key, stateKeyOf, positions, retry, adopt }: L
         const lanes = takeChanged();
         const furthest = positions.encode(reached ?? position);
         const page = { owner, epoch: opened().epoch, sequence, position: furthest, lanes };
-        return store.write(page).pipe(tap(check), retry(), ignoreElements());
+        return store.write(page).pipe(
+          tap(check),
+          retry(),
+          tap(() => {
+            written = page.sequence;
+          }),
+          ignoreElements(),
+        );
       }),
     isBack: (position) => isBefore(some(position), opened().written),
     moved: () => changed.size,
