@@ -94,6 +94,6 @@ export const histories: fc.Arbitrary<History> = fc
   })
   .chain((how) =>
     fc
-      .array(stepsOf(how.streams, how.maxDeliveries > 0), { minLength: 3, maxLength: 16 })
+      .array(stepsOf(how.streams, how.maxDeliveries > 0), { minLength: 3, maxLength: 24, size: "max" })
       .map((steps) => ({ ...how, steps })),
   );

@@ -1,11 +1,11 @@
-import { Cluster, type Redis } from "ioredis";
+import { type ChainableCommander, Cluster, type Redis } from "ioredis";
 import type { ClusterServers } from "../../support/clusterServers.ts";
 import type { RedisServer } from "../../support/redisServer.ts";
 import type { Direction } from "../../support/tcpProxy.ts";
 import { startValve, type Valve } from "../../support/valve.ts";
 import { stuckMs } from "../patience.ts";
-import { contentOf, exhaust, positionOf, turn } from "./realWorld.ts";
-import type { Keys, Line, World } from "./world.ts";
+import { contentOf, exhaust, losing, positionOf, turn } from "./realWorld.ts";
+import type { Content, Keys, Line, World } from "./world.ts";
 import { sinkId } from "./writer.ts";
 
 /** A key and the node that has it. */
@@ -46,7 +46,22 @@ export async function clusterWorld(cluster: ClusterServers, streams: readonly st
   };
   let copy: readonly (Place & { readonly dump: Buffer })[] = [];
 
-  const flush = () => Promise.all(cluster.nodes.map(({ client }) => client.flushall()));
+  /** Loses something on one node; resolves with what its streams held just before. */
+  async function losingOn(
+    node: RedisServer,
+    lose: (transaction: ChainableCommander) => void,
+  ): Promise<readonly Content[]> {
+    const own = streams.filter((stream) => nodeOf.get(stream) === node);
+    const before = await losing(node.client, own, lose);
+    return streams.map((stream) => before[own.indexOf(stream)] ?? []);
+  }
+
+  async function flush(): Promise<readonly Content[]> {
+    const all = await Promise.all(
+      cluster.nodes.map((node) => losingOn(node, (transaction) => transaction.flushall())),
+    );
+    return streams.map((_, index) => all.flatMap((before) => before[index] ?? []));
+  }
   await flush();
 
   return {
@@ -78,13 +93,19 @@ export async function clusterWorld(cluster: ClusterServers, streams: readonly st
     // Of one node alone: the others keep what they have.
     failover: async () => {
       const [node] = cluster.nodes;
-      if (node === undefined) return;
-      for (const { key } of places.filter((place) => place.node === node)) await node.client.del(key);
-      for (const { key, dump } of copy.filter((place) => place.node === node))
-        await node.client.restore(key, 0, dump);
+      if (node === undefined) return [];
+      const before = await losingOn(node, (transaction) => {
+        for (const { key } of places.filter((place) => place.node === node)) transaction.del(key);
+        for (const { key, dump } of copy.filter((place) => place.node === node))
+          transaction.restore(key, 0, dump);
+      });
       await node.client.call("CLIENT", ["KILL", "TYPE", "normal", "SKIPME", "yes"]);
+      return before;
     },
-    remove: (key) => clientOf(key).del(key),
+    remove: async (key) => {
+      const node = nodeOf.get(key);
+      return node === undefined ? [] : losingOn(node, (transaction) => transaction.del(key));
+    },
     exhaust: (key, left) => exhaust(clientOf(key), key, left),
     close: async () => {},
   };

@@ -4,7 +4,7 @@ import { sinkError } from "../../../src/sinkError.ts";
 import { fakeRedis } from "../../../src/testing/index.ts";
 import type { Direction } from "../../support/tcpProxy.ts";
 import type { History } from "./step.ts";
-import type { Keys, Line, World } from "./world.ts";
+import type { Content, Keys, Line, World } from "./world.ts";
 import { sinkId } from "./writer.ts";
 
 /** How long a step takes, in ms of the virtual clock. */
@@ -33,15 +33,21 @@ export function fakeWorld(streams: number, { steps }: History): World {
     clock.flush();
   }
 
-  function flush(): void {
-    for (const key of [...keys.states, ...keys.marks, ...keys.streams]) redis.del(key);
+  const contents = () => keys.streams.map((key) => redis.events(key).map(Number));
+
+  async function remove(...removed: readonly string[]): Promise<readonly Content[]> {
+    const before = contents();
+    for (const key of removed) redis.del(key);
+    return before;
   }
+
+  const flush = () => remove(...keys.states, ...keys.marks, ...keys.streams);
 
   return {
     keys,
     settings: { scheduler: clock },
     connect: async () => connect(redis),
-    contents: async () => keys.streams.map((key) => redis.events(key).map(Number)),
+    contents: async () => contents(),
     positions: async () => {
       const position = streams === 1 ? redis.position(sinkId, "s") : redis.position(sinkId);
       return [position === undefined ? undefined : Number(position)];
@@ -51,17 +57,18 @@ export function fakeWorld(streams: number, { steps }: History): World {
       for (let waited = 0; !isSo() && waited < stepMs / 2; waited += 5) runTo(clock.frame + 5);
       return isSo();
     },
-    pass: async () => runTo(clock.frame + 10),
+    // Longer than a transaction of which nobody says the end is waited for.
+    pass: async () => runTo(clock.frame + 50),
     begin: async (index) => {
       now = (index + 1) * stepMs;
       runTo(now - 1);
     },
-    flush: async () => flush(),
-    restart: async () => flush(),
+    flush,
+    restart: flush,
     lose: async () => runTo(now),
     lag: async () => {},
-    failover: async () => {},
-    remove: async (key) => redis.del(key),
+    failover: async () => contents(),
+    remove: (key) => remove(key),
     exhaust: async () => {},
     close: async () => {},
   };

@@ -108,24 +108,23 @@ export async function happen(world: World, history: History): Promise<Outcome> {
         writer?.die();
         break;
       case "flush":
-        await world.flush();
+        seen.was(await world.flush());
         break;
       case "restart":
-        await world.restart(step.keepsData);
+        seen.was(await world.restart(step.keepsData));
         break;
       case "lag":
         await world.lag();
         break;
       case "failover":
-        await world.failover();
+        seen.was(await world.failover());
         break;
       case "deleteState":
         for (const key of world.keys.states) await world.remove(key, step.how);
         break;
       case "deleteStream": {
         const key = world.keys.streams[step.stream] ?? "";
-        seen.remove(key);
-        await world.remove(key, step.how);
+        seen.removed(key, await world.remove(key, step.how));
         break;
       }
       case "exhaust": {
@@ -155,8 +154,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
     }
     if (!isExhausted(how.error)) throw how.error;
     for (const key of exhausted) {
-      seen.remove(key);
-      await world.remove(key, "delete");
+      seen.removed(key, await world.remove(key, "delete"));
     }
     exhausted.clear();
   }
@@ -180,8 +178,8 @@ export async function happen(world: World, history: History): Promise<Outcome> {
     const others = writers.filter((writer) => writer.isAlive() && writer.hasOpened());
     for (const writer of others) {
       const before = writer.told();
-      // A whole transaction: of a part nobody learns.
-      writer.publish(6);
+      // What is there already is no word, and of a part of a transaction nobody learns.
+      writer.publish(Math.max(0, head - writer.limit()) + 6);
       head = Math.max(head, writer.limit());
       await settle();
       if (writer.told() === before) throw new Error(`${writer.name}: was not told that it is not the owner`);

@@ -1,9 +1,9 @@
-import { Redis } from "ioredis";
+import { type ChainableCommander, Redis } from "ioredis";
 import type { RedisServer } from "../../support/redisServer.ts";
 import type { Direction } from "../../support/tcpProxy.ts";
 import { startValve, type Valve } from "../../support/valve.ts";
 import { stuckMs } from "../patience.ts";
-import type { Keys, Line, World } from "./world.ts";
+import type { Content, Keys, Line, World } from "./world.ts";
 import { sinkId } from "./writer.ts";
 
 /** A sink on a server of its own kind. */
@@ -43,6 +43,8 @@ export async function realWorld(server: RedisServer, kind: RealKind): Promise<Wo
     return new Map(all.flatMap((key, index) => (dumps[index] ? [[key, dumps[index]] as const] : [])));
   }
 
+  const contents = () => Promise.all(keys.streams.map((key) => contentOf(view, key)));
+  const flush = () => losing(view, keys.streams, (transaction) => transaction.flushall());
   const killAll = () => server.client.call("CLIENT", ["KILL", "TYPE", "normal", "SKIPME", "yes"]);
 
   return {
@@ -52,7 +54,7 @@ export async function realWorld(server: RedisServer, kind: RealKind): Promise<Wo
       ...(kind.isDurable && { durability: { replicas: 1, timeoutMs: 1000 } }),
     },
     connect: () => connect(server, kind.db),
-    contents: () => Promise.all(keys.streams.map((key) => contentOf(view, key))),
+    contents,
     positions: () => Promise.all(keys.states.map((key) => positionOf(view, key))),
     astray: async () => {
       const others = db === 0 ? undefined : await server.client.keys("*");
@@ -68,32 +70,55 @@ export async function realWorld(server: RedisServer, kind: RealKind): Promise<Wo
       while (performance.now() < end) await turn();
     },
     begin: async () => {},
-    flush: () => server.client.flushall(),
+    flush,
     restart: async (keepsData) => {
-      if (keepsData) await server.client.save();
-      else await server.client.flushall();
-      await server.signal("SIGKILL");
+      const before = keepsData ? await contents() : await flush();
+      // It saves what it has at its end, and nothing comes after that.
+      await server.client.config("SET", "save", "3600 1");
+      await server.signal("SIGTERM");
       await server.start();
       await server.client.ping();
-      if (!keepsData) await server.client.flushall();
+      return before;
     },
     lose: async () => {},
     lag: async () => {
       copy = await snapshot();
     },
     failover: async () => {
-      const transaction = view.multi().del(...all);
-      for (const [key, dump] of copy) transaction.restore(key, 0, dump);
-      await transaction.exec();
+      const before = await losing(view, keys.streams, (transaction) => {
+        transaction.del(...all);
+        for (const [key, dump] of copy) transaction.restore(key, 0, dump);
+      });
       await killAll();
+      return before;
     },
     remove: (key, how) =>
-      how === "delete" ? view.del(key) : view.rename(key, `${aside}${key}`).catch(() => undefined),
+      losing(view, keys.streams, (transaction) => {
+        if (how === "delete") transaction.del(key);
+        else transaction.rename(key, `${aside}${key}`);
+      }),
     exhaust: (key, left) => exhaust(view, key, left),
     close: async () => {
       if (view !== server.client) view.disconnect();
     },
   };
+}
+
+/** Loses something; resolves with what the streams held just before. */
+export async function losing(
+  client: Redis,
+  streams: readonly string[],
+  lose: (transaction: ChainableCommander) => void,
+): Promise<readonly Content[]> {
+  const transaction = client.multi();
+  for (const key of streams) transaction.xrange(key, "-", "+");
+  lose(transaction);
+  const results = (await transaction.exec()) ?? [];
+  return streams.map((_, index) => numbersOf(results[index]?.[1]));
+}
+
+function numbersOf(entries: unknown): Content {
+  return (Array.isArray(entries) ? entries : []).map(([, fields]) => Number(fields[1]));
 }
 
 /** Lets the process do what waits. */
@@ -104,7 +129,7 @@ export function turn(): Promise<void> {
 /** The numbers in a stream. */
 export async function contentOf(client: Redis, key: string): Promise<readonly number[]> {
   if ((await client.type(key)) !== "stream") return [];
-  return (await client.xrange(key, "-", "+")).map(([, fields]) => Number(fields[1]));
+  return numbersOf(await client.xrange(key, "-", "+"));
 }
 
 /** Leaves a stream so many IDs. */

@@ -5,8 +5,10 @@ import type { Content, World } from "./world.ts";
 export interface Seen {
   /** Looks again; says what is wrong. */
   readonly look: () => Promise<string | undefined>;
-  /** Somebody removes a stream, and its producer state stays: what it holds now may be missing from now on. */
-  readonly remove: (key: string) => void;
+  /** All this was there. */
+  readonly was: (contents: readonly Content[]) => void;
+  /** This stream was removed, and its producer state stays: what it held may be missing from now on. */
+  readonly removed: (key: string, contents: readonly Content[]) => void;
   /** The first event at a position or before it that was never there. */
   readonly missing: (position: number) => number | undefined;
   /** The first event up to this one that is not there now, and that nobody has removed. */
@@ -22,6 +24,10 @@ export function seenOf(world: World, log: Log): Seen {
   const belongs = (n: number, index: number) => n % streams.length === index;
   /** All events up to here have been there. */
   let complete = 0;
+
+  function was(contents: readonly Content[]): void {
+    for (const content of contents) for (const n of content) ever.add(n);
+  }
 
   function wrongIn(content: Content, index: number): string | undefined {
     let before = 0;
@@ -57,11 +63,13 @@ export function seenOf(world: World, log: Log): Seen {
   return {
     look: async () => {
       now = await world.contents();
-      for (const content of now) for (const n of content) ever.add(n);
+      was(now);
       return now.map(wrongIn).find((wrong) => wrong !== undefined) ?? halfIn(await world.positions());
     },
-    remove: (key) => {
-      for (const n of now[streams.indexOf(key)] ?? []) removed.add(n);
+    was,
+    removed: (key, contents) => {
+      was(contents);
+      for (const n of contents[streams.indexOf(key)] ?? []) removed.add(n);
     },
     missing: (position) => {
       const last = log.upTo(position);

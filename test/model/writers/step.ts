@@ -66,14 +66,15 @@ export function histories(can: Can, logs: readonly [LogKind, ...LogKind[]]): fc.
     isThere
       ? [{ arbitrary: fc.record({ do: fc.constant(name), ...fields }) as fc.Arbitrary<Step>, weight }]
       : [];
+  const open: fc.Arbitrary<Step> = fc.record({
+    do: fc.constant("open"),
+    way: fc.constantFrom("replicate", "resuming", "pipe"),
+    events: fc.nat({ max: 3 }),
+  });
   const steps = fc.oneof(
     { withCrossShrink: true },
     ...step("publish", { writer, events }, 40),
-    ...step(
-      "open",
-      { way: fc.constantFrom("replicate", "resuming", "pipe"), events: fc.nat({ max: 3 }) },
-      25,
-    ),
+    { arbitrary: open, weight: 25 },
     ...step("replay", { writer, events }, 5),
     ...step("hold", { writer, direction: fc.constantFrom("requests", "replies") }, 15, can.hold),
     ...step("release", { writer }, 15, can.hold),
@@ -92,6 +93,8 @@ export function histories(can: Can, logs: readonly [LogKind, ...LogKind[]]): fc.
     log: fc.constantFrom(...logs),
     perBatch: fc.integer({ min: 1, max: 3 }),
     buffer: fc.constantFrom(100, 8),
-    steps: fc.array(steps, { minLength: 2, maxLength: 12 }),
+    steps: fc
+      .tuple(open, fc.array(steps, { minLength: 1, maxLength: 16, size: "max" }))
+      .map(([first, others]) => [first, ...others]),
   });
 }

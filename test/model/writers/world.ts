@@ -43,11 +43,12 @@ export interface World {
   readonly pass: () => Promise<void>;
   /** A step of the history is about to begin, by its index. */
   readonly begin: (index: number) => Promise<void>;
-  readonly flush: () => Promise<unknown>;
-  readonly restart: (keepsData: boolean) => Promise<unknown>;
+  /** Resolves with what the streams held just before, as all do that lose something. */
+  readonly flush: () => Promise<readonly Content[]>;
+  readonly restart: (keepsData: boolean) => Promise<readonly Content[]>;
   readonly lag: () => Promise<unknown>;
-  readonly failover: () => Promise<unknown>;
-  readonly remove: (key: string, how: "delete" | "rename") => Promise<unknown>;
+  readonly failover: () => Promise<readonly Content[]>;
+  readonly remove: (key: string, how: "delete" | "rename") => Promise<readonly Content[]>;
   /** Of the server in memory: the newest batches are gone, as this step has it. */
   readonly lose: () => Promise<unknown>;
   readonly exhaust: (key: string, left: number) => Promise<unknown>;

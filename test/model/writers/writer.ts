@@ -224,7 +224,8 @@ export function startWriter(options: WriterOptions): Writer {
     line,
     limit: () => limit,
     publish: (events) => {
-      limit += events;
+      // It may have gone on where another one has been further.
+      limit = Math.max(limit, run?.last ?? 0) + events;
       more$.next();
     },
     replay: (events) => {
