@@ -1,7 +1,6 @@
-import { isNone } from "fp-ts/lib/Option.js";
 import type { Entry } from "../../entry.ts";
 import type { Positions } from "../../positions.ts";
-import { sinkError } from "../../sinkError.ts";
+import { comparePositions } from "./comparePositions.ts";
 
 /**
  * Whether an event is in the stream already:
@@ -97,21 +96,11 @@ export function replay<P>(
     const { position } = entry;
     if (position === undefined) return "new";
     if (last === undefined) return beyond(entry, position);
-    const ord = positions.orderOf(position);
-    if (isNone(ord)) return beyond(entry, position);
-    const order = compare(ord.value.compare, position, last);
+    const order = comparePositions(positions, position, last) ?? 1;
     if (order > 0) return beyond(entry, position);
     if (order === 0) return here(entry);
     again = events;
     if (toCome !== undefined) firstToCome = undefined;
     return newest === undefined ? "known" : "behind";
   };
-}
-
-function compare<P>(by: (a: P, b: P) => number, a: P, b: P): number {
-  try {
-    return by(a, b);
-  } catch (error) {
-    throw sinkError("PositionInvalid", error instanceof Error ? error.message : String(error), error);
-  }
 }
