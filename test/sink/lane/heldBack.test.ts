@@ -1,4 +1,4 @@
-import { ignoreElements, map, type Observable, pipe, throwError, timer } from "rxjs";
+import { delay, ignoreElements, map, type Observable, of, pipe, throwError, timer } from "rxjs";
 import { describe, it } from "vitest";
 import type { Progress } from "../../../operators/checkpoint.ts";
 import { type HeldBackOptions, heldBack } from "../../../src/sink/lane/heldBack.ts";
@@ -15,7 +15,7 @@ function held(how: Partial<HeldBackOptions<string, string>> = {}) {
     map(progressOf),
     heldBack<string, string, string>({
       positionOf: (item) => (item === "-" ? undefined : item),
-      isBack: () => false,
+      beside: () => 1,
       write: () => in1ms,
       isFull: () => false,
       intervalMs: 6,
@@ -56,8 +56,8 @@ describe("heldBack", () => {
     marbles(({ cold, expectObservable }) => {
       const source = cold("  a-b---c--|");
       const expected = "     l-l---lx-|";
-      const isBack = (position: string) => position < "c";
-      expectObservable(source.pipe(held({ isBack }))).toBe(expected, { ...left, x: "c3" });
+      const beside = (position: string) => position.localeCompare("b");
+      expectObservable(source.pipe(held({ beside }))).toBe(expected, { ...left, x: "c3" });
     }),
   );
 
@@ -66,7 +66,23 @@ describe("heldBack", () => {
     marbles(({ cold, expectObservable }) => {
       const source = cold("  a-b|");
       const expected = "     l-l|";
-      expectObservable(source.pipe(held({ isBack: () => true }))).toBe(expected, left);
+      expectObservable(source.pipe(held({ beside: () => -1 }))).toBe(expected, left);
+    }),
+  );
+
+  it(
+    "writes, and does not tell again, when it gets just there",
+    marbles(({ cold, expectObservable }) => {
+      const written: string[] = [];
+      const source = cold("  a-b|");
+      const expected = "     l-l-|";
+      const write = (position: string) => {
+        written.push(position);
+        return in1ms;
+      };
+      const beside = (position: string) => position.localeCompare("b");
+      expectObservable(source.pipe(held({ beside, write }))).toBe(expected, left);
+      expectObservable(of(written).pipe(delay(9))).toBe("---------(w|)", { w: ["b"] });
     }),
   );
 
