@@ -72,7 +72,7 @@ export function heldBack<T, P, A>({
           if (position === undefined) {
             tell(waiting);
             waiting = undefined;
-          } else if (beside(position) > (isEnd ? -1 : 0)) {
+          } else if (isEnd ? beside(position) >= 0 : beside(position) > 0) {
             if (isEnd || pause === undefined) writeDown(waiting, position);
             return;
           }
@@ -93,8 +93,7 @@ export function heldBack<T, P, A>({
             error: (error) => subscriber.error(error),
             complete: () => {
               isWriting = false;
-              // What was told is not told again, but what it took to be there again is written.
-              if (beside(position) > 0) tell(progress);
+              tell(progress);
               goOn();
             },
           }),
