@@ -266,7 +266,7 @@ export function lanes<T, P>({
         tap(({ last: { safe } }) => safe !== undefined && book.reached(safe)),
         heldBack({
           positionOf: ({ safe, position }) => safe ?? (position === undefined ? undefined : book.start()),
-          isBack: book.isBack,
+          beside: book.beside,
           write: book.write,
           isFull: () => book.moved() > buffer.maxEvents,
           intervalMs: ledgerIntervalMs,

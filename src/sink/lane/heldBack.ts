@@ -18,8 +18,8 @@ export interface Safe<T, A> {
 export interface HeldBackOptions<T, P> {
   /** Up to where all is safe with an item; undefined: it does not say. */
   readonly positionOf: (item: T) => P | undefined;
-  /** Whether a checkpoint there would go back. */
-  readonly isBack: (position: P) => boolean;
+  /** Where a position lies beside what was told in an earlier run: before it (less than 0), there (0), or after it. */
+  readonly beside: (position: P) => number;
   /** Writes a position down; completes when it stands. */
   readonly write: (position: P) => Observable<unknown>;
   /** Whether nothing may leave before something is written. */
@@ -44,7 +44,7 @@ export interface HeldBackOptions<T, P> {
  */
 export function heldBack<T, P, A>({
   positionOf,
-  isBack,
+  beside,
   write,
   isFull,
   intervalMs,
@@ -72,7 +72,7 @@ export function heldBack<T, P, A>({
           if (position === undefined) {
             tell(waiting);
             waiting = undefined;
-          } else if (!isBack(position)) {
+          } else if (isEnd ? beside(position) >= 0 : beside(position) > 0) {
             if (isEnd || pause === undefined) writeDown(waiting, position);
             return;
           }

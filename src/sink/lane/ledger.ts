@@ -70,8 +70,8 @@ export interface Ledger<P> {
   readonly reached: (position: P) => void;
   /** Writes down that all up to a position is in the lanes; completes when that stands. */
   readonly write: (position: P) => Observable<never>;
-  /** Whether a position lies before the one that was written when the ledger was opened. */
-  readonly isBack: (position: P) => boolean;
+  /** Where a position lies beside the one that was written when the ledger was opened: before it (less than 0), there (0), or after it. */
+  readonly beside: (position: P) => number;
   /** How many lanes have moved since the last writing. */
   readonly moved: () => number;
 }
@@ -340,7 +340,10 @@ export function ledger<P>({ store, key, stateKeyOf, positions, retry, adopt }: L
           ignoreElements(),
         );
       }),
-    isBack: (position) => isBefore(some(position), opened().written),
+    beside: (position) => {
+      const { written } = opened();
+      return isBefore(some(position), written) ? -1 : isBefore(written, some(position)) ? 1 : 0;
+    },
     moved: () => changed.size,
   };
 }

@@ -15,7 +15,7 @@ function held(how: Partial<HeldBackOptions<string, string>> = {}) {
     map(progressOf),
     heldBack<string, string, string>({
       positionOf: (item) => (item === "-" ? undefined : item),
-      isBack: () => false,
+      beside: () => 1,
       write: () => in1ms,
       isFull: () => false,
       intervalMs: 6,
@@ -56,8 +56,8 @@ describe("heldBack", () => {
     marbles(({ cold, expectObservable }) => {
       const source = cold("  a-b---c--|");
       const expected = "     l-l---lx-|";
-      const isBack = (position: string) => position < "c";
-      expectObservable(source.pipe(held({ isBack }))).toBe(expected, { ...left, x: "c3" });
+      const beside = (position: string) => position.localeCompare("b");
+      expectObservable(source.pipe(held({ beside }))).toBe(expected, { ...left, x: "c3" });
     }),
   );
 
@@ -66,7 +66,17 @@ describe("heldBack", () => {
     marbles(({ cold, expectObservable }) => {
       const source = cold("  a-b|");
       const expected = "     l-l|";
-      expectObservable(source.pipe(held({ isBack: () => true }))).toBe(expected, left);
+      expectObservable(source.pipe(held({ beside: () => -1 }))).toBe(expected, left);
+    }),
+  );
+
+  it(
+    "tells where that was again only when the source has no more",
+    marbles(({ cold, expectObservable }) => {
+      const source = cold("  a-b---|");
+      const expected = "     l-l----(x|)";
+      const beside = (position: string) => position.localeCompare("b");
+      expectObservable(source.pipe(held({ beside }))).toBe(expected, { ...left, x: "b2" });
     }),
   );
 
