@@ -62,7 +62,7 @@ describe("many writers, Redis", () => {
       await hold(context, {
         of: `Redis, ${name}`,
         histories: histories(can, ["plain", "transactions", "shared"]),
-        times: { short: 30, long: 2000 },
+        times: { short: 30, long: 500 },
         happen: async (history) => (await happen(await realWorld(server, kind), history)).events,
         promise,
       });
