@@ -61,7 +61,7 @@ export function replicate<T, P>(options: {
   // Positions that the sink hands out are those that this source, or one before it, has put in.
   const sink = given as Sink<T, P>;
   return defer(() => {
-    const isAhead = neverBack(sink);
+    const { isNews, goesBack } = neverBack(sink);
     /** It goes back: no run of the sink is there to say that it has ended. */
     let isGoingBack = false;
     return defer(() => {
@@ -76,6 +76,7 @@ export function replicate<T, P>(options: {
         failed: {
           next: () => {
             isGoingBack = true;
+            goesBack();
           },
         },
       }),
@@ -86,7 +87,7 @@ export function replicate<T, P>(options: {
       finalize(() => {
         if (isGoingBack) sink.report({ state: "closed", cause: none });
       }),
-      filter(isAhead),
+      filter(isNews),
       tap(({ position }) => {
         if (position !== undefined) source.acknowledge?.(position);
       }),
@@ -98,14 +99,33 @@ function isRewind(error: unknown): error is SinkError {
   return isSinkError(error) && error.kind === "rewind";
 }
 
-/** Tells checkpoints that do not go back behind one before. */
-function neverBack<T, P>({ positions }: Sink<T, P>): (checkpoint: Checkpoint<P>) => boolean {
+interface NeverBack<P> {
+  /** Whether a checkpoint is to be told. */
+  readonly isNews: (checkpoint: Checkpoint<P>) => boolean;
+  /** From now on all comes again. */
+  readonly goesBack: () => void;
+}
+
+/** Leaves out checkpoints behind one before, and after a loss all up to where it was before that. */
+function neverBack<T, P>({ positions }: Sink<T, P>): NeverBack<P> {
   let furthest: P | undefined;
-  return ({ position }) => {
-    if (position === undefined) return true;
-    const ord = positions.orderOf(position);
-    if (furthest !== undefined && isSome(ord) && ord.value.compare(position, furthest) < 0) return false;
-    furthest = position;
-    return true;
+  let told: P | undefined;
+
+  const order = (a: P, b: P) => {
+    const ord = positions.orderOf(a);
+    return isSome(ord) ? ord.value.compare(a, b) : 1;
+  };
+
+  return {
+    isNews: ({ position }) => {
+      if (position === undefined) return true;
+      if (told !== undefined && order(position, told) <= 0) return false;
+      if (furthest !== undefined && order(position, furthest) < 0) return false;
+      furthest = position;
+      return true;
+    },
+    goesBack: () => {
+      told = furthest;
+    },
   };
 }
