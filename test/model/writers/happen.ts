@@ -34,6 +34,9 @@ export async function happen(world: World, history: History): Promise<Outcome> {
   const seen = seenOf(world, log);
   const exhausted = new Set<string>();
   let wasExhausted = false;
+  let wasHeld = false;
+  // When the replica was left behind: how many checkpoints each writer had.
+  let since: readonly number[] = [];
   let head = 0;
 
   function throwViolations(): void {
@@ -97,6 +100,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
         break;
       case "hold":
         writer?.line.hold(step.direction);
+        wasHeld = true;
         break;
       case "release":
         writer?.line.release();
@@ -115,8 +119,10 @@ export async function happen(world: World, history: History): Promise<Outcome> {
         break;
       case "lag":
         await world.lag();
+        since = writers.map((writer) => writer.checkpoints());
         break;
       case "failover":
+        if (world.isStalled?.() === true) checkStalled();
         seen.was(await world.failover());
         break;
       case "deleteState":
@@ -137,6 +143,14 @@ export async function happen(world: World, history: History): Promise<Outcome> {
       case "lose":
         await world.lose();
         break;
+    }
+  }
+
+  /** Without its replica nothing is safe, but for what was said before and held back. */
+  function checkStalled(): void {
+    for (const [index, writer] of writers.entries()) {
+      if (!wasHeld && writer.checkpoints() > (since[index] ?? 0))
+        throw new Error(`${writer.name}: a checkpoint without the replica that has to have it`);
     }
   }
 
@@ -196,6 +210,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
       await look();
     }
     for (const { line } of writers) line.release();
+    if (world.isStalled?.() === true) seen.was(await world.failover());
     await settle();
     await look();
     await finish();

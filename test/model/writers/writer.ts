@@ -51,6 +51,7 @@ export interface Writer {
   readonly ending: () => "completed" | { readonly error: unknown } | undefined;
   /** How often it was told that it has to go back, or that it is not the owner. */
   readonly told: () => number;
+  readonly checkpoints: () => number;
   /** The furthest position of its checkpoints. */
   readonly acknowledged: () => number;
 }
@@ -89,6 +90,7 @@ export function startWriter(options: WriterOptions): Writer {
   let runs = 0;
   let told = 0;
   let acknowledged = 0;
+  let count = 0;
   let ending: "completed" | { readonly error: unknown } | undefined;
   let isDead = false;
   let isOpened = false;
@@ -162,6 +164,7 @@ export function startWriter(options: WriterOptions): Writer {
       violated(`${name}: checkpoint ${position} came after ${run.position}`);
     run.position = position;
     run.safe += events;
+    count += 1;
     acknowledged = Math.max(acknowledged, position);
   }
 
@@ -241,15 +244,19 @@ export function startWriter(options: WriterOptions): Writer {
       running.unsubscribe();
     },
     isQuiet: () => {
-      if (!isAlive() || line.isHeld()) return true;
+      if (!isAlive() || line.isHeld() || world.isStalled?.() === true) return true;
       if (run === undefined || isFinished || !(isOpened || opensLate)) return false;
       return run.last >= limit && run.safe >= run.whole;
     },
-    mayGoOn: () => line.isHeld() || (isAlive() && run !== undefined && run.emitted > run.whole),
+    mayGoOn: () =>
+      line.isHeld() ||
+      world.isStalled?.() === true ||
+      (isAlive() && run !== undefined && run.emitted > run.whole),
     isAlive,
     hasOpened: () => isOpened,
     ending: () => ending,
     told: () => told,
+    checkpoints: () => count,
     acknowledged: () => acknowledged,
   };
 }
