@@ -173,6 +173,12 @@ export async function happen(world: World, history: History): Promise<Outcome> {
     exhausted.clear();
   }
 
+  /** Whether one that had to go back has opened the sink after this one, which then is not the owner any more. */
+  function hasFollower(writer: Writer): boolean {
+    const isOneLane = world.keys.states.length === 1;
+    return isOneLane && writers.some((other) => other.isAlive() && other.epoch() > writer.epoch());
+  }
+
   /** One more process publishes the log to its end. */
   async function finish(): Promise<Writer> {
     for (let tries = 0; tries < 5; tries += 1) {
@@ -182,15 +188,17 @@ export async function happen(world: World, history: History): Promise<Outcome> {
       await look();
       const how = last.ending();
       if (how === "completed") return last;
-      await mend(how);
+      if (!hasFollower(last)) await mend(how);
     }
     throw new Error("the last writer does not get to its end");
   }
 
   /** Who is not the owner says one word more. */
-  async function tell(): Promise<void> {
+  async function tell(last: Writer): Promise<void> {
     const others = writers.filter((writer) => writer.isAlive() && writer.hasOpened());
     for (const writer of others) {
+      // It may have been told meanwhile, and be the owner again.
+      if (!writer.isAlive() || (world.keys.states.length === 1 && writer.epoch() > last.epoch())) continue;
       const before = writer.told();
       // What is there already is no word, and of a part of a transaction nobody learns.
       writer.publish(Math.max(0, head - writer.limit()) + 6);
@@ -213,10 +221,10 @@ export async function happen(world: World, history: History): Promise<Outcome> {
     if (world.isStalled?.() === true) seen.was(await world.failover());
     await settle();
     await look();
-    await finish();
+    const last = await finish();
     const hole = seen.hole(head);
     if (hole !== undefined) throw new Error(`event ${hole} is lost`);
-    await tell();
+    await tell(last);
     const astray = await world.astray();
     if (astray !== undefined) throw new Error(astray);
     return { events: head };

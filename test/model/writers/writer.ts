@@ -47,6 +47,8 @@ export interface Writer {
   readonly isAlive: () => boolean;
   /** It has been the owner: in a Cluster one that has published nothing has not. */
   readonly hasOpened: () => boolean;
+  /** That of its last opening. */
+  readonly epoch: () => number;
   /** How it ended; undefined: it has not, or it died. */
   readonly ending: () => "completed" | { readonly error: unknown } | undefined;
   /** How often it was told that it has to go back, or that it is not the owner. */
@@ -94,6 +96,7 @@ export function startWriter(options: WriterOptions): Writer {
   let ending: "completed" | { readonly error: unknown } | undefined;
   let isDead = false;
   let isOpened = false;
+  let epoch = 0;
   // Where each stream has a lane of its own an event has to ask for it.
   const opensLate = world.keys.states.length > 1;
 
@@ -183,7 +186,10 @@ export function startWriter(options: WriterOptions): Writer {
     status: {
       next: (status) => {
         if (status.state === "rewound") told += 1;
-        if (status.state === "opened") isOpened = true;
+        if (status.state === "opened") {
+          isOpened = true;
+          epoch = status.epoch;
+        }
       },
     },
     ...(options.adopt && { adopt: true }),
@@ -254,6 +260,7 @@ export function startWriter(options: WriterOptions): Writer {
       (isAlive() && run !== undefined && run.emitted > run.whole),
     isAlive,
     hasOpened: () => isOpened,
+    epoch: () => epoch,
     ending: () => ending,
     told: () => told,
     checkpoints: () => count,
