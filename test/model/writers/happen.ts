@@ -176,7 +176,8 @@ export async function happen(world: World, history: History): Promise<Outcome> {
   /** Whether one that had to go back has opened the sink after this one, which then is not the owner any more. */
   function hasFollower(writer: Writer): boolean {
     const isOneLane = world.keys.states.length === 1;
-    return isOneLane && writers.some((other) => other.isAlive() && other.epoch() > writer.epoch());
+    const others = writers.filter((other) => other.isAlive() && other.epoch() > writer.epoch());
+    return isOneLane && writer.hasOpened() && others.length > 0;
   }
 
   /** One more process publishes the log to its end. */
