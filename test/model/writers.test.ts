@@ -17,7 +17,7 @@ describe("many writers, server in memory", () => {
       await hold(context, {
         of: `fakeRedis, ${streams} streams`,
         histories: histories(can, ["plain", "transactions", "shared", "unmarked"]),
-        times: { short: 300, long: 20_000 },
+        times: { short: 300, long: 5000 },
         happen: async (history) => (await happen(fakeWorld(streams, history), history)).events,
         promise,
       });
@@ -62,7 +62,7 @@ describe("many writers, Redis", () => {
       await hold(context, {
         of: `Redis, ${name}`,
         histories: histories(can, ["plain", "transactions", "shared"]),
-        times: { short: 30, long: 500 },
+        times: { short: 30, long: 300 },
         happen: async (history) => (await happen(await realWorld(server, kind), history)).events,
         promise,
       });

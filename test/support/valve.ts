@@ -13,6 +13,8 @@ export interface Valve {
   readonly held: () => number;
   /** Resets the clients' side; what was held for the server still gets there once it is released. */
   readonly cut: () => void;
+  /** New connections go to this port. */
+  readonly retarget: (port: number) => void;
   /** Resets all connections, drops what is held, and ends. */
   readonly stop: () => Promise<void>;
 }
@@ -29,9 +31,10 @@ export async function startValve(targetPort: number): Promise<Valve> {
   const pipes = new Set<Pipe>();
   const sockets = new Set<Socket>();
   const clients = new Set<Socket>();
+  let target = targetPort;
 
   const listener = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
-    const server = connect({ port: targetPort, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
+    const server = connect({ port: target, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
     clients.add(client);
     client.once("close", () => clients.delete(client));
     for (const socket of [client, server]) {
@@ -97,6 +100,9 @@ export async function startValve(targetPort: number): Promise<Valve> {
         if (client.connecting || client.writableEnded) client.destroy();
         else client.resetAndDestroy();
       }
+    },
+    retarget: (port) => {
+      target = port;
     },
     stop: async () => {
       const closed = once(listener, "close");

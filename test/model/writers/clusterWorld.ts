@@ -8,12 +8,6 @@ import { contentOf, exhaust, losing, positionOf, turn } from "./realWorld.ts";
 import type { Content, Keys, Line, World } from "./world.ts";
 import { sinkId } from "./writer.ts";
 
-/** A key and the node that has it. */
-interface Place {
-  readonly key: string;
-  readonly node: RedisServer;
-}
-
 /** Keys of streams, one for each node. */
 export async function streamsOn(cluster: ClusterServers): Promise<readonly string[]> {
   const found = new Map<RedisServer, string>();
@@ -38,13 +32,14 @@ export async function clusterWorld(cluster: ClusterServers, streams: readonly st
     nodeOf.set(keys.states[index] ?? "", owner);
     nodeOf.set(keys.marks[index] ?? "", owner);
   }
-  const places: readonly Place[] = [...nodeOf].map(([key, node]) => ({ key, node }));
   const clientOf = (key: string): Redis => {
     const node = nodeOf.get(key);
     if (node === undefined) throw new Error(`${key} is on no node`);
     return node.client;
   };
-  let copy: readonly (Place & { readonly dump: Buffer })[] = [];
+  const [failing] = cluster.nodes;
+  if (failing === undefined) throw new Error("no nodes");
+  let copy: ReadonlyMap<string, Buffer> = new Map();
 
   /** Loses something on one node; resolves with what its streams held just before. */
   async function losingOn(
@@ -85,19 +80,14 @@ export async function clusterWorld(cluster: ClusterServers, streams: readonly st
     restart: flush,
     lose: async () => {},
     lag: async () => {
-      const dumps = await Promise.all(
-        places.map(async ({ key, node }) => ({ key, node, dump: await node.client.dumpBuffer(key) })),
-      );
-      copy = dumps.filter(({ dump }) => dump !== null);
+      copy = await dumpOf(failing);
     },
     // Of one node alone: the others keep what they have.
     failover: async () => {
-      const [node] = cluster.nodes;
-      if (node === undefined) return [];
+      const node = failing;
       const before = await losingOn(node, (transaction) => {
-        for (const { key } of places.filter((place) => place.node === node)) transaction.del(key);
-        for (const { key, dump } of copy.filter((place) => place.node === node))
-          transaction.restore(key, 0, dump);
+        transaction.flushall();
+        for (const [key, dump] of copy) transaction.restore(key, 0, dump);
       });
       await node.client.call("CLIENT", ["KILL", "TYPE", "normal", "SKIPME", "yes"]);
       return before;
@@ -153,4 +143,11 @@ async function connect(cluster: ClusterServers): Promise<Line> {
       await Promise.all(valves.map(({ stop }) => stop()));
     },
   };
+}
+
+/** All that a node has: also what a sink keeps beside its streams. */
+async function dumpOf({ client }: RedisServer): Promise<ReadonlyMap<string, Buffer>> {
+  const keys = await client.keys("*");
+  const dumps = await Promise.all(keys.map((key) => client.dumpBuffer(key)));
+  return new Map(keys.flatMap((key, index) => (dumps[index] ? [[key, dumps[index]] as const] : [])));
 }

@@ -34,6 +34,9 @@ export async function happen(world: World, history: History): Promise<Outcome> {
   const seen = seenOf(world, log);
   const exhausted = new Set<string>();
   let wasExhausted = false;
+  let wasHeld = false;
+  // When the replica was left behind: how many checkpoints each writer had.
+  let since: readonly number[] = [];
   let head = 0;
 
   function throwViolations(): void {
@@ -97,6 +100,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
         break;
       case "hold":
         writer?.line.hold(step.direction);
+        wasHeld = true;
         break;
       case "release":
         writer?.line.release();
@@ -115,8 +119,10 @@ export async function happen(world: World, history: History): Promise<Outcome> {
         break;
       case "lag":
         await world.lag();
+        since = writers.map((writer) => writer.checkpoints());
         break;
       case "failover":
+        if (world.isStalled?.() === true) checkStalled();
         seen.was(await world.failover());
         break;
       case "deleteState":
@@ -140,6 +146,14 @@ export async function happen(world: World, history: History): Promise<Outcome> {
     }
   }
 
+  /** Without its replica nothing is safe, but for what was said before and held back. */
+  function checkStalled(): void {
+    for (const [index, writer] of writers.entries()) {
+      if (!wasHeld && writer.checkpoints() > (since[index] ?? 0))
+        throw new Error(`${writer.name}: a checkpoint without the replica that has to have it`);
+    }
+  }
+
   /** What somebody does whom a writer has told what is wrong. */
   async function mend(how: ReturnType<Writer["ending"]>): Promise<void> {
     if (typeof how !== "object" || !isSinkError(how.error)) throw new Error(`the last writer ended: ${how}`);
@@ -159,6 +173,13 @@ export async function happen(world: World, history: History): Promise<Outcome> {
     exhausted.clear();
   }
 
+  /** Whether one that had to go back has opened the sink after this one, which then is not the owner any more. */
+  function hasFollower(writer: Writer): boolean {
+    const isOneLane = world.keys.states.length === 1;
+    const others = writers.filter((other) => other.isAlive() && other.epoch() > writer.epoch());
+    return isOneLane && writer.hasOpened() && others.length > 0;
+  }
+
   /** One more process publishes the log to its end. */
   async function finish(): Promise<Writer> {
     for (let tries = 0; tries < 5; tries += 1) {
@@ -168,15 +189,17 @@ export async function happen(world: World, history: History): Promise<Outcome> {
       await look();
       const how = last.ending();
       if (how === "completed") return last;
-      await mend(how);
+      if (!hasFollower(last)) await mend(how);
     }
     throw new Error("the last writer does not get to its end");
   }
 
   /** Who is not the owner says one word more. */
-  async function tell(): Promise<void> {
+  async function tell(last: Writer): Promise<void> {
     const others = writers.filter((writer) => writer.isAlive() && writer.hasOpened());
     for (const writer of others) {
+      // It may have been told meanwhile, and be the owner again.
+      if (!writer.isAlive() || (world.keys.states.length === 1 && writer.epoch() > last.epoch())) continue;
       const before = writer.told();
       // What is there already is no word, and of a part of a transaction nobody learns.
       writer.publish(Math.max(0, head - writer.limit()) + 6);
@@ -196,12 +219,13 @@ export async function happen(world: World, history: History): Promise<Outcome> {
       await look();
     }
     for (const { line } of writers) line.release();
+    if (world.isStalled?.() === true) seen.was(await world.failover());
     await settle();
     await look();
-    await finish();
+    const last = await finish();
     const hole = seen.hole(head);
     if (hole !== undefined) throw new Error(`event ${hole} is lost`);
-    await tell();
+    await tell(last);
     const astray = await world.astray();
     if (astray !== undefined) throw new Error(astray);
     return { events: head };

@@ -17,7 +17,8 @@ export interface RealKind {
   readonly db?: number;
 }
 
-const aside = "aside:";
+/** What a key is renamed to begins with it. */
+export const aside = "aside:";
 
 /** A real server, for one history: it is emptied first. */
 export async function realWorld(server: RedisServer, kind: RealKind): Promise<World> {
@@ -147,7 +148,8 @@ export async function positionOf(client: Redis, key: string): Promise<number | u
   return position === null ? undefined : Number(position);
 }
 
-async function connect(server: RedisServer, db: number | undefined): Promise<Line> {
+/** A process' own way to the server; with a database, by a connection that has selected it. */
+export async function connect(server: Pick<RedisServer, "port">, db?: number): Promise<Line> {
   const valve: Valve = await startValve(server.port);
   const shut = new Set<Direction>();
   const line = {
@@ -161,6 +163,7 @@ async function connect(server: RedisServer, db: number | undefined): Promise<Lin
     },
     isHeld: () => shut.size > 0,
     cut: valve.cut,
+    retarget: valve.retarget,
   };
   if (db === undefined)
     return { ...line, server: { uri: `redis://127.0.0.1:${valve.port}` }, close: valve.stop };

@@ -11,6 +11,8 @@ export interface Line {
   readonly release: () => void;
   readonly isHeld: () => boolean;
   readonly cut: () => void;
+  /** Where new connections go. */
+  readonly retarget?: (port: number) => void;
   readonly close: () => Promise<unknown>;
 }
 
@@ -35,6 +37,8 @@ export interface World {
   readonly contents: () => Promise<readonly Content[]>;
   /** The position that each producer state holds, 0 at its beginning; undefined: there is no such state. */
   readonly positions: () => Promise<readonly (number | undefined)[]>;
+  /** No batch can be as safe as it has to be: the replica that has to have it is away. */
+  readonly isStalled?: () => boolean;
   /** Why something is where nothing should be. */
   readonly astray: () => Promise<string | undefined>;
   /** Lets time go by until it is so; false: it was not, for as long as one waits. */

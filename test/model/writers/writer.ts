@@ -47,10 +47,13 @@ export interface Writer {
   readonly isAlive: () => boolean;
   /** It has been the owner: in a Cluster one that has published nothing has not. */
   readonly hasOpened: () => boolean;
+  /** That of its last opening. */
+  readonly epoch: () => number;
   /** How it ended; undefined: it has not, or it died. */
   readonly ending: () => "completed" | { readonly error: unknown } | undefined;
   /** How often it was told that it has to go back, or that it is not the owner. */
   readonly told: () => number;
+  readonly checkpoints: () => number;
   /** The furthest position of its checkpoints. */
   readonly acknowledged: () => number;
 }
@@ -89,9 +92,11 @@ export function startWriter(options: WriterOptions): Writer {
   let runs = 0;
   let told = 0;
   let acknowledged = 0;
+  let count = 0;
   let ending: "completed" | { readonly error: unknown } | undefined;
   let isDead = false;
   let isOpened = false;
+  let epoch = 0;
   // Where each stream has a lane of its own an event has to ask for it.
   const opensLate = world.keys.states.length > 1;
 
@@ -162,6 +167,7 @@ export function startWriter(options: WriterOptions): Writer {
       violated(`${name}: checkpoint ${position} came after ${run.position}`);
     run.position = position;
     run.safe += events;
+    count += 1;
     acknowledged = Math.max(acknowledged, position);
   }
 
@@ -180,7 +186,10 @@ export function startWriter(options: WriterOptions): Writer {
     status: {
       next: (status) => {
         if (status.state === "rewound") told += 1;
-        if (status.state === "opened") isOpened = true;
+        if (status.state === "opened") {
+          isOpened = true;
+          epoch = status.epoch;
+        }
       },
     },
     ...(options.adopt && { adopt: true }),
@@ -241,15 +250,20 @@ export function startWriter(options: WriterOptions): Writer {
       running.unsubscribe();
     },
     isQuiet: () => {
-      if (!isAlive() || line.isHeld()) return true;
+      if (!isAlive() || line.isHeld() || world.isStalled?.() === true) return true;
       if (run === undefined || isFinished || !(isOpened || opensLate)) return false;
       return run.last >= limit && run.safe >= run.whole;
     },
-    mayGoOn: () => line.isHeld() || (isAlive() && run !== undefined && run.emitted > run.whole),
+    mayGoOn: () =>
+      line.isHeld() ||
+      world.isStalled?.() === true ||
+      (isAlive() && run !== undefined && run.emitted > run.whole),
     isAlive,
     hasOpened: () => isOpened,
+    epoch: () => epoch,
     ending: () => ending,
     told: () => told,
+    checkpoints: () => count,
     acknowledged: () => acknowledged,
   };
 }
