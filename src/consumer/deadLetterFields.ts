@@ -1,4 +1,4 @@
-import type { StreamEntry } from "./delivery.ts";
+import type { StreamEntry, Word } from "./delivery.ts";
 import type { Holding } from "./held.ts";
 
 /** Why a delivery is set aside: the field `error` of its dead letter. */
@@ -16,15 +16,17 @@ const mostWords = 7_000;
 export function deadLetterFields(
   { stream, entryId, deliveries, content }: Holding & Pick<StreamEntry<unknown>, "content">,
   { error, reason, group, consumer }: Readonly<Record<"error" | "reason" | "group" | "consumer", string>>,
-): readonly (string | Buffer)[] {
+): readonly Word[] {
   const why = { error, reason, stream, entry: entryId, group, consumer, deliveries: `${deliveries}` };
   const own = content.length > mostWords ? ["content", listOf(content)] : content;
   return [...own, ...Object.entries(why).flat()];
 }
 
 /** Words as Redis' protocol has them. */
-function listOf(words: readonly Buffer[]): Buffer {
+function listOf(words: readonly Word[]): Buffer {
   const ends = Buffer.from("\r\n");
-  const parts = words.flatMap((word) => [Buffer.from(`$${word.length}\r\n`), word, ends]);
+  const parts = words
+    .map((word) => Buffer.from(word))
+    .flatMap((word) => [Buffer.from(`$${word.length}\r\n`), word, ends]);
   return Buffer.concat([Buffer.from(`*${words.length}\r\n`), ...parts]);
 }

@@ -3,11 +3,11 @@ import * as t from "io-ts";
 import { pathOf, pathText } from "../config/problem.ts";
 import { reasonOf } from "../errors/reasonOf.ts";
 import { kindOf } from "../errors/thrown.ts";
-import type { StreamEntry } from "./delivery.ts";
+import type { StreamEntry, Word } from "./delivery.ts";
 
-type Decoded<E> = Pick<StreamEntry<E>, "fields" | "event">;
+type Decoded<E> = Pick<StreamEntry<E>, "fields" | "content" | "event">;
 
-/** Names and values of an entry as text by name, and its event; or why there is none in it. */
+/** Names and values of an entry, as text by name and in their order, and its event; or why there is none in it. */
 export type DecodeEntry<E> = (content: readonly Buffer[]) => Either<string, Decoded<E>>;
 
 /** How an entry is read. */
@@ -24,31 +24,48 @@ export interface Decoding<E> {
 /** Most problems that are named: a large event may have as many as it has values. */
 const mostProblems = 10;
 
-const eventName = Buffer.from("event");
+/** Whether it reads `event`; for each entry, so it calls nothing. */
+function isEventName(name: Buffer): boolean {
+  return (
+    name.length === 5 &&
+    name[0] === 0x65 &&
+    name[1] === 0x76 &&
+    name[2] === 0x65 &&
+    name[3] === 0x6e &&
+    name[4] === 0x74
+  );
+}
 
-/** An entry's fields by their names. */
-export function fieldsOf(content: readonly Buffer[]): Readonly<Record<string, string>> {
+/** The text of bytes that are nothing else, and other bytes as they are: a Buffer costs more than to read it. */
+function wordOf(bytes: Buffer, text = bytes.toString()): Word {
+  return text.includes("\u{fffd}") ? bytes : text;
+}
+
+/** An entry's fields by their names, and its content. */
+function read(content: readonly Buffer[]): Pick<Decoded<unknown>, "fields" | "content"> {
   const [name, value] = content;
   // As nearly all are.
-  if (content.length === 2 && name !== undefined && value !== undefined && name.equals(eventName))
-    return { event: value.toString() };
+  if (content.length === 2 && name !== undefined && value !== undefined && isEventName(name)) {
+    const event = value.toString();
+    return { fields: { event }, content: ["event", wordOf(value, event)] };
+  }
   const pairs: [string, string][] = [];
   for (let index = 0; index + 1 < content.length; index += 2)
     pairs.push([`${content[index]}`, `${content[index + 1]}`]);
   // An assignment would lose what is called `__proto__`.
-  return Object.fromEntries(pairs);
+  return { fields: Object.fromEntries(pairs), content: content.map((word) => wordOf(word)) };
 }
 
 /** What the field `event` holds; of several the last one counts. */
 function eventOf(content: readonly Buffer[]): Buffer | undefined {
-  const at = content.findLastIndex((word, index) => index % 2 === 0 && word.equals(eventName));
+  const at = content.findLastIndex((word, index) => index % 2 === 0 && isEventName(word));
   return at === -1 ? undefined : content[at + 1];
 }
 
 /** Makes the function that reads entries. It does not throw, whatever is in them, and shows nothing of it. */
 export function decodeEntry<E>({ decode, codec }: Decoding<E>): DecodeEntry<E> {
   return (content) => {
-    const fields = fieldsOf(content);
+    const { fields, content: words } = read(content);
     let value: unknown = fields;
     try {
       const bytes = decode === undefined ? undefined : eventOf(content);
@@ -58,10 +75,12 @@ export function decodeEntry<E>({ decode, codec }: Decoding<E>): DecodeEntry<E> {
       return left(decode === undefined ? noJson(error) : `decode: ${reasonOf(error)}`);
     }
     // It is believed.
-    if (codec === undefined) return right({ fields, event: value as E });
+    if (codec === undefined) return right({ fields, content: words, event: value as E });
     try {
       const decoded = codec.decode(value);
-      return isLeft(decoded) ? left(problemsOf(decoded.left)) : right({ fields, event: decoded.right });
+      return isLeft(decoded)
+        ? left(problemsOf(decoded.left))
+        : right({ fields, content: words, event: decoded.right });
     } catch (error) {
       return left(`codec: ${reasonOf(error)}`);
     }

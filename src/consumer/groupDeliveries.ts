@@ -183,16 +183,16 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
   function deliver(entry: RawEntry, deliveries: number, received: Delivery<E>[]): void {
     if (failure !== undefined) return;
     const { stream, entryId, bytes } = entry;
-    const content = entry.fields ?? [];
-    const decoded = decode(content);
+    const raw = entry.fields ?? [];
+    const decoded = decode(raw);
     if (isLeft(decoded)) {
-      setAside({ stream, entryId, deliveries, content }, bytes, "EntryNotDecodable", decoded.left);
+      setAside({ stream, entryId, deliveries, content: raw }, bytes, "EntryNotDecodable", decoded.left);
     } else if (deadLetters !== undefined && deliveries > Math.max(maxDeliveries, suspectFrom)) {
       // What it was started beside may have died of it twice, and is not to blame.
       const reason = `delivered ${deliveries - 1} times: its consumers died or hung`;
-      setAside({ stream, entryId, deliveries, content }, bytes, "DeliveredTooOften", reason);
+      setAside({ stream, entryId, deliveries, content: raw }, bytes, "DeliveredTooOften", reason);
     } else {
-      const { fields, event } = decoded.right;
+      const { fields, content, event } = decoded.right;
       const delivery = { stream, entryId, fields, content, event, deliveries, mark: undefined, settler };
       if (deliveries >= suspectFrom) settler.suspect(delivery);
       held.add(delivery, bytes);
@@ -311,6 +311,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
       leaving$,
       defer(() => {
         after("settled");
+        settlements.end();
         return failure === undefined ? EMPTY : throwError(() => failure);
       }),
     ),

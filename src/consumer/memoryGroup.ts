@@ -75,7 +75,7 @@ export function memoryGroup<E>(options: MemoryGroupOptions = {}): MemoryGroup<E>
       entries += 1;
       const entryId = `${entries}-0`;
       const fields = { event: JSON.stringify(event) ?? "" };
-      const content = [Buffer.from("event"), Buffer.from(fields.event)];
+      const content = ["event", fields.event];
       return { stream: "memory", entryId, fields, content, event, deliveries: 1, mark: undefined, settler };
     },
     acknowledged,

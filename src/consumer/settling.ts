@@ -31,6 +31,8 @@ export interface Settling {
   readonly ask: (asked: Asked) => void;
   /** Does what is asked for while it is subscribed to; errors when Redis refuses for good. Never emits. */
   readonly run$: Observable<never>;
+  /** Nothing is held any more: what is asked for all the same, or has no answer yet, is told as gone. */
+  readonly end: () => void;
 }
 
 /** What is asked for of one stream and not settled; the token is that of one call, however often it is sent. */
@@ -58,6 +60,10 @@ export function settling(
   const room = new BehaviorSubject(true);
   const run = randomUUID();
   let calls = 0;
+  let hasEnded = false;
+  // What has yet to get into a call, and what is in one.
+  const waiting: Asked[] = [];
+  const sent = new Set<readonly Batch[]>();
 
   function newToken(): string {
     calls += 1;
@@ -121,10 +127,29 @@ export function settling(
   }
 
   return {
-    ask: (asked) => asking?.next(asked),
+    ask: (asked) => {
+      if (hasEnded) {
+        asked.done("gone");
+        return;
+      }
+      waiting.push(asked);
+      asking?.next(asked);
+    },
+    end: () => {
+      hasEnded = true;
+      const unsettled = [...[...sent].flat().flatMap(({ asked }) => asked), ...waiting];
+      sent.clear();
+      waiting.length = 0;
+      for (const { done } of unsettled) done("gone");
+    },
     run$: asked$.pipe(
       batch<Asked>({ maxItems: 1000, maxBytes, sizeOf, room }),
-      map(byStream),
+      map((asked) => {
+        waiting.splice(0, asked.length);
+        const batches = byStream(asked);
+        sent.add(batches);
+        return batches;
+      }),
       inFlight(
         (batches: Batch[]) => {
           const open = batches.filter(({ asked }) => asked.length > 0);
@@ -132,6 +157,7 @@ export function settling(
         },
         { window: 1, room, resend },
       ),
+      tap((batches) => sent.delete(batches)),
       ignoreElements(),
     ),
   };

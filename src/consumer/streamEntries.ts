@@ -37,11 +37,11 @@ export function streamEntries<E = unknown>(options: ReaderOptions<E>): Observabl
   refuseKeyPrefix("streamEntries", options);
   const decode = decodeEntry<E>(options);
 
-  function toEntry({ stream, entryId, fields: content }: RawEntry): StreamEntry<E> {
-    const decoded = decode(content ?? []);
+  function toEntry({ stream, entryId, fields: raw }: RawEntry): StreamEntry<E> {
+    const decoded = decode(raw ?? []);
     if (!isLeft(decoded)) {
-      const { fields, event } = decoded.right;
-      return { stream, entryId, fields, content: content ?? [], event };
+      const { fields, content, event } = decoded.right;
+      return { stream, entryId, fields, content, event };
     }
     throw sinkError(
       "EntryNotDecodable",

@@ -1,14 +1,21 @@
-import { left, right } from "fp-ts/lib/Either.js";
+import { isLeft, left, right } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
 import { describe, expect, it } from "vitest";
-import { decodeEntry, fieldsOf } from "../../src/consumer/decodeEntry.ts";
+import { decodeEntry } from "../../src/consumer/decodeEntry.ts";
 
 const content = (...words: readonly (string | Buffer)[]) => words.map((word) => Buffer.from(word));
 const card = "4111111111111111";
 
-describe("fieldsOf", () => {
+/** What an entry reads as; of one without JSON in it there is no event. */
+function read(...words: readonly (string | Buffer)[]) {
+  const decoded = decodeEntry({ decode: () => undefined })(content(...words));
+  if (isLeft(decoded)) throw new Error(decoded.left);
+  return decoded.right;
+}
+
+describe("an entry's fields", () => {
   it("gives fields by their names, whatever those are", () => {
-    const fields = fieldsOf(content("__proto__", "p", "2", "two", "1", "one", "constructor", "c"));
+    const { fields } = read("__proto__", "p", "2", "two", "1", "one", "constructor", "c");
 
     expect(Object.entries(fields)).toEqual([
       ["1", "one"],
@@ -20,7 +27,21 @@ describe("fieldsOf", () => {
   });
 
   it("gives the last value of a name that repeats", () => {
-    expect(fieldsOf(content("event", "1", "event", "2"))).toEqual({ event: "2" });
+    expect(read("event", "1", "event", "2").fields).toEqual({ event: "2" });
+  });
+
+  it("are kept in their order byte for byte, as bytes where they are no text", () => {
+    const bytes = Buffer.from([0x7b, 0xff, 0x00, 0xc3]);
+    expect(read("event", "é\ufeff", "b", bytes, "b", "2").content).toEqual([
+      "event",
+      "é\ufeff",
+      "b",
+      bytes,
+      "b",
+      "2",
+    ]);
+    expect(read("event", bytes).content).toEqual(["event", bytes]);
+    expect(read("event", "\ufffd").content).toEqual(["event", Buffer.from("\ufffd")]);
   });
 });
 
@@ -29,9 +50,11 @@ describe("decodeEntry", () => {
     const decode = decodeEntry({});
 
     expect(decode(content("event", '{"id":"é"}'))).toEqual(
-      right({ fields: { event: '{"id":"é"}' }, event: { id: "é" } }),
+      right({ fields: { event: '{"id":"é"}' }, content: ["event", '{"id":"é"}'], event: { id: "é" } }),
     );
-    expect(decode(content("a", "1"))).toEqual(right({ fields: { a: "1" }, event: { a: "1" } }));
+    expect(decode(content("a", "1"))).toEqual(
+      right({ fields: { a: "1" }, content: ["a", "1"], event: { a: "1" } }),
+    );
   });
 
   it("says where JSON ends being JSON, and shows nothing of it", () => {

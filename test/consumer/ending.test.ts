@@ -1,8 +1,8 @@
-import { lastValueFrom, map, NEVER, Subject, take } from "rxjs";
+import { firstValueFrom, lastValueFrom, map, NEVER, Subject, take } from "rxjs";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { acknowledge } from "../../src/consumer/index.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
-import { type Order, ordersGroup, stream } from "../support/ordersGroup.ts";
+import { group, type Order, ordersGroup, stream } from "../support/ordersGroup.ts";
 import { startProxy } from "../support/tcpProxy.ts";
 import { waitUntil } from "../support/waitUntil.ts";
 import { watched } from "../support/watched.ts";
@@ -32,6 +32,32 @@ describe("a consumer that is told to stop", () => {
 
     await done;
     expect(await first("draining")).toMatchObject({ deliveries: 0 });
+  });
+
+  it("ends when its handler does, although another consumer has taken over what that works on", async () => {
+    await add(1);
+    const { status, first } = watched();
+    const until = new Subject<void>();
+    const handling = new Subject<void>();
+    const started = new Subject<void>();
+    const hasStarted = firstValueFrom(started);
+    const handler = () => {
+      started.next();
+      return handling;
+    };
+    const ended = lastValueFrom(deliveries({ status, until, claimIdleMs: 300 }).pipe(acknowledge(handler)), {
+      defaultValue: "nothing acknowledged",
+    });
+    await hasStarted;
+    const [[entryId = ""] = []] = (await redis.client.xpending(stream, group, "-", "+", 1)) as string[][];
+    await redis.client.xclaim(stream, group, "rival", 0, entryId);
+    await first("lost");
+    until.next();
+    await first("draining");
+
+    handling.complete();
+
+    expect(await ended).toBe("nothing acknowledged");
   });
 
   it("ends at once while it has not reached Redis yet", async () => {
