@@ -41,19 +41,27 @@ function wordOf(bytes: Buffer, text = bytes.toString()): Word {
   return text.includes("\u{fffd}") ? bytes : text;
 }
 
+/** An entry on its way to being decoded: one object, as there is one for each entry. */
+interface Read {
+  readonly fields: Readonly<Record<string, string>>;
+  readonly content: readonly Word[];
+  event: unknown;
+}
+
 /** An entry's fields by their names, and its content. */
-function read(content: readonly Buffer[]): Pick<Decoded<unknown>, "fields" | "content"> {
+function read(content: readonly Buffer[]): Read {
   const [name, value] = content;
   // As nearly all are.
   if (content.length === 2 && name !== undefined && value !== undefined && isEventName(name)) {
     const event = value.toString();
-    return { fields: { event }, content: ["event", wordOf(value, event)] };
+    return { fields: { event }, content: ["event", wordOf(value, event)], event: undefined };
   }
   const pairs: [string, string][] = [];
   for (let index = 0; index + 1 < content.length; index += 2)
     pairs.push([`${content[index]}`, `${content[index + 1]}`]);
   // An assignment would lose what is called `__proto__`.
-  return { fields: Object.fromEntries(pairs), content: content.map((word) => wordOf(word)) };
+  const words = content.map((word) => wordOf(word));
+  return { fields: Object.fromEntries(pairs), content: words, event: undefined };
 }
 
 /** What the field `event` holds; of several the last one counts. */
@@ -65,7 +73,8 @@ function eventOf(content: readonly Buffer[]): Buffer | undefined {
 /** Makes the function that reads entries. It does not throw, whatever is in them, and shows nothing of it. */
 export function decodeEntry<E>({ decode, codec }: Decoding<E>): DecodeEntry<E> {
   return (content) => {
-    const { fields, content: words } = read(content);
+    const entry = read(content);
+    const { fields } = entry;
     let value: unknown = fields;
     try {
       const bytes = decode === undefined ? undefined : eventOf(content);
@@ -74,13 +83,16 @@ export function decodeEntry<E>({ decode, codec }: Decoding<E>): DecodeEntry<E> {
     } catch (error) {
       return left(decode === undefined ? noJson(error) : `decode: ${reasonOf(error)}`);
     }
-    // It is believed.
-    if (codec === undefined) return right({ fields, content: words, event: value as E });
+    if (codec === undefined) {
+      entry.event = value;
+      // It is believed.
+      return right(entry as Decoded<E>);
+    }
     try {
       const decoded = codec.decode(value);
       return isLeft(decoded)
         ? left(problemsOf(decoded.left))
-        : right({ fields, content: words, event: decoded.right });
+        : right({ fields, content: entry.content, event: decoded.right });
     } catch (error) {
       return left(`codec: ${reasonOf(error)}`);
     }

@@ -116,9 +116,11 @@ export function settling(
     let cause: Outcome | undefined;
     batch.asked = again;
     batch.token = newToken();
-    for (const [index, one] of asked.entries()) {
+    let index = 0;
+    for (const one of asked) {
       const outcome = outcomes[index] ?? unanswered;
-      if (isRetryable(outcome)) {
+      index += 1;
+      if (typeof outcome !== "string" && isRetryable(outcome)) {
         cause = outcome;
         again.push(one);
       } else one.done(outcome);
