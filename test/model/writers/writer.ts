@@ -235,9 +235,9 @@ export function startWriter(options: WriterOptions): Writer {
     },
   });
 
-  /** Nothing waits, and nothing has come lately. */
-  function isIdle(): boolean {
-    return waiting === 0 && performance.now() - emittedMs > 400;
+  /** Nothing waits but the beginning of a transaction, and nothing has come lately. */
+  function isIdle({ emitted, whole }: Run): boolean {
+    return waiting <= emitted - whole && performance.now() - emittedMs > 400;
   }
 
   function isAlive(): boolean {
@@ -269,7 +269,7 @@ export function startWriter(options: WriterOptions): Writer {
       if (!isAlive() || line.isHeld() || world.isStalled?.() === true) return true;
       if (run === undefined || isFinished || !(isOpened || opensLate)) return false;
       // What was told in an earlier run a Cluster's sink does not tell again: then nothing waits any more.
-      return run.last >= limit && (run.safe >= run.whole || (opensLate && isIdle()));
+      return run.last >= limit && (run.safe >= run.whole || (opensLate && isIdle(run)));
     },
     mayGoOn: () =>
       line.isHeld() ||
