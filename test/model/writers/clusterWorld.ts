@@ -1,10 +1,8 @@
 import { type ChainableCommander, Cluster, type Redis } from "ioredis";
 import type { ClusterServers } from "../../support/clusterServers.ts";
 import type { RedisServer } from "../../support/redisServer.ts";
-import type { Direction } from "../../support/tcpProxy.ts";
-import { startValve, type Valve } from "../../support/valve.ts";
-import { stuckMs } from "../patience.ts";
-import { contentOf, exhaust, losing, positionOf, turn } from "./realWorld.ts";
+import { contentOf, exhaust, inRealTime, losing, positionOf } from "./realWorld.ts";
+import { startValves } from "./valves.ts";
 import type { Content, Keys, Line, World } from "./world.ts";
 import { sinkId } from "./writer.ts";
 
@@ -66,19 +64,9 @@ export async function clusterWorld(cluster: ClusterServers, streams: readonly st
     contents: () => Promise.all(streams.map((key) => contentOf(clientOf(key), key))),
     positions: () => Promise.all(keys.states.map((key) => positionOf(clientOf(key), key))),
     astray: async () => undefined,
-    until: async (isSo) => {
-      const end = performance.now() + stuckMs;
-      while (!isSo() && performance.now() < end) await turn();
-      return isSo();
-    },
-    pass: async () => {
-      const end = performance.now() + 4;
-      while (performance.now() < end) await turn();
-    },
-    begin: async () => {},
+    ...inRealTime,
     flush,
     restart: flush,
-    lose: async () => {},
     lag: async () => {
       copy = await dumpOf(failing);
     },
@@ -101,20 +89,13 @@ export async function clusterWorld(cluster: ClusterServers, streams: readonly st
   };
 }
 
-async function connect(cluster: ClusterServers): Promise<Line> {
-  const valves = await Promise.all(cluster.nodes.map(({ port }) => startValve(port)));
-  const shut = new Set<Direction>();
-  const natMap = Object.fromEntries(
-    cluster.nodes.map(({ port }, index) => [
-      `127.0.0.1:${port}`,
-      { host: "127.0.0.1", port: valves[index]?.port ?? 0 },
-    ]),
-  );
+async function connect({ nodes }: ClusterServers): Promise<Line> {
+  const valves = await startValves(nodes);
   // As a sink opens its own.
   const connection = new Cluster(
-    valves.map(({ port }) => ({ host: "127.0.0.1", port })),
+    nodes.map(({ port }) => ({ host: "127.0.0.1", port })),
     {
-      natMap,
+      natMap: valves.natMap,
       redisOptions: { maxRetriesPerRequest: 0 },
       retryDelayOnFailover: 0,
       clusterRetryStrategy: () => 5,
@@ -123,24 +104,12 @@ async function connect(cluster: ClusterServers): Promise<Line> {
   connection.on("error", () => {
     // The sink says it.
   });
-  const all = (act: (valve: Valve) => void) => {
-    for (const valve of valves) act(valve);
-  };
   return {
+    ...valves.line,
     server: { connection },
-    hold: (direction) => {
-      shut.add(direction);
-      all(({ hold }) => hold(direction));
-    },
-    release: () => {
-      shut.clear();
-      all(({ release }) => release());
-    },
-    isHeld: () => shut.size > 0,
-    cut: () => all(({ cut }) => cut()),
     close: async () => {
       connection.disconnect();
-      await Promise.all(valves.map(({ stop }) => stop()));
+      await valves.stop();
     },
   };
 }

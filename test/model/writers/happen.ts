@@ -38,6 +38,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
   // When the replica was left behind: how many checkpoints each writer had.
   let since: readonly number[] = [];
   let head = 0;
+  let openings = 0;
 
   function throwViolations(): void {
     if (violations.length > 0) throw new Error(violations.join("; "));
@@ -49,7 +50,18 @@ export async function happen(world: World, history: History): Promise<Outcome> {
     const { perBatch, buffer } = history;
     const line = await world.connect();
     const name = `writer ${writers.length}`;
-    const writer = startWriter({ ...options, name, world, log, perBatch, buffer, line, violated });
+    const nextOpening = () => ++openings;
+    const writer = startWriter({
+      ...options,
+      name,
+      world,
+      log,
+      perBatch,
+      buffer,
+      line,
+      nextOpening,
+      violated,
+    });
     writers.push(writer);
     head = Math.max(head, options.limit);
     return writer;
@@ -180,9 +192,11 @@ export async function happen(world: World, history: History): Promise<Outcome> {
 
   /** Whether one that had to go back has opened the sink after this one, which then is not the owner any more. */
   function hasFollower(writer: Writer): boolean {
-    const isOneLane = world.keys.states.length === 1;
-    const others = writers.filter((other) => other.isAlive() && other.epoch() > writer.epoch());
-    return isOneLane && writer.hasOpened() && others.length > 0;
+    return writer.hasOpened() && writers.some((other) => other.isAlive() && isAfter(other, writer));
+  }
+
+  function isAfter(one: Writer, other: Writer): boolean {
+    return one.opening() > other.opening();
   }
 
   /** One more process publishes the log to its end. */
@@ -206,7 +220,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
     const others = writers.filter((writer) => writer.isAlive() && writer.hasOpened());
     for (const writer of others) {
       // It may have been told meanwhile, and be the owner again.
-      if (!writer.isAlive() || (world.keys.states.length === 1 && writer.epoch() > last.epoch())) continue;
+      if (!writer.isAlive() || isAfter(writer, last)) continue;
       const before = writer.told();
       // What is there already is no word, and of a part of a transaction nobody learns.
       writer.publish(Math.max(0, head - writer.limit()) + 6);

@@ -18,7 +18,7 @@ export interface RealKind {
 }
 
 /** What a key is renamed to begins with it. */
-export const aside = "aside:";
+const aside = "aside:";
 
 /** A real server, for one history: it is emptied first. */
 export async function realWorld(server: RedisServer, kind: RealKind): Promise<World> {
@@ -61,16 +61,7 @@ export async function realWorld(server: RedisServer, kind: RealKind): Promise<Wo
       const others = db === 0 ? undefined : await server.client.keys("*");
       return others?.length ? `found ${others} in database 0, the connection has selected ${db}` : undefined;
     },
-    until: async (isSo) => {
-      const end = performance.now() + stuckMs;
-      while (!isSo() && performance.now() < end) await turn();
-      return isSo();
-    },
-    pass: async () => {
-      const end = performance.now() + 4;
-      while (performance.now() < end) await turn();
-    },
-    begin: async () => {},
+    ...inRealTime,
     flush,
     restart: async (keepsData) => {
       const before = keepsData ? await contents() : await flush();
@@ -81,7 +72,6 @@ export async function realWorld(server: RedisServer, kind: RealKind): Promise<Wo
       await server.client.ping();
       return before;
     },
-    lose: async () => {},
     lag: async () => {
       copy = await snapshot();
     },
@@ -93,15 +83,35 @@ export async function realWorld(server: RedisServer, kind: RealKind): Promise<Wo
       await killAll();
       return before;
     },
-    remove: (key, how) =>
-      losing(view, keys.streams, (transaction) => {
-        if (how === "delete") transaction.del(key);
-        else transaction.rename(key, `${aside}${key}`);
-      }),
+    remove: (key, how) => losing(view, keys.streams, removing(key, how)),
     exhaust: (key, left) => exhaust(view, key, left),
     close: async () => {
       if (view !== server.client) view.disconnect();
     },
+  };
+}
+
+/** What all worlds on real servers have alike. */
+export const inRealTime: Pick<World, "until" | "pass" | "begin" | "lose"> = {
+  until: async (isSo) => {
+    const end = performance.now() + stuckMs;
+    while (!isSo() && performance.now() < end) await turn();
+    return isSo();
+  },
+  pass: async () => {
+    const end = performance.now() + 4;
+    while (performance.now() < end) await turn();
+  },
+  begin: async () => {},
+  // They forget in other ways.
+  lose: async () => {},
+};
+
+/** How a key is taken away: for good, or to another name. */
+export function removing(key: string, how: "delete" | "rename") {
+  return (transaction: ChainableCommander): void => {
+    if (how === "delete") transaction.del(key);
+    else transaction.rename(key, `${aside}${key}`);
   };
 }
 

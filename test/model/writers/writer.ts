@@ -47,8 +47,8 @@ export interface Writer {
   readonly isAlive: () => boolean;
   /** It has been the owner: in a Cluster one that has published nothing has not. */
   readonly hasOpened: () => boolean;
-  /** That of its last opening. */
-  readonly epoch: () => number;
+  /** When it last became the owner, of something in a Cluster: the how manyeth opening of the history that was. */
+  readonly opening: () => number;
   /** How it ended; undefined: it has not, or it died. */
   readonly ending: () => "completed" | { readonly error: unknown } | undefined;
   /** How often it was told that it has to go back, or that it is not the owner. */
@@ -69,6 +69,8 @@ export interface WriterOptions {
   readonly line: Line;
   /** Begins although the producer state is gone and streams stand. */
   readonly adopt?: boolean;
+  /** Counts the openings of the history. */
+  readonly nextOpening: () => number;
   readonly violated: (what: string) => void;
 }
 
@@ -83,7 +85,7 @@ export function streamOf({ keys: { streams } }: World, n: number): string {
 }
 
 export function startWriter(options: WriterOptions): Writer {
-  const { name, world, log, way, perBatch, buffer, line, violated } = options;
+  const { name, world, log, way, perBatch, buffer, line, nextOpening, violated } = options;
   const more$ = new Subject<void>();
   const replay$ = new Subject<number>();
   let limit = options.limit;
@@ -96,7 +98,7 @@ export function startWriter(options: WriterOptions): Writer {
   let ending: "completed" | { readonly error: unknown } | undefined;
   let isDead = false;
   let isOpened = false;
-  let epoch = 0;
+  let opening = 0;
   let waiting = 0;
   let emittedMs = 0;
   // Where each stream has a lane of its own an event has to ask for it.
@@ -199,7 +201,7 @@ export function startWriter(options: WriterOptions): Writer {
         if (status.state === "rewound") told += 1;
         if (status.state === "opened") {
           isOpened = true;
-          epoch = status.epoch;
+          opening = nextOpening();
         }
       },
     },
@@ -277,7 +279,7 @@ export function startWriter(options: WriterOptions): Writer {
       (isAlive() && run !== undefined && run.emitted > run.whole),
     isAlive,
     hasOpened: () => isOpened,
-    epoch: () => epoch,
+    opening: () => opening,
     ending: () => ending,
     told: () => told,
     checkpoints: () => count,
