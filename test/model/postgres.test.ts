@@ -136,11 +136,21 @@ async function wrongWith(history: readonly Happening[]): Promise<string | undefi
     }
   }
 
+  const inStream = () => redis.events(stream).map((event): number => JSON.parse(event).after.id);
+
   function missing(): readonly number[] {
-    const there = new Set(redis.events(stream).map((event): number => JSON.parse(event).after.id));
+    const there = new Set(inStream());
     return Array.from({ length: rows }, (_, index) => index + 1).filter((id) => id > floor && !there.has(id));
   }
 
+  /** A row that is there twice, or out of order. */
+  function misplaced(): number | undefined {
+    const ids = inStream();
+    return ids.find((id, index) => id <= (ids[index - 1] ?? 0));
+  }
+
+  // A position alone goes back, not the entries: these come again.
+  const mayComeAgain = history.some(({ do: what }) => what === "loseNewest");
   const mayBeRefused = history.some(({ do: what }) => /^lose|^drop|^make|crash/.test(what));
   try {
     await start(false);
@@ -152,6 +162,8 @@ async function wrongWith(history: readonly Happening[]): Promise<string | undefi
       if (errors.length > 0 && !mayBeRefused)
         return `start ${attempt}: refused without a reason: ${errors.join()}`;
       if (errors.length === 0 && missing().length > 0) return `start ${attempt}: lacks ${missing().join()}`;
+      if (!mayComeAgain && misplaced() !== undefined)
+        return `start ${attempt}: row ${misplaced()} is doubled or out of order`;
     }
     return undefined;
   } finally {

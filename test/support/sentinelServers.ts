@@ -120,6 +120,17 @@ export async function startSentinels(settings: SentinelSettings = {}): Promise<S
     return old;
   }
 
+  /** On a busy machine a Sentinel may have looked at the replicas too long ago to choose one. */
+  async function whyNoFailover(): Promise<string | undefined> {
+    try {
+      await clients[0]?.call("SENTINEL", "FAILOVER", name);
+      return undefined;
+    } catch (error) {
+      if (error instanceof Error && error.message.startsWith("NOGOODSLAVE ")) return error.message;
+      throw error;
+    }
+  }
+
   await settled();
   return {
     name,
@@ -128,7 +139,7 @@ export async function startSentinels(settings: SentinelSettings = {}): Promise<S
     servers,
     sentinels,
     master,
-    failover: () => change(async () => clients[0]?.call("SENTINEL", "FAILOVER", name)),
+    failover: () => change(() => untilNothingWrong(whyNoFailover)),
     killMaster: () => change((old) => old.signal("SIGKILL")),
     freezeMaster: () => change((old) => old.signal("SIGSTOP")),
     restart: async (server) => {

@@ -1,7 +1,17 @@
-import { type ChainableCommander, Cluster, type Redis } from "ioredis";
+import { Cluster, type Redis } from "ioredis";
 import type { ClusterServers } from "../../support/clusterServers.ts";
 import type { RedisServer } from "../../support/redisServer.ts";
-import { contentOf, exhaust, inRealTime, losing, positionOf } from "./realWorld.ts";
+import {
+  type Command,
+  contentOf,
+  emptied,
+  exhaust,
+  inRealTime,
+  losing,
+  positionOf,
+  removed,
+  restored,
+} from "./realWorld.ts";
 import { startValves } from "./valves.ts";
 import type { Content, Keys, Line, World } from "./world.ts";
 import { sinkId } from "./writer.ts";
@@ -35,24 +45,18 @@ export async function clusterWorld(cluster: ClusterServers, streams: readonly st
     if (node === undefined) throw new Error(`${key} is on no node`);
     return node.client;
   };
-  const [failing] = cluster.nodes;
-  if (failing === undefined) throw new Error("no nodes");
-  let copy: ReadonlyMap<string, Buffer> = new Map();
+  /** What the replica of each node has. */
+  let copies: readonly ReadonlyMap<string, Buffer>[] = [];
 
   /** Loses something on one node; resolves with what its streams held just before. */
-  async function losingOn(
-    node: RedisServer,
-    lose: (transaction: ChainableCommander) => void,
-  ): Promise<readonly Content[]> {
+  async function losingOn(node: RedisServer, lose: readonly Command[]): Promise<readonly Content[]> {
     const own = streams.filter((stream) => nodeOf.get(stream) === node);
     const before = await losing(node.client, own, lose);
     return streams.map((stream) => before[own.indexOf(stream)] ?? []);
   }
 
   async function flush(): Promise<readonly Content[]> {
-    const all = await Promise.all(
-      cluster.nodes.map((node) => losingOn(node, (transaction) => transaction.flushall())),
-    );
+    const all = await Promise.all(cluster.nodes.map((node) => losingOn(node, [emptied])));
     return streams.map((_, index) => all.flatMap((before) => before[index] ?? []));
   }
   await flush();
@@ -68,21 +72,20 @@ export async function clusterWorld(cluster: ClusterServers, streams: readonly st
     flush,
     restart: flush,
     lag: async () => {
-      copy = await dumpOf(failing);
+      copies = await Promise.all(cluster.nodes.map(dumpOf));
     },
     // Of one node alone: the others keep what they have.
-    failover: async () => {
-      const node = failing;
-      const before = await losingOn(node, (transaction) => {
-        transaction.flushall();
-        for (const [key, dump] of copy) transaction.restore(key, 0, dump);
-      });
+    failover: async (index) => {
+      const node = cluster.nodes[index];
+      if (node === undefined) throw new Error(`no node ${index}`);
+      const before = await losingOn(node, [emptied, ...restored(copies[index] ?? new Map())]);
       await node.client.call("CLIENT", ["KILL", "TYPE", "normal", "SKIPME", "yes"]);
       return before;
     },
+    // Another name would be on another node.
     remove: async (key) => {
       const node = nodeOf.get(key);
-      return node === undefined ? [] : losingOn(node, (transaction) => transaction.del(key));
+      return node === undefined ? [] : losingOn(node, [removed(key, "delete")]);
     },
     exhaust: (key, left) => exhaust(clientOf(key), key, left),
     close: async () => {},

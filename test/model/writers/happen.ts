@@ -135,7 +135,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
         break;
       case "failover":
         if (world.isStalled?.() === true) checkStalled();
-        seen.was(await world.failover());
+        seen.was(await world.failover(step.node));
         break;
       case "deleteState":
         for (const key of world.keys.states) await world.remove(key, step.how);
@@ -240,7 +240,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
       await look();
     }
     for (const { line } of writers) line.release();
-    if (world.isStalled?.() === true) seen.was(await world.failover());
+    if (world.isStalled?.() === true) seen.was(await world.failover(0));
     await settle();
     await look();
     const last = await finish();

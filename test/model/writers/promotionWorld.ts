@@ -1,5 +1,5 @@
 import type { RedisServer } from "../../support/redisServer.ts";
-import { contentOf, exhaust, inRealTime, losing, positionOf, removing } from "./realWorld.ts";
+import { contentOf, emptied, exhaust, inRealTime, losing, positionOf, removed } from "./realWorld.ts";
 import type { Content, Keys, Line, World } from "./world.ts";
 import { sinkId } from "./writer.ts";
 
@@ -35,7 +35,7 @@ export async function promotionWorld(
     positions: () => Promise.all(keys.states.map((key) => positionOf(master().client, key))),
     isStalled: () => isDurable && isLagging,
     astray: async () => undefined,
-    flush: () => losing(master().client, keys.streams, (transaction) => transaction.flushall()),
+    flush: () => losing(master().client, keys.streams, [emptied]),
     restart: contents,
     lag: async () => {
       if (!isLagging) await cutReplication();
@@ -51,7 +51,7 @@ export async function promotionWorld(
       isLagging = false;
       return before;
     },
-    remove: (key, how) => losing(master().client, keys.streams, removing(key, how)),
+    remove: (key, how) => losing(master().client, keys.streams, [removed(key, how)]),
     exhaust: (key, left) => exhaust(master().client, key, left),
     close: async () => {
       if (isLagging) await promote();

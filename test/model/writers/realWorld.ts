@@ -1,4 +1,4 @@
-import { type ChainableCommander, Redis } from "ioredis";
+import { Redis } from "ioredis";
 import type { RedisServer } from "../../support/redisServer.ts";
 import type { Direction } from "../../support/tcpProxy.ts";
 import { startValve, type Valve } from "../../support/valve.ts";
@@ -45,7 +45,7 @@ export async function realWorld(server: RedisServer, kind: RealKind): Promise<Wo
   }
 
   const contents = () => Promise.all(keys.streams.map((key) => contentOf(view, key)));
-  const flush = () => losing(view, keys.streams, (transaction) => transaction.flushall());
+  const flush = () => losing(view, keys.streams, [emptied]);
   const killAll = () => server.client.call("CLIENT", ["KILL", "TYPE", "normal", "SKIPME", "yes"]);
 
   return {
@@ -76,14 +76,11 @@ export async function realWorld(server: RedisServer, kind: RealKind): Promise<Wo
       copy = await snapshot();
     },
     failover: async () => {
-      const before = await losing(view, keys.streams, (transaction) => {
-        transaction.del(...all);
-        for (const [key, dump] of copy) transaction.restore(key, 0, dump);
-      });
+      const before = await losing(view, keys.streams, [["DEL", ...all], ...restored(copy)]);
       await killAll();
       return before;
     },
-    remove: (key, how) => losing(view, keys.streams, removing(key, how)),
+    remove: (key, how) => losing(view, keys.streams, [removed(key, how)]),
     exhaust: (key, left) => exhaust(view, key, left),
     close: async () => {
       if (view !== server.client) view.disconnect();
@@ -107,25 +104,43 @@ export const inRealTime: Pick<World, "until" | "pass" | "begin" | "lose"> = {
   lose: async () => {},
 };
 
-/** How a key is taken away: for good, or to another name. */
-export function removing(key: string, how: "delete" | "rename") {
-  return (transaction: ChainableCommander): void => {
-    if (how === "delete") transaction.del(key);
-    else transaction.rename(key, `${aside}${key}`);
-  };
+/** A command and its arguments. */
+export type Command = readonly (string | Buffer)[];
+
+export const emptied: Command = ["FLUSHALL"];
+
+/** A key is taken away: for good, or to another name. */
+export function removed(key: string, how: "delete" | "rename"): Command {
+  return how === "delete" ? ["DEL", key] : ["RENAME", key, `${aside}${key}`];
 }
 
-/** Loses something; resolves with what the streams held just before. */
+/** What a replica has takes the place of what is there. */
+export function restored(copy: ReadonlyMap<string, Buffer>): readonly Command[] {
+  return [...copy].map(([key, dump]) => ["RESTORE", key, "0", dump]);
+}
+
+/** ARGV: how many streams, they, and commands, each after its length. A script may touch keys of several slots. */
+const loseScript = `
+local before, at = {}, tonumber(ARGV[1]) + 2
+for i = 2, at - 1 do
+  before[i - 1] = redis.call('TYPE', ARGV[i]).ok == 'stream' and redis.call('XRANGE', ARGV[i], '-', '+') or {}
+end
+while at <= #ARGV do
+  local last = at + tonumber(ARGV[at])
+  redis.pcall(unpack(ARGV, at + 1, last))
+  at = last + 1
+end
+return before`;
+
+/** Loses something, at one moment; resolves with what the streams held just before. */
 export async function losing(
   client: Redis,
   streams: readonly string[],
-  lose: (transaction: ChainableCommander) => void,
+  lose: readonly Command[],
 ): Promise<readonly Content[]> {
-  const transaction = client.multi();
-  for (const key of streams) transaction.xrange(key, "-", "+");
-  lose(transaction);
-  const results = (await transaction.exec()) ?? [];
-  return streams.map((_, index) => numbersOf(results[index]?.[1]));
+  const commands = lose.flatMap((command) => [`${command.length}`, ...command]);
+  const before = await client.eval(loseScript, 0, `${streams.length}`, ...streams, ...commands);
+  return (Array.isArray(before) ? before : []).map(numbersOf);
 }
 
 function numbersOf(entries: unknown): Content {

@@ -25,8 +25,8 @@ export type Step =
   | { readonly do: "restart"; readonly keepsData: boolean }
   /** The replica gets no more from now on. */
   | { readonly do: "lag" }
-  /** The replica takes over, with what it has. */
-  | { readonly do: "failover" }
+  /** The replica takes over, with what it has; in a Cluster that of this node. */
+  | { readonly do: "failover"; readonly node: number }
   | { readonly do: "deleteState"; readonly how: "delete" | "rename" }
   | { readonly do: "deleteStream"; readonly stream: number; readonly how: "delete" | "rename" }
   /** So many entries more, and the stream has no ID left. */
@@ -83,7 +83,7 @@ export function histories(can: Can, logs: readonly [LogKind, ...LogKind[]]): fc.
     ...step("flush", {}, 10, !can.lose),
     ...step("restart", { keepsData: fc.boolean() }, 1, can.restart),
     ...step("lag", {}, 5, can.failover),
-    ...step("failover", {}, 5, can.failover),
+    ...step("failover", { node: fc.nat({ max: 2 }) }, 5, can.failover),
     ...step("deleteState", { how }, 5),
     ...step("deleteStream", { stream, how }, 5),
     ...step("exhaust", { stream, left: fc.integer({ min: 1, max: 3 }) }, 3, can.exhaust),

@@ -51,7 +51,7 @@ export interface World {
   readonly flush: () => Promise<readonly Content[]>;
   readonly restart: (keepsData: boolean) => Promise<readonly Content[]>;
   readonly lag: () => Promise<unknown>;
-  readonly failover: () => Promise<readonly Content[]>;
+  readonly failover: (node: number) => Promise<readonly Content[]>;
   readonly remove: (key: string, how: "delete" | "rename") => Promise<readonly Content[]>;
   /** Of the server in memory: the newest batches are gone, as this step has it. */
   readonly lose: () => Promise<unknown>;
