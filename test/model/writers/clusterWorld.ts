@@ -4,6 +4,7 @@ import type { RedisServer } from "../../support/redisServer.ts";
 import {
   type Command,
   contentOf,
+  copyOf,
   emptied,
   exhaust,
   inRealTime,
@@ -72,7 +73,7 @@ export async function clusterWorld(cluster: ClusterServers, streams: readonly st
     flush,
     restart: flush,
     lag: async () => {
-      copies = await Promise.all(cluster.nodes.map(dumpOf));
+      copies = await Promise.all(cluster.nodes.map(({ client }) => copyOf(client)));
     },
     // Of one node alone: the others keep what they have.
     failover: async (index) => {
@@ -115,11 +116,4 @@ async function connect({ nodes }: ClusterServers): Promise<Line> {
       await valves.stop();
     },
   };
-}
-
-/** All that a node has: also what a sink keeps beside its streams. */
-async function dumpOf({ client }: RedisServer): Promise<ReadonlyMap<string, Buffer>> {
-  const keys = await client.keys("*");
-  const dumps = await Promise.all(keys.map((key) => client.dumpBuffer(key)));
-  return new Map(keys.flatMap((key, index) => (dumps[index] ? [[key, dumps[index]] as const] : [])));
 }

@@ -37,13 +37,6 @@ export async function realWorld(server: RedisServer, kind: RealKind): Promise<Wo
   let copy: ReadonlyMap<string, Buffer> = new Map();
   await server.client.flushall();
 
-  const all = [...keys.states, ...keys.marks, ...keys.streams];
-
-  async function snapshot(): Promise<ReadonlyMap<string, Buffer>> {
-    const dumps = await Promise.all(all.map((key) => view.dumpBuffer(key)));
-    return new Map(all.flatMap((key, index) => (dumps[index] ? [[key, dumps[index]] as const] : [])));
-  }
-
   const contents = () => Promise.all(keys.streams.map((key) => contentOf(view, key)));
   const flush = () => losing(view, keys.streams, [emptied]);
   const killAll = () => server.client.call("CLIENT", ["KILL", "TYPE", "normal", "SKIPME", "yes"]);
@@ -73,10 +66,10 @@ export async function realWorld(server: RedisServer, kind: RealKind): Promise<Wo
       return before;
     },
     lag: async () => {
-      copy = await snapshot();
+      copy = await copyOf(view);
     },
     failover: async () => {
-      const before = await losing(view, keys.streams, [["DEL", ...all], ...restored(copy)]);
+      const before = await losing(view, keys.streams, [["FLUSHDB"], ...restored(copy)]);
       await killAll();
       return before;
     },
@@ -117,6 +110,23 @@ export function removed(key: string, how: "delete" | "rename"): Command {
 /** What a replica has takes the place of what is there. */
 export function restored(copy: ReadonlyMap<string, Buffer>): readonly Command[] {
   return [...copy].map(([key, dump]) => ["RESTORE", key, "0", dump]);
+}
+
+const copyScript = `
+local copy = {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  copy[#copy + 1] = key
+  copy[#copy + 1] = redis.call('DUMP', key)
+end
+return copy`;
+
+/** All that a server has at one moment: also what a sink keeps beside its streams. */
+export async function copyOf(client: Redis): Promise<ReadonlyMap<string, Buffer>> {
+  const found = await client.callBuffer("EVAL", copyScript, 0);
+  const copy = new Map<string, Buffer>();
+  if (Array.isArray(found))
+    for (let at = 0; at < found.length; at += 2) copy.set(String(found[at]), found[at + 1]);
+  return copy;
 }
 
 /** ARGV: how many streams, they, and commands, each after its length. A script may touch keys of several slots. */
