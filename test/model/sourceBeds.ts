@@ -23,6 +23,12 @@ export interface Bed {
   readonly scheduler: SchedulerLike | undefined;
 }
 
+/** A key, and what it held, as Redis dumps it; null: it was not there. */
+interface Kept {
+  readonly key: string;
+  readonly dump: unknown;
+}
+
 type Target = { readonly connection: FakeRedis } | { readonly uri: string };
 
 export const idOf = (sink: number) => `sink${sink}`;
@@ -76,31 +82,36 @@ export function fakeBed({ happenings }: History): Bed {
 
 /** A real server, which keeps what it had, to go back there. It is never down: the fake one is. */
 export function realBed({ client, uri }: RedisServer): Bed {
-  const earlier = new Map<number, (readonly [Buffer | null, Buffer | null])[]>();
+  /** What each key of a sink held before each step. */
+  const earlier = new Map<number, (readonly Kept[])[]>();
+  const keysOf = (sink: number) => [streamOf(sink), stateOf(sink)];
 
-  const dump = (key: string): Promise<Buffer | null> => client.dumpBuffer(key);
-  async function restore(key: string, dumped: Buffer | null): Promise<void> {
-    if (dumped === null) await client.del(key);
-    else await client.restore(key, 0, dumped, "REPLACE");
+  // All keys at one moment, both ways: a sink is publishing meanwhile, and half of a batch is what no server loses.
+  async function keep(sink: number): Promise<void> {
+    const dumping = client.multi();
+    for (const key of keysOf(sink)) dumping.dumpBuffer(key);
+    const dumped = (await dumping.exec()) ?? [];
+    const kept = keysOf(sink).map((key, index) => ({ key, dump: dumped[index]?.[1] }));
+    earlier.set(sink, [...(earlier.get(sink) ?? []), kept]);
+  }
+
+  async function goBack(sink: number, batches: number): Promise<void> {
+    const restoring = client.multi().del(...keysOf(sink));
+    for (const { key, dump } of earlier.get(sink)?.at(-1 - batches) ?? [])
+      if (dump instanceof Buffer) restoring.restore(key, 0, dump);
+    await restoring.exec();
   }
 
   return {
     scheduler: undefined,
     target: () => ({ uri }),
     happen: async (happening) => {
-      for (const sink of [0, 1, 2]) {
-        const before = earlier.get(sink) ?? [];
-        earlier.set(sink, [...before, [await dump(streamOf(sink)), await dump(stateOf(sink))]]);
-      }
+      for (const sink of [0, 1, 2]) await keep(sink);
       if (!("sink" in happening)) return;
       const { sink } = happening;
       if (happening.do === "loseState") await client.del(stateOf(sink));
-      if (happening.do === "loseAll") await client.del(stateOf(sink), streamOf(sink));
-      if (happening.do === "loseNewest") {
-        const [stream, state] = earlier.get(sink)?.at(-1 - happening.batches) ?? [null, null];
-        await restore(streamOf(sink), stream);
-        await restore(stateOf(sink), state);
-      }
+      if (happening.do === "loseAll") await client.del(...keysOf(sink));
+      if (happening.do === "loseNewest") await goBack(sink, happening.batches);
     },
     advance: async () => {
       for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
