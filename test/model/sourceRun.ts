@@ -1,15 +1,7 @@
-import type { Subscription } from "rxjs";
-import { fanOut, redisSink, replicate, type Status } from "../../src/index.ts";
 import { ForgettingLog, type LogEvent } from "../support/forgettingLog.ts";
-import { type Bed, idOf, stepMs, streamOf } from "./sourceBeds.ts";
-import { type Happening, type History, mayBeRefused, type Policy, sinksOf } from "./sourceHistory.ts";
-
-/** One life of the process. */
-interface Life {
-  readonly errors: readonly unknown[];
-  readonly isBehind: (sink: number) => boolean;
-  readonly running: Subscription;
-}
+import type { Bed, Place } from "./sourceBeds.ts";
+import { type Happening, type History, mayBeRefused, sinksOf } from "./sourceHistory.ts";
+import { type Life, startLife } from "./sourceLife.ts";
 
 /** How a history ended: with an error, with sinks that are behind, or with everything everywhere; or what is wrong. */
 export interface Ending {
@@ -21,125 +13,304 @@ export interface Ending {
 export interface Pipeline {
   /** Whether the source compares where it is asked to begin with a mark that outlives the process. */
   readonly remembers: boolean;
+  readonly makeBed: (history: History, places: () => readonly Place[]) => Bed;
 }
 
-/** Runs a history, then starts it twice more, and looks at each of these starts. */
-export async function runHistory(history: History, bed: Bed, { remembers }: Pipeline): Promise<Ending> {
-  const { policy, happenings } = history;
-  const log = new ForgettingLog();
-  /** Everything that some sink ought to have. */
-  const owed: number[] = [];
-  const append = (events: number) => {
-    for (let count = 0; count < events; count += 1) owed.push(log.append().position);
-  };
-  /** What each sink may lack: what came before its first run, and what was accepted to be missing. */
-  const floors = [0, 0, 0];
-  const down = new Set<number>();
-  let life = await start(false);
+/** How a process is started. */
+interface Start {
+  readonly acceptHole: boolean;
+  readonly adopt: boolean;
+}
+const plain: Start = { acceptHole: false, adopt: false };
 
-  async function start(acceptHole: boolean): Promise<Life> {
-    const isStanding = await bed.standing();
-    const begun = (mark: number, isAccepted: boolean): void => {
-      const isKnown = [...floors.keys()].some((sink) => isStanding(sink) && !down.has(sink));
-      for (const sink of floors.keys())
-        if (isAccepted || (!isKnown && !isStanding(sink))) floors[sink] = mark;
-    };
-    return startLife(bed, policy, log.source({ acceptHole, remembers, begun }));
+/** Runs a history, then starts it twice more, and looks at each step of it. */
+export async function runHistory(history: History, { remembers, makeBed }: Pipeline): Promise<Ending> {
+  const { policy, happenings, named } = history;
+  const log = new ForgettingLog();
+  /** Where each sink publishes now. */
+  const places = Array.from({ length: sinksOf(policy) }, (_, sink) => ({
+    ...{ sink, id: `sink${sink}`, stream: `orders${sink}` },
+  }));
+  const sinks = [...places.keys()];
+  const placeOf = (sink: number): Place => {
+    const place = places[sink];
+    if (place === undefined) throw new RangeError(`there is no sink ${sink}`);
+    return place;
+  };
+  const bed = makeBed(history, () => places);
+  /** Everything that some sink ought to have, and of which log it is. */
+  const owed: (LogEvent & { readonly generation: number })[] = [];
+  /** So many of these a sink may lack: what came before its first run, and what was accepted to be missing. */
+  const floors = sinks.map(() => 0);
+  const down = new Set<number>();
+  /** Sinks that may have to be left out, or refused, because of what has happened. */
+  const troubled = new Set<number>();
+  /** A process was killed: of sinks that are not waited for, one may lack what the source has forgotten. */
+  let mayLag = false;
+  /** Sinks that lost what keeps them from doubling: the producer state, and the mark that tells of it. */
+  const stateless = new Set<number>();
+  const markless = new Set<number>();
+  const doubling = new Set<number>();
+  const faults: string[] = [];
+  let life: Life | undefined;
+
+  function append(events: number, together: boolean): void {
+    if (events === 0) return;
+    const { generation } = log;
+    if (together) owed.push(...log.commit(events).map((event) => ({ ...event, generation })));
+    else for (let count = 0; count < events; count += 1) owed.push({ ...log.append(), generation });
   }
 
+  /** How much of what is owed stands at or before a place in the log. */
+  const countUpTo = (position: number) =>
+    owed.filter((event) => event.generation < log.generation || event.position <= position).length;
+
+  const logName = () => `log ${log.generation}`;
+  /** Where a sink stands in the log, as it is stored; in an earlier log its place says nothing. */
+  function placeIn(stored: string | undefined): number | undefined {
+    const start = named ? `${JSON.stringify(logName())} ` : "";
+    return stored?.startsWith(start) && stored !== "" ? Number(stored.slice(start.length)) : undefined;
+  }
+
+  async function start({ acceptHole, adopt }: Start): Promise<Life> {
+    const stored = await Promise.all(places.map(bed.stored));
+    const stands = stored.map(placeIn);
+    const isKnown = sinks.some((sink) => stands[sink] !== undefined && !down.has(sink));
+    const begun = (mark: number, isAccepted: boolean): void => {
+      for (const sink of sinks) {
+        const at = stands[sink];
+        // What a sink has that stands further on is no part of the hole.
+        const lacks = at === undefined || at < mark;
+        if (isAccepted ? lacks : !isKnown && at === undefined)
+          floors[sink] = Math.max(floors[sink] ?? 0, countUpTo(mark));
+      }
+    };
+    for (const sink of sinks) {
+      if (adopt && stateless.has(sink)) doubling.add(sink);
+      if (!down.has(sink)) markless.delete(sink);
+    }
+    const at = places.map((place) => ({ ...place }));
+    return startLife(bed, {
+      ...{ policy, adopt, places: at, source: log.source({ acceptHole, remembers, begun }) },
+      log: named ? logName() : undefined,
+      wrong: (what) => faults.push(what),
+      checkpoint: ({ position }) => {
+        if (position === undefined) return;
+        const upTo = { position, generation: log.generation, at };
+        if (bed.idsNow === undefined) promises.push(upTo);
+        else for (const place of at) bed.idsNow(place);
+        if (bed.idsNow !== undefined) lookAt(upTo);
+      },
+    });
+  }
+
+  /** What checkpoints have said, and has yet to be looked at. */
+  const promises: Promised[] = [];
+  interface Promised {
+    readonly position: number;
+    readonly generation: number;
+    readonly at: readonly Place[];
+  }
+
+  /** All up to a checkpoint has been in as many streams as the policy asks for. */
+  function lookAt({ position, generation, at }: Promised): void {
+    const needed = policy === "optional" ? at.slice(0, 1) : at;
+    const votes = policy === "quorum" ? 2 : needed.length;
+    const seen = needed.map((place) => ({ ids: bed.ever(place), floor: floors[place.sink] ?? 0 }));
+    for (const [index, event] of owed.entries()) {
+      if (event.generation === generation && event.position > position) break;
+      const having = seen.filter(({ ids, floor }) => index < floor || ids.has(event.id));
+      if (having.length >= votes) continue;
+      faults.push(`a checkpoint at ${position} is given out without ${event.id}`);
+      return;
+    }
+  }
+
+  async function stop(): Promise<void> {
+    life?.running.unsubscribe();
+  }
+
+  function trouble(happening: Happening): void {
+    if (happening.do === "dropMark" || (happening.do === "makeAnew" && named))
+      for (const sink of sinks) troubled.add(sink);
+    if (!("sink" in happening) || happening.sink >= sinks.length) return;
+    const { do: what, sink } = happening;
+    if (what === "up" || what === "cut" || what === "loseMark") {
+      if (what === "loseMark") markless.add(sink);
+    } else troubled.add(sink);
+    if (what === "loseState") stateless.add(sink);
+    // A stream that stands, and nothing that tells whose it is.
+    const isUnknown = stateless.has(sink) && markless.has(sink);
+    if (isUnknown || (what === "rename" && happening.what === "id")) doubling.add(sink);
+  }
+
+  /** Does what happens in this process; the step goes on until it rests, unless it has been killed. */
   async function take(happening: Happening): Promise<void> {
     switch (happening.do) {
       case "append":
-        append(happening.events);
-        break;
+        append(happening.events, happening.together);
+        return;
+      case "cut":
+        append(happening.events, false);
+        return;
       case "idle":
         log.idle();
-        break;
-      case "restart":
-        life.running.unsubscribe();
-        life = await start(happening.acceptHole);
-        break;
-      case "crash":
-        append(happening.events);
-        await bed.advance(happening.ms);
-        life.running.unsubscribe();
-        await bed.advance(stepMs - happening.ms);
         return;
+      case "restart": {
+        const before = life;
+        if (!happening.overlap) await stop();
+        life = await start(happening);
+        await rest();
+        before?.running.unsubscribe();
+        return;
+      }
+      case "crash":
+        append(happening.events, happening.together);
+        await bed.advance(happening.ms);
+        mayLag = policy === "quorum" || policy === "optional";
+        return stop();
+      case "rename": {
+        const place = places[happening.sink];
+        if (place === undefined) return;
+        await stop();
+        const name = `${place[happening.what]}+`;
+        places[happening.sink] = { ...place, [happening.what]: name };
+        life = await start(plain);
+        return;
+      }
       case "dropMark":
+      case "makeAnew":
+        if (happening.do === "makeAnew" && !named) return;
         // A slot that is read cannot be dropped.
-        life.running.unsubscribe();
-        log.dropMark();
-        break;
+        await stop();
+        if (happening.do === "dropMark") log.dropMark();
+        else log.makeAnew();
+        return;
       case "down":
         down.add(happening.sink);
-        break;
+        return;
       case "up":
         down.delete(happening.sink);
-        break;
+        return;
       default:
-        break;
+        return;
     }
-    await bed.advance(stepMs);
   }
 
-  await bed.advance(stepMs);
-  for (const happening of happenings) {
-    await bed.happen(happening);
-    await take(happening);
+  /** Nothing is on its way any more, as far as the process knows. */
+  function isQuiet(): boolean {
+    if (life === undefined || life.errors.length > 0 || life.running.closed) return true;
+    const { behind, reached } = life;
+    const newest = owed.findLast(({ generation }) => generation === log.generation)?.position ?? 0;
+    return sinks.every((sink) => behind(sink) !== undefined || (reached(sink) ?? -1) >= newest);
   }
-  life.running.unsubscribe();
-  down.clear();
-  await bed.advance(stepMs);
 
-  for (const attempt of [1, 2]) {
-    life = await start(false);
-    await bed.advance(stepMs);
-    append(1);
-    const holds = await bed.until(async () => (await wrong()) === undefined);
-    const found = holds ? undefined : await wrong();
-    life.running.unsubscribe();
-    await bed.advance(stepMs);
-    if (found !== undefined) return { as: "wrong", wrong: `start ${attempt}: ${found}` };
+  async function rest(): Promise<void> {
+    if (life === undefined) return;
+    if (!(await bed.rest(isQuiet, life.told$))) faults.push("it is stuck");
+    for (const sink of sinks) {
+      const cause = life.behind(sink);
+      if (cause === undefined) continue;
+      const isLate = mayLag && (policy === "quorum" || sink > 0);
+      if (!troubled.has(sink) && !isOverrun(cause) && !isLate)
+        faults.push(`sink${sink} is behind without a reason: ${cause}`);
+      troubled.add(sink);
+    }
   }
-  const { errors, isBehind } = life;
-  if (errors.length > 0) return { as: "refused", wrong: undefined };
-  return { as: [0, 1, 2].some(isBehind) ? "behind" : "whole", wrong: undefined };
 
-  async function wrong(): Promise<string | undefined> {
+  /** Whether a process that runs has to know by now what Redis has lost. */
+  function isTold(happening: Happening): boolean {
+    if (happening.do === "rename") return happening.sink < sinks.length;
+    return happening.do === "append" || happening.do === "restart" || happening.do === "cut";
+  }
+
+  /** What is wrong at a time when all is quiet. */
+  async function look(isKnown: boolean): Promise<void> {
+    for (const sink of sinks) {
+      const ids = await bed.ids(placeOf(sink));
+      const order = new Map(owed.map(({ id }, index) => [id, index]));
+      const back = ids.findIndex(
+        (id, index) => index > 0 && (order.get(id) ?? 0) <= (order.get(ids[index - 1] ?? "") ?? 0),
+      );
+      if (back > 0 && !doubling.has(sink))
+        faults.push(`sink${sink}: ${ids[back]} comes after ${ids[back - 1]}`);
+    }
+    for (const promised of promises.splice(0)) lookAt(promised);
+    if (!isKnown || life === undefined || life.running.closed) return;
     if (life.errors.length > 0) {
-      return mayBeRefused(history) ? undefined : `refused without a reason: ${life.errors.join()}`;
+      if (!mayBeRefused(policy, troubled, mayLag))
+        faults.push(`refused without a reason: ${life.errors.join()}`);
+      return;
     }
-    for (let sink = 0; sink < sinksOf(policy); sink += 1) {
-      if (life.isBehind(sink)) continue;
-      const there = new Set(await bed.positions(sink));
-      const floor = floors[sink] ?? 0;
-      const missing = owed.filter((position) => position > floor && !there.has(position));
-      if (missing.length > 0) return `${idOf(sink)} lacks ${missing.join()}, and nothing said so`;
+    if (isHeldUp()) return;
+    let isWhole = true;
+    for (const sink of sinks) {
+      if (life.behind(sink) !== undefined || down.has(sink)) isWhole = false;
+      else {
+        const there = new Set(await bed.ids(placeOf(sink)));
+        const missing = owed.slice(floors[sink]).filter(({ id }) => !there.has(id));
+        const list = missing.map(({ id }) => id).join();
+        if (missing.length > 0) faults.push(`sink${sink} lacks ${list}, and nothing said so`);
+      }
     }
-    return undefined;
+    if (isWhole) await forgive();
+  }
+
+  /** Too few are there for the source to go on. */
+  function isHeldUp(): boolean {
+    if (policy === "quorum") {
+      const away = sinks.filter((sink) => down.has(sink) || life?.behind(sink) !== undefined);
+      return away.length > 1;
+    }
+    return down.has(0) || (policy === "all" && down.has(1));
+  }
+
+  /** What has happened is over for those that stand where the source goes on. */
+  async function forgive(): Promise<void> {
+    const { mark } = log;
+    if (mark._tag === "None") return;
+    mayLag = false;
+    for (const sink of sinks) {
+      const at = placeIn(await bed.stored(placeOf(sink)));
+      if (at !== undefined && at >= mark.value) troubled.delete(sink);
+    }
+  }
+
+  const fault = () => ({ as: "wrong" as const, wrong: faults[0] });
+  try {
+    life = await start(plain);
+    await rest();
+    for (const happening of happenings) {
+      trouble(happening);
+      await bed.happen(happening, places);
+      await take(happening);
+      if (happening.do !== "restart" || bed.scheduler === undefined) await rest();
+      await look(isTold(happening));
+      if (faults.length > 0) return fault();
+    }
+    await stop();
+    down.clear();
+    await rest();
+
+    for (const _attempt of [1, 2]) {
+      life = await start(plain);
+      await rest();
+      append(1, false);
+      await rest();
+      await look(true);
+      await stop();
+      await rest();
+      if (faults.length > 0) return fault();
+    }
+    const { errors, behind } = life;
+    if (errors.length > 0) return { as: "refused", wrong: undefined };
+    return { as: sinks.some(behind) ? "behind" : "whole", wrong: undefined };
+  } finally {
+    await stop();
   }
 }
 
-function startLife(bed: Bed, policy: Policy, source: ReturnType<ForgettingLog["source"]>): Life {
-  const errors: unknown[] = [];
-  const last = new Map<number, Status["state"]>();
-  const time = bed.scheduler && { scheduler: bed.scheduler };
-  const retry = { initialMs: 10, maxMs: 100, jitter: 0 };
-  const sinks = Array.from({ length: sinksOf(policy) }, (_, sink) =>
-    redisSink<LogEvent, number>({
-      ...{ id: idOf(sink), stream: streamOf(sink), retry, ...time },
-      required: policy !== "optional" || sink === 0,
-      buffer: { maxEvents: sink === 0 ? 20_000 : 20 },
-      status: { next: ({ state }) => last.set(sink, state) },
-      ...bed.target(sink),
-    }),
-  );
-  const [only] = sinks;
-  const many = () =>
-    fanOut(sinks, policy === "quorum" ? { quorum: 2 } : "required", { patienceMs: 50, ...time });
-  const sink = only !== undefined && policy === "one" ? only : many();
-  const running = replicate({ source, sink, retry, ...time }).subscribe({
-    error: (error) => errors.push(error),
-  });
-  return { errors, isBehind: (sink) => last.get(sink) === "behind", running };
+/** Too much came at once for a small buffer, of a sink that others do not wait for. */
+function isOverrun({ message }: Error): boolean {
+  return /buffer/.test(message);
 }
