@@ -36,6 +36,8 @@ export interface History {
   readonly policy: Policy;
   /** Whether the positions name their log; without that it is not made anew. */
   readonly named: boolean;
+  /** So many of the newest positions the source keeps longer than it has to: that far a sink can go back. */
+  readonly keeps: number;
   readonly happenings: readonly Happening[];
 }
 
@@ -87,6 +89,7 @@ const weighted = fc.oneof(
 export const histories: fc.Arbitrary<History> = fc.record({
   policy: fc.constantFrom<Policy[]>("one", "optional", "optional", "all", "quorum"),
   named: fc.boolean(),
+  keeps: fc.constantFrom(0, 0, 40),
   happenings: fc.array(weighted, { minLength: 2, maxLength: 14 }),
 });
 

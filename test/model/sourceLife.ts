@@ -21,6 +21,8 @@ export interface Life {
   readonly running: Subscription;
   /** Why a sink is behind; undefined: it is not. */
   readonly behind: (sink: number) => Error | undefined;
+  /** The furthest position that the source has told, of an event or without one. */
+  readonly newest: () => number;
   /** How far a sink has come; undefined: it has no position. */
   readonly reached: (sink: number) => number | undefined;
 }
@@ -33,8 +35,8 @@ export interface Setting {
   readonly adopt: boolean;
   /** The log that the positions name; undefined: none. */
   readonly log: string | undefined;
-  /** Told of each checkpoint, and of what is wrong with it by itself. */
-  readonly checkpoint: (checkpoint: Checkpoint<number>) => void;
+  /** Told of each checkpoint, with the last event that it counts, and of what is wrong with it by itself. */
+  readonly checkpoint: (position: number, counted: LogEvent | undefined) => void;
   readonly wrong: (what: string) => void;
 }
 
@@ -86,18 +88,34 @@ export function startLife(
   const sink = only !== undefined && policy === "one" ? only : many();
 
   /** What was given to the sinks since the source was opened, and how much of it is safe. */
-  let given: number[] = [];
+  let given: LogEvent[] = [];
   /** Where a sink stood that was further on than the source began: that far it tells at once, before all of it is counted. */
   let furthest = Number.NEGATIVE_INFINITY;
+  let newest = Number.NEGATIVE_INFINITY;
   let openings = 0;
   let safe = 0;
   let last = Number.NEGATIVE_INFINITY;
   const counted = Object.assign((...opening: Parameters<typeof source>) => {
     openings += given.length === 0 ? 0 : 1;
     given = [];
+    newest = Number.NEGATIVE_INFINITY;
     furthest = toUndefined(opening[2] ?? opening[0]) ?? furthest;
-    return source(...opening).pipe(tap(({ position }) => given.push(position)));
-  }, source);
+    return source(...opening).pipe(
+      tap((event) => {
+        given.push(event);
+        tell(event.position);
+      }),
+    );
+  }, told(source));
+
+  function tell(position: number): void {
+    newest = Math.max(newest, position);
+  }
+
+  /** What goes beside the events of a source, and counts as told as well. */
+  function told({ acknowledge, passed }: Source<LogEvent, number>) {
+    return { ...(acknowledge && { acknowledge }), ...(passed && { passed: passed.pipe(tap(tell)) }) };
+  }
 
   function look(at: Checkpoint<number>): void {
     safe += at.events;
@@ -105,11 +123,11 @@ export function startLife(
     if (position === undefined) return;
     if (position < last) wrong(`a checkpoint goes back from ${last} to ${position}`);
     last = position;
-    const upTo = given.filter((one) => one <= position).length;
+    const upTo = given.filter((event) => event.position <= position).length;
     // After it has gone back it tells only what is new.
     if (openings === 0 && ((position > furthest && safe < upTo) || safe > given.length))
       wrong(`a checkpoint at ${position} says ${safe} events of ${upTo} to ${given.length}`);
-    checkpoint(at);
+    checkpoint(position, openings === 0 ? given[safe - 1] : undefined);
   }
 
   const running = replicate({ source: counted, sink, retry, ...time }).subscribe({
@@ -123,6 +141,7 @@ export function startLife(
     errors,
     told$,
     running,
+    newest: () => newest,
     behind: (sink) => behind.get(sink),
     reached: (sink) => reached.get(sink),
   };

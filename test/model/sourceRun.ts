@@ -25,8 +25,8 @@ const plain: Start = { acceptHole: false, adopt: false };
 
 /** Runs a history, then starts it twice more, and looks at each step of it. */
 export async function runHistory(history: History, { remembers, makeBed }: Pipeline): Promise<Ending> {
-  const { policy, happenings, named } = history;
-  const log = new ForgettingLog();
+  const { policy, named, keeps } = history;
+  const log = new ForgettingLog({ keeps });
   /** Where each sink publishes now. */
   const places = Array.from({ length: sinksOf(policy) }, (_, sink) => ({
     ...{ sink, id: `sink${sink}`, stream: `orders${sink}` },
@@ -38,6 +38,10 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
     return place;
   };
   const bed = makeBed(history, () => places);
+  // A real server is never down.
+  const happenings = history.happenings.filter(
+    ({ do: what }) => bed.scheduler !== undefined || (what !== "down" && what !== "up"),
+  );
   /** Everything that some sink ought to have, and of which log it is. */
   const owed: (LogEvent & { readonly generation: number })[] = [];
   /** So many of these a sink may lack: what came before its first run, and what was accepted to be missing. */
@@ -50,6 +54,8 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
   /** Sinks that lost what keeps them from doubling: the producer state, and the mark that tells of it. */
   const stateless = new Set<number>();
   const markless = new Set<number>();
+  /** Sinks that a start finds without a producer state, and with a mark beside the stream: they must not begin. */
+  const beheaded = new Set<number>();
   const doubling = new Set<number>();
   const faults: string[] = [];
   let life: Life | undefined;
@@ -85,8 +91,11 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
           floors[sink] = Math.max(floors[sink] ?? 0, countUpTo(mark));
       }
     };
+    beheaded.clear();
     for (const sink of sinks) {
-      if (adopt && stateless.has(sink)) doubling.add(sink);
+      const isGone = stateless.has(sink) && !markless.has(sink) && stored[sink] === undefined;
+      if (isGone && !adopt && (await bed.ids(placeOf(sink))).length > 0) beheaded.add(sink);
+      if (adopt && stateless.delete(sink)) doubling.add(sink);
       if (!down.has(sink)) markless.delete(sink);
     }
     const at = places.map((place) => ({ ...place }));
@@ -94,12 +103,13 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
       ...{ policy, adopt, places: at, source: log.source({ acceptHole, remembers, begun }) },
       log: named ? logName() : undefined,
       wrong: (what) => faults.push(what),
-      checkpoint: ({ position }) => {
-        if (position === undefined) return;
-        const upTo = { position, generation: log.generation, at };
-        if (bed.idsNow === undefined) promises.push(upTo);
-        else for (const place of at) bed.idsNow(place);
-        if (bed.idsNow !== undefined) lookAt(upTo);
+      checkpoint: (position, counted) => {
+        const promised = { position, counted, generation: log.generation, at };
+        if (bed.idsNow === undefined) promises.push(promised);
+        else {
+          for (const place of at) bed.idsNow(place);
+          lookAt(promised);
+        }
       },
     });
   }
@@ -108,17 +118,19 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
   const promises: Promised[] = [];
   interface Promised {
     readonly position: number;
+    readonly counted: LogEvent | undefined;
     readonly generation: number;
     readonly at: readonly Place[];
   }
 
   /** All up to a checkpoint has been in as many streams as the policy asks for. */
-  function lookAt({ position, generation, at }: Promised): void {
+  function lookAt({ position, counted, generation, at }: Promised): void {
     const needed = policy === "optional" ? at.slice(0, 1) : at;
     const votes = policy === "quorum" ? 2 : needed.length;
     const seen = needed.map((place) => ({ ids: bed.ever(place), floor: floors[place.sink] ?? 0 }));
+    const last = owed.findIndex(({ id }) => id === counted?.id);
     for (const [index, event] of owed.entries()) {
-      if (event.generation === generation && event.position > position) break;
+      if (index > last && event.generation === generation && event.position > position) break;
       const having = seen.filter(({ ids, floor }) => index < floor || ids.has(event.id));
       if (having.length >= votes) continue;
       faults.push(`a checkpoint at ${position} is given out without ${event.id}`);
@@ -139,9 +151,22 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
       if (what === "loseMark") markless.add(sink);
     } else troubled.add(sink);
     if (what === "loseState") stateless.add(sink);
+    else if (what !== "loseMark" && what !== "up" && what !== "cut" && what !== "down")
+      stateless.delete(sink);
     // A stream that stands, and nothing that tells whose it is.
     const isUnknown = stateless.has(sink) && markless.has(sink);
     if (isUnknown || (what === "rename" && happening.what === "id")) doubling.add(sink);
+  }
+
+  /** Ends a process that another one has replaced. */
+  async function end(before: Life): Promise<void> {
+    // Where Redis had forgotten it, it may have gone back, and have become the owner again.
+    const isOwner = life?.errors.length === 0 && troubled.size === 0 && policy !== "quorum";
+    const isTold = () => before.running.closed || before.errors.length > 0;
+    // In virtual time all of the step has gone by.
+    const isOver = isTold() || (bed.scheduler === undefined && (await bed.rest(isTold, before.told$)));
+    if (isOwner && !isOver) faults.push("it goes on, and is not the owner");
+    before.running.unsubscribe();
   }
 
   /** Does what happens in this process; the step goes on until it rests, unless it has been killed. */
@@ -160,8 +185,14 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
         const before = life;
         if (!happening.overlap) await stop();
         life = await start(happening);
+        // The one before has its word as well, and is told by it that it is not the owner any more.
+        if (happening.overlap) {
+          if (bed.scheduler === undefined) await rest();
+          else await bed.advance(5);
+          append(3, false);
+        }
         await rest();
-        before?.running.unsubscribe();
+        if (before !== undefined && happening.overlap) await end(before);
         return;
       }
       case "crash":
@@ -202,7 +233,8 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
     if (life === undefined || life.errors.length > 0 || life.running.closed) return true;
     const { behind, reached } = life;
     const newest = owed.findLast(({ generation }) => generation === log.generation)?.position ?? 0;
-    return sinks.every((sink) => behind(sink) !== undefined || (reached(sink) ?? -1) >= newest);
+    const all = Math.max(newest, life.newest());
+    return sinks.every((sink) => behind(sink) !== undefined || (reached(sink) ?? -1) >= all);
   }
 
   async function rest(): Promise<void> {
@@ -243,6 +275,9 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
       return;
     }
     if (isHeldUp()) return;
+    for (const sink of beheaded)
+      if (!down.has(sink) && life.behind(sink) === undefined)
+        faults.push(`sink${sink} begins although its producer state is gone`);
     let isWhole = true;
     for (const sink of sinks) {
       if (life.behind(sink) !== undefined || down.has(sink)) isWhole = false;

@@ -26,8 +26,14 @@ export class ForgettingLog {
   generation = 0;
   #end = 0;
   #events: LogEvent[] = [];
+  readonly #keeps: number;
   readonly #appended = new Subject<LogEvent>();
   readonly #moved = new Subject<void>();
+
+  /** @param keeps - so many of the newest positions it remembers longer than it has to */
+  constructor({ keeps = 0 } = {}) {
+    this.#keeps = keeps;
+  }
 
   /** The newest position that there is. */
   get end(): number {
@@ -89,7 +95,8 @@ export class ForgettingLog {
     return from._tag === "None" || from.value < this.mark.value;
   }
 
-  #forget(position: number): void {
+  #forget(acknowledged: number): void {
+    const position = acknowledged - this.#keeps;
     if (this.mark._tag === "Some" && position <= this.mark.value) return;
     this.mark = some(position);
     this.#events = this.#events.filter((event) => event.position > position);
