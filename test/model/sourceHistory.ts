@@ -22,8 +22,13 @@ export type Happening =
   /** Redis loses all of a sink, with the mark or without it, or one of its keys alone, or the newest of it. */
   | { readonly do: Loss; readonly sink: number }
   | { readonly do: "loseNewest"; readonly sink: number; readonly batches: number }
-  /** Redis is away, is out of memory, or takes no writes; until it is up again. */
-  | { readonly do: "down"; readonly sink: number; readonly how: "x" | "m" | "r" }
+  /** Redis is away, is out of memory, or takes no writes, until it is up again; `restart`: the process begins anew meanwhile. */
+  | {
+      readonly do: "down";
+      readonly sink: number;
+      readonly how: "x" | "m" | "r";
+      readonly restart: boolean;
+    }
   | { readonly do: "up"; readonly sink: number }
   /** From the next start on a sink has another id, or another stream. */
   | { readonly do: "rename"; readonly sink: number; readonly what: "id" | "stream" }
@@ -80,7 +85,10 @@ const weighted = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ do: now("loseNewest"), sink, batches: fc.integer({ min: 1, max: 3 }) }),
   },
-  { weight: 2, arbitrary: fc.record({ do: now("down"), sink, how: now("x", "x", "m", "r") }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: now("down"), sink, how: now("x", "x", "m", "r"), restart: fc.boolean() }),
+  },
   { weight: 2, arbitrary: fc.record({ do: now("up"), sink }) },
   { weight: 1, arbitrary: fc.record({ do: now("rename"), sink, what: now("id", "stream") }) },
   { weight: 1, arbitrary: fc.record({ do: now("dropMark", "dropMark", "makeAnew") }) },

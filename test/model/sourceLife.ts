@@ -99,6 +99,7 @@ export function startLife(
     openings += given.length === 0 ? 0 : 1;
     given = [];
     newest = Number.NEGATIVE_INFINITY;
+    told$.next();
     furthest = toUndefined(opening[2] ?? opening[0]) ?? furthest;
     return source(...opening).pipe(
       tap((event) => {

@@ -1,3 +1,4 @@
+import { isSinkError } from "../../src/index.ts";
 import { ForgettingLog, type LogEvent } from "../support/forgettingLog.ts";
 import type { Bed, Place } from "./sourceBeds.ts";
 import { type Happening, type History, mayBeRefused, sinksOf } from "./sourceHistory.ts";
@@ -59,6 +60,10 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
   const doubling = new Set<number>();
   const faults: string[] = [];
   let life: Life | undefined;
+  /** The process has been killed; one that has ended by itself has something to say. */
+  let isStopped = false;
+  /** Another process was there beside it, and may have become the owner again where Redis had forgotten that. */
+  let hasRival = false;
 
   function append(events: number, together: boolean): void {
     if (events === 0) return;
@@ -79,6 +84,8 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
   }
 
   async function start({ acceptHole, adopt }: Start): Promise<Life> {
+    isStopped = false;
+    hasRival = false;
     const stored = await Promise.all(places.map(bed.stored));
     const stands = stored.map(placeIn);
     const isKnown = sinks.some((sink) => stands[sink] !== undefined && !down.has(sink));
@@ -140,6 +147,7 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
 
   async function stop(): Promise<void> {
     life?.running.unsubscribe();
+    isStopped = true;
   }
 
   function trouble(happening: Happening): void {
@@ -186,6 +194,7 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
         if (!happening.overlap) await stop();
         life = await start(happening);
         // The one before has its word as well, and is told by it that it is not the owner any more.
+        hasRival = happening.overlap;
         if (happening.overlap) {
           if (bed.scheduler === undefined) await rest();
           else await bed.advance(5);
@@ -219,6 +228,9 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
         return;
       case "down":
         down.add(happening.sink);
+        if (!happening.restart) return;
+        await stop();
+        life = await start(plain);
         return;
       case "up":
         down.delete(happening.sink);
@@ -268,9 +280,11 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
         faults.push(`sink${sink}: ${ids[back]} comes after ${ids[back - 1]}`);
     }
     for (const promised of promises.splice(0)) lookAt(promised);
-    if (!isKnown || life === undefined || life.running.closed) return;
+    if (!isKnown || life === undefined || isStopped) return;
     if (life.errors.length > 0) {
-      if (!mayBeRefused(policy, troubled, mayLag))
+      const isFenced =
+        hasRival && life.errors.every((error) => isSinkError(error) && error._tag === "Fenced");
+      if (!isFenced && !mayBeRefused(policy, troubled, mayLag))
         faults.push(`refused without a reason: ${life.errors.join()}`);
       return;
     }
