@@ -1,8 +1,10 @@
 import { isSinkError } from "../../src/index.ts";
-import { ForgettingLog, type LogEvent } from "../support/forgettingLog.ts";
+import { ForgettingLog } from "../support/forgettingLog.ts";
 import type { Bed, Place } from "./sourceBeds.ts";
-import { type Happening, type History, mayBeRefused, sinksOf } from "./sourceHistory.ts";
+import { type Happening, type History, sinksOf } from "./sourceHistory.ts";
 import { type Life, startLife } from "./sourceLife.ts";
+import { lacking, type Owed, outOfOrder, type Promised } from "./sourceOracle.ts";
+import { Troubles } from "./sourceTroubles.ts";
 
 /** How a history ended: with an error, with sinks that are behind, or with everything everywhere; or what is wrong. */
 export interface Ending {
@@ -43,21 +45,13 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
   const happenings = history.happenings.filter(
     ({ do: what }) => bed.scheduler !== undefined || (what !== "down" && what !== "up"),
   );
-  /** Everything that some sink ought to have, and of which log it is. */
-  const owed: (LogEvent & { readonly generation: number })[] = [];
+  const owed: Owed[] = [];
   /** So many of these a sink may lack: what came before its first run, and what was accepted to be missing. */
   const floors = sinks.map(() => 0);
-  const down = new Set<number>();
-  /** Sinks that may have to be left out, or refused, because of what has happened. */
-  const troubled = new Set<number>();
-  /** A process was killed: of sinks that are not waited for, one may lack what the source has forgotten. */
-  let mayLag = false;
-  /** Sinks that lost what keeps them from doubling: the producer state, and the mark that tells of it. */
-  const stateless = new Set<number>();
-  const markless = new Set<number>();
+  const troubles = new Troubles(history);
+  const { down, doubling } = troubles;
   /** Sinks that a start finds without a producer state, and with a mark beside the stream: they must not begin. */
   const beheaded = new Set<number>();
-  const doubling = new Set<number>();
   const faults: string[] = [];
   let life: Life | undefined;
   /** The process has been killed; one that has ended by itself has something to say. */
@@ -100,10 +94,9 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
     };
     beheaded.clear();
     for (const sink of sinks) {
-      const isGone = stateless.has(sink) && !markless.has(sink) && stored[sink] === undefined;
+      const isGone = troubles.isBeheaded(sink) && stored[sink] === undefined;
       if (isGone && !adopt && (await bed.ids(placeOf(sink))).length > 0) beheaded.add(sink);
-      if (adopt && stateless.delete(sink)) doubling.add(sink);
-      if (!down.has(sink)) markless.delete(sink);
+      troubles.open(sink, adopt);
     }
     const at = places.map((place) => ({ ...place }));
     return startLife(bed, {
@@ -123,26 +116,14 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
 
   /** What checkpoints have said, and has yet to be looked at. */
   const promises: Promised[] = [];
-  interface Promised {
-    readonly position: number;
-    readonly counted: LogEvent | undefined;
-    readonly generation: number;
-    readonly at: readonly Place[];
-  }
 
   /** All up to a checkpoint has been in as many streams as the policy asks for. */
-  function lookAt({ position, counted, generation, at }: Promised): void {
-    const needed = policy === "optional" ? at.slice(0, 1) : at;
+  function lookAt(promised: Promised): void {
+    const needed = policy === "optional" ? promised.at.slice(0, 1) : promised.at;
     const votes = policy === "quorum" ? 2 : needed.length;
-    const seen = needed.map((place) => ({ ids: bed.ever(place), floor: floors[place.sink] ?? 0 }));
-    const last = owed.findIndex(({ id }) => id === counted?.id);
-    for (const [index, event] of owed.entries()) {
-      if (index > last && event.generation === generation && event.position > position) break;
-      const having = seen.filter(({ ids, floor }) => index < floor || ids.has(event.id));
-      if (having.length >= votes) continue;
-      faults.push(`a checkpoint at ${position} is given out without ${event.id}`);
-      return;
-    }
+    const streams = needed.map((place) => ({ ever: bed.ever(place), floor: floors[place.sink] ?? 0 }));
+    const id = lacking(promised, owed, streams, votes);
+    if (id !== undefined) faults.push(`a checkpoint at ${promised.position} is given out without ${id}`);
   }
 
   async function stop(): Promise<void> {
@@ -150,26 +131,10 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
     isStopped = true;
   }
 
-  function trouble(happening: Happening): void {
-    if (happening.do === "dropMark" || (happening.do === "makeAnew" && named))
-      for (const sink of sinks) troubled.add(sink);
-    if (!("sink" in happening) || happening.sink >= sinks.length) return;
-    const { do: what, sink } = happening;
-    if (what === "up" || what === "cut" || what === "loseMark") {
-      if (what === "loseMark") markless.add(sink);
-    } else troubled.add(sink);
-    if (what === "loseState") stateless.add(sink);
-    else if (what !== "loseMark" && what !== "up" && what !== "cut" && what !== "down")
-      stateless.delete(sink);
-    // A stream that stands, and nothing that tells whose it is.
-    const isUnknown = stateless.has(sink) && markless.has(sink);
-    if (isUnknown || (what === "rename" && happening.what === "id")) doubling.add(sink);
-  }
-
   /** Ends a process that another one has replaced. */
   async function end(before: Life): Promise<void> {
     // Where Redis had forgotten it, it may have gone back, and have become the owner again.
-    const isOwner = life?.errors.length === 0 && troubled.size === 0 && policy !== "quorum";
+    const isOwner = life?.errors.length === 0 && troubles.isNone && policy !== "quorum";
     const isTold = () => before.running.closed || before.errors.length > 0;
     // In virtual time all of the step has gone by.
     const isOver = isTold() || (bed.scheduler === undefined && (await bed.rest(isTold, before.told$)));
@@ -207,7 +172,6 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
       case "crash":
         append(happening.events, happening.together);
         await bed.advance(happening.ms);
-        mayLag = policy === "quorum" || policy === "optional";
         return stop();
       case "rename": {
         const place = places[happening.sink];
@@ -227,13 +191,9 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
         else log.makeAnew();
         return;
       case "down":
-        down.add(happening.sink);
         if (!happening.restart) return;
         await stop();
         life = await start(plain);
-        return;
-      case "up":
-        down.delete(happening.sink);
         return;
       default:
         return;
@@ -254,11 +214,8 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
     if (!(await bed.rest(isQuiet, life.told$))) faults.push("it is stuck");
     for (const sink of sinks) {
       const cause = life.behind(sink);
-      if (cause === undefined) continue;
-      const isLate = mayLag && (policy === "quorum" || sink > 0);
-      if (!troubled.has(sink) && !isOverrun(cause) && !isLate)
+      if (cause !== undefined && !troubles.behind(sink, cause))
         faults.push(`sink${sink} is behind without a reason: ${cause}`);
-      troubled.add(sink);
     }
   }
 
@@ -271,20 +228,15 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
   /** What is wrong at a time when all is quiet. */
   async function look(isKnown: boolean): Promise<void> {
     for (const sink of sinks) {
-      const ids = await bed.ids(placeOf(sink));
-      const order = new Map(owed.map(({ id }, index) => [id, index]));
-      const back = ids.findIndex(
-        (id, index) => index > 0 && (order.get(id) ?? 0) <= (order.get(ids[index - 1] ?? "") ?? 0),
-      );
-      if (back > 0 && !doubling.has(sink))
-        faults.push(`sink${sink}: ${ids[back]} comes after ${ids[back - 1]}`);
+      const found = outOfOrder(await bed.ids(placeOf(sink)), owed);
+      if (found !== undefined && !doubling.has(sink)) faults.push(`sink${sink}: ${found}`);
     }
     for (const promised of promises.splice(0)) lookAt(promised);
     if (!isKnown || life === undefined || isStopped) return;
     if (life.errors.length > 0) {
       const isFenced =
         hasRival && life.errors.every((error) => isSinkError(error) && error._tag === "Fenced");
-      if (!isFenced && !mayBeRefused(policy, troubled, mayLag))
+      if (!isFenced && !troubles.mayBeRefused())
         faults.push(`refused without a reason: ${life.errors.join()}`);
       return;
     }
@@ -318,11 +270,8 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
   async function forgive(): Promise<void> {
     const { mark } = log;
     if (mark._tag === "None") return;
-    mayLag = false;
-    for (const sink of sinks) {
-      const at = placeIn(await bed.stored(placeOf(sink)));
-      if (at !== undefined && at >= mark.value) troubled.delete(sink);
-    }
+    const stands = (await Promise.all(places.map(bed.stored))).map(placeIn);
+    troubles.forgive(sinks.filter((sink) => (stands[sink] ?? -1) >= mark.value));
   }
 
   const fault = () => ({ as: "wrong" as const, wrong: faults[0] });
@@ -330,7 +279,7 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
     life = await start(plain);
     await rest();
     for (const happening of happenings) {
-      trouble(happening);
+      troubles.happen(happening);
       await bed.happen(happening, places);
       await take(happening);
       if (happening.do !== "restart" || bed.scheduler === undefined) await rest();
@@ -357,9 +306,4 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
   } finally {
     await stop();
   }
-}
-
-/** Too much came at once for a small buffer, of a sink that others do not wait for. */
-function isOverrun({ message }: Error): boolean {
-  return /buffer/.test(message);
 }
