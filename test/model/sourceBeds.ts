@@ -26,8 +26,13 @@ export interface Bed {
   readonly rest: (isQuiet: () => boolean, told$: Observable<unknown>) => Promise<boolean>;
   /** The ids of the events in the stream of a sink. */
   readonly ids: (place: Place) => Promise<readonly string[]>;
-  /** The same at this very moment, where that can be said. */
-  readonly idsNow: ((place: Place) => readonly string[]) | undefined;
+  /** The same, and the position that is stored, at this very moment, where that can be said. */
+  readonly now:
+    | {
+        readonly ids: (place: Place) => readonly string[];
+        readonly stored: (place: Place) => string | undefined;
+      }
+    | undefined;
   /** All that has ever been seen there, also what Redis has lost since. */
   readonly ever: (place: Place) => ReadonlySet<string>;
   /** The position that is stored for a sink. */
@@ -117,6 +122,7 @@ export function fakeBed({ happenings }: History, places: () => readonly Place[])
     return redis;
   };
   const idsNow = (place: Place) => seen.add(place, redisOf(place).events(place.stream).map(idIn));
+  const storedNow = (place: Place) => redisOf(place).position(place.id, place.stream);
   const advance = async (ms: number) => {
     scheduler.maxFrames = scheduler.frame + ms;
     scheduler.flush();
@@ -138,9 +144,9 @@ export function fakeBed({ happenings }: History, places: () => readonly Place[])
       await advance(stepMs - ((scheduler.frame + 1) % stepMs));
       return true;
     },
-    stored: async (place) => redisOf(place).position(place.id, place.stream),
+    stored: async (place) => storedNow(place),
     ids: async (place) => idsNow(place),
-    idsNow,
+    now: { ids: idsNow, stored: storedNow },
     ever: (place) => seen.at(place),
   };
 }
@@ -220,7 +226,7 @@ export function realBed({ client, uri }: RedisServer): Bed {
     },
     stored: async (place) => (await client.hget(stateOf(place), "position")) ?? undefined,
     ids: async (place) => seen.add(place, idsOf(await client.xrange(place.stream, "-", "+"))),
-    idsNow: undefined,
+    now: undefined,
     ever: (place) => seen.at(place),
   };
 }

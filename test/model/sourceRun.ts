@@ -81,9 +81,10 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
     isStopped = false;
     hasRival = false;
     const stored = await Promise.all(places.map(bed.stored));
-    const stands = stored.map(placeIn);
-    const isKnown = sinks.some((sink) => stands[sink] !== undefined && !down.has(sink));
     const begun = (mark: number, isAccepted: boolean): void => {
+      // A sink that was away at the start may have lost something until it was opened.
+      const stands = (bed.now === undefined ? stored : places.map(bed.now.stored)).map(placeIn);
+      const isKnown = sinks.some((sink) => stands[sink] !== undefined && !down.has(sink));
       for (const sink of sinks) {
         const at = stands[sink];
         // What a sink has that stands further on is no part of the hole.
@@ -105,9 +106,9 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
       wrong: (what) => faults.push(what),
       checkpoint: (position, counted) => {
         const promised = { position, counted, generation: log.generation, at };
-        if (bed.idsNow === undefined) promises.push(promised);
+        if (bed.now === undefined) promises.push(promised);
         else {
-          for (const place of at) bed.idsNow(place);
+          for (const place of at) bed.now.ids(place);
           lookAt(promised);
         }
       },
@@ -209,12 +210,15 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
     return sinks.every((sink) => behind(sink) !== undefined || (reached(sink) ?? -1) >= all);
   }
 
+  /** Whether it is because of a rival. */
+  const isOusted = (error: unknown) => hasRival && isSinkError(error) && error._tag === "Fenced";
+
   async function rest(): Promise<void> {
     if (life === undefined) return;
     if (!(await bed.rest(isQuiet, life.told$))) faults.push("it is stuck");
     for (const sink of sinks) {
       const cause = life.behind(sink);
-      if (cause !== undefined && !troubles.behind(sink, cause))
+      if (cause !== undefined && !troubles.behind(sink, cause) && !isOusted(cause))
         faults.push(`sink${sink} is behind without a reason: ${cause}`);
     }
   }
@@ -234,9 +238,7 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
     for (const promised of promises.splice(0)) lookAt(promised);
     if (!isKnown || life === undefined || isStopped) return;
     if (life.errors.length > 0) {
-      const isFenced =
-        hasRival && life.errors.every((error) => isSinkError(error) && error._tag === "Fenced");
-      if (!isFenced && !troubles.mayBeRefused())
+      if (!life.errors.every(isOusted) && !troubles.mayBeRefused())
         faults.push(`refused without a reason: ${life.errors.join()}`);
       return;
     }
