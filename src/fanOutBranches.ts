@@ -259,9 +259,23 @@ export function branches<T, P>(
     if (slowest?.newest !== undefined && slowest.safe > emitted) {
       const events = slowest.safe - emitted;
       emitted = slowest.safe;
-      subscriber.next({ ...slowest.newest, events });
+      subscriber.next({ ...slowest.newest, position: common(slowest), events });
     }
     endWhenDone();
+  }
+
+  /**
+   * The furthest position that as many sinks have as the checkpoint needs: a sink that stands beyond the place where the
+   * source began tells its own from its first batch on. Without an order all began at the same one, and the slowest tells it.
+   */
+  function common({ sink: { positions }, newest }: Branch<T, P>): P | undefined {
+    const position = newest?.position;
+    const ord = position === undefined ? none : positions.orderOf(position);
+    if (!isSome(ord)) return position;
+    return needed()
+      .map((branch) => branch.newest?.position)
+      .filter((reached) => reached !== undefined)
+      .sort((a, b) => ord.value.compare(b, a))[votes - 1];
   }
 
   function completed(branch: Branch<T, P>): void {
@@ -276,7 +290,10 @@ export function branches<T, P>(
       return;
     }
     // What it has lost counts for nobody any more.
-    if (isRewind(error)) branch.safe = 0;
+    if (isRewind(error)) {
+      branch.safe = 0;
+      branch.newest = undefined;
+    }
     leaveBehind(branch, errorOf(error));
   }
 

@@ -1,10 +1,13 @@
 import { getOrElse, none, some } from "fp-ts/lib/Option.js";
 import {
+  concat,
   EMPTY,
   from,
   interval,
   lastValueFrom,
   map,
+  NEVER,
+  range,
   scan,
   switchMap,
   takeWhile,
@@ -52,6 +55,36 @@ function sink(id: string, connection: FakeRedis) {
   const retry = { initialMs: 100, maxMs: 500, jitter: 0 };
   return redisSink<Numbered, number>({ id, connection, stream, retry });
 }
+
+describe("fanOut over sinks that stand at different places", () => {
+  const cases: readonly (readonly [FanOutPolicy, readonly string[]])[] = [
+    ["all", ["behind", "ahead"]],
+    ["all", ["ahead", "behind"]],
+    [{ quorum: 2 }, ["behind", "ahead", "slow"]],
+  ];
+  it.each(cases)("gives no checkpoint out, %j, beyond what as many have as it needs: %j", (policy, ids) =>
+    marbles(({ expectObservable, flush }) => {
+      const redises = new Map(ids.map((id) => [id, fakeRedis({ replies: id === "slow" ? "x 1s o" : "o" })]));
+      redises.get("ahead")?.setPosition("ahead", "100", stream);
+      const needed = redises.size > 2 ? 2 : redises.size;
+      const beyond: unknown[] = [];
+      const sinks = [...redises].map(([id, redis]) => sink(id, redis));
+      // Both have had as many of its events, and stand at different places.
+      const source = () => concat(range(1, 5), NEVER).pipe(map((position) => ({ position })));
+      const replicating$ = replicate<Numbered, number>({ source, sink: fanOut(sinks, policy) }).pipe(
+        tap(({ position = 0 }) => {
+          const having = [...redises].filter(([id, redis]) => Number(redis.position(id, stream)) >= position);
+          if (having.length < needed) beyond.push(position);
+        }),
+      );
+
+      expectObservable(replicating$.pipe(switchMap(() => EMPTY)), "^ 3s !");
+      flush();
+
+      expect(beyond).toEqual([]);
+    })(),
+  );
+});
 
 describe("fanOut with a quorum", () => {
   it(

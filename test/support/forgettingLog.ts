@@ -1,12 +1,13 @@
 import { isNone, none, type Option, some } from "fp-ts/lib/Option.js";
 import { Observable, Subject, Subscription } from "rxjs";
-import type { Flow, Source } from "../../src/index.ts";
+import type { Flow, Source, Transaction } from "../../src/index.ts";
 import { heedFlow } from "../../src/sources/heedFlow.ts";
 
 /** An event of a {@link ForgettingLog}. */
 export interface LogEvent {
   readonly id: string;
   readonly position: number;
+  readonly transaction?: Transaction;
 }
 
 /** What a log says that no longer has what it is asked for. */
@@ -21,10 +22,18 @@ export class Unavailable extends Error {
 export class ForgettingLog {
   /** Everything up to here is forgotten; none: there is no mark, as before a first run. */
   mark: Option<number> = none;
+  /** How often the log was made anew; with each time positions begin again. */
+  generation = 0;
   #end = 0;
   #events: LogEvent[] = [];
+  readonly #keeps: number;
   readonly #appended = new Subject<LogEvent>();
   readonly #moved = new Subject<void>();
+
+  /** @param keeps - so many of the newest positions it remembers longer than it has to */
+  constructor({ keeps = 0 } = {}) {
+    this.#keeps = keeps;
+  }
 
   /** The newest position that there is. */
   get end(): number {
@@ -33,11 +42,33 @@ export class ForgettingLog {
 
   append(): LogEvent {
     this.#end += 1;
-    const event = { id: `e${this.#end}`, position: this.#end };
-    // What is there before the mark is made is nobody's.
-    if (this.mark._tag === "Some") this.#events.push(event);
-    this.#appended.next(event);
+    const event = { id: `${this.#name()}e${this.#end}`, position: this.#end };
+    this.#add([event]);
     return event;
+  }
+
+  /** A transaction of so many events, all at one position. */
+  commit(events: number): readonly LogEvent[] {
+    this.#end += 1;
+    const position = this.#end;
+    const id = `${this.#name()}t${position}`;
+    const all = Array.from({ length: events }, (_, index) => ({
+      ...{ id: `${id}.${index + 1}`, position },
+      transaction: { id, total_order: index + 1, last: index + 1 === events },
+    }));
+    this.#add(all);
+    return all;
+  }
+
+  #name(): string {
+    return this.generation === 0 ? "" : `${this.generation}`;
+  }
+
+  /** All of a transaction are in the log before one is read. */
+  #add(events: readonly LogEvent[]): void {
+    // What is there before the mark is made is nobody's.
+    if (this.mark._tag === "Some") this.#events.push(...events);
+    for (const event of events) this.#appended.next(event);
   }
 
   /** Goes on without an event, as when other tables change. */
@@ -52,12 +83,20 @@ export class ForgettingLog {
     this.#events = [];
   }
 
+  /** Another log takes its place, and its positions begin again. */
+  makeAnew(): void {
+    this.dropMark();
+    this.generation += 1;
+    this.#end = 0;
+  }
+
   #isGone(from: Option<number>, reached: Option<number>): boolean {
     if (this.mark._tag === "None") return reached._tag === "Some";
     return from._tag === "None" || from.value < this.mark.value;
   }
 
-  #forget(position: number): void {
+  #forget(acknowledged: number): void {
+    const position = acknowledged - this.#keeps;
     if (this.mark._tag === "Some" && position <= this.mark.value) return;
     this.mark = some(position);
     this.#events = this.#events.filter((event) => event.position > position);
@@ -75,6 +114,8 @@ export class ForgettingLog {
     begun = (_mark: number, _isAccepted: boolean): void => {},
   } = {}): Source<LogEvent, number> {
     let forgotten = 0;
+    /** What was decided before this process began is no word on what is lost while it runs. */
+    let accepts = acceptHole;
     const passed = new Subject<number>();
     let last: Option<number> = none;
     let acknowledged: Option<number> = none;
@@ -90,7 +131,8 @@ export class ForgettingLog {
       const isGone = remembers
         ? this.#isGone(from, reached)
         : forgotten > (from._tag === "Some" ? from.value : 0);
-      if (isGone && !acceptHole) throw new Unavailable("the log no longer has it");
+      if (isGone && !accepts) throw new Unavailable("the log no longer has it");
+      accepts = false;
       const mark = this.mark._tag === "Some" ? this.mark.value : this.#end;
       const hadMark = this.mark._tag === "Some";
       this.mark = some(mark);

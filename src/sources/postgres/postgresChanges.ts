@@ -51,8 +51,9 @@ export interface PostgresOptions {
   /** Retries after a lost connection, with growing delays. Default: for ever. */
   readonly maxRetries?: number;
   /**
-   * Go on although changes are gone, instead of ending with `PositionUnavailable`: once, when somebody has decided so. Needed
-   * at each start where no sink keeps the position, and the slot is the only mark. Default false.
+   * Go on although changes are gone at the start, instead of ending with `PositionUnavailable`: once, when somebody has decided
+   * so. What a sink loses later ends it all the same. Needed at each start where no sink keeps the position, and the slot is
+   * the only mark. Default false.
    */
   readonly acceptHole?: boolean;
   /**
@@ -97,6 +98,8 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
     isOnlyMark: acceptHole,
   });
   let madeAt: string | undefined;
+  /** What was decided before the start is no word on what a sink loses later; where the slot is the only mark, it is on each connection. */
+  let accepts = acceptHole;
 
   function changes(from: Option<Lsn>, flow: Observable<Flow>, reached = from): Observable<ChangeEvent<Lsn>> {
     return defer(() => {
@@ -120,9 +123,10 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
     flow: Observable<Flow>,
     reached: Option<Lsn>,
   ): Observable<ChangeEvent<Lsn>> {
-    return prepare(config, { slot, publication, tables, after, reached, madeAt, acceptHole }).pipe(
+    return prepare(config, { slot, publication, tables, after, reached, madeAt, acceptHole: accepts }).pipe(
       switchMap(({ db, confirmedLsn, isNew, hole, senderTimeoutMs }) => {
         if (isNew) madeAt = confirmedLsn;
+        if (passed.observed) accepts = false;
         opened?.next({ slot, confirmedLsn, hole });
         // The sink has a position from the first moment on, and one beyond a hole that was accepted.
         idle(walNumber(confirmedLsn));

@@ -232,6 +232,22 @@ describe("acceptHole", () => {
     expect(next.slots[0]?.hole).toBeUndefined();
   });
 
+  it("is no word on what Redis loses later in the same run", async () => {
+    const redis = await published(1);
+    const accepting = start(redis, { acceptHole: true });
+    await bed.reading();
+    await insert(2);
+    await has(redis, 1, 2);
+    const position = redis.position("shop", stream) ?? "";
+    await expect.poll(bed.confirmedLsn).toBe(position.replace(/:.*$/, ""));
+
+    redis.del(stream);
+    redis.del(`{${stream}}:rxadd:shop`);
+    await insert(3);
+
+    expect(await accepting.failure()).toMatchObject({ _tag: "PositionUnavailable" });
+  });
+
   it("makes a slot anew", async () => {
     const redis = await published(1);
     await bed.query(`SELECT pg_drop_replication_slot('${bed.slot()}')`);
