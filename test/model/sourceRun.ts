@@ -238,6 +238,7 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
     for (const promised of promises.splice(0)) lookAt(promised);
     if (!isKnown || life === undefined || isStopped) return;
     if (life.errors.length > 0) {
+      tellOverrun(life.errors);
       if (!life.errors.every(isOusted) && !troubles.mayBeRefused())
         faults.push(`refused without a reason: ${life.errors.join()}`);
       return;
@@ -257,6 +258,16 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
       }
     }
     if (isWhole) await forgive();
+  }
+
+  /** What ended it may be a sink that ran over while the others did without it, before they were too few. */
+  function tellOverrun(errors: readonly unknown[]): void {
+    if (policy !== "quorum") return;
+    for (const error of errors) {
+      if (!isSinkError(error) || error._tag !== "BufferOverflow") continue;
+      const sink = places.find(({ id }) => error.message.includes(`${id}:`))?.sink;
+      if (sink !== undefined) troubles.behind(sink, error);
+    }
   }
 
   /** Too few are there for the source to go on. */
