@@ -65,6 +65,14 @@ export const count: t.Type<number, unknown> = expected(
   { type: "integer", minimum: 1 },
 );
 
+/** What Redis is told: it takes no more digits. */
+export const redisCount: t.Type<number, unknown> = expected(
+  `a whole number from 1 to ${Number.MAX_SAFE_INTEGER}`,
+  t.number,
+  (value) => Number.isSafeInteger(value) && value >= 1,
+  { type: "integer", minimum: 1, maximum: Number.MAX_SAFE_INTEGER },
+);
+
 /** Node fires a longer timer at once. */
 const longestMs = 2 ** 31 - 1;
 
