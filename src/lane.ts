@@ -23,6 +23,7 @@ import type { Replayed } from "./sink/lane/replayReport.ts";
 import { aheadOf, type LaneStand } from "./sink/lane/stand.ts";
 import { type SinkError, sinkError } from "./sinkError.ts";
 import { withSizeHint } from "./sizeHint.ts";
+import { positionText } from "./telemetry/positionText.ts";
 
 /** A batch that Redis has. */
 export interface AcknowledgedBatch<P> {
@@ -278,7 +279,7 @@ function clash<P>(one: Entry<P> | undefined, other: Entry<P>): SinkError {
   const names = [one, other].map((entry) => entry?.id ?? entry?.ordinal ?? "before").join(" and ");
   return sinkError(
     "PositionInvalid",
-    `events ${names}: found the same position ${other.position} on both, expected increasing positions; only events of one transaction may share one`,
+    `events ${names}: found the same position ${positionText(other.position)} on both, expected increasing positions; only events of one transaction may share one`,
   );
 }
 
