@@ -1,5 +1,5 @@
 import * as t from "io-ts";
-import { count, flag, OneOrMore, oneOf, postgresUri, redisUri, text, texts } from "./codecs.ts";
+import { count, flag, OneOrMore, oneOf, postgresUri, redisUri, template, text, texts } from "./codecs.ts";
 import { Described } from "./described.ts";
 import { schemaOf } from "./jsonSchema.ts";
 import { Kinds } from "./kinds.ts";
@@ -12,7 +12,7 @@ export const redisSinkSettings = new Settings(
   {
     id: required(text, "Sink identifier"),
     uri: required(redisUri, "Redis connection URI"),
-    stream: required(text, "Redis stream key, or a template such as `cdc.${source.table}`"),
+    stream: required(template, "Redis stream key, or a template such as `cdc.${source.table}`"),
     ...sinkTuning,
     key: keySetting,
   },
