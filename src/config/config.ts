@@ -3,7 +3,7 @@ import { count, flag, OneOrMore, oneOf, postgresUri, redisUri, template, text, t
 import { Described } from "./described.ts";
 import { schemaOf } from "./jsonSchema.ts";
 import { Kinds } from "./kinds.ts";
-import { copyProblem, deadLettersProblem } from "./sameStream.ts";
+import { copyProblem, deadLettersProblem, doublesProblem } from "./sameStream.ts";
 import { optional, required, Settings, withDefault } from "./settings.ts";
 import { keySetting, sinkTuning } from "./sinkTuning.ts";
 
@@ -87,7 +87,9 @@ export const configSettings = new Settings(
     const configs = sinks.map(({ config }) => config);
     const copies =
       source?.type === "redis" ? configs.map((config) => copyProblem(source.config, config)) : [];
-    return [togetherProblem(configs, commit), ...copies].find((problem) => problem !== undefined);
+    return [togetherProblem(configs, commit), doublesProblem(configs), ...copies].find(
+      (problem) => problem !== undefined,
+    );
   },
 );
 

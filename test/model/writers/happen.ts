@@ -69,6 +69,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
   async function look(): Promise<void> {
     // What is said before one looks has to be there.
     const said = writers.map((writer) => writer.acknowledged());
+    if (world.isStalled?.() === true) checkStalled();
     const wrong = await seen.look();
     if (wrong !== undefined) throw new Error(wrong);
     for (const [index, { name, ending }] of writers.entries()) {
@@ -122,7 +123,6 @@ export async function happen(world: World, history: History): Promise<Outcome> {
         since = writers.map((writer) => writer.checkpoints());
         break;
       case "failover":
-        if (world.isStalled?.() === true) checkStalled();
         seen.was(await world.failover());
         break;
       case "deleteState":
