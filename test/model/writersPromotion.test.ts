@@ -29,7 +29,7 @@ describe("many writers, a replica that is promoted", () => {
       await hold(context, {
         of: `a promoted replica, ${name}`,
         histories: histories(can, ["plain", "transactions", "shared"]),
-        times: { short: 6, long: 300 },
+        times: { short: 30, long: 300 },
         happen: async (history) => (await happen(await promotionWorld(pair, isDurable), history)).events,
         promise,
       });
