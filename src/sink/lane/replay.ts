@@ -100,7 +100,9 @@ export function replay<P>(
       return "behind";
     }
     if (isSame(entry, newest)) return "behind";
-    if (entry.transaction === undefined || entry.transaction.id !== newest.transaction?.id) return "clash";
+    // Outside a transaction a position is one event's: its ID tells, whatever else it says this time.
+    if (entry.transaction === undefined || entry.transaction.id !== newest.transaction?.id)
+      return entry.id !== undefined && entry.id === newest.id ? "behind" : "clash";
     addHere(entry);
     return "new";
   }
