@@ -6,16 +6,12 @@ const maxFields = 1000;
 /** Text or bytes, as a user's function gives them. */
 type Content = string | Uint8Array;
 
-/** Text, or bytes as a Buffer; throws a TypeError for anything else. */
+/** Text, or a copy of bytes: who gave them may write the next event there. Throws a TypeError for anything else. */
 export function contentFrom(value: unknown, what?: string | number): string | Buffer {
   if (typeof value === "string") return value;
-  if (value instanceof Uint8Array) return bufferOf(value);
+  if (value instanceof Uint8Array) return Buffer.from(value);
   const found = `found ${kindOf(value)}, expected text or bytes`;
   throw new TypeError(what === undefined ? found : `${what}: ${found}`);
-}
-
-function bufferOf(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Fields and values, alternating; throws a TypeError that names the field that is wrong. */

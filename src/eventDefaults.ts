@@ -43,16 +43,25 @@ export function checkedTime(time: unknown): number | undefined {
   return typeof time === "number" && Number.isFinite(time) ? time : undefined;
 }
 
-/** A transaction; throws a TypeError for what is neither one nor nothing. */
-export function checkedTransaction(transaction: unknown): TransactionMark | undefined {
+/** Makes the function that takes a transaction as it is now; a TypeError for what is neither one nor nothing. Events that say the same share one. */
+export function checkedTransactions(): (transaction: unknown) => TransactionMark | undefined {
+  let newest: TransactionMark | undefined;
+  return (transaction) => {
+    const mark = markOf(transaction, newest);
+    if (mark !== undefined) newest = mark;
+    return mark;
+  };
+}
+
+function markOf(transaction: unknown, before: TransactionMark | undefined): TransactionMark | undefined {
   if (transaction === undefined || transaction === null) return undefined;
   const id = readProperty(transaction, "id");
   if (typeof id !== "string") {
     const found = typeof transaction === "object" ? `${kindOf(id)} as its id` : kindOf(transaction);
     throw new TypeError(`found ${found}, expected a transaction with text as its id, or nothing`);
   }
-  const last = readProperty(transaction, "last");
-  if (last === undefined || typeof last === "boolean") return transaction as TransactionMark;
-  if (last === null) return { id };
+  const last = readProperty(transaction, "last") ?? undefined;
+  if (last === undefined || typeof last === "boolean")
+    return before?.id === id && before.last === last ? before : { id, last };
   throw new TypeError(`found ${kindOf(last)} as last, expected true, false or nothing`);
 }

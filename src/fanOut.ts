@@ -71,6 +71,12 @@ export function fanOut<T, P>(
 ): Sink<T, P> {
   const { scheduler } = options;
   const { patienceMs, maxLateEvents } = decodeOptions(settings, "fanOut", options, ["scheduler"]);
+  if (policy === null || (typeof policy !== "object" && policy !== "required" && policy !== "all")) {
+    throw sinkError(
+      "ConfigurationInvalid",
+      `fanOut: found ${policy} as policy, expected "required", "all" or { quorum: 2 }`,
+    );
+  }
   const [first] = sinks;
   const voters = policy === "required" ? sinks.filter(({ required }) => required) : sinks;
   const votes = typeof policy === "object" ? policy.quorum : voters.length;

@@ -11,8 +11,9 @@ import {
 } from "rxjs";
 import type { Flow } from "../operators/flow.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { errorOf } from "./errors/thrown.ts";
 import type { OpenSource } from "./fanOut.ts";
-import { Skipped } from "./keepPositions.ts";
+import { isSkipped, type Skipped } from "./keepPositions.ts";
 import type { Positions } from "./positions.ts";
 import type { Sink } from "./redisSink.ts";
 import { isSinkError, type SinkError, sinkError } from "./sinkError.ts";
@@ -180,7 +181,7 @@ export function branches<T, P>(
         next: (event) => {
           if (!hasBegun) {
             hasBegun = true;
-            if (isNone(start) && event instanceof Skipped) begunAt = fromNullable(event.position);
+            if (isNone(start) && isSkipped<P>(event)) begunAt = fromNullable(event.position);
           }
           for (const branch of all) feed(branch, event);
         },
@@ -360,10 +361,6 @@ function newBranch<T, P>(sink: Sink<T, P>, isVoter: boolean): Branch<T, P> {
     newest: undefined,
     subscription: Subscription.EMPTY,
   };
-}
-
-function errorOf(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }
 
 function isRewind(error: unknown): error is Extract<SinkError, { readonly kind: "rewind" }> {

@@ -23,6 +23,7 @@ import type { Replayed } from "./sink/lane/replayReport.ts";
 import { aheadOf, type LaneStand } from "./sink/lane/stand.ts";
 import { type SinkError, sinkError } from "./sinkError.ts";
 import { withSizeHint } from "./sizeHint.ts";
+import { positionText } from "./telemetry/positionText.ts";
 
 /** A batch that Redis has. */
 export interface AcknowledgedBatch<P> {
@@ -176,30 +177,27 @@ export function lane<P>({
       position = positions.encode(reached);
     }
 
-    /** Moves the position on to the end of a batch, but not beyond what is whole. */
+    /** Moves the position on to the end of a batch, but not beyond what is whole. Events without a position change nothing of it. */
     function moveTo(fresh: Batch<P>): void {
-      const last = fresh.at(-1);
+      const last = fresh.findLast(isPlaced);
       if (last?.position === undefined) return;
-      const [first] = fresh;
+      const here = last.position;
+      const first = fresh.find(isPlaced)?.position;
       // Where another position comes, no more comes of the one that stood ahead: the source may have begun after it.
-      if (
-        ahead !== undefined &&
-        first?.position !== undefined &&
-        positions.encode(first.position) !== ahead.position
-      )
+      if (ahead !== undefined && first !== undefined && positions.encode(first) !== ahead.position)
         wholeUpTo(toUndefined(decodePosition(ahead.position)));
       wholeUpTo(last.safe);
-      if (last.safe !== undefined && order(positions, last.position, last.safe) === 0) {
+      if (last.safe !== undefined && order(positions, here, last.safe) === 0) {
         ahead = undefined;
         return;
       }
-      const here = last.position;
-      const before = fresh.findLastIndex(
-        ({ position }) => position === undefined || order(positions, position, here) !== 0,
-      );
+      const isBefore = ({ position }: Entry<P>) =>
+        position !== undefined && order(positions, position, here) !== 0;
+      const before = fresh.findLastIndex(isBefore);
       const text = positions.encode(here);
       const earlier = before < 0 && ahead?.position === text ? ahead.events : 0;
-      ahead = { position: text, events: fresh.length - 1 - before + earlier };
+      const events = fresh.slice(before + 1).filter(isPlaced).length;
+      ahead = { position: text, events: events + earlier };
     }
 
     /** The same batch gets the same number each time that it is sent. */
@@ -281,8 +279,12 @@ function clash<P>(one: Entry<P> | undefined, other: Entry<P>): SinkError {
   const names = [one, other].map((entry) => entry?.id ?? entry?.ordinal ?? "before").join(" and ");
   return sinkError(
     "PositionInvalid",
-    `events ${names}: found the same position ${other.position} on both, expected increasing positions; only events of one transaction may share one`,
+    `events ${names}: found the same position ${positionText(other.position)} on both, expected increasing positions; only events of one transaction may share one`,
   );
+}
+
+function isPlaced<P>({ position }: Entry<P>): boolean {
+  return position !== undefined;
 }
 
 function withContent<P>(entries: Batch<P>): Batch<P> {

@@ -2,6 +2,7 @@ import { isNone } from "fp-ts/lib/Option.js";
 import type { ConsumerStatus } from "./consumer/consumerStatus.ts";
 import { reasonOf } from "./errors/reasonOf.ts";
 import type { Status } from "./status.ts";
+import { positionText } from "./telemetry/positionText.ts";
 
 type Of<S extends { readonly state: string }, State extends S["state"]> = Extract<S, { state: State }>;
 
@@ -25,11 +26,11 @@ export function statusText(status: Status | ConsumerStatus): string {
     case "behind":
       return `behind, until the next start: ${status.cause.message}`;
     case "replayed":
-      return `${status.stream}: left out ${status.events} events up to position ${status.position}, which it holds already`;
+      return `${status.stream}: left out ${status.events} events up to position ${positionText(status.position)}, which it holds already`;
     case "deadLetter":
       return "entryId" in status
         ? `${status.stream}: set ${status.entryId} aside: ${status.reason}`
-        : `set aside at position ${status.position}: ${status.cause.message}`;
+        : `set aside${status.position === undefined ? "" : ` at position ${positionText(status.position)}`}: ${status.cause.message}`;
     case "gap":
       return `${status.stream}: ${status.missed ?? "an unknown number of"} entries were trimmed unread, after ${status.after} and before ${status.before}`;
     case "claimed":
@@ -52,7 +53,7 @@ export function statusText(status: Status | ConsumerStatus): string {
 }
 
 function openedText({ stream, position, epoch, foreignEntries }: Of<Status, "opened">): string {
-  const start = isNone(position) ? "at its beginning" : `after position ${position.value}`;
+  const start = isNone(position) ? "at its beginning" : `after position ${positionText(position.value)}`;
   const others = foreignEntries > 0 ? `; it holds ${foreignEntries} entries of others` : "";
   return `${stream}: publishing ${start}, epoch ${epoch}${others}`;
 }

@@ -7,7 +7,7 @@ import { messageOf } from "./errors/thrown.ts";
 import {
   checkedId,
   checkedTime,
-  checkedTransaction,
+  checkedTransactions,
   idOf,
   readProperty,
   timeOf,
@@ -19,6 +19,7 @@ import { safePosition } from "./sink/encode/safePosition.ts";
 import { isSinkError, type PlainTag, type SinkError, sinkError } from "./sinkError.ts";
 import type { EventAccess, SinkSettings } from "./sinkOptions.ts";
 import { fieldTemplates } from "./streamTemplate.ts";
+import { positionText } from "./telemetry/positionText.ts";
 import { streamOf } from "./toStream.ts";
 
 /** What is asked of an event, and what it is when that fails. */
@@ -32,16 +33,6 @@ const failures = {
   position: "PositionInvalid",
   transaction: "PositionInvalid",
 } as const satisfies Readonly<Record<string, PlainTag>>;
-
-/** Runs a function of the user's; what it throws becomes an error that names the event. */
-function attempt<T, A>(what: keyof typeof failures, ordinal: number, event: T, ask: (event: T) => A): A {
-  try {
-    return ask(event);
-  } catch (error) {
-    const name = nameOf(event, ordinal);
-    throw sinkError(failures[what], `event ${name}: ${what} failed: ${messageOf(error)}`, error);
-  }
-}
 
 /** What a function of the user's gives, or undefined, whatever it throws. */
 function ifItCan<T, A>(event: T, ask: (event: T) => A): A | undefined {
@@ -59,11 +50,6 @@ function isPassedOver<P>(event: unknown): event is Skipped<P> {
   } catch {
     return false;
   }
-}
-
-/** The event's name for messages. */
-function nameOf(event: unknown, ordinal: number): string {
-  return ifItCan(event, idOf) ?? `${ordinal}`;
 }
 
 /** Where an event stands in its source. */
@@ -90,15 +76,15 @@ export function toEntry<T, P>(
     id,
     // The default fits events whose `position` is a P, as ChangeEvent<P> says.
     position = (event) => readProperty(event, "position") as P | null | undefined,
-    transaction,
+    transaction = transactionOf,
     time = timeOf,
     encode = encoderOf(envelope),
     fields = templates && fieldTemplates(templates),
     content,
   }: EventAccess<T, P> = access;
   const toId = id === undefined ? idOf : (event: T) => checkedId(id(event));
-  const toTransaction =
-    transaction === undefined ? transactionOf : (event: T) => checkedTransaction(transaction(event));
+  const checkedTransaction = checkedTransactions();
+  const toTransaction = (event: T) => checkedTransaction(transaction(event));
   const toTime = (event: T) => checkedTime(time(event));
   const toPayload = (event: T) => contentFrom(encode(event));
   const toFields = fields && ((event: T) => fieldsOf(fields(event)));
@@ -106,6 +92,28 @@ export function toEntry<T, P>(
   const toStream = streamOf(settings, partitions);
   const safeOf = safePosition(positions);
   let totalBytes = 0;
+
+  /** The event's name for messages. */
+  function nameOf(event: T | Skipped<P>, ordinal: number, position: P | undefined): string {
+    const id = isPassedOver<P>(event) ? undefined : (ifItCan(event, toId) ?? ifItCan(event, idOf));
+    return id ?? (position === undefined ? `${ordinal}` : `at position ${positionText(position)}`);
+  }
+
+  /** Runs a function of the user's; what it throws becomes an error that names the event. */
+  function attempt<E extends T | Skipped<P>, A>(
+    what: keyof typeof failures,
+    ordinal: number,
+    event: E,
+    ask: (event: E) => A,
+    position?: P,
+  ): A {
+    try {
+      return ask(event);
+    } catch (error) {
+      const name = nameOf(event, ordinal, position);
+      throw sinkError(failures[what], `event ${name}: ${what} failed: ${messageOf(error)}`, error);
+    }
+  }
 
   function toPosition(event: T): P | undefined {
     return checkedPosition(position(event));
@@ -150,18 +158,19 @@ export function toEntry<T, P>(
   }
 
   function publishable(event: T, ordinal: number, place: Place<P>): Entry<P> {
-    const whole = toContent && attempt("content", ordinal, event, toContent);
-    const payload = whole === undefined ? attempt("encode", ordinal, event, toPayload) : "";
-    const extra = whole ?? (toFields && attempt("fields", ordinal, event, toFields));
+    const { position } = place;
+    const whole = toContent && attempt("content", ordinal, event, toContent, position);
+    const payload = whole === undefined ? attempt("encode", ordinal, event, toPayload, position) : "";
+    const extra = whole ?? (toFields && attempt("fields", ordinal, event, toFields, position));
     const bytes = bytesOf(payload, extra);
     if (bytes > maxEventBytes) {
       throw sinkError(
         "EventTooLarge",
-        `event ${nameOf(event, ordinal)}: found ${bytes} bytes, expected at most ${maxEventBytes}: raise maxEventBytes, or set deadLetters`,
+        `event ${nameOf(event, ordinal, position)}: found ${bytes} bytes, expected at most ${maxEventBytes}: raise maxEventBytes, or set deadLetters`,
       );
     }
-    const id = attempt("id", ordinal, event, toId);
-    const key = attempt("stream", ordinal, event, toStream);
+    const id = attempt("id", ordinal, event, toId, position);
+    const key = attempt("stream", ordinal, event, toStream, position);
     return entryOf(event, ordinal, place, id, key, payload, extra, bytes);
   }
 

@@ -3,6 +3,7 @@ import {
   delay,
   filter,
   firstValueFrom,
+  from,
   groupBy,
   lastValueFrom,
   map,
@@ -155,6 +156,27 @@ describe("keepPositions", () => {
       .subscribe((result) => seen.push(result));
 
     expect(seen).toEqual([new Skipped(undefined, undefined), 1]);
+  });
+
+  it("ends with PositionInvalid when the event throws whatever it is asked, and what it throws has no text", () => {
+    const thrower = () => {
+      throw Object.create(null);
+    };
+    const hostile = new Proxy({}, { get: thrower, has: thrower });
+    let ending: unknown;
+
+    from([hostile])
+      .pipe(keepPositions(filter(() => false)))
+      .subscribe({
+        error: (error) => {
+          ending = error;
+        },
+      });
+
+    expect(ending).toMatchObject({
+      _tag: "PositionInvalid",
+      message: expect.stringContaining("event without an id: position or transaction failed"),
+    });
   });
 
   it.each(["position", "transaction"])("ends with PositionInvalid when %s throws", (callback) =>

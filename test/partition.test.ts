@@ -98,7 +98,9 @@ describe("partitions", () => {
 
     await expect(publish(broken)).rejects.toMatchObject({
       _tag: "StreamUnresolved",
-      message: expect.stringMatching(/event 1: stream failed: found .*, expected a key: set the option key/),
+      message: expect.stringMatching(
+        /event at position 2: stream failed: found .*, expected a key: set the option key/,
+      ),
     });
     expect((await standing()).flat()).toHaveLength(1);
 

@@ -15,7 +15,7 @@ import { pipeLines } from "./pipe.ts";
 import { printableLines } from "./printable.ts";
 import { type ReplicateFlags, replicateSource } from "./replicate.ts";
 import { configSchema } from "./schema.ts";
-import { flushed, writeOut } from "./stdout.ts";
+import { flushed, isStdoutClosed, writeOut } from "./stdout.ts";
 import { stopSignal } from "./stopSignal.ts";
 import { addStreamsCommand } from "./streams.ts";
 
@@ -35,7 +35,8 @@ async function printCheckpoints(
     { defaultValue: undefined },
   );
   const done = outcome.text();
-  log(done === undefined ? "done, no events" : `done: ${done}, up to position ${position}`);
+  const end = isStdoutClosed() ? "stopped, as standard output takes no more" : "done";
+  log(done === undefined ? `${end}, no events` : `${end}: ${done}, up to position ${position}`);
 }
 
 /** Runs a command's work; every failure becomes one message and an exit code. */

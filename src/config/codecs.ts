@@ -65,6 +65,14 @@ export const count: t.Type<number, unknown> = expected(
   { type: "integer", minimum: 1 },
 );
 
+/** What Redis is told: it takes no more digits. */
+export const redisCount: t.Type<number, unknown> = expected(
+  `a whole number from 1 to ${Number.MAX_SAFE_INTEGER}`,
+  t.number,
+  (value) => Number.isSafeInteger(value) && value >= 1,
+  { type: "integer", minimum: 1, maximum: Number.MAX_SAFE_INTEGER },
+);
+
 /** Node fires a longer timer at once. */
 const longestMs = 2 ** 31 - 1;
 
@@ -188,12 +196,23 @@ export const redisUri: t.Type<string, unknown> = new Described(
 );
 export const postgresUri: t.Type<string, unknown> = uriOf("postgres", "postgresql");
 
-const textTable = t.record(t.string, text);
-export const textsByName: t.Type<Readonly<Record<string, string>>, unknown> = new Described(
+/** A text, or a template, in which each `${` begins a path. */
+export const template: t.Type<string, unknown> = new Described(
+  someText,
+  "a text",
+  text.is,
+  (value, context) =>
+    typeof value === "string" && /\$\{\s*(\}|[^}]*$)/.test(value)
+      ? t.failure(value, context, `found ${value}, expected after each \${ a path and a }`)
+      : text.validate(value, context),
+);
+
+const templateTable = t.record(t.string, template);
+export const templatesByName: t.Type<Readonly<Record<string, string>>, unknown> = new Described(
   { type: "object", additionalProperties: someText },
   "an object of texts",
-  textTable.is,
-  textTable.validate,
+  templateTable.is,
+  templateTable.validate,
 );
 
 export const entryId: t.Type<string, unknown> = expected(

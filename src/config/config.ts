@@ -1,9 +1,9 @@
 import * as t from "io-ts";
-import { count, flag, OneOrMore, oneOf, postgresUri, redisUri, text, texts } from "./codecs.ts";
+import { count, flag, OneOrMore, oneOf, postgresUri, redisUri, template, text, texts } from "./codecs.ts";
 import { Described } from "./described.ts";
 import { schemaOf } from "./jsonSchema.ts";
 import { Kinds } from "./kinds.ts";
-import { copyProblem, deadLettersProblem } from "./sameStream.ts";
+import { copyProblem, deadLettersProblem, doublesProblem } from "./sameStream.ts";
 import { optional, required, Settings, withDefault } from "./settings.ts";
 import { keySetting, sinkTuning } from "./sinkTuning.ts";
 
@@ -12,7 +12,7 @@ export const redisSinkSettings = new Settings(
   {
     id: required(text, "Sink identifier"),
     uri: required(redisUri, "Redis connection URI"),
-    stream: required(text, "Redis stream key, or a template such as `cdc.${source.table}`"),
+    stream: required(template, "Redis stream key, or a template such as `cdc.${source.table}`"),
     ...sinkTuning,
     key: keySetting,
   },
@@ -87,7 +87,9 @@ export const configSettings = new Settings(
     const configs = sinks.map(({ config }) => config);
     const copies =
       source?.type === "redis" ? configs.map((config) => copyProblem(source.config, config)) : [];
-    return [togetherProblem(configs, commit), ...copies].find((problem) => problem !== undefined);
+    return [togetherProblem(configs, commit), doublesProblem(configs), ...copies].find(
+      (problem) => problem !== undefined,
+    );
   },
 );
 

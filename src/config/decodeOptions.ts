@@ -30,11 +30,18 @@ export function decodeOptions<A>(
     if (value !== undefined && !known.includes(key))
       problems.push(`${pathText([key])}: no such option; did you mean ${nearest(key, known)}?`);
   }
-  if (known.includes("connection") && !("uri" in options) && !("connection" in options)) {
-    problems.push("uri: found nothing, expected a uri, or a connection of ioredis");
-  }
+  const server = known.includes("connection") ? serverProblem(options) : undefined;
+  if (server !== undefined) problems.push(server);
   if (!isLeft(decoded) && problems.length === 0) return decoded.right;
   throw sinkError("ConfigurationInvalid", `${name}: ${problems.join("; ")}`);
+}
+
+function serverProblem(options: object): string | undefined {
+  const { uri, connection }: { readonly uri?: unknown; readonly connection?: unknown } = options;
+  if ("uri" in options && connection !== undefined)
+    return "uri: found a connection as well, expected one of them";
+  if (uri !== undefined || (typeof connection === "object" && connection !== null)) return undefined;
+  return `uri: found ${connection === undefined ? "nothing" : `${connection} as connection`}, expected a uri, or a connection of ioredis`;
 }
 
 /** A problem of several settings together stands at none of them. */

@@ -27,6 +27,20 @@ export function copyProblem(
   return `found ${source.stream} as the stream of the source, and where sink ${sink.id} writes, on one server: it would copy its own entries for ever; expected different ones`;
 }
 
+/** What is wrong with sinks that write each event to one stream twice; undefined: nothing, as far as the settings tell. */
+export function doublesProblem(
+  sinks: readonly (Target & { readonly id: string; readonly uri: string })[],
+): string | undefined {
+  for (const [index, one] of sinks.entries()) {
+    const other = sinks
+      .slice(0, index)
+      .find(({ stream, uri }) => stream === one.stream && isSameDatabase(uri, one.uri));
+    if (other !== undefined)
+      return `sinks: found ${one.stream} as the stream of ${other.id} and of ${one.id}, on one server: each event would be there twice; expected different ones`;
+  }
+  return undefined;
+}
+
 /** Whether a sink that copies this stream writes to it as well. */
 function writesTo({ stream, partitions, deadLetters }: Target, copied: string): boolean {
   if (deadLetters?.stream === copied) return true;

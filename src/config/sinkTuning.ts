@@ -11,8 +11,9 @@ import {
   seconds,
   secret,
   share,
+  template,
+  templatesByName,
   text,
-  textsByName,
   timeout,
   wholeNumber,
   wholeTimeout,
@@ -92,7 +93,7 @@ export const sinkTuning = {
     "native",
     "What the field `event` holds: the event as it is, as Debezium or as a CloudEvent has it, or the row alone",
   ),
-  fields: optional(textsByName, "Further fields of each entry, by name, as templates such as `${id}`"),
+  fields: optional(templatesByName, "Further fields of each entry, by name, as templates such as `${id}`"),
   partitions: optional(
     count,
     "Spreads the stream over so many: `name:{0}`, `name:{1}` and so on, by `key`, whose events keep their order",
@@ -150,7 +151,7 @@ export const sinkTuning = {
 
 /** The setting `key` in a file. */
 export const keySetting = optional(
-  text,
+  template,
   "What an event is about, as a template such as `${after.id}`; for `partitions`",
 );
 
@@ -158,10 +159,32 @@ export const keySetting = optional(
 const textOrFunction = new t.Type<unknown, unknown, unknown>(
   "a text or a function of the event",
   (_value): _value is unknown => true,
-  (value, context) =>
-    typeof value === "function" || text.is(value) ? t.success(value) : t.failure(value, context),
+  (value, context) => {
+    if (typeof value === "function") return t.success(value);
+    return text.is(value) ? template.validate(value, context) : t.failure(value, context);
+  },
   t.identity,
 );
+
+const eventFunction = new t.Type<unknown, unknown, unknown>(
+  "a function of the event",
+  (_value): _value is unknown => true,
+  (value, context) => (typeof value === "function" ? t.success(value) : t.failure(value, context)),
+  t.identity,
+);
+
+const ofEvent = optional(eventFunction, "");
+
+/** What is read from an event: a name that is wrong would read nothing, such as no position. */
+const eventAccess = new Settings({
+  id: ofEvent,
+  position: ofEvent,
+  transaction: ofEvent,
+  time: ofEvent,
+  encode: ofEvent,
+  fields: ofEvent,
+  content: ofEvent,
+});
 
 const sinkOptions = new Settings(
   {
@@ -169,6 +192,7 @@ const sinkOptions = new Settings(
     uri: optional(redisUri, "Redis connection URI"),
     stream: required(textOrFunction, "Redis stream key"),
     key: optional(textOrFunction, keySetting.meaning),
+    event: optional(eventAccess, "What is read from an event"),
     ...sinkTuning,
   },
   // Where a function will lead, nobody knows.
@@ -177,7 +201,7 @@ const sinkOptions = new Settings(
 ).inProgram();
 
 /** The settings of a sink that have a default, filled in. */
-export type SinkTuning = Omit<t.TypeOf<typeof sinkOptions>, "id" | "uri" | "stream" | "key">;
+export type SinkTuning = Omit<t.TypeOf<typeof sinkOptions>, "id" | "uri" | "stream" | "key" | "event">;
 
 /** Checks the options of a `redisSink`, of which `others` are no settings, and fills in the defaults. */
 export const decodeTuning = (options: object, others: readonly string[]): SinkTuning =>

@@ -1,10 +1,10 @@
-import { count, entryId, flag, wholeTimeout } from "./codecs.ts";
+import { entryId, flag, redisCount, wholeTimeout } from "./codecs.ts";
 import { optional, Settings, withDefault } from "./settings.ts";
 
 /** What of the stream is removed after each batch: by exactly one of four measures. */
 export const trim = new Settings(
   {
-    max_len: optional(count, "So many entries stay"),
+    max_len: optional(redisCount, "So many entries stay"),
     min_id: optional(entryId, "Entries from this ID on stay"),
     max_age_ms: optional(wholeTimeout, "Entries that are younger stay"),
     acknowledged: optional(flag, "What a group has not read or not acknowledged stays"),

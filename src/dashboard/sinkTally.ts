@@ -4,6 +4,7 @@ import type { SinkMetrics } from "../sinkReport.ts";
 import type { Status } from "../status.ts";
 import { statusText } from "../statusText.ts";
 import { isStreamTemplate } from "../streamTemplate.ts";
+import { positionText } from "../telemetry/positionText.ts";
 import type { Cause, Notice, SinkState, SinkStatus } from "./sinkStatus.ts";
 import { slidingHistogram } from "./slidingHistogram.ts";
 
@@ -178,7 +179,13 @@ export function sinkTally(sink: string, clock: () => number): SinkTally {
     checkpoint: ({ position, stream, entryId, sequence }, eventMs) => {
       const atMs = clock();
       if (stream !== "") useStream(stream);
-      checkpoint = { position: position === undefined ? "" : `${position}`, stream, entryId, sequence, atMs };
+      checkpoint = {
+        position: position === undefined ? "" : positionText(position),
+        stream,
+        entryId,
+        sequence,
+        atMs,
+      };
       if (eventMs !== undefined) safe = { eventMs, lagMs: atMs - eventMs };
     },
     now: () => {

@@ -53,6 +53,9 @@ export function pipelinePublisher(client: Redis, trimArgs?: readonly string[]): 
     connectionsLost += 1;
   });
 
+  /** Whether a stream of its own has been seen. Batches of filtered events and dead letters go by without one. */
+  let hasStood = false;
+
   /** Runs the transaction only on the connection whose WATCH guards it. */
   async function commit(transaction: ChainableCommander, lostAtWatch: number): Promise<Results | null> {
     if (connectionsLost !== lostAtWatch || client.status !== "ready") {
@@ -112,6 +115,7 @@ export function pipelinePublisher(client: Redis, trimArgs?: readonly string[]): 
     const lost = connectionsLost;
     const streams = [keys.stream, keys.deadLetters].filter((stream) => stream !== undefined);
     const { streamStands, state } = await watch(keys, streams);
+    hasStood = streamStands;
     const mark = keys.mark === undefined ? [] : await client.hmget(keys.mark, "epoch");
     const marked = Number(mark[0] ?? 0);
     if (state === undefined && marked > 0 && (streamStands || keys.stream === undefined) && !adopt)
@@ -125,19 +129,24 @@ export function pipelinePublisher(client: Redis, trimArgs?: readonly string[]): 
     return { reply: "opened", ...found, entryId, foreignEntries };
   }
 
+  async function newestIn(stream: string): Promise<string> {
+    const [newest] = await client.xrevrange(stream, "+", "-", "COUNT", 1);
+    return newest?.[0] ?? "";
+  }
+
   async function publish(keys: LaneKeys, batch: NumberedBatch): Promise<PublishReply> {
     const lost = connectionsLost;
     const { streamStands, state } = await watch(keys, streamsOf(keys, batch.entries));
     const last = batch.entries.findLastIndex(({ stream }) => stream !== keys.deadLetters);
     const verdict = decide(state, batch);
+    if (verdict === "known") {
+      const newest = batch.entries[last]?.stream;
+      const [, entryId] = await Promise.all([client.unwatch(), newest === undefined ? "" : newestIn(newest)]);
+      return { reply: "published", entryId, isRenewed: false };
+    }
     if (verdict !== "next" || state === undefined) {
-      const [, newest] = await Promise.all([
-        client.unwatch(),
-        client.xrevrange(batch.entries[last]?.stream ?? "", "+", "-", "COUNT", 1),
-      ]);
-      return verdict === "known"
-        ? { reply: "published", entryId: newest[0]?.[0] ?? "", isRenewed: false }
-        : findingOf(verdict === "next" ? "missing" : verdict, state, streamStands);
+      await client.unwatch();
+      return findingOf(verdict === "next" ? "missing" : verdict, state, streamStands);
     }
     const transaction = client.multi();
     for (const entry of batch.entries) transaction.xadd(entry.stream, "*", ...wordsOf(entry));
@@ -158,8 +167,8 @@ export function pipelinePublisher(client: Redis, trimArgs?: readonly string[]): 
         .catch(() => {});
     }
     const ids = resultsOf(replies);
-    // With dead letters, batches may have gone by without an entry in the stream.
-    const isRenewed = !streamStands && state.sequence > 0 && keys.deadLetters === undefined;
+    const isRenewed = !streamStands && hasStood;
+    if (last >= 0) hasStood = true;
     return { reply: "published", entryId: stringOrNull(ids[last]) ?? "", isRenewed };
   }
 

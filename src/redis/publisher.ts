@@ -95,7 +95,7 @@ export interface Publisher {
   readonly publish: (keys: LaneKeys, batch: NumberedBatch) => Observable<PublishReply>;
   /**
    * Waits until the lane up to a batch is durable, without sending it again; undefined: it is at once.
-   * `stream` is one that the batch has an entry in.
+   * `stream` is one that the batch has an entry in; empty: it has none.
    */
   readonly confirm?: (keys: LaneKeys, upTo: BatchNumber, stream: string) => Observable<PublishReply>;
 }

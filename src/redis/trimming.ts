@@ -99,7 +99,9 @@ function byGroups(how: string): TrimLua {
     before: `${mayTrim}${heldAtFunction}${ofEach(`local groups = redis.pcall('XINFO', 'GROUPS', key)
     if not groups.err then heldAt(key)
     elseif not string.find(groups.err, 'no such key') then return groups end`)}`,
-    after: ofEach(`local first, _, groups = heldAt(key)
+    // A batch of dead letters, or of events that were filtered out, makes no stream.
+    after: ofEach(`local groups, first, _ = 0
+    if call('TYPE', key).ok == 'stream' then first, _, groups = heldAt(key) end
     if first then call('XTRIM', key, 'MINID', '${how}', first)
     elseif groups > 0 then call('XTRIM', key, 'MAXLEN', '${how}', 0) end`),
   };

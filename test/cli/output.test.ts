@@ -111,6 +111,8 @@ describe.skipIf(!existsSync("/dev/full"))("a full disk under stdout", () => {
     );
     expect(await piping.ended).toBe(2);
     expect(piping.stderr()).toContain("standard output: found ENOSPC");
+    expect(piping.stderr()).toContain("stopped, as standard output takes no more");
+    expect(piping.stderr()).not.toContain("rxadd: done");
   });
 });
 

@@ -331,6 +331,11 @@ describe("sinks that cannot be together", () => {
 
   it.each([
     ["an id twice", sinks("required: true", "a", "b", "a"), "found the ids a, b, a, expected different ones"],
+    [
+      "one stream twice",
+      sinks("required: true", "a", "b"),
+      "found s as the stream of a and of b, on one server",
+    ],
     ["none that is required", sinks("required: false", "a", "b"), "found no sink that is required"],
     [
       "a quorum of more than there are",

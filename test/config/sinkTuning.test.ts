@@ -1,10 +1,11 @@
 import { EMPTY } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { groupDeliveries, groupStatus, streamEntries } from "../../src/consumer/index.ts";
-import { fanOut } from "../../src/fanOut.ts";
+import { type FanOutPolicy, fanOut } from "../../src/fanOut.ts";
 import type { StandardPosition } from "../../src/positions.ts";
 import { redisSink } from "../../src/redisSink.ts";
 import { replicate } from "../../src/replicate.ts";
+import type { EventAccess } from "../../src/sinkOptions.ts";
 
 const good = { id: "orders-redis", uri: "redis://h", stream: "orders.events" };
 
@@ -32,6 +33,18 @@ describe("the options of redisSink", () => {
     [
       { ...good, retry: { initialMs: 20_000 } },
       "retry: found a first delay of 20000 ms and a longest of 10000 ms",
+    ],
+    [{ ...good, stream: "cdc.${table" }, "stream: found cdc.${table, expected after each ${ a path and a }"],
+    [{ ...good, key: "${}" }, "key: found ${}, expected after each ${ a path and a }"],
+    [{ ...good, fields: { id: "${ " } }, "fields.id: found ${ , expected after each ${ a path and a }"],
+    [{ ...good, event: { postion: () => 1 } }, "event.postion: no such setting; did you mean position?"],
+    [{ ...good, event: { position: "lsn" } }, "event.position: found lsn, expected a function of the event"],
+    [{ ...good, event: null }, "event: found null, expected an object with id, position"],
+    [{ ...good, connection: {} }, "uri: found a connection as well, expected one of them"],
+    [{ ...good, uri: undefined }, "uri: found nothing, expected a uri, or a connection of ioredis"],
+    [
+      { id: "a", stream: "s", connection: null },
+      "uri: found null as connection, expected a uri, or a connection of ioredis",
     ],
     [{ ...good, stream: "" }, 'stream: found "", expected a text or a function of the event'],
     [{ ...good, sendTimeoutMs: 0 }, "sendTimeoutMs: found 0, expected a number of milliseconds from 1"],
@@ -66,10 +79,25 @@ describe("the options of redisSink", () => {
     expect(complaint).toContain("window: found 0");
   });
 
-  it("may hold observers, functions and no more than id, uri and stream", () => {
+  it("may hold observers, all that is read from an event, functions and no more than id, uri and stream", () => {
+    const access: Required<EventAccess<{ position: number }, number>> = {
+      id: () => "",
+      position: ({ position }) => position,
+      transaction: () => null,
+      time: () => 0,
+      encode: () => "",
+      fields: () => ({}),
+      content: () => [],
+    };
     expect(complaintOf(good)).toBe("");
     expect(
-      complaintOf({ ...good, stream: () => "s", status: { next: () => {} }, retry: { maxRetries: 0 } }),
+      complaintOf({
+        ...good,
+        stream: () => "s",
+        event: access,
+        status: { next: () => {} },
+        retry: { maxRetries: 0 },
+      }),
     ).toBe("");
   });
 });
@@ -93,6 +121,17 @@ describe("the options of replicate and fanOut", () => {
     [{ maxLateEvents: 1.5 }, "fanOut: maxLateEvents: found 1.5, expected a whole number from 1 on"],
   ])("are refused at once: %j", (options, complaint) => {
     expect(() => fanOut([sink], "all", { ...options })).toThrow(complaint);
+  });
+
+  it("are refused at once where they are no policy", () => {
+    for (const policy of ["any", 2, null, undefined]) {
+      const make = () => fanOut([sink], policy as FanOutPolicy);
+      if (policy === undefined) expect(make).not.toThrow();
+      else
+        expect(make).toThrow(
+          `fanOut: found ${policy} as policy, expected "required", "all" or { quorum: 2 }`,
+        );
+    }
   });
 });
 

@@ -1,4 +1,4 @@
-import { type Observable, Subject } from "rxjs";
+import { lastValueFrom, type Observable, of, Subject } from "rxjs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   type Checkpoint,
@@ -7,6 +7,7 @@ import {
   type SinkOptions,
   type Status,
 } from "../../src/index.ts";
+import { Skipped } from "../../src/keepPositions.ts";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
 import { waitUntil } from "../support/waitUntil.ts";
 
@@ -98,6 +99,19 @@ describe("durability", () => {
 
     expect(sink.errors[0]).toMatchObject({ _tag: "RewindRequired" });
     expect(sink.checkpoints).toEqual([]);
+  });
+
+  it("goes past what is filtered out, for which a user may touch no other keys", async () => {
+    const rules = ["reset", "on", ">password", "+@all", "~cdc.*", "~rxadd:*"];
+    await master.client.call("ACL", "SETUSER", "producer", ...rules);
+    const sink = redisSink<Numbered, number>({
+      id: "orders-redis",
+      uri: master.uri.replace("://", "://producer:password@"),
+      stream: "cdc.${table}",
+      durability: { replicas: 1 },
+    });
+
+    expect(await lastValueFrom(of(new Skipped(7, undefined)).pipe(sink))).toMatchObject({ position: 7 });
   });
 
   it("takes one look for all batches that came meanwhile", async () => {

@@ -1,7 +1,9 @@
 import { none, some } from "fp-ts/lib/Option.js";
-import { from, lastValueFrom, toArray } from "rxjs";
+import { fromCompare } from "fp-ts/lib/Ord.js";
+import { from, lastValueFrom, Subject, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { type Positions, redisSink, type SinkSettings } from "../../src/index.ts";
+import { type Positions, redisSink, type SinkSettings, type Status } from "../../src/index.ts";
+import { statusText } from "../../src/statusText.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { failureOf } from "../support/failureOf.ts";
 
@@ -209,6 +211,62 @@ describe("an event of which a function of the user's gives what it should not", 
   });
 });
 
+describe("what is handed over", () => {
+  it("may be bytes that the program writes the next event to", async () => {
+    const bytes = Buffer.alloc(6);
+    const event = {
+      encode: ({ n }: Record<string, unknown>) => bytes.fill(`event${n}`),
+      fields: ({ n }: Record<string, unknown>) => ({ more: bytes.fill(`field${n}`).subarray(0, 6) }),
+      content: undefined,
+    };
+
+    await lastValueFrom(from([{ n: 1 }, { n: 2 }]).pipe(sink({ event })));
+
+    expect((await redis.client.xrange("orders", "-", "+")).map(([, fields]) => fields)).toEqual([
+      ["event", "event1", "more", "field1"],
+      ["event", "event2", "more", "field2"],
+    ]);
+  });
+
+  it("may be a transaction that changes afterwards, or that can be asked once only", async () => {
+    const transaction = { id: "t1", last: false };
+    let asked = 0;
+    const once = {
+      get id() {
+        asked += 1;
+        return asked > 1 ? thrower() : "t3";
+      },
+    };
+    const event = {
+      encode: ({ id }: Record<string, unknown>) => `{"id":"${id}"}`,
+      transaction: ({ transaction }: Record<string, unknown>) => transaction,
+    };
+    const events = new Subject<Record<string, unknown>>();
+    const checkpoints = lastValueFrom(events.pipe(sink({ event })));
+
+    events.next({ id: "a", position: 1, transaction });
+    Object.assign(transaction, { last: true });
+    events.next({ id: "b", position: 1, transaction });
+    Object.assign(transaction, { id: "t2", last: false });
+    events.next({ id: "c", position: 2, transaction });
+    events.next({ id: "d", position: 3, transaction: once });
+    events.complete();
+
+    expect(await checkpoints).toMatchObject({ position: 2 });
+    expect(await published()).toEqual(["a", "b", "c", "d"]);
+  });
+
+  it("is named by the id that the program tells, and without one by its position", async () => {
+    const settings = (id: string | undefined) => ({ stream: "cdc.${table}", event: { id: () => id } });
+
+    const named = await failureOf(from([{ position: 7 }]).pipe(sink(settings("line 7"))));
+    const placed = await failureOf(from([{ position: 7 }]).pipe(sink(settings(undefined))));
+
+    expect(named.message).toContain("event line 7: stream failed");
+    expect(placed.message).toContain("event at position 7: stream failed");
+  });
+});
+
 describe("an event whose place is not known", () => {
   it.each([
     ["an object", { position: { file: 1 } }, "found an object"],
@@ -314,6 +372,28 @@ describe("positions of the user's own", () => {
     );
 
     expect(froms).toEqual([some("p1")]);
+  });
+
+  it("are shown in words, of whatever type they are", async () => {
+    const offset = (value: number) => Object.assign(Object.create(null), { value });
+    const byValue = fromCompare<{ value: number }>((a, b) =>
+      a.value < b.value ? -1 : a.value > b.value ? 1 : 0,
+    );
+    const positions = {
+      encode: ({ value }: { value: number }) => `${value}`,
+      decode: (text: string) => some(offset(Number(text))),
+      orderOf: () => some(byValue),
+    };
+    const told: string[] = [];
+    const status = { next: (now: Status) => told.push(statusText(now)) };
+    const at = (...values: readonly number[]) => from(values.map((value) => ({ position: offset(value) })));
+
+    await lastValueFrom(at(2, 1, 3).pipe(sink({ positions, status })));
+    const clash = await failureOf(at(4, 4).pipe(sink({ positions, status })));
+
+    expect(told.join()).toContain('stands at position {"value":1}');
+    expect(told.join()).toContain('publishing after position {"value":3}');
+    expect(clash.message).toContain('found the same position {"value":4} on both');
   });
 
   it.each([

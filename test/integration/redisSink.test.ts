@@ -8,6 +8,7 @@ import {
   lastValueFrom,
   map,
   of,
+  ReplaySubject,
   range,
   Subject,
   throwError,
@@ -16,6 +17,7 @@ import {
 import { describe, expect, it } from "vitest";
 import {
   type ChangeEvent,
+  type Checkpoint,
   type EventAccess,
   type Flow,
   fromIterable,
@@ -25,6 +27,7 @@ import {
   type SinkOptions,
   type Status,
 } from "../../src/index.ts";
+import { Skipped } from "../../src/keepPositions.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { readEvents, tallyStream } from "../support/tally.ts";
 
@@ -128,6 +131,50 @@ describe.each(["script", "pipeline"] as const)("redisSink with publish: %s", (pu
 
     expect(await older).toMatchObject({ _tag: "Fenced", details: { epoch: 1, storedEpoch: 2 } });
     expect(await tallyStream(redis.client, "orders.events", 10)).toEqual({ entries: 10, ...zero });
+  });
+
+  it("fences it by what is filtered out, too, for which a user may touch no other keys", async () => {
+    const rules = ["reset", "on", ">password", "+@all", "~orders.events", "~{orders.events}:rxadd:*"];
+    await redis.client.call("ACL", "SETUSER", "producer", ...rules);
+    const uri = redis.uri.replace("://", "://producer:password@");
+    const first$ = new Subject<Skipped<number>>();
+    const opened = new Subject<Status>();
+    const older = failureOf(lastValueFrom(first$.pipe(sink({ uri, publish, status: opened }))));
+    await new Promise<void>((resolve) => opened.subscribe(({ state }) => state === "opened" && resolve()));
+
+    await lastValueFrom(numbered(1, 10).pipe(sink({ uri, publish })));
+    first$.next(new Skipped(11, undefined));
+
+    expect(await older).toMatchObject({ _tag: "Fenced" });
+  });
+
+  it("warns of a stream that was deleted under way, and not of one that is yet to come", async () => {
+    const events = new Subject<Numbered | Skipped<number>>();
+    const status = new ReplaySubject<Status>();
+    const checkpoints = new ReplaySubject<Checkpoint<number>>();
+    events.pipe(sink({ publish, status })).subscribe(checkpoints);
+    const safe = (position: number) =>
+      firstValueFrom(checkpoints.pipe(filter((to) => to.position === position)));
+
+    events.next(new Skipped(1, undefined));
+    await safe(1);
+    events.next({ n: 2, position: 2 });
+    await safe(2);
+    await redis.client.del("orders.events");
+    events.next({ n: 3, position: 3 });
+    events.complete();
+    await lastValueFrom(checkpoints);
+    status.complete();
+
+    const warnings = await lastValueFrom(
+      status.pipe(
+        filter(({ state }) => state === "warning"),
+        toArray(),
+      ),
+    );
+    expect(warnings).toEqual([
+      { state: "warning", message: "orders.events was deleted; it begins anew with batch 3" },
+    ]);
   });
 
   it("adds the user's fields behind the field event", async () => {

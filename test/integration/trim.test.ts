@@ -1,6 +1,7 @@
-import { lastValueFrom, map, range } from "rxjs";
+import { lastValueFrom, map, of, range } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { redisSink, type SinkOptions } from "../../src/index.ts";
+import { Skipped } from "../../src/keepPositions.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 
 interface Numbered {
@@ -77,6 +78,20 @@ describe.each(["script", "pipeline"] as const)("trim with publish: %s", (form) =
     expect(await standing()).toEqual([]);
     await publish(1, { publish: form }, 21);
     expect(await standing()).toEqual([21]);
+  });
+
+  it("publishes dead letters, and goes past what is filtered out, where there is no stream yet", async () => {
+    const settings = { publish: form, trim: form === "script" ? { acknowledged: true } : { maxLen: 5 } };
+    const poison = () => {
+      throw new Error("poison");
+    };
+
+    await lastValueFrom(of(new Skipped(1, undefined)).pipe(sink(settings)));
+    await publish(1, { ...settings, event: { encode: poison }, deadLetters: { stream: "orders.dead" } }, 2);
+    await publish(1, settings, 3);
+
+    expect(await redis.client.xlen("orders.dead")).toBe(1);
+    expect(await standing()).toEqual([3]);
   });
 
   it("trims each of several streams, and not that of the dead letters", async () => {
@@ -167,7 +182,9 @@ describe("trim that cannot be", () => {
   it.each([
     [{}, /trim: found 0 measures, expected exactly one/],
     [{ maxLen: 5, minId: "7-0" }, /trim: found 2 measures, expected exactly one/],
-    [{ maxLen: 0 }, /trim.maxLen: found 0, expected a whole number from 1 on/],
+    [{ maxLen: 0 }, /trim.maxLen: found 0, expected a whole number from 1 to/],
+    // Redis would find out when the entries are there.
+    [{ maxLen: 1e21 }, /trim.maxLen: found 1e\+21, expected a whole number from 1 to/],
     [{ minId: "yesterday" }, /trim.minId: found yesterday, expected an entry ID/],
     [{ maxAgeMs: -1 }, /trim.maxAgeMs: found -1/],
   ])("is refused at once: %o", (trim, message) => {

@@ -5,8 +5,12 @@ import { type Checkpoint, redisSink, replicate, type Source } from "../../src/in
 import { fakeRedis } from "../../src/testing/index.ts";
 
 interface Event {
+  /** Tells it from every other one. */
+  readonly name: string;
+  /** What it is about: a transaction may change it several times. */
   readonly id: string;
-  readonly position: number;
+  /** Undefined: it has none, as something between the changes of a transaction may. */
+  readonly position?: number;
   readonly transaction?: { readonly id: string; readonly last?: boolean };
   /** How long the source is silent before it, in ms. */
   readonly afterMs: number;
@@ -17,6 +21,8 @@ const transactions = fc.array(
   fc.record({
     kind: fc.constantFrom("single", "shared", "increasing", "pairs"),
     isMarked: fc.boolean(),
+    /** Before every so many events there is one without a position. */
+    unplacedEvery: fc.constantFrom(100, 3, 2),
     // Beyond 10 ms a transaction without marks counts as over.
     silencesMs: fc.array(fc.constantFrom(0, 0, 0, 3, 30), { minLength: 1, maxLength: 12 }),
   }),
@@ -27,14 +33,17 @@ type Transactions = typeof transactions extends fc.Arbitrary<infer T> ? T : neve
 
 function logOf(given: Transactions): readonly Event[] {
   let position = 0;
-  return given.flatMap(({ kind, isMarked, silencesMs }, number) => {
+  return given.flatMap(({ kind, isMarked, unplacedEvery, silencesMs }, number) => {
     const isSingle = kind === "single";
     position += 1;
-    return silencesMs.slice(0, isSingle ? 1 : undefined).map((afterMs, index, all): Event => {
+    return silencesMs.slice(0, isSingle ? 1 : undefined).flatMap((afterMs, index, all): Event[] => {
       if (index > 0 && (kind === "increasing" || (kind === "pairs" && index % 2 === 0))) position += 1;
       const last = index === all.length - 1;
-      const transaction = { id: `t${number}`, ...(isMarked && { last }) };
-      return { id: `${number}.${index}`, position, afterMs, ...(!isSingle && { transaction }) };
+      const of = (last: boolean) =>
+        !isSingle && { transaction: { id: `t${number}`, ...(isMarked && { last }) } };
+      const placed = { name: `${number}.${index}`, id: `${index % 2}`, position, afterMs, ...of(last) };
+      const unplaced = { name: "unplaced", id: "unplaced", afterMs: 0, ...of(false) };
+      return index % unplacedEvery === unplacedEvery - 1 ? [unplaced, placed] : [placed];
     });
   });
 }
@@ -57,8 +66,9 @@ it("publishes every event once and in order, however transactions share position
       const redis = fakeRedis({ replies: what, scheduler: clock });
       const source: Source<Event, number> = (after, flow) => {
         const resumed = flow.pipe(first((signal) => signal === "resume"));
-        const start = "value" in after ? log.filter(({ position }) => position > after.value) : log;
-        return from(start).pipe(
+        const isAfter = ({ position = 0 }: Event) => position > ("value" in after ? after.value : 0);
+        const isRead = log.some(isAfter) ? log.slice(log.findIndex(isAfter)) : [];
+        return from(isRead).pipe(
           concatMap((event) =>
             of(event).pipe(
               delay(event.afterMs, clock),
@@ -67,10 +77,13 @@ it("publishes every event once and in order, however transactions share position
           ),
         );
       };
-      const there = () => redis.events("orders").map((event) => JSON.parse(event).id as string);
+      const placed = log.filter(({ position }) => position !== undefined);
+      const names = (events: readonly Event[]) => events.map(({ name }) => name);
+      const there = () =>
+        names(redis.events("orders").map((event) => JSON.parse(event))).filter((name) => name !== "unplaced");
       const isThere = ({ position }: Checkpoint<number>) => {
-        const upTo = log.filter((event) => event.position <= (position ?? 0));
-        expect(there().slice(0, upTo.length)).toEqual(upTo.map(({ id }) => id));
+        const upTo = placed.filter((event) => (event.position ?? 0) <= (position ?? 0));
+        expect(there().slice(0, upTo.length)).toEqual(names(upTo));
       };
       /** Goes on until the time has come, or until nothing is left to do; what Redis loses a checkpoint may have covered. */
       const run = (untilMs: number, isLosing: boolean) => {
@@ -101,7 +114,7 @@ it("publishes every event once and in order, however transactions share position
       for (const afterMs of deaths) run(afterMs, isLosing);
       run(1e9, isLosing);
       expect(run(1e9, false)).toBe("done");
-      expect(there()).toEqual(log.map(({ id }) => id));
+      expect(there()).toEqual(names(placed));
     }),
     { numRuns: 300 },
   );

@@ -1,4 +1,5 @@
 import { isNone } from "fp-ts/lib/Option.js";
+import { messageOf } from "../../errors/thrown.ts";
 import type { Positions } from "../../positions.ts";
 import { sinkError } from "../../sinkError.ts";
 
@@ -13,6 +14,6 @@ export function comparePositions<P>(positions: Positions<P>, a: P, b: P): number
   try {
     return ord.value.compare(a, b);
   } catch (error) {
-    throw sinkError("PositionInvalid", error instanceof Error ? error.message : String(error), error);
+    throw sinkError("PositionInvalid", messageOf(error), error);
   }
 }

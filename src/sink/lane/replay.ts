@@ -17,12 +17,25 @@ export interface Ahead {
   readonly position: string;
 }
 
+/** Whether it is one event. The ID alone does not tell: it may be that of a row, which a transaction changes several times. */
+function isSame<P>(one: Entry<P>, other: Entry<P>): boolean {
+  if (one.id === undefined || one.id !== other.id || !isSamePart(one.payload, other.payload)) return false;
+  const { extra = [] } = one;
+  const { extra: others = [] } = other;
+  return extra.length === others.length && extra.every((part, index) => isSamePart(part, others[index]));
+}
+
+function isSamePart(one: string | Buffer, other: string | Buffer | undefined): boolean {
+  if (typeof one === "string" || typeof other === "string") return one === other;
+  return other !== undefined && one.equals(other);
+}
+
 /**
  * Makes the function that tells replayed events from new ones, by their positions, given in order. Without positions, or an
  * order, all are new.
  *
  * Events of one transaction may share a position: those that come again are counted, so that neither the first ones
- * are doubled nor the others lost. Others may not.
+ * are doubled nor the others lost. Two that are the same, in ID and content, count as one that comes again. Others may not.
  *
  * @param stored - up to where all is there when the lane is opened
  * @param ahead - what is there of the position after it
@@ -58,7 +71,7 @@ export function replay<P>(
   /** At a position that nothing of this run has had. */
   function beyond(entry: Entry<P>, position: P): Replay {
     if (toCome !== undefined && positions.encode(position) === toCome.position) {
-      if (firstToCome === undefined || (entry.id !== undefined && entry.id === firstToCome.id)) {
+      if (firstToCome === undefined || isSame(entry, firstToCome)) {
         firstToCome = entry;
         toCome = ahead ?? toCome;
       }
@@ -78,7 +91,7 @@ export function replay<P>(
   /** At the position of the event before. */
   function here(entry: Entry<P>): Replay {
     if (first === undefined || newest === undefined) return "known";
-    if (entry.id !== undefined && entry.id === first.id) {
+    if (isSame(entry, first)) {
       again = events - 1;
       return "behind";
     }
@@ -86,8 +99,10 @@ export function replay<P>(
       again -= 1;
       return "behind";
     }
-    if (entry.id !== undefined && entry.id === newest.id) return "behind";
-    if (entry.transaction === undefined || entry.transaction.id !== newest.transaction?.id) return "clash";
+    if (isSame(entry, newest)) return "behind";
+    // Outside a transaction a position is one event's: its ID tells, whatever else it says this time.
+    if (entry.transaction === undefined || entry.transaction.id !== newest.transaction?.id)
+      return entry.id !== undefined && entry.id === newest.id ? "behind" : "clash";
     addHere(entry);
     return "new";
   }

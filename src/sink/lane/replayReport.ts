@@ -1,5 +1,6 @@
 import type { Entry } from "../../entry.ts";
 import type { Status } from "../../status.ts";
+import { positionText } from "../../telemetry/positionText.ts";
 
 /** What was left out of a batch, being in the stream already. */
 export interface Replayed<P> {
@@ -46,7 +47,7 @@ export function replayReport<P>(stream: string, report: (status: Status) => void
       const { id, ordinal } = replayed.behind;
       report({
         state: "warning",
-        message: `${stream}: the source went back: event ${id ?? ordinal} stands at position ${replayed.behind.position}, which had gone by in this run; it counts as sent again and is left out, as is all up to where the source had been. If these are new events, their positions have to increase`,
+        message: `${stream}: the source went back: event ${id ?? ordinal} stands at position ${positionText(replayed.behind.position)}, which had gone by in this run; it counts as sent again and is left out, as is all up to where the source had been. If these are new events, their positions have to increase`,
       });
     },
     end,

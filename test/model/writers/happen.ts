@@ -22,7 +22,7 @@ const endings: ReadonlySet<SinkErrorTag> = new Set<SinkErrorTag>([
  * Lets a history happen, and then lets one more writer finish the log. Throws what is not as it was promised:
  *
  * - each stream holds the events of the log up to some place, each once and in order, at any time;
- * - a checkpoint covers nothing that was not there;
+ * - a checkpoint covers nothing that was not there, nor, where a replica is promoted, what was lost before it was told;
  * - checkpoints of one subscription do not go back;
  * - a writer that is not the owner is told so at its next word.
  */
@@ -34,9 +34,11 @@ export async function happen(world: World, history: History): Promise<Outcome> {
   const seen = seenOf(world, log);
   const exhausted = new Set<string>();
   let wasExhausted = false;
-  let wasHeld = false;
-  // When the replica was left behind: how many checkpoints each writer had.
+  // When the replica was left behind: how many checkpoints each writer had, or was about to be told.
   let since: readonly number[] = [];
+  // What each writer had said when one last looked. Who was held when something was lost may say later what was true before.
+  let said: readonly number[] = [];
+  const outdated = new Set<Writer>();
   let head = 0;
   let openings = 0;
 
@@ -80,13 +82,20 @@ export async function happen(world: World, history: History): Promise<Outcome> {
   /** Looks at the streams, and at who says what of them. */
   async function look(): Promise<void> {
     // What is said before one looks has to be there.
-    const said = writers.map((writer) => writer.acknowledged());
+    const before = said;
+    said = writers.map((writer) => writer.acknowledged());
+    if (world.isStalled?.() === true) checkStalled();
     const wrong = await seen.look();
     if (wrong !== undefined) throw new Error(wrong);
-    for (const [index, { name, ending }] of writers.entries()) {
-      const missing = seen.missing(said[index] ?? 0);
+    for (const [index, writer] of writers.entries()) {
+      const { name, ending } = writer;
+      const upTo = said[index] ?? 0;
+      const missing = seen.missing(upTo);
       if (missing !== undefined)
         throw new Error(`${name}: a checkpoint covers event ${missing}, which was never there`);
+      const isFresh = upTo > (before[index] ?? 0) && !outdated.has(writer);
+      const hole = isFresh && world.isStalled !== undefined ? seen.hole(log.upTo(upTo)) : undefined;
+      if (hole !== undefined) throw new Error(`${name}: a checkpoint covers event ${hole}, which is lost`);
       const how = ending();
       if (typeof how === "object" && !mayEnd(how.error)) throw new Error(`${name} ended with ${how.error}`);
     }
@@ -96,7 +105,10 @@ export async function happen(world: World, history: History): Promise<Outcome> {
     return isSinkError(error) && (endings.has(error._tag) || (wasExhausted && isExhausted(error)));
   }
 
+  const losses: ReadonlySet<Step["do"]> = new Set(["flush", "restart", "failover", "deleteStream", "lose"]);
+
   async function step(step: Step): Promise<void> {
+    if (losses.has(step.do)) for (const writer of writers) if (writer.line.isHeld()) outdated.add(writer);
     const writer = "writer" in step ? writers[step.writer % Math.max(1, writers.length)] : undefined;
     switch (step.do) {
       case "open":
@@ -112,7 +124,6 @@ export async function happen(world: World, history: History): Promise<Outcome> {
         break;
       case "hold":
         writer?.line.hold(step.direction);
-        wasHeld = true;
         break;
       case "release":
         writer?.line.release();
@@ -131,10 +142,11 @@ export async function happen(world: World, history: History): Promise<Outcome> {
         break;
       case "lag":
         await world.lag();
-        since = writers.map((writer) => writer.checkpoints());
+        since = writers.map(({ line, checkpoints }) =>
+          line.isHeld() ? Number.POSITIVE_INFINITY : checkpoints(),
+        );
         break;
       case "failover":
-        if (world.isStalled?.() === true) checkStalled();
         seen.was(await world.failover(step.node));
         break;
       case "deleteState":
@@ -161,7 +173,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
   /** Without its replica nothing is safe, but for what was said before and held back. */
   function checkStalled(): void {
     for (const [index, writer] of writers.entries()) {
-      if (!wasHeld && writer.checkpoints() > (since[index] ?? 0))
+      if (writer.checkpoints() > (since[index] ?? 0))
         throw new Error(`${writer.name}: a checkpoint without the replica that has to have it`);
     }
   }

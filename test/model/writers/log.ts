@@ -1,5 +1,6 @@
 /** An event of the one log that all writers of a history publish. */
 export interface LogEvent {
+  /** Of what it is about, which others are about, too. */
   readonly id: string;
   /** From 1. */
   readonly n: number;
@@ -41,7 +42,8 @@ export function logOf(kind: LogKind): Log {
   const upTo = (position: number) => (isShared ? position * size : position);
   return {
     at: (n) => ({
-      id: `e${n}`,
+      // As of rows: a transaction changes one several times.
+      id: `row ${n % 2}`,
       n,
       position: isShared ? transactionOf(n) : n,
       ...(kind !== "plain" && {

@@ -176,6 +176,13 @@ export function startWriter(options: WriterOptions): Writer {
     acknowledged = Math.max(acknowledged, position);
   }
 
+  /** What is told goes back at no time, also where a loss makes the source begin again. */
+  let furthest = 0;
+  function goesOn({ position = furthest }: Checkpoint<number>): void {
+    if (position < furthest) violated(`${name}: told checkpoint ${position} after ${furthest}`);
+    furthest = position;
+  }
+
   const flow$ = new Subject<Flow>();
   const scheduler: SchedulerLike | undefined = world.settings.scheduler;
   const retry = { initialMs: 1, maxMs: 8, jitter: 0 };
@@ -218,7 +225,7 @@ export function startWriter(options: WriterOptions): Writer {
   function checkpoints(): Observable<Checkpoint<number>> {
     switch (way) {
       case "replicate":
-        return replicate({ source, sink: watched, retry, ...(scheduler && { scheduler }) });
+        return replicate({ source, sink: watched, retry, ...(scheduler && { scheduler }) }).pipe(tap(goesOn));
       case "resuming":
         return watched.resuming(source);
       case "pipe":

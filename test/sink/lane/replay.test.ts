@@ -4,7 +4,7 @@ import type { Entry } from "../../../src/entry.ts";
 import { type StandardPosition, standardPositions } from "../../../src/positions.ts";
 import { type Ahead, replay } from "../../../src/sink/lane/replay.ts";
 
-type Given = Partial<Pick<Entry<StandardPosition>, "id" | "position" | "transaction">>;
+type Given = Partial<Pick<Entry<StandardPosition>, "id" | "position" | "transaction" | "payload">>;
 
 function entry(given: Given, ordinal: number): Entry<StandardPosition> {
   return {
@@ -94,6 +94,26 @@ describe("replay", () => {
       { id: "a", position: 7 },
     ];
     expect(verdicts(undefined, twice)).toEqual(["new", "behind"]);
+  });
+
+  it("takes it once as well when it says something else the second time", () => {
+    const twice = [
+      { id: "a", position: 7, payload: "read at 1" },
+      { id: "a", position: 7, payload: "read at 2" },
+    ];
+    expect(verdicts(undefined, twice)).toEqual(["new", "behind"]);
+  });
+
+  it("takes all changes of one row in a transaction, which have one ID, and each once", () => {
+    const changes = ["one", "two", Buffer.from("three")].map((payload) => ({
+      ...{ id: "row 1", position: 7, transaction: { id: "t7" }, payload },
+    }));
+    expect(verdicts(undefined, changes)).toEqual(["new", "new", "new"]);
+    expect(verdicts(undefined, [...changes, ...changes])).toEqual([
+      ...["new", "new", "new"],
+      ...["behind", "behind", "behind"],
+    ]);
+    expect(verdicts(6, changes, { events: 2, position: "7" })).toEqual(["known", "known", "new"]);
   });
 
   it("does not take different events at one position", () => {
