@@ -15,6 +15,7 @@ describe("redactUri", () => {
     ["redis://u:hunter2@[::1]:6379", "redis://u:***@[::1]:6379"],
     ["redis://h:7000,h:7001", "redis://h:7000,h:7001"],
     ["redis://h?password=hunter2&db=1", "redis://h?password=***&db=1"],
+    ["redis://h?pass%77ord=hunter2", "redis://h?pass%77ord=***"],
   ])("shows %s as %s", (uri, shown) => {
     expect(redactUri(uri)).toBe(shown);
   });
