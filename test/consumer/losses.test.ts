@@ -135,6 +135,35 @@ describe("a delivery that is not pending any more", () => {
   });
 });
 
+describe("an acknowledgement that a failover loses", () => {
+  it("is made again, with its effects, by the consumer that still lives, whatever it is doing meanwhile", async () => {
+    const [first = ""] = await add(1, 2);
+    const handled: number[] = [];
+    const finish = new Subject<void>();
+    const running = deliveries({ window: 1, claimIdleMs: 300 })
+      .pipe(
+        acknowledge(({ n }: { readonly n: number }) => {
+          handled.push(n);
+          return (n === 2 ? finish : of(undefined)).pipe(
+            take(1),
+            map(() => addOne),
+          );
+        }),
+      )
+      .subscribe();
+    onTestFinished(() => running.unsubscribe());
+    await waitUntil(() => handled.length === 2, 5);
+
+    // As on a replica that lacks the last writes; nothing is being read that could fail.
+    await redis.client.multi().xclaim(stream, group, "one", 0, first, "FORCE", "JUSTID").del("total").exec();
+    finish.next();
+
+    await waitUntil(async () => handled.length === 3 && (await pending()) === 0, 5);
+    expect(handled).toEqual([1, 2, 1]);
+    expect(await total()).toBe("2");
+  });
+});
+
 describe("an acknowledgement whose answer is lost", () => {
   it("is known when it is sent again, with its effects, and not told as gone", async () => {
     await add(1);
