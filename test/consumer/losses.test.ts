@@ -2,7 +2,7 @@ import { firstValueFrom, lastValueFrom, map, of, Subject, take } from "rxjs";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { acknowledge, effects } from "../../src/consumer/index.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
-import { group, ordersGroup, stream } from "../support/ordersGroup.ts";
+import { group, type Order, ordersGroup, stream } from "../support/ordersGroup.ts";
 import { startProxy } from "../support/tcpProxy.ts";
 import { waitUntil } from "../support/waitUntil.ts";
 import { watched } from "../support/watched.ts";
@@ -142,12 +142,10 @@ describe("an acknowledgement that a failover loses", () => {
     const finish = new Subject<void>();
     const running = deliveries({ window: 1, claimIdleMs: 300 })
       .pipe(
-        acknowledge(({ n }: { readonly n: number }) => {
+        acknowledge(async ({ n }: Order) => {
           handled.push(n);
-          return (n === 2 ? finish : of(undefined)).pipe(
-            take(1),
-            map(() => addOne),
-          );
+          if (n === 2) await firstValueFrom(finish);
+          return addOne;
         }),
       )
       .subscribe();
