@@ -13,7 +13,9 @@
 export function redactUri(uri: string): string {
   return (
     uri
-      .replace(/([?&])([^=&]*)=[^&]*/g, (all, start, name) => (isSecret(name) ? `${start}${name}=***` : all))
+      .replace(/([?&#])([^=&#]*)=[^&]*/g, (all, start, name) =>
+        isSecret(name) ? `${start}${name}=***` : all,
+      )
       .replace(/^([^:/?#]*:\/\/)?([^:]*):.*@/s, "$1$2:***@")
       // Without a host, what should be the port is the password.
       .replace(/^([^:/?#]*:\/\/[^@:/?#[]*):(?!\*\*\*@|\d*(?:[/?#,]|$)).*/s, "$1:***")
@@ -23,5 +25,5 @@ export function redactUri(uri: string): string {
 /** A name may be written in codes as well: `pass%77ord`. */
 function isSecret(name: string): boolean {
   const plain = name.replace(/%([0-9a-f]{2})/gi, (_, code) => String.fromCharCode(Number.parseInt(code, 16)));
-  return /password/i.test(plain);
+  return /pass|pwd|secret|token|auth|credential/i.test(plain);
 }

@@ -15,6 +15,14 @@ describe("redactUri", () => {
     ["redis://u:hunter2@[::1]:6379", "redis://u:***@[::1]:6379"],
     ["redis://h:7000,h:7001", "redis://h:7000,h:7001"],
     ["redis://h?password=hunter2&db=1", "redis://h?password=***&db=1"],
+    ["redis://h?pass%77ord=hunter2", "redis://h?pass%77ord=***"],
+    ["redis://h?pass=hunter2&db=1", "redis://h?pass=***&db=1"],
+    ["redis://h?auth=hunter2", "redis://h?auth=***"],
+    ["redis://h#password=hunter2", "redis://h#password=***"],
+    [
+      "postgres://h/db?sslmode=require&connect_timeout=5",
+      "postgres://h/db?sslmode=require&connect_timeout=5",
+    ],
   ])("shows %s as %s", (uri, shown) => {
     expect(redactUri(uri)).toBe(shown);
   });

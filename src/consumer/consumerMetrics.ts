@@ -56,7 +56,7 @@ export function consumerMetrics({
   const rejected = count("rejected", "Deliveries that failed and come again");
   const deadLetters = count("dead_letters", "Deliveries set aside");
   const duplicates = count("duplicates", "Deliveries acknowledged without being handled, as duplicates");
-  const claimed = count("claimed", "Deliveries taken over from other consumers");
+  const claimed = count("claimed", "Deliveries claimed, as nobody had given a sign of them");
   const lost = count("lost", "Deliveries that other consumers took over");
   const gone = count(
     "gone",

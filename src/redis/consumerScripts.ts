@@ -108,11 +108,12 @@ if token ~= '' then call('SET', memory, token .. '\\n' .. table.concat(outcomes,
 return outcomes`;
 
 /**
- * Hands out pending entries of one stream, in Lua: those of this consumer, or those that others have given no sign of.
- * How often each was delivered stays as it is: only a handler that starts counts.
+ * Hands out pending entries of one stream, in Lua: those of this consumer, or those that nobody has given a sign of.
+ * These may be its own as well: a failover brings back what was acknowledged, and it holds that no longer. How often
+ * each was delivered stays as it is: only a handler that starts counts.
  *
  * KEYS: the stream, the consumers: of each its `claimIdleMs` and perhaps when it last said that it is alive.
- * ARGV: group, consumer, after which entry, at most how many entries and bytes, for how many ms others have to have
+ * ARGV: group, consumer, after which entry, at most how many entries and bytes, for how many ms they have to have
  * been idle, or '' for one's own.
  *
  * What was deleted has no fields. Nobody is taken anything from before their own `claimIdleMs` is over.
@@ -145,7 +146,7 @@ end
 local found, last, bytes = {}, '', 0
 for i = 1, #pending do
   local id, owner, idleMs, deliveries = unpack(pending[i])
-  if isOwn or (owner ~= consumer and isSilent(owner, idleMs)) then
+  if isOwn or isSilent(owner, idleMs) then
     local fields
     local entry = call('XRANGE', stream, id, id)[1]
     if entry then

@@ -2,7 +2,7 @@ import { firstValueFrom, lastValueFrom, map, of, Subject, take } from "rxjs";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { acknowledge, effects } from "../../src/consumer/index.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
-import { group, ordersGroup, stream } from "../support/ordersGroup.ts";
+import { group, type Order, ordersGroup, stream } from "../support/ordersGroup.ts";
 import { startProxy } from "../support/tcpProxy.ts";
 import { waitUntil } from "../support/waitUntil.ts";
 import { watched } from "../support/watched.ts";
@@ -132,6 +132,33 @@ describe("a delivery that is not pending any more", () => {
     expect(await first("gone")).toMatchObject({ stream, entryId: id });
     expect(acknowledged).not.toHaveBeenCalled();
     expect(await total()).toBeNull();
+  });
+});
+
+describe("an acknowledgement that a failover loses", () => {
+  it("is made again, with its effects, by the consumer that still lives, whatever it is doing meanwhile", async () => {
+    const [first = ""] = await add(1, 2);
+    const handled: number[] = [];
+    const finish = new Subject<void>();
+    const running = deliveries({ window: 1, claimIdleMs: 300 })
+      .pipe(
+        acknowledge(async ({ n }: Order) => {
+          handled.push(n);
+          if (n === 2) await firstValueFrom(finish);
+          return addOne;
+        }),
+      )
+      .subscribe();
+    onTestFinished(() => running.unsubscribe());
+    await waitUntil(() => handled.length === 2, 5);
+
+    // As on a replica that lacks the last writes; nothing is being read that could fail.
+    await redis.client.multi().xclaim(stream, group, "one", 0, first, "FORCE", "JUSTID").del("total").exec();
+    finish.next();
+
+    await waitUntil(async () => handled.length === 3 && (await pending()) === 0, 5);
+    expect(handled).toEqual([1, 2, 1]);
+    expect(await total()).toBe("2");
   });
 });
 

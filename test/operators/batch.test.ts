@@ -5,6 +5,7 @@ import {
   concatMap,
   delay,
   from,
+  lastValueFrom,
   map,
   NEVER,
   type Observable,
@@ -13,6 +14,8 @@ import {
   Subject,
   take,
   throwError,
+  timer,
+  toArray,
   VirtualTimeScheduler,
 } from "rxjs";
 import { describe, expect, it } from "vitest";
@@ -442,6 +445,15 @@ describe("batch", () => {
       expectNothingPending("-------------!");
     }),
   );
+
+  it("does so by a real clock as well, whose timers take Infinity for no time at all", async () => {
+    // Timers of one length fire in their order: one of lingerMs would come before it.
+    const later = timer(1).pipe(map(() => "b"));
+
+    const batches = concat(of("a"), later).pipe(batch({ maxItems: 2, lingerMs: Number.POSITIVE_INFINITY }));
+
+    expect(await lastValueFrom(batches.pipe(toArray()))).toEqual([["a", "b"]]);
+  });
 
   it.each(["sizeOf", "transactionOf"])("emits what is complete, then ends with what %s throws", (callback) =>
     marbles(({ hot, expectObservable, expectSubscriptions, expectNothingPending }) => {

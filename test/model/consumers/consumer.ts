@@ -158,7 +158,9 @@ export function startConsumer({
       next: ({ delivery }) => {
         settled(delivery);
         const item = ledger.at(delivery.stream, delivery.entryId);
-        if (item !== undefined) item.acknowledged += 1;
+        if (item === undefined) return;
+        item.acknowledged += 1;
+        item.acknowledgedBy = name;
       },
       error: (error: unknown) => {
         ending = { error };

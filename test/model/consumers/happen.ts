@@ -14,7 +14,7 @@ export interface Outcome {
 /**
  * Lets a history happen, and then lets a healthy consumer handle what is left. Throws what is not as it was promised:
  *
- * - every entry is handled, or a dead letter, or told as gone;
+ * - every entry is handled, or a dead letter, or told as gone, and by those that live while any does;
  * - the effects of what is acknowledged happened once;
  * - a dead letter is what was in the stream, byte for byte, and only what failed, or killed its consumer, often enough;
  * - a consumer handles the entries of a key in their order, and holds no more than its window;
@@ -74,6 +74,23 @@ export async function happen({ client, port }: RedisServer, history: History): P
       await client.call("XCLAIM", [stream, group, name, 0, entryId, "IDLE", 1_000_000, "JUSTID"]);
   }
 
+  /** Makes it pending again for who had it, as on a replica that lacks the acknowledgement. */
+  async function forget(which: number): Promise<void> {
+    // An effect that several entries share is not known to be this one's.
+    const known = ledger
+      .all()
+      .filter(({ acknowledged, isGone }) => acknowledged > 0 && !isGone && !history.deduplicates);
+    const item = known[which % Math.max(1, known.length)];
+    if (item === undefined) return;
+    const { stream, entryId, acknowledgedBy, effect } = item;
+    item.acknowledged = 0;
+    await client
+      .multi()
+      .hdel(effectsKey, effect)
+      .xclaim(stream, group, acknowledgedBy, 0, entryId, "FORCE", "JUSTID")
+      .exec();
+  }
+
   async function step(step: Step): Promise<void> {
     const stream = "stream" in step ? (streams[step.stream] ?? "") : "";
     const consumer = "slot" in step ? slots[step.slot] : undefined;
@@ -116,6 +133,9 @@ export async function happen({ client, port }: RedisServer, history: History): P
         await client.xack(taken.stream, group, taken.entryId);
         break;
       }
+      case "forget":
+        await forget(step.entry);
+        break;
       case "delete": {
         const all = await client.xrange(stream, "-", "+");
         const [entryId] = all[step.entry % Math.max(1, all.length)] ?? [];
@@ -172,8 +192,13 @@ export async function happen({ client, port }: RedisServer, history: History): P
     for (const consumer of alive) {
       consumer.valve.release();
       consumer.succeedAlways();
-      consumer.drain();
     }
+    // What others have left need not be waited for.
+    for (const name of ["c0", "c1", "c2"])
+      if (!alive.some((consumer) => consumer.name === name)) await idle(name);
+    if (alive.some((consumer) => !consumer.isDraining()))
+      await until("entries stay pending although consumers live", isDone);
+    for (const consumer of alive) consumer.drain();
     for (const consumer of alive)
       await until(`${consumer.name}: until does not end it`, () => !consumer.isAlive());
   }
@@ -225,7 +250,6 @@ export async function happen({ client, port }: RedisServer, history: History): P
       throwViolations();
     }
     await drainAll();
-    // What dead consumers have left need not be waited for.
     for (const name of ["c0", "c1", "c2"]) await idle(name);
     const last = await join("last");
     last.succeedAlways();

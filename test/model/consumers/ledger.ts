@@ -14,6 +14,8 @@ export interface Item {
   started: number;
   /** How often a consumer said that it is acknowledged. */
   acknowledged: number;
+  /** Which one said so last. */
+  acknowledgedBy: string;
   /** Whether a consumer had it. */
   wasDelivered: boolean;
   /** Whether it was deleted or trimmed. */
@@ -40,6 +42,7 @@ export function makeLedger(): Ledger {
         ...item,
         started: 0,
         acknowledged: 0,
+        acknowledgedBy: "",
         wasDelivered: false,
         isGone: false,
         wasTold: false,

@@ -35,6 +35,8 @@ export type Step =
   | { readonly do: "idle"; readonly slot: number }
   /** Somebody else claims one of its deliveries, and acknowledges it. */
   | { readonly do: "take"; readonly slot: number; readonly entry: number }
+  /** A failover loses an acknowledgement, with its effect. */
+  | { readonly do: "forget"; readonly entry: number }
   | { readonly do: "delete"; readonly stream: number; readonly entry: number }
   | { readonly do: "trim"; readonly stream: number; readonly keep: number }
   /** `until` emits. */
@@ -77,6 +79,7 @@ function stepsOf(streams: number, hasDeadLetters: boolean): fc.Arbitrary<Step> {
     step("release", 2, { slot }),
     step("idle", 2, { slot }),
     step("take", 1, { slot, entry: which }),
+    step("forget", 2, { entry: which }),
     step("delete", 1, { stream, entry: which }),
     step("trim", 1, { stream, keep: fc.nat({ max: 3 }) }),
     step("drain", 1, { slot }),
