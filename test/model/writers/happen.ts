@@ -83,18 +83,19 @@ export async function happen(world: World, history: History): Promise<Outcome> {
   async function look(): Promise<void> {
     // What is said before one looks has to be there.
     const before = said;
-    said = writers.map((writer) => writer.acknowledged());
+    said = writers.map((writer) => writer.published());
+    const covered = writers.map((writer) => writer.acknowledged());
     if (world.isStalled?.() === true) checkStalled();
     const wrong = await seen.look();
     if (wrong !== undefined) throw new Error(wrong);
     for (const [index, writer] of writers.entries()) {
       const { name, ending } = writer;
-      const upTo = said[index] ?? 0;
-      const missing = seen.missing(upTo);
+      const missing = seen.missing(covered[index] ?? 0);
       if (missing !== undefined)
         throw new Error(`${name}: a checkpoint covers event ${missing}, which was never there`);
+      const upTo = said[index] ?? 0;
       const isFresh = upTo > (before[index] ?? 0) && !outdated.has(writer);
-      const hole = isFresh && world.isStalled !== undefined ? seen.hole(log.upTo(upTo)) : undefined;
+      const hole = isFresh ? seen.hole(log.upTo(upTo)) : undefined;
       if (hole !== undefined) throw new Error(`${name}: a checkpoint covers event ${hole}, which is lost`);
       const how = ending();
       if (typeof how === "object" && !mayEnd(how.error)) throw new Error(`${name} ended with ${how.error}`);

@@ -56,6 +56,8 @@ export interface Writer {
   readonly checkpoints: () => number;
   /** The furthest position of its checkpoints. */
   readonly acknowledged: () => number;
+  /** The furthest of those that tell of something new, for which Redis was asked. */
+  readonly published: () => number;
 }
 
 export interface WriterOptions {
@@ -94,6 +96,7 @@ export function startWriter(options: WriterOptions): Writer {
   let runs = 0;
   let told = 0;
   let acknowledged = 0;
+  let published = 0;
   let count = 0;
   let ending: "completed" | { readonly error: unknown } | undefined;
   let isDead = false;
@@ -163,7 +166,7 @@ export function startWriter(options: WriterOptions): Writer {
   }
 
   /** What a checkpoint of one opening says. */
-  function check({ position = 0, events }: Checkpoint<number>): void {
+  function check({ position = 0, events, replayed }: Checkpoint<number>): void {
     if (run === undefined) {
       violated(`${name}: a checkpoint before the source was opened`);
       return;
@@ -174,6 +177,7 @@ export function startWriter(options: WriterOptions): Writer {
     run.safe += events;
     count += 1;
     acknowledged = Math.max(acknowledged, position);
+    if (events > replayed) published = Math.max(published, position);
   }
 
   /** What is told goes back at no time, also where a loss makes the source begin again. */
@@ -291,5 +295,6 @@ export function startWriter(options: WriterOptions): Writer {
     told: () => told,
     checkpoints: () => count,
     acknowledged: () => acknowledged,
+    published: () => published,
   };
 }
