@@ -46,12 +46,10 @@ import { groupSettler } from "./groupSettler.ts";
 import { type Holding, heldDeliveries } from "./held.ts";
 import { type Arrived, reading } from "./reading.ts";
 import { settling } from "./settling.ts";
+import { unsureStarts } from "./unsureStarts.ts";
 
 /** How often a read that waits is told to end, once it shall: it may have begun after being told. */
 const interruptEveryMs = 50;
-
-/** From the third on a delivery may be what its consumers died of. */
-const suspectFrom = 3;
 
 /**
  * Reads streams as one consumer of a group: what it had before, then new entries, and those that dead
@@ -160,7 +158,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
   function receive(arrived: Arrived): readonly Delivery<E>[] {
     reached();
     const received: Delivery<E>[] = [];
-    if (arrived.kind === "new") for (const entry of arrived.entries) deliver(entry, 1, received);
+    if (arrived.kind === "new") for (const entry of arrived.entries) deliver(entry, 0, received);
     else takeAgain(arrived.entries, received);
     if (received.length > 0) reporter.delivered(received.length);
     return received;
@@ -175,26 +173,27 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
       if (fields === null) {
         settler.dismiss(stream, entryId);
         deleted.set(stream, [...(deleted.get(stream) ?? []), entryId]);
-      } else deliver(entry, entry.deliveries + 1, received);
+      } else deliver(entry, entry.deliveries, received);
     }
     for (const [stream, entryIds] of deleted) report({ state: "deleted", stream, entryIds });
   }
 
-  function deliver(entry: RawEntry, deliveries: number, received: Delivery<E>[]): void {
+  /** `counted`: how often Redis says that it was started. */
+  function deliver(entry: RawEntry, counted: number, received: Delivery<E>[]): void {
     if (failure !== undefined) return;
     const { stream, entryId, bytes } = entry;
+    const deliveries = counted + 1;
     const raw = entry.fields ?? [];
     const decoded = decode(raw);
     if (isLeft(decoded)) {
       setAside({ stream, entryId, deliveries, content: raw }, bytes, "EntryNotDecodable", decoded.left);
-    } else if (deadLetters !== undefined && deliveries > Math.max(maxDeliveries, suspectFrom)) {
-      // What it was started beside may have died of it twice, and is not to blame.
-      const reason = `delivered ${deliveries - 1} times: its consumers died or hung`;
+    } else if (deadLetters !== undefined && counted - unsureStarts(counted) >= maxDeliveries) {
+      const reason = `delivered ${counted} times: its consumers died or hung`;
       setAside({ stream, entryId, deliveries, content: raw }, bytes, "DeliveredTooOften", reason);
     } else {
       const { fields, content, event } = decoded.right;
       const delivery = { stream, entryId, fields, content, event, deliveries, mark: undefined, settler };
-      if (deliveries >= suspectFrom) settler.suspect(delivery);
+      if (counted > 0) settler.found(delivery, counted);
       held.add(delivery, bytes);
       received.push(delivery);
     }

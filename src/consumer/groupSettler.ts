@@ -8,6 +8,7 @@ import { type DeadLetterCause, deadLetterFields } from "./deadLetterFields.ts";
 import type { Delivery, Loss, Rejected, Settler, StreamEntry } from "./delivery.ts";
 import type { Held, Holding } from "./held.ts";
 import type { Settling } from "./settling.ts";
+import { startsAlone, unsureStarts } from "./unsureStarts.ts";
 
 interface GroupSettlerOptions {
   readonly tuning: GroupTuning;
@@ -22,8 +23,8 @@ interface GroupSettlerOptions {
 
 /** The settler of one consumer, and what else becomes of its deliveries. */
 export interface GroupSettler<E> extends Settler<E>, Unsubscribable {
-  /** Its consumers may have died of it: it starts alone, so that it is known whether this one dies of it, too. */
-  readonly suspect: (holding: Holding) => void;
+  /** It was pending, and Redis says that it was started `counted` times. */
+  readonly found: (holding: Holding, counted: number) => void;
   /** Sets an entry aside; told an error if Redis does not take it. */
   readonly setAside: (
     entry: Holding & Pick<StreamEntry<E>, "content">,
@@ -68,8 +69,9 @@ export function groupSettler<E>({
   let hasLost = false;
   let beats = 0;
   const starting: Starting<E>[] = [];
-  const suspects = new Set<string>();
-  // The suspect that is being handled.
+  // Of what was pending: how many starts Redis had counted.
+  const found = new Map<string, number>();
+  // The one that is being handled and that its consumers may have died of.
   let alone: { readonly delivery: Holding; readonly patience: Subscription } | undefined;
   waiting.add(
     stop$.subscribe(() => {
@@ -93,6 +95,11 @@ export function groupSettler<E>({
   function lose(holding: Holding, loss: Loss): void {
     if (!isHeld(holding)) return;
     tellLoss(holding, loss);
+    letGo(holding);
+  }
+
+  function letGo(holding: Holding): void {
+    if (found.size > 0 && isHeld(holding)) found.delete(nameOf(holding));
     held.remove(holding);
   }
 
@@ -100,10 +107,10 @@ export function groupSettler<E>({
   function settled(holding: Holding, outcome: Outcome, done: (outcome: Outcome) => void): void {
     if (isLoss(outcome) && isHeld(holding)) tellLoss(holding, outcome);
     done(outcome);
-    held.remove(holding);
+    letGo(holding);
   }
 
-  /** Starts those that wait, each once Redis has counted it; a suspect holds up those behind it. */
+  /** Starts those that wait, each once Redis has counted it; one that starts alone holds up those behind it. */
   function startNext(): void {
     while (alone === undefined) {
       const next = starting.shift();
@@ -112,11 +119,13 @@ export function groupSettler<E>({
       if (!holds(delivery)) begin(delivery, "another's");
       else if (delivery.deliveries === 1) begin(delivery, undefined);
       else {
-        if (suspects.delete(nameOf(delivery))) leaveAlone(delivery);
+        if (startsAlone(foundOf(delivery))) leaveAlone(delivery);
         countStart(next);
       }
     }
   }
+
+  const foundOf = (holding: Holding) => found.get(nameOf(holding)) ?? 0;
 
   function countStart({ delivery, begin }: Starting<E>): void {
     const { stream, entryId, deliveries } = delivery;
@@ -137,6 +146,9 @@ export function groupSettler<E>({
       },
     });
   }
+
+  /** How often at least, this time included. */
+  const surelyStarted = (holding: Holding) => holding.deliveries - unsureStarts(foundOf(holding));
 
   /** Until its handler has ended, and for a while at most: it may hang. */
   function leaveAlone(delivery: Holding): void {
@@ -197,7 +209,7 @@ export function groupSettler<E>({
       startNext();
     },
 
-    suspect: (holding) => suspects.add(nameOf(holding)),
+    found: (holding, counted) => found.set(nameOf(holding), counted),
 
     acknowledge: (delivery, effects, done) => {
       const { stream, entryId, mark } = delivery;
@@ -223,7 +235,7 @@ export function groupSettler<E>({
     reject: (delivery, reason, done) => {
       if (alone !== undefined) ended(delivery);
       if (!holds(delivery)) done("another's");
-      else if (deadLetters !== undefined && delivery.deliveries >= maxDeliveries) {
+      else if (deadLetters !== undefined && surelyStarted(delivery) >= maxDeliveries) {
         settler.setAside(delivery, "HandlerFailed", reasonOf(reason), deadLetters.stream, (outcome) => {
           if (outcome instanceof Error) tryLater(delivery, outcome, done);
           else done(outcome);
