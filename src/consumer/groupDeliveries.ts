@@ -109,6 +109,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
   const after = (happening: Happening) => phase$.next(phaseAfter(phase$.value, happening));
   const isIn = (...phases: readonly Phase[]) => phases.includes(phase$.value);
   const stop$ = phase$.pipe(filter((phase) => phase !== "opening" && phase !== "reading"));
+  const closed$ = phase$.pipe(filter((phase) => phase === "closed"));
   let failure: SinkError | undefined;
 
   report({ state: "connecting" });
@@ -133,7 +134,13 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     consumer,
     held,
     settlements,
-    processed: (stream, ids) => connection.processed(stream, ids).pipe(retryBackoff(retryTold)),
+    processed: (stream, ids) =>
+      connection.processed(stream, ids).pipe(
+        retryBackoff(retryTold),
+        // Whoever asks for more has lost them: nothing is held any more.
+        takeUntil(closed$),
+        defaultIfEmpty(ids.map(() => false)),
+      ),
     stop$,
     reporter,
   });
@@ -302,7 +309,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
   );
 
   return merge(
-    background$.pipe(takeUntil(phase$.pipe(filter((phase) => phase === "closed")))),
+    background$.pipe(takeUntil(closed$)),
     concat(
       opening$,
       reading$,

@@ -166,6 +166,8 @@ export function startConsumer({
     .pipe(
       tap((delivery) => {
         const { key } = delivery.event;
+        // One that was lost while it waited for another one is not handled.
+        if (!held.has(nameOf(delivery))) return;
         lines.set(key, [...(lines.get(key) ?? []), nameOf(delivery)]);
       }),
       map(watched),
