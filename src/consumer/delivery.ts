@@ -43,11 +43,12 @@ export type Rejected<E> = Outcome | { readonly again: Delivery<E> };
 
 /** Where deliveries are settled, once each: acknowledged, rejected or given back. */
 export interface Settler<E> {
+  /** Whether a delivery may be handled now, as one may that is new; if not, `start` says when. */
+  readonly mayStart: (delivery: Delivery<E>) => boolean;
   /**
    * Asks to handle a delivery; Redis counts only those whose handler was started.
    *
-   * @param begin - called once, at once for a delivery that is new, with `loss` if it must not be handled: it waited
-   *   for too long
+   * @param begin - called once, with `loss` if it must not be handled: it waited for too long
    */
   readonly start: (
     delivery: Delivery<E>,

@@ -6,9 +6,15 @@ export type Holding = Pick<Delivery<unknown>, "stream" | "entryId" | "deliveries
 
 /** A delivery, and how much it takes. */
 interface Kept {
-  readonly holding: Holding;
+  holding: Holding;
   readonly bytes: number;
 }
+
+/**
+ * Instead of what is let go of. A Map leaves its table behind whenever it makes a new one, and all that stood there
+ * outlives the next collections: this cuts it off.
+ */
+const nothing: Holding = { stream: "", entryId: "", deliveries: 0 };
 
 /** The deliveries that this consumer has and that are not settled. */
 export interface Held {
@@ -85,9 +91,8 @@ export function heldDeliveries({ window, windowBytes, enough }: Limits): Held {
       counted(entries.size - before);
     },
     replace: (holding) => {
-      const entries = entriesOf(holding.stream);
-      const kept = entries.get(holding.entryId);
-      if (kept !== undefined) entries.set(holding.entryId, { holding, bytes: kept.bytes });
+      const kept = entriesOf(holding.stream).get(holding.entryId);
+      if (kept !== undefined) kept.holding = holding;
     },
     get: (stream, entryId) => entriesOf(stream).get(entryId)?.holding,
     remove: ({ stream, entryId, deliveries }) => {
@@ -95,6 +100,7 @@ export function heldDeliveries({ window, windowBytes, enough }: Limits): Held {
       const kept = entries.get(entryId);
       if (kept?.holding.deliveries !== deliveries) return;
       entries.delete(entryId);
+      kept.holding = nothing;
       bytes -= kept.bytes;
       counted(-1);
     },
