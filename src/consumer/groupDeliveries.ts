@@ -206,12 +206,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     }
   }
 
-  function setAside(
-    entry: Holding & Pick<Delivery<E>, "content">,
-    bytes: number,
-    cause: DeadLetterCause,
-    reason: string,
-  ): void {
+  function setAside(entry: Holding, bytes: number, cause: DeadLetterCause, reason: string): void {
     if (deadLetters === undefined) {
       const { stream, entryId } = entry;
       fail(

@@ -5,7 +5,7 @@ import type { Effect, Outcome } from "../redis/settlement.ts";
 import type { ConsumerReporter } from "./consumerReporter.ts";
 import type { GroupTuning } from "./consumerTuning.ts";
 import { type DeadLetterCause, deadLetterFields } from "./deadLetterFields.ts";
-import type { Delivery, Loss, Rejected, Settler, StreamEntry } from "./delivery.ts";
+import type { Delivery, Loss, Rejected, Settler } from "./delivery.ts";
 import type { Held, Holding } from "./held.ts";
 import type { Settling } from "./settling.ts";
 import { startsAlone, unsureStarts } from "./unsureStarts.ts";
@@ -27,7 +27,7 @@ export interface GroupSettler<E> extends Settler<E>, Unsubscribable {
   readonly found: (holding: Holding, counted: number) => void;
   /** Sets an entry aside; told an error if Redis does not take it. */
   readonly setAside: (
-    entry: Holding & Pick<StreamEntry<E>, "content">,
+    entry: Holding,
     cause: DeadLetterCause,
     reason: string,
     deadLetters: string,
@@ -116,12 +116,8 @@ export function groupSettler<E>({
     }),
   );
 
-  function isHeld({ stream, entryId, deliveries }: Holding): boolean {
-    return held.get(stream, entryId)?.deliveries === deliveries;
-  }
-
   /** Nothing has to be looked up as long as nothing was lost. */
-  const holds = (holding: Holding) => !hasLost || isHeld(holding);
+  const holds = (holding: Holding) => !hasLost || held.has(holding);
 
   /** Tells that it is not this consumer's any more. */
   function tellLoss({ stream, entryId }: Holding, loss: Loss): void {
@@ -130,19 +126,19 @@ export function groupSettler<E>({
   }
 
   function lose(holding: Holding, loss: Loss): void {
-    if (!isHeld(holding)) return;
+    if (!held.has(holding)) return;
     tellLoss(holding, loss);
     letGo(holding);
   }
 
   function letGo(holding: Holding): void {
-    if (found.size > 0 && isHeld(holding)) found.delete(nameOf(holding));
+    if (found.size > 0 && held.has(holding)) found.delete(nameOf(holding));
     held.remove(holding);
   }
 
   /** Lets go of what is settled, once that is told: with the last one that is held everything ends. */
   function settled(holding: Holding, outcome: Outcome, done: (outcome: Outcome) => void): void {
-    if (isLoss(outcome) && isHeld(holding)) tellLoss(holding, outcome);
+    if (isLoss(outcome) && held.has(holding)) tellLoss(holding, outcome);
     done(outcome);
     letGo(holding);
   }
