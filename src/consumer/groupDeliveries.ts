@@ -152,7 +152,8 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     claimIdleMs,
     room: () => ({
       entries: Math.max(1, Math.min(tuning.count * streams.length, held.room())),
-      bytes: Math.max(1, held.bytesRoom()),
+      // What one read brings is there twice and three times until it is decoded.
+      bytes: Math.max(1, Math.min(held.bytesRoom(), windowBytes / 4)),
     }),
     oldest: (stream) => {
       const [first] = held.all().filter((holding) => holding.stream === stream);
