@@ -178,13 +178,11 @@ export function groupSettler<E>({
       deliveries,
       keep: 0,
       done: (outcome) => {
-        if (!isLoss(outcome)) {
-          begin(delivery, undefined);
-          return;
-        }
-        lose(delivery, outcome);
-        begin(delivery, outcome);
-        ended(delivery);
+        // It may have been lost, and told so, and be back by now: then it comes again.
+        const loss = isLoss(outcome) ? outcome : holds(delivery) ? undefined : "another's";
+        if (loss !== undefined) lose(delivery, loss);
+        begin(delivery, loss);
+        if (loss !== undefined) ended(delivery);
       },
     });
   }

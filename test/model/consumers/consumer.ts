@@ -70,7 +70,8 @@ export function startConsumer({
 
   const aboutToStart = new Set<Item>();
   // What was handed out and not settled, as far as anybody was told.
-  const held = new Set<string>();
+  // With its content, which tells one that came back from the one before.
+  const held = new Map<string, Delivery<Event>["content"]>();
   const lines = new Map<string, string[]>();
   const nameOf = ({ stream, entryId }: { readonly stream: string; readonly entryId: string }) =>
     `${stream} ${entryId}`;
@@ -99,7 +100,7 @@ export function startConsumer({
     const item = ledger.at(delivery.stream, delivery.entryId);
     if (item === undefined) violated(`${name}: ${nameOf(delivery)} was never added`);
     else item.wasDelivered = true;
-    held.add(nameOf(delivery));
+    held.set(nameOf(delivery), delivery.content);
     if (held.size > window) violated(`${name}: holds ${held.size} deliveries, its window is ${window}`);
   }
 
@@ -167,7 +168,7 @@ export function startConsumer({
       tap((delivery) => {
         const { key } = delivery.event;
         // One that was lost while it waited for another one is not handled.
-        if (!held.has(nameOf(delivery))) return;
+        if (held.get(nameOf(delivery)) !== delivery.content) return;
         lines.set(key, [...(lines.get(key) ?? []), nameOf(delivery)]);
       }),
       map(watched),
