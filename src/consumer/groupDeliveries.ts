@@ -153,7 +153,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     room: () => ({
       entries: Math.max(1, Math.min(tuning.count * streams.length, held.room())),
       // What one read brings is there twice and three times until it is decoded.
-      bytes: Math.max(1, Math.min(held.bytesRoom(), windowBytes / 4)),
+      bytes: Math.max(1, Math.min(held.bytesRoom(), windowBytes / 8)),
     }),
     oldest: (stream) => {
       const [first] = held.all().filter((holding) => holding.stream === stream);

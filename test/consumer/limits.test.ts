@@ -71,7 +71,7 @@ describe("the window of a consumer", () => {
       return held.length;
     };
 
-    // It reads on at half of them, a quarter at a time.
+    // It reads on at half of them, an eighth at a time.
     expect(await settle("one")).toBeLessThanOrEqual(8);
     await redis.client.xreadgroup("GROUP", group, "two", "COUNT", 100, "STREAMS", stream, ">");
     expect(await settle("two")).toBeLessThanOrEqual(8);
