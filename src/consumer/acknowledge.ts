@@ -130,7 +130,8 @@ export function acknowledge<E, R = unknown>(
           const task = ready.shift();
           if (task === undefined) break;
           running += 1;
-          start(task);
+          if (task.delivery.settler.mayStart(task.delivery)) run(task);
+          else start(task);
         }
         isPumping = false;
         if (sourceDone && unsettled === 0) subscriber.complete();

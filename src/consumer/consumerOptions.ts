@@ -75,7 +75,10 @@ export type GroupOptions<E> = ReaderSettings &
     readonly claimIdleMs?: number | undefined;
     /** When a delivery comes again that failed. Default: 100 ms, doubled up to 60 s, ±20 %. */
     readonly redelivery?: Pick<RetryBackoffOptions, "initialMs" | "factor" | "maxMs" | "jitter">;
-    /** With `deadLetters`: one that failed so often goes there, >= 1. Default 5. */
+    /**
+     * With `deadLetters`: one whose handler failed so often goes there, >= 1; the deaths of its consumers count from the
+     * third on. Default 5.
+     */
     readonly maxDeliveries?: number;
     /**
      * Where deliveries go that cannot be decoded, or failed too often, with the reason, in the same atomic step as their

@@ -1,4 +1,4 @@
-import type { StreamEntry, Word } from "./delivery.ts";
+import type { Word } from "./delivery.ts";
 import type { Holding } from "./held.ts";
 
 /** Why a delivery is set aside: the field `error` of its dead letter. */
@@ -14,7 +14,7 @@ const mostWords = 7_000;
  * Those of an entry that has more than 3,500 fields stand in one field `content`, as a list in Redis' protocol.
  */
 export function deadLetterFields(
-  { stream, entryId, deliveries, content }: Holding & Pick<StreamEntry<unknown>, "content">,
+  { stream, entryId, deliveries, content }: Holding,
   { error, reason, group, consumer }: Readonly<Record<"error" | "reason" | "group" | "consumer", string>>,
 ): readonly Word[] {
   const why = { error, reason, stream, entry: entryId, group, consumer, deliveries: `${deliveries}` };

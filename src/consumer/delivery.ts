@@ -19,8 +19,8 @@ export interface StreamEntry<E> {
 /** An entry handed to one consumer of a group, until it is settled. */
 export interface Delivery<E> extends StreamEntry<E> {
   /**
-   * How often its handler was started, this time included, as far as Redis knows: the first reading counts as a start,
-   * and later ones do not.
+   * How often its handler was started at most, this time included: one that was read counts as started once, and one
+   * whose consumer died as started again if it was about to be. What is not sure does not count against `maxDeliveries`.
    */
   readonly deliveries: number;
   /** What it will be remembered by as processed; undefined: it will not. */
@@ -43,11 +43,12 @@ export type Rejected<E> = Outcome | { readonly again: Delivery<E> };
 
 /** Where deliveries are settled, once each: acknowledged, rejected or given back. */
 export interface Settler<E> {
+  /** Whether a delivery may be handled now, as one may that is new; if not, `start` says when. */
+  readonly mayStart: (delivery: Delivery<E>) => boolean;
   /**
    * Asks to handle a delivery; Redis counts only those whose handler was started.
    *
-   * @param begin - called once, at once for a delivery that is new, with `loss` if it must not be handled: it waited
-   *   for too long
+   * @param begin - called once, with `loss` if it must not be handled: it waited for too long
    */
   readonly start: (
     delivery: Delivery<E>,

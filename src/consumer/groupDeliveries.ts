@@ -46,12 +46,10 @@ import { groupSettler } from "./groupSettler.ts";
 import { type Holding, heldDeliveries } from "./held.ts";
 import { type Arrived, reading } from "./reading.ts";
 import { settling } from "./settling.ts";
+import { unsureStarts } from "./unsureStarts.ts";
 
 /** How often a read that waits is told to end, once it shall: it may have begun after being told. */
 const interruptEveryMs = 50;
-
-/** From the third on a delivery may be what its consumers died of. */
-const suspectFrom = 3;
 
 /**
  * Reads streams as one consumer of a group: what it had before, then new entries, and those that dead
@@ -111,6 +109,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
   const after = (happening: Happening) => phase$.next(phaseAfter(phase$.value, happening));
   const isIn = (...phases: readonly Phase[]) => phases.includes(phase$.value);
   const stop$ = phase$.pipe(filter((phase) => phase !== "opening" && phase !== "reading"));
+  const closed$ = phase$.pipe(filter((phase) => phase === "closed"));
   let failure: SinkError | undefined;
 
   report({ state: "connecting" });
@@ -135,7 +134,13 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     consumer,
     held,
     settlements,
-    processed: (stream, ids) => connection.processed(stream, ids).pipe(retryBackoff(retryTold)),
+    processed: (stream, ids) =>
+      connection.processed(stream, ids).pipe(
+        retryBackoff(retryTold),
+        // Whoever asks for more has lost them: nothing is held any more.
+        takeUntil(closed$),
+        defaultIfEmpty(ids.map(() => false)),
+      ),
     stop$,
     reporter,
   });
@@ -147,7 +152,8 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     claimIdleMs,
     room: () => ({
       entries: Math.max(1, Math.min(tuning.count * streams.length, held.room())),
-      bytes: Math.max(1, held.bytesRoom()),
+      // What one read brings is there twice and three times until it is decoded.
+      bytes: Math.max(1, Math.min(held.bytesRoom(), windowBytes / 8)),
     }),
     oldest: (stream) => {
       const [first] = held.all().filter((holding) => holding.stream === stream);
@@ -160,7 +166,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
   function receive(arrived: Arrived): readonly Delivery<E>[] {
     reached();
     const received: Delivery<E>[] = [];
-    if (arrived.kind === "new") for (const entry of arrived.entries) deliver(entry, 1, received);
+    if (arrived.kind === "new") for (const entry of arrived.entries) deliver(entry, 0, received);
     else takeAgain(arrived.entries, received);
     if (received.length > 0) reporter.delivered(received.length);
     return received;
@@ -175,37 +181,33 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
       if (fields === null) {
         settler.dismiss(stream, entryId);
         deleted.set(stream, [...(deleted.get(stream) ?? []), entryId]);
-      } else deliver(entry, entry.deliveries + 1, received);
+      } else deliver(entry, entry.deliveries, received);
     }
     for (const [stream, entryIds] of deleted) report({ state: "deleted", stream, entryIds });
   }
 
-  function deliver(entry: RawEntry, deliveries: number, received: Delivery<E>[]): void {
+  /** `counted`: how often Redis says that it was started. */
+  function deliver(entry: RawEntry, counted: number, received: Delivery<E>[]): void {
     if (failure !== undefined) return;
     const { stream, entryId, bytes } = entry;
+    const deliveries = counted + 1;
     const raw = entry.fields ?? [];
     const decoded = decode(raw);
     if (isLeft(decoded)) {
       setAside({ stream, entryId, deliveries, content: raw }, bytes, "EntryNotDecodable", decoded.left);
-    } else if (deadLetters !== undefined && deliveries > Math.max(maxDeliveries, suspectFrom)) {
-      // What it was started beside may have died of it twice, and is not to blame.
-      const reason = `delivered ${deliveries - 1} times: its consumers died or hung`;
+    } else if (deadLetters !== undefined && counted - unsureStarts(counted) >= maxDeliveries) {
+      const reason = `delivered ${counted} times: its consumers died or hung`;
       setAside({ stream, entryId, deliveries, content: raw }, bytes, "DeliveredTooOften", reason);
     } else {
       const { fields, content, event } = decoded.right;
       const delivery = { stream, entryId, fields, content, event, deliveries, mark: undefined, settler };
-      if (deliveries >= suspectFrom) settler.suspect(delivery);
+      if (counted > 0) settler.found(delivery, counted);
       held.add(delivery, bytes);
       received.push(delivery);
     }
   }
 
-  function setAside(
-    entry: Holding & Pick<Delivery<E>, "content">,
-    bytes: number,
-    cause: DeadLetterCause,
-    reason: string,
-  ): void {
+  function setAside(entry: Holding, bytes: number, cause: DeadLetterCause, reason: string): void {
     if (deadLetters === undefined) {
       const { stream, entryId } = entry;
       fail(
@@ -303,7 +305,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
   );
 
   return merge(
-    background$.pipe(takeUntil(phase$.pipe(filter((phase) => phase === "closed")))),
+    background$.pipe(takeUntil(closed$)),
     concat(
       opening$,
       reading$,

@@ -1,13 +1,14 @@
 import { merge, type Observable, Subscription, take, timer, type Unsubscribable } from "rxjs";
 import { backoffMs } from "../../operators/retryBackoff.ts";
 import { reasonOf } from "../errors/reasonOf.ts";
-import type { Outcome } from "../redis/settlement.ts";
+import type { Effect, Outcome } from "../redis/settlement.ts";
 import type { ConsumerReporter } from "./consumerReporter.ts";
 import type { GroupTuning } from "./consumerTuning.ts";
 import { type DeadLetterCause, deadLetterFields } from "./deadLetterFields.ts";
-import type { Delivery, Loss, Rejected, Settler, StreamEntry } from "./delivery.ts";
+import type { Delivery, Loss, Rejected, Settler } from "./delivery.ts";
 import type { Held, Holding } from "./held.ts";
 import type { Settling } from "./settling.ts";
+import { startsAlone, unsureStarts } from "./unsureStarts.ts";
 
 interface GroupSettlerOptions {
   readonly tuning: GroupTuning;
@@ -22,11 +23,11 @@ interface GroupSettlerOptions {
 
 /** The settler of one consumer, and what else becomes of its deliveries. */
 export interface GroupSettler<E> extends Settler<E>, Unsubscribable {
-  /** Its consumers may have died of it: it starts alone, so that it is known whether this one dies of it, too. */
-  readonly suspect: (holding: Holding) => void;
+  /** It was pending, and Redis says that it was started `counted` times. */
+  readonly found: (holding: Holding, counted: number) => void;
   /** Sets an entry aside; told an error if Redis does not take it. */
   readonly setAside: (
-    entry: Holding & Pick<StreamEntry<E>, "content">,
+    entry: Holding,
     cause: DeadLetterCause,
     reason: string,
     deadLetters: string,
@@ -42,6 +43,43 @@ export interface GroupSettler<E> extends Settler<E>, Unsubscribable {
 interface Starting<E> {
   readonly delivery: Delivery<E>;
   readonly begin: (delivery: Delivery<E>, loss: Loss | undefined) => void;
+}
+
+/** Lets go of a delivery, and tells. */
+type Settled = (delivery: Holding, outcome: Outcome, told: (outcome: Outcome) => void) => void;
+
+/** What is asked for of nearly each delivery: a class, as an object with a function of its own takes twice as much. */
+class Acknowledging {
+  readonly kind = "acknowledge";
+  readonly stream: string;
+  readonly entryId: string;
+  readonly mark: string;
+  readonly keep: number;
+  readonly effects: readonly Effect[];
+  readonly #delivery: Holding;
+  readonly #told: (outcome: Outcome) => void;
+  readonly #settled: Settled;
+
+  constructor(
+    delivery: Holding & Pick<Delivery<unknown>, "mark">,
+    effects: readonly Effect[],
+    told: (outcome: Outcome) => void,
+    settled: Settled,
+  ) {
+    const { stream, entryId, mark } = delivery;
+    this.stream = stream;
+    this.entryId = entryId;
+    this.mark = mark?.id ?? "";
+    this.keep = mark?.keep ?? 0;
+    this.effects = effects;
+    this.#delivery = delivery;
+    this.#told = told;
+    this.#settled = settled;
+  }
+
+  done(outcome: Outcome): void {
+    this.#settled(this.#delivery, outcome, this.#told);
+  }
 }
 
 /** As if it had been idle for a day: longer than anybody waits before taking over. */
@@ -68,8 +106,9 @@ export function groupSettler<E>({
   let hasLost = false;
   let beats = 0;
   const starting: Starting<E>[] = [];
-  const suspects = new Set<string>();
-  // The suspect that is being handled.
+  // Of what was pending: how many starts Redis had counted.
+  const found = new Map<string, number>();
+  // The one that is being handled and that its consumers may have died of.
   let alone: { readonly delivery: Holding; readonly patience: Subscription } | undefined;
   waiting.add(
     stop$.subscribe(() => {
@@ -77,12 +116,8 @@ export function groupSettler<E>({
     }),
   );
 
-  function isHeld({ stream, entryId, deliveries }: Holding): boolean {
-    return held.get(stream, entryId)?.deliveries === deliveries;
-  }
-
   /** Nothing has to be looked up as long as nothing was lost. */
-  const holds = (holding: Holding) => !hasLost || isHeld(holding);
+  const holds = (holding: Holding) => !hasLost || held.has(holding);
 
   /** Tells that it is not this consumer's any more. */
   function tellLoss({ stream, entryId }: Holding, loss: Loss): void {
@@ -91,19 +126,33 @@ export function groupSettler<E>({
   }
 
   function lose(holding: Holding, loss: Loss): void {
-    if (!isHeld(holding)) return;
+    if (!held.has(holding)) return;
     tellLoss(holding, loss);
+    letGo(holding);
+  }
+
+  function letGo(holding: Holding): void {
+    if (found.size > 0 && held.has(holding)) found.delete(nameOf(holding));
     held.remove(holding);
   }
 
   /** Lets go of what is settled, once that is told: with the last one that is held everything ends. */
   function settled(holding: Holding, outcome: Outcome, done: (outcome: Outcome) => void): void {
-    if (isLoss(outcome) && isHeld(holding)) tellLoss(holding, outcome);
+    if (isLoss(outcome) && held.has(holding)) tellLoss(holding, outcome);
     done(outcome);
-    held.remove(holding);
+    letGo(holding);
   }
 
-  /** Starts those that wait, each once Redis has counted it; a suspect holds up those behind it. */
+  function acknowledged(delivery: Holding, outcome: Outcome, done: (outcome: Outcome) => void): void {
+    if (outcome instanceof Error) {
+      done(outcome);
+      return;
+    }
+    if (outcome === "acknowledged") reporter.acknowledged(1);
+    settled(delivery, outcome, done);
+  }
+
+  /** Starts those that wait, each once Redis has counted it; one that starts alone holds up those behind it. */
   function startNext(): void {
     while (alone === undefined) {
       const next = starting.shift();
@@ -112,11 +161,13 @@ export function groupSettler<E>({
       if (!holds(delivery)) begin(delivery, "another's");
       else if (delivery.deliveries === 1) begin(delivery, undefined);
       else {
-        if (suspects.delete(nameOf(delivery))) leaveAlone(delivery);
+        if (startsAlone(foundOf(delivery))) leaveAlone(delivery);
         countStart(next);
       }
     }
   }
+
+  const foundOf = (holding: Holding) => found.get(nameOf(holding)) ?? 0;
 
   function countStart({ delivery, begin }: Starting<E>): void {
     const { stream, entryId, deliveries } = delivery;
@@ -127,16 +178,17 @@ export function groupSettler<E>({
       deliveries,
       keep: 0,
       done: (outcome) => {
-        if (!isLoss(outcome)) {
-          begin(delivery, undefined);
-          return;
-        }
-        lose(delivery, outcome);
-        begin(delivery, outcome);
-        ended(delivery);
+        // It may have been lost, and told so, and be back by now: then it comes again.
+        const loss = isLoss(outcome) ? outcome : holds(delivery) ? undefined : "another's";
+        if (loss !== undefined) lose(delivery, loss);
+        begin(delivery, loss);
+        if (loss !== undefined) ended(delivery);
       },
     });
   }
+
+  /** How often at least, this time included. */
+  const surelyStarted = (holding: Holding) => holding.deliveries - unsureStarts(foundOf(holding));
 
   /** Until its handler has ended, and for a while at most: it may hang. */
   function leaveAlone(delivery: Holding): void {
@@ -187,43 +239,26 @@ export function groupSettler<E>({
   }
 
   const settler: GroupSettler<E> = {
+    // As nearly all are.
+    mayStart: (delivery) =>
+      delivery.deliveries === 1 && alone === undefined && starting.length === 0 && holds(delivery),
+
     start: (delivery, begin) => {
-      // As nearly all are.
-      if (delivery.deliveries === 1 && alone === undefined && starting.length === 0 && holds(delivery)) {
-        begin(delivery, undefined);
-        return;
-      }
       starting.push({ delivery, begin });
       startNext();
     },
 
-    suspect: (holding) => suspects.add(nameOf(holding)),
+    found: (holding, counted) => found.set(nameOf(holding), counted),
 
     acknowledge: (delivery, effects, done) => {
-      const { stream, entryId, mark } = delivery;
       if (alone !== undefined) ended(delivery);
-      settlements.ask({
-        kind: "acknowledge",
-        stream,
-        entryId,
-        mark: mark?.id ?? "",
-        effects,
-        keep: mark?.keep ?? 0,
-        done: (outcome) => {
-          if (outcome instanceof Error) {
-            done(outcome);
-            return;
-          }
-          if (outcome === "acknowledged") reporter.acknowledged(1);
-          settled(delivery, outcome, done);
-        },
-      });
+      settlements.ask(new Acknowledging(delivery, effects, done, acknowledged));
     },
 
     reject: (delivery, reason, done) => {
       if (alone !== undefined) ended(delivery);
       if (!holds(delivery)) done("another's");
-      else if (deadLetters !== undefined && delivery.deliveries >= maxDeliveries) {
+      else if (deadLetters !== undefined && surelyStarted(delivery) >= maxDeliveries) {
         settler.setAside(delivery, "HandlerFailed", reasonOf(reason), deadLetters.stream, (outcome) => {
           if (outcome instanceof Error) tryLater(delivery, outcome, done);
           else done(outcome);

@@ -1,14 +1,20 @@
 import { BehaviorSubject, defer, type Observable, Subject, startWith } from "rxjs";
 import type { Delivery } from "./delivery.ts";
 
-/** What tells a delivery from every other one. */
-export type Holding = Pick<Delivery<unknown>, "stream" | "entryId" | "deliveries">;
+/** What tells a delivery from every other one: an entry that comes back has been read anew. */
+export type Holding = Pick<Delivery<unknown>, "stream" | "entryId" | "deliveries" | "content">;
 
 /** A delivery, and how much it takes. */
 interface Kept {
-  readonly holding: Holding;
+  holding: Holding;
   readonly bytes: number;
 }
+
+/**
+ * Instead of what is let go of. A Map leaves its table behind whenever it makes a new one, and all that stood there
+ * outlives the next collections: this cuts it off.
+ */
+const nothing: Holding = { stream: "", entryId: "", deliveries: 0, content: [] };
 
 /** The deliveries that this consumer has and that are not settled. */
 export interface Held {
@@ -16,7 +22,9 @@ export interface Held {
   /** The same entry, for another time; it takes as much. */
   readonly replace: (delivery: Holding) => void;
   readonly get: (stream: string, entryId: string) => Holding | undefined;
-  /** Unless it is held for another time by now. */
+  /** Whether it is held, for this time. */
+  readonly has: (delivery: Holding) => boolean;
+  /** Nothing if it is held for another time by now. */
   readonly remove: (delivery: Holding) => void;
   readonly all: () => readonly Holding[];
   /** How many more there may be. */
@@ -27,6 +35,10 @@ export interface Held {
   readonly hasRoom$: Observable<boolean>;
   /** How many there are, now and whenever that shrinks. */
   readonly count$: Observable<number>;
+}
+
+function isSame(held: Holding | undefined, { deliveries, content }: Holding): boolean {
+  return held?.deliveries === deliveries && held.content === content;
 }
 
 interface Limits {
@@ -85,16 +97,17 @@ export function heldDeliveries({ window, windowBytes, enough }: Limits): Held {
       counted(entries.size - before);
     },
     replace: (holding) => {
-      const entries = entriesOf(holding.stream);
-      const kept = entries.get(holding.entryId);
-      if (kept !== undefined) entries.set(holding.entryId, { holding, bytes: kept.bytes });
+      const kept = entriesOf(holding.stream).get(holding.entryId);
+      if (kept !== undefined) kept.holding = holding;
     },
     get: (stream, entryId) => entriesOf(stream).get(entryId)?.holding,
-    remove: ({ stream, entryId, deliveries }) => {
-      const entries = entriesOf(stream);
-      const kept = entries.get(entryId);
-      if (kept?.holding.deliveries !== deliveries) return;
-      entries.delete(entryId);
+    has: (holding) => isSame(entriesOf(holding.stream).get(holding.entryId)?.holding, holding),
+    remove: (holding) => {
+      const entries = entriesOf(holding.stream);
+      const kept = entries.get(holding.entryId);
+      if (kept === undefined || !isSame(kept.holding, holding)) return;
+      entries.delete(holding.entryId);
+      kept.holding = nothing;
       bytes -= kept.bytes;
       counted(-1);
     },

@@ -47,6 +47,7 @@ export function memoryGroup<E>(options: MemoryGroupOptions = {}): MemoryGroup<E>
   let entries = 0;
 
   const settler: Settler<E> = {
+    mayStart: () => true,
     start: (delivery, begin) => begin(delivery, undefined),
     acknowledge: ({ entryId, mark }, commands, done) => {
       acknowledged.push(entryId);

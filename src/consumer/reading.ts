@@ -26,7 +26,7 @@ export type Arrived =
 const nothing: Arrived = { kind: "new", entries: [] };
 
 /** The most that the first read brings; each may bring four times as much: nobody knows yet how large entries are. */
-const firstCount = 16;
+const firstCount = 4;
 
 interface ReadingOptions {
   readonly connection: GroupConnection;

@@ -62,7 +62,7 @@ export function settling(
   let calls = 0;
   let hasEnded = false;
   // What has yet to get into a call, and what is in one.
-  const waiting: Asked[] = [];
+  let waiting: Asked[] = [];
   const sent = new Set<readonly Batch[]>();
 
   function newToken(): string {
@@ -105,7 +105,7 @@ export function settling(
     if (strayed.length === 0) return throwError(() => refusal);
     batch.asked = asked.filter((one) => !strays(stream, one));
     const advice = `an effect has a key in another slot than ${stream}: give it the same hash tag, {${tagOf(stream)}}`;
-    for (const { done } of strayed) done(sinkError("CrossSlot", advice, refusal));
+    for (const one of strayed) one.done(sinkError("CrossSlot", advice, refusal));
     return batch.asked.length === 0 ? of(batch) : settle(batch);
   }
 
@@ -141,13 +141,14 @@ export function settling(
       hasEnded = true;
       const unsettled = [...[...sent].flat().flatMap(({ asked }) => asked), ...waiting];
       sent.clear();
-      waiting.length = 0;
-      for (const { done } of unsettled) done("gone");
+      waiting = [];
+      for (const one of unsettled) one.done("gone");
     },
     run$: asked$.pipe(
       batch<Asked>({ maxItems: 1000, maxBytes, sizeOf, room }),
       map((asked) => {
-        waiting.splice(0, asked.length);
+        // A new one: in one that lives long, what is settled would stay alive for long.
+        waiting = waiting.slice(asked.length);
         const batches = byStream(asked);
         sent.add(batches);
         return batches;

@@ -269,7 +269,10 @@ describe("acknowledge", () => {
 
   it("leaves out a delivery that has become another consumer's while it waited", async () => {
     const { group, values } = three();
-    const lost = settledBy(values.a, { start: (delivery, begin) => begin(delivery, "another's") });
+    const lost = settledBy(values.a, {
+      mayStart: () => false,
+      start: (delivery, begin) => begin(delivery, "another's"),
+    });
 
     const handled = await lastValueFrom(
       from([lost, values.b]).pipe(

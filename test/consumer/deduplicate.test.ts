@@ -169,7 +169,11 @@ describe("deduplicate", () => {
       // It waits behind b, until it is lost.
       const lost: Delivery<Order> = {
         ...values.a,
-        settler: { ...values.a.settler, start: (delivery, begin) => begin(delivery, "another's") },
+        settler: {
+          ...values.a.settler,
+          mayStart: () => false,
+          start: (delivery, begin) => begin(delivery, "another's"),
+        },
       };
       const source = hot("  -baA------|", { a: lost, A: values.A, b: values.b });
       const handling = cold("---|");

@@ -1,6 +1,6 @@
-import { firstValueFrom, lastValueFrom, map, NEVER, Subject, take } from "rxjs";
+import { firstValueFrom, lastValueFrom, map, NEVER, Subject, take, tap } from "rxjs";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { acknowledge } from "../../src/consumer/index.ts";
+import { acknowledge, deduplicate } from "../../src/consumer/index.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { group, type Order, ordersGroup, stream } from "../support/ordersGroup.ts";
 import { startProxy } from "../support/tcpProxy.ts";
@@ -58,6 +58,33 @@ describe("a consumer that is told to stop", () => {
     handling.complete();
 
     expect(await ended).toBe("nothing acknowledged");
+  });
+
+  it("ends when its handler does, although what waits behind it with its key was lost as well", async () => {
+    await add(1, 1, 1);
+    const { status, first } = watched();
+    const until = new Subject<void>();
+    const finish = new Subject<void>();
+    const drained = vi.fn();
+    const handler = vi.fn(() => finish.pipe(take(1)));
+    const ended = lastValueFrom(
+      deliveries({ claimIdleMs: 90, status, until }).pipe(
+        tap({ complete: drained }),
+        deduplicate({ key: ({ id }) => id }),
+        acknowledge(handler),
+      ),
+      { defaultValue: "nothing acknowledged" },
+    );
+    await waitUntil(() => handler.mock.calls.length === 1, 5);
+    const ids = (await redis.client.xrange(stream, "-", "+")).map(([id]) => id);
+    await redis.client.xack(stream, group, ...ids);
+    await first("gone");
+    until.next();
+    await waitUntil(() => drained.mock.calls.length === 1, 5);
+    finish.next();
+
+    expect(await ended).toBe("nothing acknowledged");
+    expect(handler).toHaveBeenCalledOnce();
   });
 
   it("ends at once while it has not reached Redis yet", async () => {

@@ -62,11 +62,54 @@ describe("what counts against maxDeliveries", () => {
       let deaths = 0;
       while ((await untilItDies({}, concurrency, ({ n }) => n === 30)) === "died") deaths += 1;
 
-      expect(deaths).toBe(5);
+      // Of the first two it is not sure that they were starts.
+      expect(deaths).toBe(5 + 2);
       expect(await deadNumbers()).toEqual([30]);
       expect(await redis.client.scard("handled")).toBe(59);
     },
   );
+
+  it.each([
+    { maxDeliveries: 1, concurrency: 1 },
+    { maxDeliveries: 1, concurrency: 10 },
+    { maxDeliveries: 2, concurrency: 1 },
+    { maxDeliveries: 2, concurrency: 10 },
+  ])("one that fails beside one that kills its process has all its starts (%j)", async (settings) => {
+    const { maxDeliveries, concurrency } = settings;
+    await add(...Array.from({ length: 20 }, (_, n) => n));
+    const starts = new Map<number, number>();
+    let deaths = 0;
+    let isDead = true;
+    while (isDead) {
+      isDead = false;
+      const running = new Subscription();
+      running.add(
+        deliveries({ deadLetters, maxDeliveries, redelivery: { initialMs: 1 } })
+          .pipe(
+            acknowledge(
+              ({ n }) => {
+                starts.set(n, (starts.get(n) ?? 0) + 1);
+                if (n !== 5) throw new Error("not today");
+                // Those that are started with it are not any more.
+                running.unsubscribe();
+                return NEVER;
+              },
+              { concurrency },
+            ),
+          )
+          .subscribe(),
+      );
+      await waitUntil(async () => running.closed || (await isDone()), 20);
+      isDead = running.closed;
+      running.unsubscribe();
+      if (isDead) deaths += 1;
+    }
+
+    expect(Math.min(...starts.values())).toBe(maxDeliveries);
+    expect(Math.max(...starts.values())).toBe(maxDeliveries + 2);
+    expect(deaths).toBe(maxDeliveries + 2);
+    expect(await deadNumbers()).toHaveLength(20);
+  });
 
   it("two entries that kill their process are dead letters, and nothing else is", async () => {
     await add(...Array.from({ length: 40 }, (_, n) => n));

@@ -1,4 +1,4 @@
-import { Subject, type Subscription, tap } from "rxjs";
+import { map, Subject, type Subscription, tap } from "rxjs";
 import {
   acknowledge,
   type ConsumerStatus,
@@ -8,7 +8,7 @@ import {
   groupDeliveries,
 } from "../../../src/consumer/index.ts";
 import type { Valve } from "../../support/valve.ts";
-import type { Ledger } from "./ledger.ts";
+import type { Item, Ledger } from "./ledger.ts";
 import type { History } from "./step.ts";
 
 /** What the entries of a history hold. */
@@ -68,8 +68,10 @@ export function startConsumer({
   let isDead = false;
   let ending: "completed" | { readonly error: unknown } | undefined;
 
+  const aboutToStart = new Set<Item>();
   // What was handed out and not settled, as far as anybody was told.
-  const held = new Set<string>();
+  // With its content, which tells one that came back from the one before.
+  const held = new Map<string, Delivery<Event>["content"]>();
   const lines = new Map<string, string[]>();
   const nameOf = ({ stream, entryId }: { readonly stream: string; readonly entryId: string }) =>
     `${stream} ${entryId}`;
@@ -98,8 +100,23 @@ export function startConsumer({
     const item = ledger.at(delivery.stream, delivery.entryId);
     if (item === undefined) violated(`${name}: ${nameOf(delivery)} was never added`);
     else item.wasDelivered = true;
-    held.add(nameOf(delivery));
+    held.set(nameOf(delivery), delivery.content);
     if (held.size > window) violated(`${name}: holds ${held.size} deliveries, its window is ${window}`);
+  }
+
+  /** Redis counts a start just before it happens; of one that nobody else is started beside it takes that for sure. */
+  function watched(delivery: Delivery<Event>): Delivery<Event> {
+    const { settler } = delivery;
+    const item = ledger.at(delivery.stream, delivery.entryId);
+    const start: typeof settler.start = (started, begin) => {
+      const isAlone = started.deliveries > 2;
+      if (isAlone && item !== undefined) aboutToStart.add(item);
+      settler.start(started, (begun, loss) => {
+        if (item !== undefined && aboutToStart.delete(item) && loss !== undefined) item.missed += 1;
+        begin(begun, loss);
+      });
+    };
+    return { ...delivery, settler: { ...settler, start } };
   }
 
   function handle({ key }: Event, delivery: Delivery<Event>) {
@@ -150,8 +167,11 @@ export function startConsumer({
     .pipe(
       tap((delivery) => {
         const { key } = delivery.event;
+        // One that was lost while it waited for another one is not handled.
+        if (held.get(nameOf(delivery)) !== delivery.content) return;
         lines.set(key, [...(lines.get(key) ?? []), nameOf(delivery)]);
       }),
+      map(watched),
       acknowledge(handle, { concurrency, ...(orders && { orderBy: ({ key }: Event) => key }) }),
     )
     .subscribe({
@@ -186,6 +206,8 @@ export function startConsumer({
     die: () => {
       isDead = true;
       running.unsubscribe();
+      for (const item of aboutToStart) item.missed += 1;
+      aboutToStart.clear();
     },
     isAlive: () => ending === undefined && !isDead,
     isDraining: () => isDraining,

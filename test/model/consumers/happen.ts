@@ -214,9 +214,11 @@ export async function happen({ client, port }: RedisServer, history: History): P
       const letters = dead.filter(({ origin }) => origin === `${stream} ${entryId}`);
       if (times > 1) throw new Error(`${name}: its effect happened ${times} times`);
       if (item.acknowledged > 0 && times === 0) throw new Error(`${name}: acknowledged without its effect`);
+      if (history.maxDeliveries > 0 && started > history.maxDeliveries + unsure)
+        throw new Error(`${name}: ${started} of ${history.maxDeliveries} handlers`);
       if (letters.length > 1) throw new Error(`${name}: ${letters.length} dead letters`);
       for (const { cause, fields } of letters) {
-        const fewest = history.maxDeliveries - unnoted;
+        const fewest = history.maxDeliveries - item.missed;
         if (cause === "EntryNotDecodable" ? kind !== "garbage" : started < fewest)
           throw new Error(
             `${name}: a dead letter, ${cause}, after ${started} of ${history.maxDeliveries} handlers`,
@@ -264,8 +266,8 @@ export async function happen({ client, port }: RedisServer, history: History): P
   }
 }
 
-/** The first delivery counts whether its handler was started or not: to note that would cost a call an entry. */
-const unnoted = 1;
+/** Starts that may not count: the first one, which is not written down, and one that is with those of others. */
+const unsure = 2;
 
 /** Fields and values, alternating. */
 function fieldsOf({ kind, key }: NewEntry, id: string): readonly (string | Buffer)[] {

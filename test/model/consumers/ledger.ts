@@ -12,6 +12,8 @@ export interface Item {
   readonly fields: readonly Buffer[];
   /** How often a handler was started on it. */
   started: number;
+  /** How often a consumer that was about to start a handler on it alone died, or lost it, before it did. */
+  missed: number;
   /** How often a consumer said that it is acknowledged. */
   acknowledged: number;
   /** Which one said so last. */
@@ -41,6 +43,7 @@ export function makeLedger(): Ledger {
       items.set(nameOf(item.stream, item.entryId), {
         ...item,
         started: 0,
+        missed: 0,
         acknowledged: 0,
         acknowledgedBy: "",
         wasDelivered: false,
