@@ -1,4 +1,5 @@
 import type { ConsumerStatus } from "../consumer/index.ts";
+import { withoutSecrets } from "../errors/withoutSecrets.ts";
 import type { Status } from "../status.ts";
 import { statusText } from "../statusText.ts";
 import { UsageError } from "./exitCode.ts";
@@ -7,15 +8,15 @@ import { printable, printableLines } from "./printable.ts";
 
 type AnyStatus = Status | ConsumerStatus;
 
-/** Writes a line for people on stderr; stdout is for results. */
+/** Writes a line for people on stderr; stdout is for results. A URI may stand where a stream's key or an id should. */
 export function log(text: string): void {
-  sayLine(`rxadd: ${printable(text)}`);
+  sayLine(`rxadd: ${printable(withoutSecrets(text))}`);
 }
 
 /** Writes why the command failed. Only what it says itself of the configuration may take several lines. */
 export function logFailure(error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof UsageError) sayLine(`rxadd: ${printableLines(message)}`);
+  if (error instanceof UsageError) sayLine(`rxadd: ${printableLines(withoutSecrets(message))}`);
   else log(message);
 }
 

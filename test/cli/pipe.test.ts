@@ -274,6 +274,17 @@ describe("rxadd pipe", () => {
     expect(run.stdout() + run.stderr()).not.toContain("hunter2");
   });
 
+  it("logs no password of a URI that stands where the stream should", async () => {
+    const run = rxadd(
+      ["pipe", "--uri", uri(), "--stream", "redis://app:hunter2@localhost", "--id", "t"],
+      '{"n":1}\n',
+    );
+
+    expect(await run.ended).toBe(0);
+    expect(run.stderr()).toContain("redis://app:***@localhost: publishing");
+    expect(run.stderr()).not.toContain("hunter2");
+  });
+
   it("ends with exit code 3 when a password is missing", async () => {
     const run = rxadd(
       ["pipe", "--uri", `redis://127.0.0.1:${redis.port}`, "--stream", "s", "--id", "t"],
