@@ -1,10 +1,10 @@
 import { defineConfig } from "vitest/config";
-import { common } from "./vitest.config.ts";
+import everything from "./vitest.config.ts";
 
 /** The long form of the faults and of the models: one file after the other, so that nothing but the fault makes a stall. */
 export default defineConfig({
   test: {
-    ...common,
+    ...everything.test,
     include: ["test/faults/**/*.test.ts", "test/model/**/*.test.ts"],
     env: { RXADD_FAULTS: "long" },
     fileParallelism: false,

@@ -22,7 +22,7 @@ describe("many writers, Cluster", () => {
       await hold(context, {
         of: `Cluster, ${count} streams on as many masters`,
         histories: histories(can, ["plain", "transactions", "shared"]),
-        times: { short: 20, long: 1000 },
+        times: { short: 12, long: 1000 },
         happen: async (history) =>
           (await happen(await clusterWorld(cluster, streams.slice(0, count)), history)).events,
         promise,

@@ -9,7 +9,7 @@ import { histories } from "./writers/step.ts";
 const promise = "0 / 0 / 0, no false checkpoint, who is not the owner is told";
 
 for (const { by, start, times } of [
-  { by: "hand", start: startPair, times: { short: 30, long: 500 } },
+  { by: "hand", start: startPair, times: { short: 15, long: 500 } },
   { by: "Sentinel", start: startWatchedPair, times: { short: 2, long: 200 } },
 ]) {
   describe(`many writers, a replica that is promoted by ${by}`, () => {
