@@ -53,8 +53,8 @@ export function pipelinePublisher(client: Redis, trimArgs?: readonly string[]): 
     connectionsLost += 1;
   });
 
-  /** Whether a stream of its own has been seen. Batches of filtered events and dead letters go by without one. */
-  let hasStood = false;
+  /** The lanes of which a stream of their own has been seen. Batches of filtered events and dead letters go by without one. */
+  const stood = new WeakSet<LaneKeys>();
 
   /** Runs the transaction only on the connection whose WATCH guards it. */
   async function commit(transaction: ChainableCommander, lostAtWatch: number): Promise<Results | null> {
@@ -115,7 +115,8 @@ export function pipelinePublisher(client: Redis, trimArgs?: readonly string[]): 
     const lost = connectionsLost;
     const streams = [keys.stream, keys.deadLetters].filter((stream) => stream !== undefined);
     const { streamStands, state } = await watch(keys, streams);
-    hasStood = streamStands;
+    if (streamStands) stood.add(keys);
+    else stood.delete(keys);
     const mark = keys.mark === undefined ? [] : await client.hmget(keys.mark, "epoch");
     const marked = Number(mark[0] ?? 0);
     if (state === undefined && marked > 0 && (streamStands || keys.stream === undefined) && !adopt)
@@ -167,8 +168,8 @@ export function pipelinePublisher(client: Redis, trimArgs?: readonly string[]): 
         .catch(() => {});
     }
     const ids = resultsOf(replies);
-    const isRenewed = !streamStands && hasStood;
-    if (last >= 0) hasStood = true;
+    const isRenewed = !streamStands && stood.has(keys);
+    if (last >= 0) stood.add(keys);
     return { reply: "published", entryId: stringOrNull(ids[last]) ?? "", isRenewed };
   }
 

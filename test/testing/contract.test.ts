@@ -128,6 +128,15 @@ describe.each([
     expect(await publish(bed, batch(2))).toEqual({ reply: "missing", streamStands: false });
   });
 
+  it("calls no stream deleted that is new beside one that stands", async () => {
+    const other = laneKeys("payments", "shop");
+    await open(bed, "me");
+    await open(bed, "me", other);
+    await publish(bed, batch(1));
+
+    expect(await publish(bed, batch(1, 1, entry("1a", "payments")), other)).toEqual(published);
+  });
+
   it("begins a stream anew that somebody has deleted", async () => {
     await open(bed, "me");
     await publish(bed, batch(1));
