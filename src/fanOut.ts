@@ -74,7 +74,7 @@ export function fanOut<T, P>(
   if (policy === null || (typeof policy !== "object" && policy !== "required" && policy !== "all")) {
     throw sinkError(
       "ConfigurationInvalid",
-      `fanOut: found ${policy} as policy, expected "required", "all" or { quorum: 2 }`,
+      `fanOut: found ${String(policy)} as policy, expected "required", "all" or { quorum: 2 }`,
     );
   }
   const [first] = sinks;

@@ -1,5 +1,6 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import type * as t from "io-ts";
+import { kindOf } from "../errors/thrown.ts";
 import { sinkError } from "../sinkError.ts";
 import { nearest } from "./nearest.ts";
 import { messageOf, pathOf, pathText } from "./problem.ts";
@@ -36,12 +37,14 @@ export function decodeOptions<A>(
   throw sinkError("ConfigurationInvalid", `${name}: ${problems.join("; ")}`);
 }
 
-function serverProblem(options: object): string | undefined {
+/** What is wrong with how a server is named; undefined: nothing. What stands in place of a connection may be a secret. */
+export function serverProblem(options: object): string | undefined {
   const { uri, connection }: { readonly uri?: unknown; readonly connection?: unknown } = options;
   if ("uri" in options && connection !== undefined)
     return "uri: found a connection as well, expected one of them";
   if (uri !== undefined || (typeof connection === "object" && connection !== null)) return undefined;
-  return `uri: found ${connection === undefined ? "nothing" : `${connection} as connection`}, expected a uri, or a connection of ioredis`;
+  const found = connection === null ? "null" : kindOf(connection);
+  return `uri: found ${connection === undefined ? found : `${found} as connection`}, expected a uri, or a connection of ioredis`;
 }
 
 /** A problem of several settings together stands at none of them. */

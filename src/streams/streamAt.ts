@@ -2,6 +2,7 @@ import { isLeft } from "fp-ts/lib/Either.js";
 import type * as t from "io-ts";
 import { defer, finalize, from, type Observable } from "rxjs";
 import { redisUri, text } from "../config/codecs.ts";
+import { serverProblem } from "../config/decodeOptions.ts";
 import { messageOf, pathOf, pathText } from "../config/problem.ts";
 import { optional, required, Settings } from "../config/settings.ts";
 import { sinkTuning } from "../config/sinkTuning.ts";
@@ -75,9 +76,8 @@ function checked(at: StreamAt): Omit<t.TypeOf<typeof settings>, "uri"> {
   const problems = isLeft(decoded)
     ? decoded.left.map((error) => `${pathText(pathOf(error))}: ${messageOf(error)}`)
     : [];
-  if (!("uri" in at) && !("connection" in at)) {
-    problems.push("uri: found nothing, expected a uri, or a connection of ioredis");
-  }
+  const server = serverProblem(at);
+  if (server !== undefined) problems.push(server);
   if (!isLeft(decoded) && problems.length === 0) return decoded.right;
   throw sinkError("ConfigurationInvalid", problems.join("; "));
 }

@@ -46,6 +46,10 @@ describe("the options of redisSink", () => {
       { id: "a", stream: "s", connection: null },
       "uri: found null as connection, expected a uri, or a connection of ioredis",
     ],
+    [
+      { id: "a", stream: "s", connection: "hunter2@h" },
+      "uri: found text as connection, expected a uri, or a connection of ioredis",
+    ],
     [{ ...good, stream: "" }, 'stream: found "", expected a text or a function of the event'],
     [{ ...good, sendTimeoutMs: 0 }, "sendTimeoutMs: found 0, expected a number of milliseconds from 1"],
     [{ ...good, publish: () => "hunter2" }, "publish: found a function, expected script or pipeline"],
@@ -124,12 +128,12 @@ describe("the options of replicate and fanOut", () => {
   });
 
   it("are refused at once where they are no policy", () => {
-    for (const policy of ["any", 2, null, undefined]) {
+    for (const policy of ["any", 2, null, undefined, Symbol("all")]) {
       const make = () => fanOut([sink], policy as FanOutPolicy);
       if (policy === undefined) expect(make).not.toThrow();
       else
         expect(make).toThrow(
-          `fanOut: found ${policy} as policy, expected "required", "all" or { quorum: 2 }`,
+          `fanOut: found ${String(policy)} as policy, expected "required", "all" or { quorum: 2 }`,
         );
     }
   });
