@@ -9,6 +9,15 @@ export function readProperty(event: unknown, name: string): unknown {
     : undefined;
 }
 
+/** What a function gives of an event, or undefined, whatever it throws: to look at one may run code of the user's. */
+export function ifItCan<T, A>(event: T, ask: (event: T) => A): A | undefined {
+  try {
+    return ask(event);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The text at `id`. */
 export function idOf(event: unknown): string | undefined {
   const id = readProperty(event, "id");

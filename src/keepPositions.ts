@@ -1,7 +1,7 @@
 import { Observable, type OperatorFunction, Subject, takeWhile } from "rxjs";
 import type { Transaction } from "./changeEvent.ts";
 import { messageOf } from "./errors/thrown.ts";
-import { idOf, readProperty, transactionOf } from "./eventDefaults.ts";
+import { idOf, ifItCan, readProperty, transactionOf } from "./eventDefaults.ts";
 import { sinkError } from "./sinkError.ts";
 import type { PositionOf } from "./sinkOptions.ts";
 
@@ -71,7 +71,7 @@ export function keepPositions<T, R, P = PositionOf<T>>(
     try {
       return new Skipped(position(event), transaction(event));
     } catch (error) {
-      const name = nameOf(event) ?? "without an id";
+      const name = ifItCan(event, idOf) ?? "without an id";
       const reason = `position or transaction failed: ${messageOf(error)}`;
       throw sinkError("PositionInvalid", `event ${name}: ${reason}`, error);
     }
@@ -126,18 +126,9 @@ export function keepPositions<T, R, P = PositionOf<T>>(
     });
 }
 
-/** The ID of what may be anything, also what throws when it is asked. */
-function nameOf(event: unknown): string | undefined {
-  try {
-    return idOf(event);
-  } catch {
-    return undefined;
-  }
-}
-
 /** The result may be anything; then at least the event that was passed over last is known. */
 function answeredLate(result: unknown, newestSkipped: unknown): Error {
-  const id = nameOf(result) ?? nameOf(newestSkipped);
+  const id = ifItCan(result, idOf) ?? ifItCan(newestSkipped, idOf);
   return sinkError(
     "ConfigurationInvalid",
     `keepPositions: found a result${id === undefined ? "" : ` for event ${id}`} after the event's turn, when its position had gone on; expected operators that answer each event at once, unlike mergeMap(async …) or delay: do such work before keepPositions`,

@@ -9,6 +9,7 @@ import {
   checkedTime,
   checkedTransactions,
   idOf,
+  ifItCan,
   readProperty,
   timeOf,
   transactionOf,
@@ -34,22 +35,9 @@ const failures = {
   transaction: "PositionInvalid",
 } as const satisfies Readonly<Record<string, PlainTag>>;
 
-/** What a function of the user's gives, or undefined, whatever it throws. */
-function ifItCan<T, A>(event: T, ask: (event: T) => A): A | undefined {
-  try {
-    return ask(event);
-  } catch {
-    return undefined;
-  }
-}
-
 /** Whether it is skipped; to look may run code of the event's, as of a Proxy. */
 function isPassedOver<P>(event: unknown): event is Skipped<P> {
-  try {
-    return isSkipped<P>(event);
-  } catch {
-    return false;
-  }
+  return ifItCan(event, isSkipped) ?? false;
 }
 
 /** Where an event stands in its source. */

@@ -231,3 +231,13 @@ export function oneOf<Word extends string>(...words: readonly Word[]): t.Type<Wo
     isWord(value) ? t.success(value) : t.failure(value, context),
   );
 }
+
+/** A codec that only looks. */
+export function looked<A>(name: string, is: (value: unknown) => value is A): t.Type<A, unknown> {
+  return new t.Type<A, unknown, unknown>(
+    name,
+    is,
+    (value, context) => (is(value) ? t.success(value) : t.failure(value, context)),
+    t.identity,
+  );
+}

@@ -6,6 +6,7 @@ import {
   duration,
   factor,
   flag,
+  looked,
   oneOf,
   redisUri,
   seconds,
@@ -166,11 +167,9 @@ const textOrFunction = new t.Type<unknown, unknown, unknown>(
   t.identity,
 );
 
-const eventFunction = new t.Type<unknown, unknown, unknown>(
+const eventFunction = looked(
   "a function of the event",
-  (_value): _value is unknown => true,
-  (value, context) => (typeof value === "function" ? t.success(value) : t.failure(value, context)),
-  t.identity,
+  (value): value is object => typeof value === "function",
 );
 
 const ofEvent = optional(eventFunction, "");

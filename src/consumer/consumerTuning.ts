@@ -1,21 +1,11 @@
 import * as t from "io-ts";
-import { count, duration, factor, redisUri, share, text, wholeTimeout } from "../config/codecs.ts";
+import { count, duration, factor, looked, redisUri, share, text, wholeTimeout } from "../config/codecs.ts";
 import { decodeOptions, type NamesOf } from "../config/decodeOptions.ts";
 import { group, optional, required, Settings, withDefault } from "../config/settings.ts";
 import { longestIsNoShorter, sinkTuning } from "../config/sinkTuning.ts";
 import { kindOf } from "../errors/thrown.ts";
 import type { GroupOptions, ReaderOptions } from "./consumerOptions.ts";
 import { isEntryId } from "./entryId.ts";
-
-/** A codec that only looks. */
-function looked<A>(name: string, is: (value: unknown) => value is A): t.Type<A, unknown> {
-  return new t.Type<A, unknown, unknown>(
-    name,
-    is,
-    (value, context) => (is(value) ? t.success(value) : t.failure(value, context)),
-    t.identity,
-  );
-}
 
 /** What a program gives to be called; no message shows it. */
 function withMethod(name: string, ...methods: readonly string[]): t.Type<object, unknown> {
