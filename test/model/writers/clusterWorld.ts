@@ -1,6 +1,7 @@
 import { Cluster, type Redis } from "ioredis";
 import type { ClusterServers } from "../../support/clusterServers.ts";
 import type { RedisServer } from "../../support/redisServer.ts";
+import { lineOver } from "./lineOver.ts";
 import {
   type Command,
   contentOf,
@@ -13,7 +14,6 @@ import {
   removed,
   restored,
 } from "./realWorld.ts";
-import { startValves } from "./valves.ts";
 import type { Content, Keys, Line, World } from "./world.ts";
 import { sinkId } from "./writer.ts";
 
@@ -93,27 +93,18 @@ export async function clusterWorld(cluster: ClusterServers, streams: readonly st
   };
 }
 
-async function connect({ nodes }: ClusterServers): Promise<Line> {
-  const valves = await startValves(nodes);
-  // As a sink opens its own.
-  const connection = new Cluster(
-    nodes.map(({ port }) => ({ host: "127.0.0.1", port })),
-    {
-      natMap: valves.natMap,
-      redisOptions: { maxRetriesPerRequest: 0 },
-      retryDelayOnFailover: 0,
-      clusterRetryStrategy: () => 5,
-    },
+function connect({ nodes }: ClusterServers): Promise<Line> {
+  return lineOver(
+    nodes,
+    (natMap) =>
+      new Cluster(
+        nodes.map(({ port }) => ({ host: "127.0.0.1", port })),
+        {
+          natMap,
+          redisOptions: { maxRetriesPerRequest: 0 },
+          retryDelayOnFailover: 0,
+          clusterRetryStrategy: () => 5,
+        },
+      ),
   );
-  connection.on("error", () => {
-    // The sink says it.
-  });
-  return {
-    ...valves.line,
-    server: { connection },
-    close: async () => {
-      connection.disconnect();
-      await valves.stop();
-    },
-  };
 }

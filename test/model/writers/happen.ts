@@ -186,7 +186,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
     if (typeof how !== "object" || !isSinkError(how.error)) throw new Error(`the last writer ended: ${how}`);
     if (how.error._tag === "ProducerStateMissing") {
       const { streams, states, marks } = world.keys;
-      if (states.length > 1) {
+      if (!isOneLane) {
         // In a Cluster all of it has to go.
         seen.was(await world.flush());
         return;
@@ -217,7 +217,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
   /** One more process publishes the log to its end. */
   async function finish(): Promise<Writer> {
     // Where each stream has a lane of its own it is the owner of those that it publishes to: of all of them.
-    const further = world.keys.states.length > 1 ? world.keys.streams.length : 0;
+    const further = isOneLane ? 0 : world.keys.streams.length;
     for (let tries = 0; tries < 5; tries += 1) {
       const last = await open({ way: "replicate", limit: log.wholeWith(head + further) });
       last.finish();

@@ -1,7 +1,7 @@
 import { Redis } from "ioredis";
 import { startSentinels } from "../../support/sentinelServers.ts";
+import { lineOver } from "./lineOver.ts";
 import type { Replicated } from "./promotionWorld.ts";
-import { startValves } from "./valves.ts";
 
 /** A master and its replica, which Sentinels put in its place. */
 export async function startWatchedPair(): Promise<Replicated & { readonly stop: () => Promise<unknown> }> {
@@ -15,29 +15,19 @@ export async function startWatchedPair(): Promise<Replicated & { readonly stop: 
       await sentinels.failover();
       master = await sentinels.master();
     },
-    connect: async () => {
-      const valves = await startValves(sentinels.servers);
-      // As a sink opens its own.
-      const connection = new Redis({
-        sentinels: sentinels.ports.map((port) => ({ host: "127.0.0.1", port })),
-        name: sentinels.name,
-        natMap: valves.natMap,
-        maxRetriesPerRequest: 0,
-        retryStrategy: () => 5,
-        sentinelRetryStrategy: () => 5,
-      });
-      connection.on("error", () => {
-        // The sink says it.
-      });
-      return {
-        ...valves.line,
-        server: { connection },
-        close: async () => {
-          connection.disconnect();
-          await valves.stop();
-        },
-      };
-    },
+    connect: () =>
+      lineOver(
+        sentinels.servers,
+        (natMap) =>
+          new Redis({
+            sentinels: sentinels.ports.map((port) => ({ host: "127.0.0.1", port })),
+            name: sentinels.name,
+            natMap,
+            maxRetriesPerRequest: 0,
+            retryStrategy: () => 5,
+            sentinelRetryStrategy: () => 5,
+          }),
+      ),
     stop: sentinels.stop,
   };
 }
