@@ -84,7 +84,14 @@ export function branches<T, P>(
 
   function open(branch: Branch<T, P>, checkpoints$: Observable<Checkpoint<P>>): void {
     branch.subscription = checkpoints$.subscribe({
-      next: (checkpoint) => acknowledged(branch, checkpoint),
+      next: (checkpoint) => {
+        try {
+          acknowledged(branch, checkpoint);
+        } catch (error) {
+          // The user's order of positions.
+          subscriber.error(error);
+        }
+      },
       error: (error) => failed(branch, error),
       complete: () => completed(branch),
     });

@@ -7,6 +7,7 @@ import {
   lastValueFrom,
   map,
   NEVER,
+  of,
   range,
   scan,
   switchMap,
@@ -16,10 +17,13 @@ import {
 } from "rxjs";
 import { describe, expect, it } from "vitest";
 import {
+  type Checkpoint,
   type FanOutPolicy,
   fanOut,
+  type Positions,
   redisSink,
   replicate,
+  type Sink,
   type SinkSettings,
   type Source,
   type Status,
@@ -84,6 +88,34 @@ describe("fanOut over sinks that stand at different places", () => {
       expect(beyond).toEqual([]);
     })(),
   );
+});
+
+describe("fanOut over positions that cannot be compared", () => {
+  it("ends with what the order throws", async () => {
+    const broken = new Error("no order");
+    const positions: Positions<number> = {
+      encode: String,
+      decode: (text) => some(Number(text)),
+      orderOf: () =>
+        some({
+          equals: (a: number, b: number) => a === b,
+          compare: () => {
+            throw broken;
+          },
+        }),
+    };
+    const checkpoint: Checkpoint<number> = {
+      ...{ sink: "a", stream, position: 1, sequence: 1, entryId: "1-0", events: 1, replayed: 0 },
+    };
+    const bare = (id: string): Sink<Numbered, number> =>
+      Object.assign(() => of(checkpoint), {
+        ...{ id, required: true, positions, report: () => {}, resuming: () => of(checkpoint) },
+      });
+
+    const ended = lastValueFrom(of({ position: 1 }).pipe(fanOut([bare("a"), bare("b")], "all")));
+
+    await expect(ended).rejects.toBe(broken);
+  });
 });
 
 describe("fanOut with a quorum", () => {

@@ -264,6 +264,11 @@ describe("deleteEntries", () => {
 describe("every one of them", () => {
   it.each([
     ["a URI with another scheme", { uri: "http://h", stream }, "uri: found http://h, expected a URI"],
+    [
+      "a uri and a connection",
+      { uri: "redis://h", stream, ...({ connection: {} } as object) },
+      "uri: found a connection as well, expected one of them",
+    ],
     ["a stream without a name", { uri: "redis://h", stream: "" }, "stream: found"],
   ])("fails on %s with all that is wrong", async (_what, where, message) => {
     await expect(firstValueFrom(streamLength(where))).rejects.toMatchObject({
