@@ -1,10 +1,10 @@
 import type { Option } from "fp-ts/lib/Option.js";
 import { Observable, type SchedulerLike } from "rxjs";
 import type { Flow } from "../operators/flow.ts";
-import type { Checkpoint } from "./checkpoint.ts";
 import { count, duration } from "./config/codecs.ts";
 import { decodeOptions } from "./config/decodeOptions.ts";
 import { Settings, withDefault } from "./config/settings.ts";
+import type { Checkpoint } from "./event/checkpoint.ts";
 import { branches } from "./fanOutBranches.ts";
 import type { Skipped } from "./keepPositions.ts";
 import type { Sink } from "./redisSink.ts";

@@ -1,18 +1,18 @@
 export type { Flow } from "../operators/flow.ts";
-export type { ChangeEvent, EventOrigin, Operation, Row, Transaction } from "./changeEvent.ts";
-export type { Checkpoint } from "./checkpoint.ts";
 export { type Envelope, encoderOf } from "./envelope.ts";
-export { type FanOutOptions, type FanOutPolicy, fanOut } from "./fanOut.ts";
-export { keepPositions, type PositionAccess, Skipped } from "./keepPositions.ts";
-export { isLsn, type Lsn, ordLsn } from "./lsn.ts";
-export { partitionOf } from "./partition.ts";
+export type { ChangeEvent, EventOrigin, Operation, Row, Transaction } from "./event/changeEvent.ts";
+export type { Checkpoint } from "./event/checkpoint.ts";
+export { isLsn, type Lsn, ordLsn } from "./event/lsn.ts";
 export {
   type Positions,
   positionsIn,
   positionsOf,
   type StandardPosition,
   standardPositions,
-} from "./positions.ts";
+} from "./event/positions.ts";
+export { type FanOutOptions, type FanOutPolicy, fanOut } from "./fanOut.ts";
+export { keepPositions, type PositionAccess, Skipped } from "./keepPositions.ts";
+export { partitionOf } from "./partition.ts";
 export type { Server } from "./redis/anotherClient.ts";
 export type { SentinelCredentials } from "./redis/client.ts";
 export type { Durability } from "./redis/durability.ts";

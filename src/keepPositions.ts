@@ -1,7 +1,7 @@
 import { Observable, type OperatorFunction, Subject, takeWhile } from "rxjs";
-import type { Transaction } from "./changeEvent.ts";
 import { messageOf } from "./errors/thrown.ts";
-import { idOf, ifItCan, readProperty, transactionOf } from "./eventDefaults.ts";
+import type { Transaction } from "./event/changeEvent.ts";
+import { idOf, ifItCan, readProperty, transactionOf } from "./event/eventDefaults.ts";
 import { sinkError } from "./sinkError.ts";
 import type { PositionOf } from "./sinkOptions.ts";
 

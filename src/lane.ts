@@ -13,8 +13,8 @@ import {
   throwError,
 } from "rxjs";
 import type { Batch, Entry } from "./entry.ts";
+import type { Positions } from "./event/positions.ts";
 import { findingError, stateGone } from "./findingError.ts";
-import type { Positions } from "./positions.ts";
 import type { BatchNumber } from "./redis/publish/protocol.ts";
 import type { LaneKeys, NumberedBatch, OpenedState, Publisher, PublishReply } from "./redis/publisher.ts";
 import { order } from "./sink/encode/safePosition.ts";

@@ -11,12 +11,12 @@ import {
   throwError,
 } from "rxjs";
 import { type RetryBackoffOptions, retryBackoff } from "../operators/retryBackoff.ts";
-import type { Checkpoint } from "./checkpoint.ts";
 import { decodeOptions } from "./config/decodeOptions.ts";
 import { Settings } from "./config/settings.ts";
 import { sinkTuning } from "./config/sinkTuning.ts";
+import type { Checkpoint } from "./event/checkpoint.ts";
+import type { StandardPosition } from "./event/positions.ts";
 import type { Skipped } from "./keepPositions.ts";
-import type { StandardPosition } from "./positions.ts";
 import type { Sink } from "./redisSink.ts";
 import { isSinkError, type SinkError } from "./sinkError.ts";
 import type { Source } from "./source.ts";

@@ -1,6 +1,6 @@
 import type { Observer, Unsubscribable } from "rxjs";
 import type { Flow } from "../operators/flow.ts";
-import type { Checkpoint } from "./checkpoint.ts";
+import type { Checkpoint } from "./event/checkpoint.ts";
 import type { BufferFill, SinkMetrics } from "./sinkReport.ts";
 import type { SinkTracer } from "./sinkTracer.ts";
 import { isAside, type Status } from "./status.ts";

@@ -13,9 +13,9 @@ import {
   readProperty,
   timeOf,
   transactionOf,
-} from "./eventDefaults.ts";
+} from "./event/eventDefaults.ts";
+import type { StorablePositions } from "./event/positions.ts";
 import { isSkipped, type Skipped } from "./keepPositions.ts";
-import type { StorablePositions } from "./positions.ts";
 import { safePosition } from "./sink/encode/safePosition.ts";
 import { isSinkError, type PlainTag, type SinkError, sinkError } from "./sinkError.ts";
 import type { EventAccess, SinkSettings } from "./sinkOptions.ts";

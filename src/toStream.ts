@@ -1,5 +1,5 @@
 import { kindOf } from "./errors/thrown.ts";
-import { readProperty } from "./eventDefaults.ts";
+import { readProperty } from "./event/eventDefaults.ts";
 import { partitionOf } from "./partition.ts";
 import type { SinkSettings } from "./sinkOptions.ts";
 import { isStreamTemplate, streamTemplate } from "./streamTemplate.ts";

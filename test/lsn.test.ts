@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isLsn, type Lsn, ordLsn } from "../src/lsn.ts";
+import { isLsn, type Lsn, ordLsn } from "../src/event/lsn.ts";
 
 const half = fc.integer({ min: 0, max: 0xffff_ffff });
 const parts = fc.tuple(half, half, fc.nat({ max: 1_000_000 }));

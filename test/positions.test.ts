@@ -4,8 +4,13 @@ import { isNone, isSome, some } from "fp-ts/lib/Option.js";
 import * as t from "io-ts";
 import { from, lastValueFrom, map } from "rxjs";
 import { describe, expect, it } from "vitest";
+import {
+  positionsIn,
+  positionsOf,
+  type StandardPosition,
+  standardPositions,
+} from "../src/event/positions.ts";
 import { redisSink } from "../src/index.ts";
-import { positionsIn, positionsOf, type StandardPosition, standardPositions } from "../src/positions.ts";
 import { fakeRedis } from "../src/testing/index.ts";
 
 describe("standardPositions", () => {

@@ -3,7 +3,7 @@ import { access, stat } from "node:fs/promises";
 import { none, type Option, some } from "fp-ts/lib/Option.js";
 import { catchError, EMPTY, forkJoin, from, map, mergeMap, type Observable, of } from "rxjs";
 import type { Config } from "../config/config.ts";
-import { isLsn, type Lsn, ordLsn } from "../lsn.ts";
+import { isLsn, type Lsn, ordLsn } from "../event/lsn.ts";
 import type { PostgresInspection } from "../sources/postgres/inspectPostgres.ts";
 import { streamLength } from "../streams/index.ts";
 import { positionsIn } from "./checkSink.ts";

@@ -2,7 +2,7 @@
 import { createRequire } from "node:module";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { lastValueFrom, type Observable, tap } from "rxjs";
-import type { Checkpoint } from "../checkpoint.ts";
+import type { Checkpoint } from "../event/checkpoint.ts";
 import { checkConfig } from "./check.ts";
 import { addConsumeCommand } from "./consume.ts";
 import { exitCodeOf } from "./exitCode.ts";

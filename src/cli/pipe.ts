@@ -1,8 +1,8 @@
 import { defer, from, type Observable, switchMap, takeUntil } from "rxjs";
-import type { Checkpoint } from "../checkpoint.ts";
 import type { Config } from "../config/config.ts";
 import { encoderOf } from "../envelope.ts";
-import type { StandardPosition } from "../positions.ts";
+import type { Checkpoint } from "../event/checkpoint.ts";
+import type { StandardPosition } from "../event/positions.ts";
 import { redisSink } from "../redisSink.ts";
 import type { EventAccess } from "../sinkOptions.ts";
 import { type NdjsonLine, ndjson, ndjsonAccess } from "../sources/ndjson.ts";

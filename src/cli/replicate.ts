@@ -1,10 +1,10 @@
 import { defer, from, map, type Observable, switchMap } from "rxjs";
 import type { FailedAttempt } from "../../operators/retryBackoff.ts";
-import type { ChangeEvent } from "../changeEvent.ts";
-import type { Checkpoint } from "../checkpoint.ts";
 import type { Config } from "../config/config.ts";
 import { entryCopies, streamSource } from "../consumer/index.ts";
-import type { Lsn } from "../lsn.ts";
+import type { ChangeEvent } from "../event/changeEvent.ts";
+import type { Checkpoint } from "../event/checkpoint.ts";
+import type { Lsn } from "../event/lsn.ts";
 import { redisSink } from "../redisSink.ts";
 import type { OpenedSlot } from "../sources/postgres/index.ts";
 import { UsageError } from "./exitCode.ts";

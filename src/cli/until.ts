@@ -1,5 +1,5 @@
 import { defer, filter, type Observable, takeUntil } from "rxjs";
-import type { Checkpoint } from "../checkpoint.ts";
+import type { Checkpoint } from "../event/checkpoint.ts";
 import { replicate } from "../replicate.ts";
 import { sourceFrom } from "../source.ts";
 

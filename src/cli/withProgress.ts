@@ -1,5 +1,5 @@
 import { defer, finalize, map, merge, Observable, Subject, takeUntil, tap, timer } from "rxjs";
-import type { Checkpoint } from "../checkpoint.ts";
+import type { Checkpoint } from "../event/checkpoint.ts";
 import type { Watchable } from "../redisSink.ts";
 import { type Advance, type CaughtUp, catchingUp } from "./catchingUp.ts";
 import { log } from "./log.ts";

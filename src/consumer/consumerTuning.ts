@@ -4,8 +4,8 @@ import { decodeOptions, type NamesOf } from "../config/decodeOptions.ts";
 import { group, optional, required, Settings, withDefault } from "../config/settings.ts";
 import { longestIsNoShorter, sinkTuning } from "../config/sinkTuning.ts";
 import { kindOf } from "../errors/thrown.ts";
+import { isEntryId } from "../event/entryId.ts";
 import type { GroupOptions, ReaderOptions } from "./consumerOptions.ts";
-import { isEntryId } from "./entryId.ts";
 
 /** What a program gives to be called; no message shows it. */
 function withMethod(name: string, ...methods: readonly string[]): t.Type<object, unknown> {

@@ -12,10 +12,10 @@ import {
   tap,
   throwError,
 } from "rxjs";
+import { entryIdBefore, ordEntryId } from "../event/entryId.ts";
 import type { Pending, PendingEntry, RawEntry } from "../redis/entryReplies.ts";
 import { type GroupConnection, isAnswer, type Progress, type Room } from "../redis/groupConnection.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
-import { entryIdBefore, ordEntryId } from "./entryId.ts";
 
 /** What one read brought. */
 export type Arrived =

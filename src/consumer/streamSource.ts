@@ -1,13 +1,13 @@
 import { none, type Option, some, toUndefined } from "fp-ts/lib/Option.js";
 import { defer } from "rxjs";
-import type { Positions } from "../positions.ts";
+import { ordEntryId } from "../event/entryId.ts";
+import type { Positions } from "../event/positions.ts";
 import type { RawEntry } from "../redis/entryReplies.ts";
 import { refuseKeyPrefix } from "../redis/keyPrefix.ts";
 import type { EventAccess } from "../sinkOptions.ts";
 import type { Source } from "../source.ts";
 import type { StreamSourceOptions } from "./consumerOptions.ts";
 import { sourceTuning } from "./consumerTuning.ts";
-import { ordEntryId } from "./entryId.ts";
 import { readStreams } from "./readStreams.ts";
 
 /** An entry as it stands in its stream, byte for byte. */

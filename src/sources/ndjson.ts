@@ -12,8 +12,8 @@ import {
   type Observable,
   throwError,
 } from "rxjs";
-import { timeOf } from "../eventDefaults.ts";
-import { type StandardPosition, standardPositions } from "../positions.ts";
+import { timeOf } from "../event/eventDefaults.ts";
+import { type StandardPosition, standardPositions } from "../event/positions.ts";
 import type { EventAccess } from "../sinkOptions.ts";
 import type { Source } from "../source.ts";
 import { fromReadable } from "./fromReadable.ts";

@@ -1,7 +1,7 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
 import { messageOf } from "../config/problem.ts";
-import { isEntryId } from "../consumer/entryId.ts";
+import { isEntryId } from "../event/entryId.ts";
 import { sinkError } from "../sinkError.ts";
 
 /** An entry ID, such as `1700000000000-0`; without the second part it is the first of its millisecond. */

@@ -1,5 +1,5 @@
 import { geq } from "fp-ts/lib/Ord.js";
-import { ordEntryId } from "../consumer/entryId.ts";
+import { ordEntryId } from "../event/entryId.ts";
 import type { TrimOption } from "../redis/trimming.ts";
 
 /** An entry of a stream in memory. */

@@ -1,8 +1,8 @@
 import { EMPTY } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { groupDeliveries, groupStatus, streamEntries } from "../../src/consumer/index.ts";
+import type { StandardPosition } from "../../src/event/positions.ts";
 import { type FanOutPolicy, fanOut } from "../../src/fanOut.ts";
-import type { StandardPosition } from "../../src/positions.ts";
 import { redisSink } from "../../src/redisSink.ts";
 import { replicate } from "../../src/replicate.ts";
 import type { EventAccess } from "../../src/sinkOptions.ts";

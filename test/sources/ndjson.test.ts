@@ -19,7 +19,7 @@ import {
 } from "rxjs";
 import { describe, expect, it } from "vitest";
 import type { Flow } from "../../operators/flow.ts";
-import type { StandardPosition } from "../../src/positions.ts";
+import type { StandardPosition } from "../../src/event/positions.ts";
 import { redisSink } from "../../src/redisSink.ts";
 import { replicate } from "../../src/replicate.ts";
 import { LineError, lines } from "../../src/sources/lines.ts";

@@ -1,6 +1,6 @@
 import { isNone } from "fp-ts/lib/Option.js";
 import type { TransactionMark } from "../../../operators/batch.ts";
-import type { Positions } from "../../positions.ts";
+import type { Positions } from "../../event/positions.ts";
 
 /**
  * Makes the function that tells, for each event in order, up to which position nothing is missing once the event is safe.

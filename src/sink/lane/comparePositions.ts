@@ -1,6 +1,6 @@
 import { isNone } from "fp-ts/lib/Option.js";
 import { messageOf } from "../../errors/thrown.ts";
-import type { Positions } from "../../positions.ts";
+import type { Positions } from "../../event/positions.ts";
 import { sinkError } from "../../sinkError.ts";
 
 /**

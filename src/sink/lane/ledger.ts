@@ -15,8 +15,8 @@ import {
   zip,
 } from "rxjs";
 import type { Entry } from "../../entry.ts";
+import type { Positions } from "../../event/positions.ts";
 import type { AcknowledgedBatch } from "../../lane.ts";
-import type { Positions } from "../../positions.ts";
 import {
   beginFields,
   type LedgerLine,

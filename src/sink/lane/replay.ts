@@ -1,5 +1,5 @@
 import type { Entry } from "../../entry.ts";
-import type { Positions } from "../../positions.ts";
+import type { Positions } from "../../event/positions.ts";
 import { comparePositions } from "./comparePositions.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { isNone, isSome, type Option } from "fp-ts/lib/Option.js";
-import { isLsn, type Lsn } from "../../lsn.ts";
+import { isLsn, type Lsn } from "../../event/lsn.ts";
 import { PostgresSourceError } from "./postgresError.ts";
 import { walNumber } from "./walPosition.ts";
 

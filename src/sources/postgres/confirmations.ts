@@ -1,6 +1,6 @@
 import { isNone, isSome, none, type Option, some } from "fp-ts/lib/Option.js";
 import type { Subject } from "rxjs";
-import { type Lsn, ordLsn } from "../../lsn.ts";
+import { type Lsn, ordLsn } from "../../event/lsn.ts";
 import { placePosition, walNumber } from "./walPosition.ts";
 
 /** Which part of the write-ahead log the server may forget: never more than what was acknowledged. */

@@ -1,7 +1,7 @@
 import type { Option } from "fp-ts/lib/Option.js";
 import { Client, type ClientConfig } from "pg";
 import { from, type Observable, type Unsubscribable, using } from "rxjs";
-import type { Lsn } from "../../lsn.ts";
+import type { Lsn } from "../../event/lsn.ts";
 import { checkServer, holeOf, unavailable } from "./checkAvailable.ts";
 import { PostgresSourceError } from "./postgresError.ts";
 import { findPublication, preparePublication } from "./publication.ts";

@@ -1,7 +1,7 @@
 import type { Pgoutput } from "pg-logical-replication";
 import { Observable, type OperatorFunction, takeWhile } from "rxjs";
-import type { ChangeEvent, Operation, Row } from "../../changeEvent.ts";
-import type { Lsn } from "../../lsn.ts";
+import type { ChangeEvent, Operation, Row } from "../../event/changeEvent.ts";
+import type { Lsn } from "../../event/lsn.ts";
 import { changePosition, walNumber, walText } from "./walPosition.ts";
 
 interface OpenTransaction {

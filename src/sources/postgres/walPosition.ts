@@ -1,4 +1,4 @@
-import { isLsn, type Lsn } from "../../lsn.ts";
+import { isLsn, type Lsn } from "../../event/lsn.ts";
 
 /** A place in the write-ahead log as a number; PostgreSQL writes it as two 32-bit halves. */
 export function walNumber(lsn: string): bigint {

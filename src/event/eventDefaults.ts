@@ -1,6 +1,6 @@
-import type { TransactionMark } from "../operators/batch.ts";
+import type { TransactionMark } from "../../operators/batch.ts";
+import { kindOf } from "../errors/thrown.ts";
 import type { Transaction } from "./changeEvent.ts";
-import { kindOf } from "./errors/thrown.ts";
 
 /** A property of an event of unknown type. */
 export function readProperty(event: unknown, name: string): unknown {
