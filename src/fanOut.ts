@@ -4,11 +4,11 @@ import type { Flow } from "../operators/flow.ts";
 import { count, duration } from "./config/codecs.ts";
 import { decodeOptions } from "./config/decodeOptions.ts";
 import { Settings, withDefault } from "./config/settings.ts";
+import { sinkError } from "./errors/sinkError.ts";
 import type { Checkpoint } from "./event/checkpoint.ts";
 import { branches } from "./fanOutBranches.ts";
 import type { Skipped } from "./keepPositions.ts";
 import type { Sink } from "./redisSink.ts";
-import { sinkError } from "./sinkError.ts";
 
 /**
  * Which sinks gate the checkpoint: those that are `required`, `all` of them, or any so many.

@@ -10,13 +10,13 @@ import {
   Subscription,
 } from "rxjs";
 import type { Flow } from "../operators/flow.ts";
+import { isSinkError, type SinkError, sinkError } from "./errors/sinkError.ts";
 import { errorOf } from "./errors/thrown.ts";
 import type { Checkpoint } from "./event/checkpoint.ts";
 import type { Positions } from "./event/positions.ts";
 import type { OpenSource } from "./fanOut.ts";
 import { isSkipped, type Skipped } from "./keepPositions.ts";
 import type { Sink } from "./redisSink.ts";
-import { isSinkError, type SinkError, sinkError } from "./sinkError.ts";
 import { isUnavailable } from "./source.ts";
 
 /** What one run of a fan-out goes by. */

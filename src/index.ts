@@ -1,5 +1,12 @@
 export type { Flow } from "../operators/flow.ts";
 export { type Envelope, encoderOf } from "./envelope.ts";
+export {
+  isRetryable,
+  isSinkError,
+  type SinkError,
+  type SinkErrorKind,
+  type SinkErrorTag,
+} from "./errors/sinkError.ts";
 export type { ChangeEvent, EventOrigin, Operation, Row, Transaction } from "./event/changeEvent.ts";
 export type { Checkpoint } from "./event/checkpoint.ts";
 export { isLsn, type Lsn, ordLsn } from "./event/lsn.ts";
@@ -20,13 +27,6 @@ export type { TlsSettings } from "./redis/tls.ts";
 export type { TrimOption } from "./redis/trimming.ts";
 export { type RedisSink, redisSink, type Sink, type Watchable } from "./redisSink.ts";
 export { replicate, type SinkFor } from "./replicate.ts";
-export {
-  isRetryable,
-  isSinkError,
-  type SinkError,
-  type SinkErrorKind,
-  type SinkErrorTag,
-} from "./sinkError.ts";
 export type { EventAccess, PositionOf, SinkOptions, SinkSettings } from "./sinkOptions.ts";
 export type { BatchSpan, BatchSpanOptions, SinkTracer, SpanAttributes } from "./sinkTracer.ts";
 export type { Source } from "./source.ts";

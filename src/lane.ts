@@ -13,6 +13,7 @@ import {
   throwError,
 } from "rxjs";
 import type { Batch, Entry } from "./entry.ts";
+import { type SinkError, sinkError } from "./errors/sinkError.ts";
 import type { Positions } from "./event/positions.ts";
 import { findingError, stateGone } from "./findingError.ts";
 import type { BatchNumber } from "./redis/publish/protocol.ts";
@@ -21,7 +22,6 @@ import { order } from "./sink/encode/safePosition.ts";
 import { replay } from "./sink/lane/replay.ts";
 import type { Replayed } from "./sink/lane/replayReport.ts";
 import { aheadOf, type LaneStand } from "./sink/lane/stand.ts";
-import { type SinkError, sinkError } from "./sinkError.ts";
 import { withSizeHint } from "./sizeHint.ts";
 import { positionText } from "./telemetry/positionText.ts";
 

@@ -14,11 +14,11 @@ import { type RetryBackoffOptions, retryBackoff } from "../operators/retryBackof
 import { decodeOptions } from "./config/decodeOptions.ts";
 import { Settings } from "./config/settings.ts";
 import { sinkTuning } from "./config/sinkTuning.ts";
+import { isSinkError, type SinkError } from "./errors/sinkError.ts";
 import type { Checkpoint } from "./event/checkpoint.ts";
 import type { StandardPosition } from "./event/positions.ts";
 import type { Skipped } from "./keepPositions.ts";
 import type { Sink } from "./redisSink.ts";
-import { isSinkError, type SinkError } from "./sinkError.ts";
 import type { Source } from "./source.ts";
 import { withPassed } from "./withPassed.ts";
 

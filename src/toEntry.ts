@@ -3,6 +3,7 @@ import { deadLetterOf, describeEvent } from "./deadLetter.ts";
 import type { Entry } from "./entry.ts";
 import { bytesOf, contentFrom, contentOf, fieldsOf } from "./entryContent.ts";
 import { encoderOf } from "./envelope.ts";
+import { isSinkError, type PlainTag, type SinkError, sinkError } from "./errors/sinkError.ts";
 import { messageOf } from "./errors/thrown.ts";
 import {
   checkedId,
@@ -17,7 +18,6 @@ import {
 import type { StorablePositions } from "./event/positions.ts";
 import { isSkipped, type Skipped } from "./keepPositions.ts";
 import { safePosition } from "./sink/encode/safePosition.ts";
-import { isSinkError, type PlainTag, type SinkError, sinkError } from "./sinkError.ts";
 import type { EventAccess, SinkSettings } from "./sinkOptions.ts";
 import { fieldTemplates } from "./streamTemplate.ts";
 import { positionText } from "./telemetry/positionText.ts";

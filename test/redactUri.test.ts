@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { redactUri } from "../src/redactUri.ts";
+import { redactUri } from "../src/errors/redactUri.ts";
 
 describe("redactUri", () => {
   it.each([

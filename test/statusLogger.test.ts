@@ -4,8 +4,8 @@ import { pino } from "pino";
 import { firstValueFrom, lastValueFrom, ReplaySubject, Subject } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { acknowledge, type ConsumerStatus, groupDeliveries } from "../src/consumer/index.ts";
+import { sinkError } from "../src/errors/sinkError.ts";
 import { redisSink, type Status, statusLogger } from "../src/index.ts";
-import { sinkError } from "../src/sinkError.ts";
 import { emptyRedis } from "./support/emptyRedis.ts";
 import { startProxy } from "./support/tcpProxy.ts";
 

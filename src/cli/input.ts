@@ -1,7 +1,7 @@
 import { createReadStream, fstatSync, open, type Stats, statSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { promisify } from "node:util";
-import { sinkError } from "../sinkError.ts";
+import { sinkError } from "../errors/sinkError.ts";
 import { UsageError } from "./exitCode.ts";
 import type { Extended, Extent } from "./withProgress.ts";
 

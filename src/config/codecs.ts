@@ -1,7 +1,7 @@
 import { either } from "fp-ts";
 import { pipe } from "fp-ts/lib/function.js";
 import * as t from "io-ts";
-import { redactUri } from "../redactUri.ts";
+import { redactUri } from "../errors/redactUri.ts";
 import { parseRedisUri, redisSchemes } from "../redisAddress.ts";
 import { Described, type JsonSchema } from "./described.ts";
 

@@ -1,7 +1,7 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import type * as t from "io-ts";
+import { sinkError } from "../errors/sinkError.ts";
 import { kindOf } from "../errors/thrown.ts";
-import { sinkError } from "../sinkError.ts";
 import { nearest } from "./nearest.ts";
 import { messageOf, pathOf, pathText } from "./problem.ts";
 

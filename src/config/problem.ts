@@ -1,5 +1,5 @@
 import type * as t from "io-ts";
-import { redactUri } from "../redactUri.ts";
+import { redactUri } from "../errors/redactUri.ts";
 import { Described } from "./described.ts";
 
 /** One thing wrong with a configuration. */

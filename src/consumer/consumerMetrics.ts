@@ -1,8 +1,8 @@
 import { Registry } from "prom-client";
 import type { Observer } from "rxjs";
+import { retryCauses } from "../errors/retryCauses.ts";
 import { familiesIn } from "../metrics/familiesIn.ts";
 import { groupFamilies } from "../metrics/groupFamilies.ts";
-import { retryCauses } from "../metrics/retryCauses.ts";
 import type { GroupFigures } from "../redis/groupFigures.ts";
 import type { ConsumerReport } from "./consumerReport.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";

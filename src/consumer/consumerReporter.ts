@@ -1,6 +1,6 @@
 import type { Option } from "fp-ts/lib/Option.js";
 import type { FailedAttempt } from "../../operators/retryBackoff.ts";
-import { isSinkError } from "../sinkError.ts";
+import { isSinkError } from "../errors/sinkError.ts";
 import { guard } from "../telemetry/guard.ts";
 import type { GroupOptions } from "./consumerOptions.ts";
 import type { ConsumerReport } from "./consumerReport.ts";

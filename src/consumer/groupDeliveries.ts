@@ -30,10 +30,10 @@ import {
   timer,
 } from "rxjs";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
+import { isRetryable, isSinkError, type SinkError, sinkError } from "../errors/sinkError.ts";
 import type { PendingEntry, RawEntry } from "../redis/entryReplies.ts";
 import { openGroupConnection } from "../redis/groupConnection.ts";
 import { refuseKeyPrefix } from "../redis/keyPrefix.ts";
-import { isRetryable, isSinkError, type SinkError, sinkError } from "../sinkError.ts";
 import { consumerName } from "./consumerName.ts";
 import type { GroupOptions } from "./consumerOptions.ts";
 import { consumerReporter } from "./consumerReporter.ts";

@@ -10,9 +10,9 @@ import {
   timer,
 } from "rxjs";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
+import { isRetryable } from "../errors/sinkError.ts";
 import type { GroupFigures } from "../redis/groupFigures.ts";
 import { openGroupWatch } from "../redis/groupWatch.ts";
-import { isRetryable } from "../sinkError.ts";
 import type { GroupStatusOptions } from "./consumerOptions.ts";
 import { watchTuning } from "./consumerTuning.ts";
 

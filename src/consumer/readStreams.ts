@@ -25,9 +25,9 @@ import {
 import type { Flow } from "../../operators/flow.ts";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { spread } from "../../operators/spread.ts";
+import { isRetryable } from "../errors/sinkError.ts";
 import type { RawEntry } from "../redis/entryReplies.ts";
 import { openReadConnection } from "../redis/readConnection.ts";
-import { isRetryable } from "../sinkError.ts";
 import type { ReaderOptions } from "./consumerOptions.ts";
 import { consumerReporter } from "./consumerReporter.ts";
 import type { ReaderTuning } from "./consumerTuning.ts";

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Subscription, type Unsubscribable } from "rxjs";
+import { sinkError } from "../errors/sinkError.ts";
 import type { Watchable } from "../redisSink.ts";
-import { sinkError } from "../sinkError.ts";
 import { openFeed } from "./feed.ts";
 import type { WatchOptions } from "./watchSink.ts";
 

@@ -3,8 +3,8 @@ import { Ord as ordNumber } from "fp-ts/lib/number.js";
 import { isNone, isSome, none, type Option, some } from "fp-ts/lib/Option.js";
 import { fromCompare, type Ord } from "fp-ts/lib/Ord.js";
 import type { Type } from "io-ts";
+import { type SinkError, sinkError } from "../errors/sinkError.ts";
 import { kindOf, messageOf } from "../errors/thrown.ts";
-import { type SinkError, sinkError } from "../sinkError.ts";
 import { isLsn, ordLsn } from "./lsn.ts";
 
 /**

@@ -1,8 +1,8 @@
 import { Registry } from "prom-client";
+import { retryCauses } from "../errors/retryCauses.ts";
 import type { SinkMetrics } from "../sinkReport.ts";
 import type { Status } from "../status.ts";
 import { metricFamilies } from "./metricFamilies.ts";
-import { retryCauses } from "./retryCauses.ts";
 
 /** Which series a sink's metrics are, and where they are kept. */
 export interface SinkMetricsOptions {

@@ -1,6 +1,6 @@
 import type { Cluster, Redis } from "ioredis";
 import { merge, type Observable, type Unsubscribable } from "rxjs";
-import { sinkError } from "../sinkError.ts";
+import { sinkError } from "../errors/sinkError.ts";
 import type { Server } from "./anotherClient.ts";
 import { addressOf, type ClientOptions } from "./client.ts";
 import { isCluster } from "./connect/topology.ts";

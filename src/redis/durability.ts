@@ -1,6 +1,6 @@
 import type { Cluster, Redis } from "ioredis";
 import { defer } from "rxjs";
-import { sinkError } from "../sinkError.ts";
+import { sinkError } from "../errors/sinkError.ts";
 import { isCluster } from "./connect/topology.ts";
 import { type BatchNumber, decide, stateFields, storedOf } from "./publish/protocol.ts";
 import { findingOf, type LaneKeys, type Publisher, type PublishReply } from "./publisher.ts";

@@ -15,7 +15,7 @@ import {
   throwError,
   type Unsubscribable,
 } from "rxjs";
-import { isSinkError } from "../sinkError.ts";
+import { isSinkError } from "../errors/sinkError.ts";
 import type { Server } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
 import { isCluster } from "./connect/topology.ts";

@@ -1,4 +1,4 @@
-import { sinkError } from "../sinkError.ts";
+import { sinkError } from "../errors/sinkError.ts";
 import type { Server } from "./anotherClient.ts";
 
 /**

@@ -16,7 +16,7 @@ import {
   throwError,
   type Unsubscribable,
 } from "rxjs";
-import { type SinkError, type SinkErrorTag, sinkError } from "../sinkError.ts";
+import { type SinkError, type SinkErrorTag, sinkError } from "../errors/sinkError.ts";
 import { eventsOf } from "./connect/clientEvents.ts";
 import { patienceOf } from "./connect/patience.ts";
 import { isCluster } from "./connect/topology.ts";

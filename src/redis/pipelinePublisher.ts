@@ -1,6 +1,6 @@
 import type { ChainableCommander, Redis } from "ioredis";
 import { defer, type Observable } from "rxjs";
-import { sinkError } from "../sinkError.ts";
+import { sinkError } from "../errors/sinkError.ts";
 import { decide, opened, type Stored, stateFields, storedOf } from "./publish/protocol.ts";
 import {
   findingOf,

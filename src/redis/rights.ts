@@ -1,5 +1,5 @@
 import type { Cluster, Redis } from "ioredis";
-import type { SinkError } from "../sinkError.ts";
+import type { SinkError } from "../errors/sinkError.ts";
 import { isCluster, mastersOf } from "./connect/topology.ts";
 import { redisErrorOf } from "./redisError.ts";
 import { script } from "./script.ts";

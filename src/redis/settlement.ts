@@ -1,4 +1,4 @@
-import { type SinkError, sinkError } from "../sinkError.ts";
+import { type SinkError, sinkError } from "../errors/sinkError.ts";
 import { redisErrorOf } from "./redisError.ts";
 import type { Argument } from "./script.ts";
 

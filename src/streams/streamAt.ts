@@ -6,13 +6,13 @@ import { serverProblem } from "../config/decodeOptions.ts";
 import { messageOf, pathOf, pathText } from "../config/problem.ts";
 import { optional, required, Settings } from "../config/settings.ts";
 import { sinkTuning } from "../config/sinkTuning.ts";
+import { sinkError } from "../errors/sinkError.ts";
 import type { Server } from "../redis/anotherClient.ts";
 import type { SentinelCredentials } from "../redis/client.ts";
 import type { Link } from "../redis/link.ts";
 import { openLink } from "../redis/openLink.ts";
 import { script } from "../redis/script.ts";
 import type { TlsSettings } from "../redis/tls.ts";
-import { sinkError } from "../sinkError.ts";
 
 /** A stream and how to reach it. Durations are ms. */
 export type StreamAt = Server & {

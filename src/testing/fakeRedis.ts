@@ -14,11 +14,11 @@ import {
   throwError,
 } from "rxjs";
 import { TestScheduler } from "rxjs/testing";
+import { sinkError } from "../errors/sinkError.ts";
 import type { Connection, ConnectionOptions } from "../redis/connection.ts";
 import { type FakeServer, openFake } from "../redis/fakeServer.ts";
 import { computedLaneKeys, laneKeys } from "../redis/publisher.ts";
 import { redisErrorOf } from "../redis/redisError.ts";
-import { sinkError } from "../sinkError.ts";
 import { MemoryRedis } from "./memoryRedis.ts";
 import type { FakeEntry } from "./memoryStream.ts";
 

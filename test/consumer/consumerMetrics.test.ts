@@ -9,8 +9,8 @@ import {
   groupDeliveries,
   groupStatus,
 } from "../../src/consumer/index.ts";
+import { sinkError } from "../../src/errors/sinkError.ts";
 import { sinkMetrics } from "../../src/metrics/index.ts";
-import { sinkError } from "../../src/sinkError.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { scrape } from "../support/scrape.ts";
 import { waitUntil } from "../support/waitUntil.ts";

@@ -1,7 +1,7 @@
 import { none, some } from "fp-ts/lib/Option.js";
 import { describe, expect, it } from "vitest";
 import { sinkTally } from "../../src/dashboard/sinkTally.ts";
-import { sinkError } from "../../src/sinkError.ts";
+import { sinkError } from "../../src/errors/sinkError.ts";
 
 const start = 1_000_000;
 const refused = sinkError("Unreachable", "redis://localhost:6379: connect ECONNREFUSED");

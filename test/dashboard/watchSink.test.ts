@@ -2,11 +2,11 @@ import { none, type Option, some } from "fp-ts/lib/Option.js";
 import { map, NEVER, type Observable, of, throwError } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { watchSink } from "../../src/dashboard/index.ts";
+import { sinkError } from "../../src/errors/sinkError.ts";
 import { redisSink, type Status, type Watchable } from "../../src/index.ts";
 import type { SinkMetrics } from "../../src/metrics/index.ts";
 import type { StreamWatch } from "../../src/redis/streamWatch.ts";
 import type { RedisFigures } from "../../src/redisFigures.ts";
-import { sinkError } from "../../src/sinkError.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
 import { marbles } from "../support/marbles.ts";
 

@@ -1,8 +1,8 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
+import { isSinkError, sinkError } from "../../src/errors/sinkError.ts";
 import { messageOf } from "../../src/errors/thrown.ts";
 import { causeWithoutSecrets, withoutSecrets } from "../../src/errors/withoutSecrets.ts";
-import { isSinkError, sinkError } from "../../src/sinkError.ts";
 
 describe("withoutSecrets", () => {
   it.each([

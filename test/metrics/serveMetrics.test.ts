@@ -5,6 +5,7 @@ import { none, some } from "fp-ts/lib/Option.js";
 import { Counter, Registry } from "prom-client";
 import { firstValueFrom, type Subscription } from "rxjs";
 import { afterEach, describe, expect, it } from "vitest";
+import { sinkError } from "../../src/errors/sinkError.ts";
 import {
   type MetricsServer,
   MetricsServerError,
@@ -12,7 +13,6 @@ import {
   serveMetrics,
   sinkHealth,
 } from "../../src/metrics/index.ts";
-import { sinkError } from "../../src/sinkError.ts";
 import { freePort } from "../support/redisServer.ts";
 
 const cause = sinkError("OutOfMemory", "orders: out of memory; raise maxmemory");

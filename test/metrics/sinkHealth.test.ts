@@ -1,7 +1,7 @@
 import { none, some } from "fp-ts/lib/Option.js";
 import { describe, expect, it } from "vitest";
+import { sinkError } from "../../src/errors/sinkError.ts";
 import { type Health, healthAfter, initialHealth, sinkHealth } from "../../src/metrics/sinkHealth.ts";
-import { sinkError } from "../../src/sinkError.ts";
 import type { Status } from "../../src/status.ts";
 
 const cause = sinkError("Unreachable", "redis://h:1: no answer");

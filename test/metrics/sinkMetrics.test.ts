@@ -2,9 +2,9 @@ import { none, some } from "fp-ts/lib/Option.js";
 import { Gauge, Registry, register } from "prom-client";
 import { from, lastValueFrom } from "rxjs";
 import { describe, expect, it } from "vitest";
+import { sinkError } from "../../src/errors/sinkError.ts";
 import { sinkMetrics } from "../../src/metrics/index.ts";
 import { redisSink } from "../../src/redisSink.ts";
-import { sinkError } from "../../src/sinkError.ts";
 import { startRedis } from "../support/redisServer.ts";
 import { scrape } from "../support/scrape.ts";
 

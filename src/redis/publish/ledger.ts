@@ -2,7 +2,7 @@ import { isRight } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
 import type { Cluster, Redis } from "ioredis";
 import { defer, EMPTY, expand, map, type Observable } from "rxjs";
-import { sinkError } from "../../sinkError.ts";
+import { sinkError } from "../../errors/sinkError.ts";
 import { isCluster } from "../connect/topology.ts";
 import type { Durability } from "../durability.ts";
 import { script } from "../script.ts";

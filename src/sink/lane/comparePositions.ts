@@ -1,7 +1,7 @@
 import { isNone } from "fp-ts/lib/Option.js";
+import { sinkError } from "../../errors/sinkError.ts";
 import { messageOf } from "../../errors/thrown.ts";
 import type { Positions } from "../../event/positions.ts";
-import { sinkError } from "../../sinkError.ts";
 
 /**
  * The order of two positions: less than, equal to or greater than 0; undefined where they have none.

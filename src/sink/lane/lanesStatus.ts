@@ -1,5 +1,5 @@
 import type { FailedAttempt } from "../../../operators/retryBackoff.ts";
-import { isSinkError } from "../../sinkError.ts";
+import { isSinkError } from "../../errors/sinkError.ts";
 import type { StatusReporter } from "../../statusReporter.ts";
 
 /** What one of several lanes tells. */

@@ -15,6 +15,7 @@ import {
   zip,
 } from "rxjs";
 import type { Entry } from "../../entry.ts";
+import { sinkError } from "../../errors/sinkError.ts";
 import type { Positions } from "../../event/positions.ts";
 import type { AcknowledgedBatch } from "../../lane.ts";
 import {
@@ -26,7 +27,6 @@ import {
   type OpenedLedger,
 } from "../../redis/publish/ledger.ts";
 import type { OpenedState, Publisher } from "../../redis/publisher.ts";
-import { sinkError } from "../../sinkError.ts";
 import { comparePositions } from "./comparePositions.ts";
 import { aheadOf, type LaneStand, nowhere } from "./stand.ts";
 

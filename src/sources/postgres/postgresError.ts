@@ -1,5 +1,5 @@
 import { DatabaseError } from "pg";
-import { redactUri } from "../../redactUri.ts";
+import { redactUri } from "../../errors/redactUri.ts";
 
 /** Why a PostgreSQL source ends, told apart by `_tag`. */
 export type PostgresErrorTag =

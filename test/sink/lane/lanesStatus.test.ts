@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { type SinkErrorTag, sinkError } from "../../../src/errors/sinkError.ts";
 import { lanesStatus } from "../../../src/sink/lane/lanesStatus.ts";
-import { type SinkErrorTag, sinkError } from "../../../src/sinkError.ts";
 import { statusReporter } from "../../../src/statusReporter.ts";
 
 function watched() {

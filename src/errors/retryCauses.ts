@@ -1,4 +1,4 @@
-import type { SinkError } from "../sinkError.ts";
+import type { SinkError } from "./sinkError.ts";
 
 type RetryCause = Extract<SinkError, { readonly kind: "retryable" | "unknown" }>["_tag"];
 

@@ -1,5 +1,5 @@
 import type { Option } from "fp-ts/lib/Option.js";
-import { causeWithoutSecrets, withoutSecrets } from "./errors/withoutSecrets.ts";
+import { causeWithoutSecrets, withoutSecrets } from "./withoutSecrets.ts";
 
 /**
  * What an error means for a batch:
