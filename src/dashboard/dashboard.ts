@@ -1,5 +1,5 @@
 import { defer, finalize, map, type Observable } from "rxjs";
-import { listen } from "../metrics/listen.ts";
+import { listen } from "../http/listen.ts";
 import { type DashboardHandlerOptions, dashboardHandler } from "./dashboardHandler.ts";
 
 /** Which sinks are shown, and where. */

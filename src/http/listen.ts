@@ -1,7 +1,7 @@
 import { createServer, type RequestListener } from "node:http";
 import { isIPv6 } from "node:net";
 import { Observable } from "rxjs";
-import { isLoopback, onlyAskedAsHere } from "../http/hostGuard.ts";
+import { isLoopback, onlyAskedAsHere } from "./hostGuard.ts";
 
 /** Where a server listens. */
 export interface Listening {
