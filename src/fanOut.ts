@@ -1,13 +1,13 @@
 import type { Option } from "fp-ts/lib/Option.js";
 import { Observable, type SchedulerLike } from "rxjs";
 import type { Flow } from "../operators/flow.ts";
-import { count, duration } from "./config/codecs.ts";
-import { decodeOptions } from "./config/decodeOptions.ts";
-import { Settings, withDefault } from "./config/settings.ts";
 import { sinkError } from "./errors/sinkError.ts";
 import type { Checkpoint } from "./event/checkpoint.ts";
 import { branches } from "./fanOutBranches.ts";
 import type { Skipped } from "./keepPositions.ts";
+import { count, duration } from "./options/codecs.ts";
+import { decodeOptions } from "./options/decodeOptions.ts";
+import { Settings, withDefault } from "./options/settings.ts";
 import type { Sink } from "./redisSink.ts";
 
 /**

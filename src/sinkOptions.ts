@@ -1,11 +1,11 @@
 import type { Observer, SchedulerLike } from "rxjs";
 import type { Flow } from "../operators/flow.ts";
 import type { RetryBackoffOptions } from "../operators/retryBackoff.ts";
-import type { NamesOf } from "./config/decodeOptions.ts";
 import type { SinkTuning } from "./config/sinkTuning.ts";
 import type { Envelope } from "./envelope.ts";
 import type { Transaction } from "./event/changeEvent.ts";
 import type { Positions, StandardPosition } from "./event/positions.ts";
+import type { NamesOf } from "./options/decodeOptions.ts";
 import type { Server } from "./redis/anotherClient.ts";
 import type { SentinelCredentials } from "./redis/client.ts";
 import type { Durability } from "./redis/durability.ts";

@@ -1,10 +1,20 @@
 import * as t from "io-ts";
-import { count, flag, OneOrMore, oneOf, postgresUri, redisUri, template, text, texts } from "./codecs.ts";
-import { Described } from "./described.ts";
+import {
+  count,
+  flag,
+  OneOrMore,
+  oneOf,
+  postgresUri,
+  redisUri,
+  template,
+  text,
+  texts,
+} from "../options/codecs.ts";
+import { Described } from "../options/described.ts";
+import { optional, required, Settings, withDefault } from "../options/settings.ts";
 import { schemaOf } from "./jsonSchema.ts";
 import { Kinds } from "./kinds.ts";
 import { copyProblem, deadLettersProblem, doublesProblem } from "./sameStream.ts";
-import { optional, required, Settings, withDefault } from "./settings.ts";
 import { keySetting, sinkTuning } from "./sinkTuning.ts";
 
 /** `sinks[].config` of a Redis sink. The first four are all that most need. */

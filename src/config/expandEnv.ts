@@ -1,4 +1,4 @@
-import type { Path } from "./problem.ts";
+import type { Path } from "../options/problem.ts";
 
 /** A variable that is not set. */
 export interface MissingVariable {

@@ -1,8 +1,8 @@
 import type * as t from "io-ts";
-import { fromEnvironment, OneOrMore } from "./codecs.ts";
-import { Described, type JsonSchema } from "./described.ts";
+import { fromEnvironment, OneOrMore } from "../options/codecs.ts";
+import { Described, type JsonSchema } from "../options/described.ts";
+import { type Setting, Settings, spellingInMs } from "../options/settings.ts";
 import { Kinds } from "./kinds.ts";
-import { type Setting, Settings, spellingInMs } from "./settings.ts";
 
 /** What a codec expects, as a JSON Schema of draft 2020-12. */
 export function schemaOf(codec: t.Decoder<unknown, unknown>): JsonSchema {

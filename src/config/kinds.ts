@@ -1,6 +1,6 @@
 import * as t from "io-ts";
-import { oneOf } from "./codecs.ts";
-import { required, Settings } from "./settings.ts";
+import { oneOf } from "../options/codecs.ts";
+import { required, Settings } from "../options/settings.ts";
 
 type Decoders = Readonly<Record<string, t.Decoder<unknown, unknown>>>;
 type Chosen<K extends Decoders> = {

@@ -1,10 +1,10 @@
 import { type Either, isLeft, left, right } from "fp-ts/lib/Either.js";
+import { messageOf, type Problem, pathOf } from "../options/problem.ts";
 import { type Config, configSettings } from "./config.ts";
 import { expandEnv } from "./expandEnv.ts";
-import { messageOf, type Problem, pathOf } from "./problem.ts";
 import { readYaml } from "./readYaml.ts";
 
-export type { Problem } from "./problem.ts";
+export type { Problem } from "../options/problem.ts";
 
 /** All that is wrong with a configuration. */
 export interface ConfigInvalid {

@@ -1,6 +1,6 @@
 import { type Either, isLeft, left, right, tryCatch } from "fp-ts/lib/Either.js";
 import { type Alias, type CST, isNode, LineCounter, Parser, parseDocument, visit } from "yaml";
-import { type Path, type Problem, pathText } from "./problem.ts";
+import { type Path, type Problem, pathText } from "../options/problem.ts";
 
 /** What a YAML text says, and where. */
 export interface Yaml {

@@ -18,10 +18,10 @@ import {
   timeout,
   wholeNumber,
   wholeTimeout,
-} from "./codecs.ts";
-import { decodeOptions } from "./decodeOptions.ts";
+} from "../options/codecs.ts";
+import { decodeOptions } from "../options/decodeOptions.ts";
+import { group, optional, required, Settings, withDefault } from "../options/settings.ts";
 import { deadLettersProblem } from "./sameStream.ts";
-import { group, optional, required, Settings, withDefault } from "./settings.ts";
 import { trim } from "./trim.ts";
 
 /** A policy that cannot be kept is refused with the others, and not by the first failure. */

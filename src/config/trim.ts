@@ -1,5 +1,5 @@
-import { entryId, flag, redisCount, wholeTimeout } from "./codecs.ts";
-import { optional, Settings, withDefault } from "./settings.ts";
+import { entryId, flag, redisCount, wholeTimeout } from "../options/codecs.ts";
+import { optional, Settings, withDefault } from "../options/settings.ts";
 
 /** What of the stream is removed after each batch: by exactly one of four measures. */
 export const trim = new Settings(

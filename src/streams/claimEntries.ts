@@ -1,7 +1,7 @@
 import * as t from "io-ts";
 import { concatMap, EMPTY, expand, from, map, type Observable } from "rxjs";
-import { duration, text } from "../config/codecs.ts";
-import { checkOption, entryIdText } from "./checkOption.ts";
+import { checkOption, entryIdText } from "../options/checkOption.ts";
+import { duration, text } from "../options/codecs.ts";
 import { decodeReply } from "./decodeReply.ts";
 import { inChunks } from "./inChunks.ts";
 import { type OpenStream, onStream, type StreamAt } from "./streamAt.ts";

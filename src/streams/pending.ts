@@ -1,7 +1,7 @@
 import * as t from "io-ts";
 import { EMPTY, expand, map, mergeMap, type Observable } from "rxjs";
-import { duration, text } from "../config/codecs.ts";
-import { checkOption } from "./checkOption.ts";
+import { checkOption } from "../options/checkOption.ts";
+import { duration, text } from "../options/codecs.ts";
 import { decodeReply } from "./decodeReply.ts";
 import { onStream, type StreamAt } from "./streamAt.ts";
 

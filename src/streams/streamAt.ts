@@ -1,12 +1,12 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import type * as t from "io-ts";
 import { defer, finalize, from, type Observable } from "rxjs";
-import { redisUri, text } from "../config/codecs.ts";
-import { serverProblem } from "../config/decodeOptions.ts";
-import { messageOf, pathOf, pathText } from "../config/problem.ts";
-import { optional, required, Settings } from "../config/settings.ts";
 import { sinkTuning } from "../config/sinkTuning.ts";
 import { sinkError } from "../errors/sinkError.ts";
+import { redisUri, text } from "../options/codecs.ts";
+import { serverProblem } from "../options/decodeOptions.ts";
+import { messageOf, pathOf, pathText } from "../options/problem.ts";
+import { optional, required, Settings } from "../options/settings.ts";
 import type { Server } from "../redis/anotherClient.ts";
 import type { SentinelCredentials } from "../redis/client.ts";
 import type { Link } from "../redis/link.ts";

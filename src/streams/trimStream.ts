@@ -1,7 +1,7 @@
 import * as t from "io-ts";
 import { concat, EMPTY, expand, map, type Observable, reduce, switchMap } from "rxjs";
-import { wholeNumber } from "../config/codecs.ts";
-import { checkOption, entryIdText } from "./checkOption.ts";
+import { checkOption, entryIdText } from "../options/checkOption.ts";
+import { wholeNumber } from "../options/codecs.ts";
 import { decodeReply } from "./decodeReply.ts";
 import { onStream, type StreamAt } from "./streamAt.ts";
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { configSettings, redisSinkEntry, redisSinkSettings, sources } from "../../src/config/config.ts";
-import { type Setting, Settings } from "../../src/config/settings.ts";
+import { type Setting, Settings } from "../../src/options/settings.ts";
 
 const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
 

@@ -6,13 +6,13 @@ import * as t from "io-ts";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { configSchema } from "../../src/cli/schema.ts";
-import { OneOrMore } from "../../src/config/codecs.ts";
 import { configSettings } from "../../src/config/config.ts";
-import { Described } from "../../src/config/described.ts";
 import { schemaOf } from "../../src/config/jsonSchema.ts";
 import { Kinds } from "../../src/config/kinds.ts";
 import { loadConfig } from "../../src/config/loadConfig.ts";
-import { type Setting, Settings } from "../../src/config/settings.ts";
+import { OneOrMore } from "../../src/options/codecs.ts";
+import { Described } from "../../src/options/described.ts";
+import { type Setting, Settings } from "../../src/options/settings.ts";
 import { codeBlocks } from "../support/codeBlocks.ts";
 
 const env = {

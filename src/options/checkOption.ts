@@ -1,8 +1,8 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
-import { messageOf } from "../config/problem.ts";
 import { sinkError } from "../errors/sinkError.ts";
 import { isEntryId } from "../event/entryId.ts";
+import { messageOf } from "./problem.ts";
 
 /** An entry ID, such as `1700000000000-0`; without the second part it is the first of its millisecond. */
 export const entryIdText: t.Type<string, unknown> = new t.Type(
