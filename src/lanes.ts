@@ -38,9 +38,9 @@ import { recent } from "./sink/lane/recent.ts";
 import { type Replayed, replayReport } from "./sink/lane/replayReport.ts";
 import { nowhere } from "./sink/lane/stand.ts";
 import type { SinkSettings } from "./sinkOptions.ts";
-import type { SinkWatchers } from "./sinkWatchers.ts";
-import type { StatusReporter } from "./statusReporter.ts";
 import { isStreamTemplate } from "./streamTemplate.ts";
+import type { SinkWatchers } from "./telemetry/sinkWatchers.ts";
+import type { StatusReporter } from "./telemetry/statusReporter.ts";
 
 /** How far everything is in the lanes, in the order of the source. */
 type Acknowledged<P> = Progress<Entry<P>, AcknowledgedBatch<P>>;

@@ -39,10 +39,10 @@ import { openStreamWatch, type StreamWatch } from "./redis/streamWatch.ts";
 import { order } from "./sink/encode/safePosition.ts";
 import type { Safe } from "./sink/lane/heldBack.ts";
 import { type PositionOf, programOptions, type SinkOptions } from "./sinkOptions.ts";
-import type { BufferFill, SinkMetrics } from "./sinkReport.ts";
-import { type SinkWatchers, sinkWatchers } from "./sinkWatchers.ts";
-import type { Status } from "./status.ts";
-import { type StatusReporter, statusReporter } from "./statusReporter.ts";
+import type { BufferFill, SinkMetrics } from "./telemetry/sinkReport.ts";
+import { type SinkWatchers, sinkWatchers } from "./telemetry/sinkWatchers.ts";
+import type { Status } from "./telemetry/status.ts";
+import { type StatusReporter, statusReporter } from "./telemetry/statusReporter.ts";
 import { toEntry } from "./toEntry.ts";
 
 /** An operator that publishes events and emits checkpoints, and that can tell a source where to resume. */

@@ -12,9 +12,9 @@ import type { Durability } from "./redis/durability.ts";
 import type { FakeServer } from "./redis/fakeServer.ts";
 import type { TlsSettings } from "./redis/tls.ts";
 import type { TrimOption } from "./redis/trimming.ts";
-import type { SinkMetrics } from "./sinkReport.ts";
-import type { SinkTracer } from "./sinkTracer.ts";
-import type { Status } from "./status.ts";
+import type { SinkMetrics } from "./telemetry/sinkReport.ts";
+import type { SinkTracer } from "./telemetry/sinkTracer.ts";
+import type { Status } from "./telemetry/status.ts";
 
 /** The type of a change event's position. */
 export type PositionOf<T> = T extends { readonly position?: infer P }

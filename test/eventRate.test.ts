@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { eventRate } from "../src/eventRate.ts";
+import { eventRate } from "../src/telemetry/eventRate.ts";
 
 describe("eventRate", () => {
   it("is 0 at the first look", () => {

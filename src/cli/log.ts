@@ -1,7 +1,7 @@
 import type { ConsumerStatus } from "../consumer/index.ts";
 import { withoutSecrets } from "../errors/withoutSecrets.ts";
-import type { Status } from "../status.ts";
-import { statusText } from "../statusText.ts";
+import type { Status } from "../telemetry/status.ts";
+import { statusText } from "../telemetry/statusText.ts";
 import { UsageError } from "./exitCode.ts";
 import { sayLine } from "./output.ts";
 import { printable, printableLines } from "./printable.ts";

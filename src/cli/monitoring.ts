@@ -16,8 +16,8 @@ import {
 import { dashboard, watchSink } from "../dashboard/index.ts";
 import { serveMetrics, sinkHealth, sinkMetrics, streamMetrics } from "../metrics/index.ts";
 import type { Watchable } from "../redisSink.ts";
-import type { SinkMetrics } from "../sinkReport.ts";
-import type { Status } from "../status.ts";
+import type { SinkMetrics } from "../telemetry/sinkReport.ts";
+import type { Status } from "../telemetry/status.ts";
 import { log, statusLog } from "./log.ts";
 import type { Outcome } from "./outcome.ts";
 import { withProgress } from "./withProgress.ts";

@@ -4,8 +4,8 @@ import { retryCauses } from "../errors/retryCauses.ts";
 import { familiesIn } from "../metrics/familiesIn.ts";
 import { groupFamilies } from "../metrics/groupFamilies.ts";
 import type { GroupFigures } from "../redis/groupFigures.ts";
-import type { ConsumerReport } from "./consumerReport.ts";
-import type { ConsumerStatus } from "./consumerStatus.ts";
+import type { ConsumerReport } from "../telemetry/consumerReport.ts";
+import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 import type { StreamEntry } from "./delivery.ts";
 
 /** Which series a consumer's metrics are, and where they are kept. */

@@ -4,8 +4,8 @@ import type { RetryBackoffOptions } from "../../operators/retryBackoff.ts";
 import type { Server } from "../redis/anotherClient.ts";
 import type { SentinelCredentials } from "../redis/client.ts";
 import type { TlsSettings } from "../redis/tls.ts";
-import type { ConsumerReport } from "./consumerReport.ts";
-import type { ConsumerStatus } from "./consumerStatus.ts";
+import type { ConsumerReport } from "../telemetry/consumerReport.ts";
+import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 import type { Decoding } from "./decodeEntry.ts";
 
 /** How every reader of streams reaches them. Durations are ms. */

@@ -34,9 +34,9 @@ import { isRetryable, isSinkError, type SinkError, sinkError } from "../errors/s
 import type { PendingEntry, RawEntry } from "../redis/entryReplies.ts";
 import { openGroupConnection } from "../redis/groupConnection.ts";
 import { refuseKeyPrefix } from "../redis/keyPrefix.ts";
+import { consumerReporter } from "../telemetry/consumerReporter.ts";
 import { consumerName } from "./consumerName.ts";
 import type { GroupOptions } from "./consumerOptions.ts";
-import { consumerReporter } from "./consumerReporter.ts";
 import { type GroupTuning, groupTuning } from "./consumerTuning.ts";
 import { type Happening, type Phase, phaseAfter } from "./consumption.ts";
 import type { DeadLetterCause } from "./deadLetterFields.ts";

@@ -2,7 +2,7 @@ import { merge, type Observable, Subscription, take, timer, type Unsubscribable 
 import { backoffMs } from "../../operators/retryBackoff.ts";
 import { reasonOf } from "../errors/reasonOf.ts";
 import type { Effect, Outcome } from "../redis/settlement.ts";
-import type { ConsumerReporter } from "./consumerReporter.ts";
+import type { ConsumerReporter } from "../telemetry/consumerReporter.ts";
 import type { GroupTuning } from "./consumerTuning.ts";
 import { type DeadLetterCause, deadLetterFields } from "./deadLetterFields.ts";
 import type { Delivery, Loss, Rejected, Settler } from "./delivery.ts";

@@ -1,6 +1,8 @@
 export type { ConsumerFigures, GroupFigures } from "../redis/groupFigures.ts";
 export type { Effect } from "../redis/settlement.ts";
 export * from "../streams/index.ts";
+export type { ConsumerReport } from "../telemetry/consumerReport.ts";
+export type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 export { type Acknowledged, type AcknowledgeOptions, acknowledge, type Handled } from "./acknowledge.ts";
 export { type ConsumerMetrics, type ConsumerMetricsOptions, consumerMetrics } from "./consumerMetrics.ts";
 export type {
@@ -9,8 +11,6 @@ export type {
   ReaderOptions,
   StreamSourceOptions,
 } from "./consumerOptions.ts";
-export type { ConsumerReport } from "./consumerReport.ts";
-export type { ConsumerStatus } from "./consumerStatus.ts";
 export { type DeduplicateOptions, deduplicate } from "./deduplicate.ts";
 export type { Delivery, Mark, Settler, StreamEntry } from "./delivery.ts";
 export { Effects, effects } from "./effects.ts";

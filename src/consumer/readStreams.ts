@@ -28,8 +28,8 @@ import { spread } from "../../operators/spread.ts";
 import { isRetryable } from "../errors/sinkError.ts";
 import type { RawEntry } from "../redis/entryReplies.ts";
 import { openReadConnection } from "../redis/readConnection.ts";
+import { consumerReporter } from "../telemetry/consumerReporter.ts";
 import type { ReaderOptions } from "./consumerOptions.ts";
-import { consumerReporter } from "./consumerReporter.ts";
 import type { ReaderTuning } from "./consumerTuning.ts";
 import { beginningOf, type Cursor, endOf, gaps, type Skipped } from "./gap.ts";
 

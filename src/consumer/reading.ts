@@ -15,7 +15,7 @@ import {
 import { entryIdBefore, ordEntryId } from "../event/entryId.ts";
 import type { Pending, PendingEntry, RawEntry } from "../redis/entryReplies.ts";
 import { type GroupConnection, isAnswer, type Progress, type Room } from "../redis/groupConnection.ts";
-import type { ConsumerStatus } from "./consumerStatus.ts";
+import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 
 /** What one read brought. */
 export type Arrived =

@@ -1,10 +1,10 @@
 import { isNone } from "fp-ts/lib/Option.js";
-import { eventRate } from "../eventRate.ts";
-import type { SinkMetrics } from "../sinkReport.ts";
-import type { Status } from "../status.ts";
-import { statusText } from "../statusText.ts";
 import { isStreamTemplate } from "../streamTemplate.ts";
+import { eventRate } from "../telemetry/eventRate.ts";
 import { positionText } from "../telemetry/positionText.ts";
+import type { SinkMetrics } from "../telemetry/sinkReport.ts";
+import type { Status } from "../telemetry/status.ts";
+import { statusText } from "../telemetry/statusText.ts";
 import type { Cause, Notice, SinkState, SinkStatus } from "./sinkStatus.ts";
 import { slidingHistogram } from "./slidingHistogram.ts";
 

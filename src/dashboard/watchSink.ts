@@ -18,9 +18,9 @@ import {
   throttleTime,
   timer,
 } from "rxjs";
-import type { RedisFigures } from "../redisFigures.ts";
 import type { Watchable } from "../redisSink.ts";
-import type { SinkMetrics } from "../sinkReport.ts";
+import type { RedisFigures } from "../telemetry/redisFigures.ts";
+import type { SinkMetrics } from "../telemetry/sinkReport.ts";
 import type { SinkStatus } from "./sinkStatus.ts";
 import { type SinkTally, sinkTally } from "./sinkTally.ts";
 

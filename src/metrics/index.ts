@@ -1,5 +1,5 @@
-export type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../redisFigures.ts";
-export type { PublishedBatch, SinkMetrics } from "../sinkReport.ts";
+export type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../telemetry/redisFigures.ts";
+export type { PublishedBatch, SinkMetrics } from "../telemetry/sinkReport.ts";
 export {
   type MetricsServer,
   MetricsServerError,

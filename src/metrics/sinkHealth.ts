@@ -1,6 +1,6 @@
 import { isSome } from "fp-ts/lib/Option.js";
 import type { Observer } from "rxjs";
-import type { Status } from "../status.ts";
+import type { Status } from "../telemetry/status.ts";
 
 /** What health checks tell of a sink. */
 export interface Health {

@@ -1,7 +1,7 @@
 import { Registry } from "prom-client";
 import { retryCauses } from "../errors/retryCauses.ts";
-import type { SinkMetrics } from "../sinkReport.ts";
-import type { Status } from "../status.ts";
+import type { SinkMetrics } from "../telemetry/sinkReport.ts";
+import type { Status } from "../telemetry/status.ts";
 import { metricFamilies } from "./metricFamilies.ts";
 
 /** Which series a sink's metrics are, and where they are kept. */

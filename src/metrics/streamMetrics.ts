@@ -1,6 +1,6 @@
 import { Registry } from "prom-client";
 import type { Observer } from "rxjs";
-import type { RedisFigures } from "../redisFigures.ts";
+import type { RedisFigures } from "../telemetry/redisFigures.ts";
 import { familiesIn } from "./familiesIn.ts";
 import { groupFamilies } from "./groupFamilies.ts";
 import type { SinkMetricsOptions } from "./sinkMetrics.ts";

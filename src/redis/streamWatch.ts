@@ -1,7 +1,7 @@
 import { none, type Option, some } from "fp-ts/lib/Option.js";
 import type { Cluster, Redis } from "ioredis";
 import { from, type Observable, type Unsubscribable } from "rxjs";
-import type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../redisFigures.ts";
+import type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../telemetry/redisFigures.ts";
 import type { Server } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
 import { mastersOf } from "./connect/topology.ts";

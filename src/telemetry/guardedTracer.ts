@@ -1,5 +1,5 @@
-import type { BatchSpan, SinkTracer } from "../sinkTracer.ts";
 import type { Guard } from "./guard.ts";
+import type { BatchSpan, SinkTracer } from "./sinkTracer.ts";
 
 /** A tracer of the user's whose errors, and those of its spans, stay there: a batch goes on without its span. */
 export function guardedTracer(tracer: SinkTracer, guarded: Guard): SinkTracer {

@@ -3,7 +3,7 @@ import { fromCompare } from "fp-ts/lib/Ord.js";
 import { from, lastValueFrom, Subject, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { type Positions, redisSink, type SinkSettings, type Status } from "../../src/index.ts";
-import { statusText } from "../../src/statusText.ts";
+import { statusText } from "../../src/telemetry/statusText.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { failureOf } from "../support/failureOf.ts";
 

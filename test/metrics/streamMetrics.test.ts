@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { streamMetrics } from "../../src/metrics/index.ts";
-import type { RedisFigures, StreamGroup } from "../../src/redisFigures.ts";
+import type { RedisFigures, StreamGroup } from "../../src/telemetry/redisFigures.ts";
 import { scrape } from "../support/scrape.ts";
 
 const ofSink = 'pipeline="shop",sink="orders-redis"';

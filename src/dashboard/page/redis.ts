@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 import { repeat } from "lit-html/directives/repeat.js";
-import type { RedisFigures, ShownEntry, StreamFigures } from "../../redisFigures.ts";
+import type { RedisFigures, ShownEntry, StreamFigures } from "../../telemetry/redisFigures.ts";
 import { bytes, count, number, time } from "./format.ts";
 
 /** Redis' memory, and each stream with its groups and newest entries. */

@@ -1,4 +1,4 @@
-import type { RedisFigures } from "../../redisFigures.ts";
+import type { RedisFigures } from "../../telemetry/redisFigures.ts";
 import type { FeedMessages } from "../feed.ts";
 import { type History, recorded } from "../history.ts";
 import type { SinkStatus } from "../sinkStatus.ts";

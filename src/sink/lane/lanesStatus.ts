@@ -1,6 +1,6 @@
 import type { FailedAttempt } from "../../../operators/retryBackoff.ts";
 import { isSinkError } from "../../errors/sinkError.ts";
-import type { StatusReporter } from "../../statusReporter.ts";
+import type { StatusReporter } from "../../telemetry/statusReporter.ts";
 
 /** What one of several lanes tells. */
 export type LaneStatus = Pick<StatusReporter, "failed" | "published">;

@@ -1,6 +1,6 @@
 import type { Entry } from "../../entry.ts";
-import type { Status } from "../../status.ts";
 import { positionText } from "../../telemetry/positionText.ts";
+import type { Status } from "../../telemetry/status.ts";
 
 /** What was left out of a batch, being in the stream already. */
 export interface Replayed<P> {

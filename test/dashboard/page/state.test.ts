@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Point } from "../../../src/dashboard/history.ts";
 import { initialState, type PageState, type Update, updated } from "../../../src/dashboard/page/state.ts";
-import type { RedisFigures } from "../../../src/redisFigures.ts";
+import type { RedisFigures } from "../../../src/telemetry/redisFigures.ts";
 
 const point = (atMs: number): Point => ({
   atMs,

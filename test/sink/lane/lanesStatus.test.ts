@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type SinkErrorTag, sinkError } from "../../../src/errors/sinkError.ts";
 import { lanesStatus } from "../../../src/sink/lane/lanesStatus.ts";
-import { statusReporter } from "../../../src/statusReporter.ts";
+import { statusReporter } from "../../../src/telemetry/statusReporter.ts";
 
 function watched() {
   const told: string[] = [];

@@ -1,10 +1,10 @@
 import type { Option } from "fp-ts/lib/Option.js";
 import type { FailedAttempt } from "../../operators/retryBackoff.ts";
+import type { GroupOptions } from "../consumer/consumerOptions.ts";
 import { isSinkError } from "../errors/sinkError.ts";
-import { guard } from "../telemetry/guard.ts";
-import type { GroupOptions } from "./consumerOptions.ts";
 import type { ConsumerReport } from "./consumerReport.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
+import { guard } from "./guard.ts";
 
 /** Tells the user's observer and the metrics what a consumer is doing; what they throw ends nothing. */
 export interface ConsumerReporter extends Omit<ConsumerReport, "status"> {

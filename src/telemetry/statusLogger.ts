@@ -1,5 +1,5 @@
 import { isNone, type Option, toUndefined } from "fp-ts/lib/Option.js";
-import type { ConsumerStatus } from "./consumer/consumerStatus.ts";
+import type { ConsumerStatus } from "./consumerStatus.ts";
 import type { Status } from "./status.ts";
 import { statusText } from "./statusText.ts";
 

@@ -1,5 +1,5 @@
 import type { Option } from "fp-ts/lib/Option.js";
-import type { SinkError } from "./errors/sinkError.ts";
+import type { SinkError } from "../errors/sinkError.ts";
 
 /** What a sink is doing, told apart by `state`: for logs, health checks and dashboards. */
 export type Status =

@@ -1,7 +1,7 @@
 import type { Option } from "fp-ts/lib/Option.js";
 import type { Observer } from "rxjs";
-import type { FailedAttempt } from "../operators/retryBackoff.ts";
-import { isSinkError } from "./errors/sinkError.ts";
+import type { FailedAttempt } from "../../operators/retryBackoff.ts";
+import { isSinkError } from "../errors/sinkError.ts";
 import { isAside, type Status } from "./status.ts";
 
 /** Tells whoever watches a sink what it is doing. */

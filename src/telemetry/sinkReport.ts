@@ -1,4 +1,4 @@
-import type { Checkpoint } from "./event/checkpoint.ts";
+import type { Checkpoint } from "../event/checkpoint.ts";
 import type { Status } from "./status.ts";
 
 /** One acknowledged batch, as metrics see it. */

@@ -1,8 +1,8 @@
 import { isNone } from "fp-ts/lib/Option.js";
-import type { ConsumerStatus } from "./consumer/consumerStatus.ts";
-import { reasonOf } from "./errors/reasonOf.ts";
+import { reasonOf } from "../errors/reasonOf.ts";
+import type { ConsumerStatus } from "./consumerStatus.ts";
+import { positionText } from "./positionText.ts";
 import type { Status } from "./status.ts";
-import { positionText } from "./telemetry/positionText.ts";
 
 type Of<S extends { readonly state: string }, State extends S["state"]> = Extract<S, { state: State }>;
 

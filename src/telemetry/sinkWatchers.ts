@@ -1,11 +1,11 @@
 import type { Observer, Unsubscribable } from "rxjs";
-import type { Flow } from "../operators/flow.ts";
-import type { Checkpoint } from "./event/checkpoint.ts";
+import type { Flow } from "../../operators/flow.ts";
+import type { Checkpoint } from "../event/checkpoint.ts";
+import { guard } from "./guard.ts";
+import { guardedTracer } from "./guardedTracer.ts";
 import type { BufferFill, SinkMetrics } from "./sinkReport.ts";
 import type { SinkTracer } from "./sinkTracer.ts";
 import { isAside, type Status } from "./status.ts";
-import { guard } from "./telemetry/guard.ts";
-import { guardedTracer } from "./telemetry/guardedTracer.ts";
 
 /** All whom a sink tells what it does. What one of them throws ends nothing, and keeps nothing from the others. */
 export interface SinkWatchers extends Required<SinkMetrics> {
