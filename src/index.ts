@@ -17,18 +17,18 @@ export {
   type StandardPosition,
   standardPositions,
 } from "./event/positions.ts";
-export { type FanOutOptions, type FanOutPolicy, fanOut } from "./fanOut.ts";
-export { keepPositions, type PositionAccess, Skipped } from "./keepPositions.ts";
 export { partitionOf } from "./partition.ts";
+export { type FanOutOptions, type FanOutPolicy, fanOut } from "./pipeline/fanOut.ts";
+export { keepPositions, type PositionAccess, Skipped } from "./pipeline/keepPositions.ts";
+export { replicate, type SinkFor } from "./pipeline/replicate.ts";
+export type { Source } from "./pipeline/source.ts";
 export type { Server } from "./redis/anotherClient.ts";
 export type { SentinelCredentials } from "./redis/client.ts";
 export type { Durability } from "./redis/durability.ts";
 export type { TlsSettings } from "./redis/tls.ts";
 export type { TrimOption } from "./redis/trimming.ts";
 export { type RedisSink, redisSink, type Sink, type Watchable } from "./redisSink.ts";
-export { replicate, type SinkFor } from "./replicate.ts";
 export type { EventAccess, PositionOf, SinkOptions, SinkSettings } from "./sinkOptions.ts";
-export type { Source } from "./source.ts";
 export { fromAsyncIterable } from "./sources/fromAsyncIterable.ts";
 export { fromIterable } from "./sources/fromIterable.ts";
 export { fromReadable } from "./sources/fromReadable.ts";

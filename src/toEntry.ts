@@ -16,7 +16,7 @@ import {
   transactionOf,
 } from "./event/eventDefaults.ts";
 import type { StorablePositions } from "./event/positions.ts";
-import { isSkipped, type Skipped } from "./keepPositions.ts";
+import { isSkipped, type Skipped } from "./pipeline/keepPositions.ts";
 import { safePosition } from "./sink/encode/safePosition.ts";
 import type { EventAccess, SinkSettings } from "./sinkOptions.ts";
 import { fieldTemplates } from "./streamTemplate.ts";

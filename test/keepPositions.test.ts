@@ -18,7 +18,7 @@ import {
 } from "rxjs";
 import { describe, expect, it, vi } from "vitest";
 import { keepPositions, redisSink, replicate, Skipped, type Source } from "../src/index.ts";
-import { isSkipped } from "../src/keepPositions.ts";
+import { isSkipped } from "../src/pipeline/keepPositions.ts";
 import { emptyRedis } from "./support/emptyRedis.ts";
 import { marbles } from "./support/marbles.ts";
 import { readEvents } from "./support/tally.ts";
@@ -200,7 +200,9 @@ describe("keepPositions", () => {
 
   it("is understood by a sink of another copy of the package", async () => {
     vi.resetModules();
-    const other: typeof import("../src/keepPositions.ts") = await import("../src/keepPositions.ts");
+    const other: typeof import("../src/pipeline/keepPositions.ts") = await import(
+      "../src/pipeline/keepPositions.ts"
+    );
     const fromOther = new other.Skipped(1, undefined);
 
     expect(fromOther).not.toBeInstanceOf(Skipped);

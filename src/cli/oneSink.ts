@@ -1,5 +1,5 @@
 import type { Config } from "../config/config.ts";
-import { fanOut } from "../fanOut.ts";
+import { fanOut } from "../pipeline/fanOut.ts";
 import type { Sink } from "../redisSink.ts";
 
 /** The ids of configured sinks. */

@@ -3,6 +3,7 @@ import type { Config } from "../config/config.ts";
 import { encoderOf } from "../envelope.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import type { StandardPosition } from "../event/positions.ts";
+import { replicateUntil } from "../pipeline/until.ts";
 import { redisSink } from "../redisSink.ts";
 import type { EventAccess } from "../sinkOptions.ts";
 import { type NdjsonLine, ndjson, ndjsonAccess } from "../sources/ndjson.ts";
@@ -10,7 +11,6 @@ import { fieldTemplates, isStreamTemplate, streamTemplate } from "../streamTempl
 import { fileInput, standardInput } from "./input.ts";
 import { type MonitoringOptions, monitoring } from "./monitoring.ts";
 import { idsOf, oneSink } from "./oneSink.ts";
-import { replicateUntil } from "./until.ts";
 
 /** A template speaks of the event in the line. */
 function ofLine(text: string): string | ((line: NdjsonLine) => string) {

@@ -5,6 +5,7 @@ import { entryCopies, streamSource } from "../consumer/index.ts";
 import type { ChangeEvent } from "../event/changeEvent.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import type { Lsn } from "../event/lsn.ts";
+import { replicateUntil } from "../pipeline/until.ts";
 import { redisSink } from "../redisSink.ts";
 import type { OpenedSlot } from "../sources/postgres/index.ts";
 import { UsageError } from "./exitCode.ts";
@@ -13,7 +14,6 @@ import { consumerLog, log } from "./log.ts";
 import { type MonitoringOptions, monitoring } from "./monitoring.ts";
 import { idsOf, oneSink } from "./oneSink.ts";
 import { pipeLines } from "./pipe.ts";
-import { replicateUntil } from "./until.ts";
 
 type Configured<Type> = Extract<Config["source"], { readonly type: Type }>;
 

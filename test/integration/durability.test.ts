@@ -7,7 +7,7 @@ import {
   type SinkOptions,
   type Status,
 } from "../../src/index.ts";
-import { Skipped } from "../../src/keepPositions.ts";
+import { Skipped } from "../../src/pipeline/keepPositions.ts";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
 import { waitUntil } from "../support/waitUntil.ts";
 

@@ -27,7 +27,7 @@ import {
   type SinkOptions,
   type Status,
 } from "../../src/index.ts";
-import { Skipped } from "../../src/keepPositions.ts";
+import { Skipped } from "../../src/pipeline/keepPositions.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { readEvents, tallyStream } from "../support/tally.ts";
 

@@ -16,7 +16,7 @@ import type { Flow } from "../../../operators/flow.ts";
 import { type FailedAttempt, retryBackoff } from "../../../operators/retryBackoff.ts";
 import type { ChangeEvent } from "../../event/changeEvent.ts";
 import { type Lsn, ordLsn } from "../../event/lsn.ts";
-import type { Source } from "../../source.ts";
+import type { Source } from "../../pipeline/source.ts";
 import { heedFlow } from "../heedFlow.ts";
 import { acceptance, checkPosition, unavailable } from "./checkAvailable.ts";
 import { checkOptions } from "./checkOptions.ts";

@@ -10,15 +10,15 @@ import {
   tap,
   throwError,
 } from "rxjs";
-import { type RetryBackoffOptions, retryBackoff } from "../operators/retryBackoff.ts";
-import { sinkTuning } from "./config/sinkTuning.ts";
-import { isSinkError, type SinkError } from "./errors/sinkError.ts";
-import type { Checkpoint } from "./event/checkpoint.ts";
-import type { StandardPosition } from "./event/positions.ts";
+import { type RetryBackoffOptions, retryBackoff } from "../../operators/retryBackoff.ts";
+import { sinkTuning } from "../config/sinkTuning.ts";
+import { isSinkError, type SinkError } from "../errors/sinkError.ts";
+import type { Checkpoint } from "../event/checkpoint.ts";
+import type { StandardPosition } from "../event/positions.ts";
+import { decodeOptions } from "../options/decodeOptions.ts";
+import { Settings } from "../options/settings.ts";
+import type { Sink } from "../redisSink.ts";
 import type { Skipped } from "./keepPositions.ts";
-import { decodeOptions } from "./options/decodeOptions.ts";
-import { Settings } from "./options/settings.ts";
-import type { Sink } from "./redisSink.ts";
 import type { Source } from "./source.ts";
 import { withPassed } from "./withPassed.ts";
 

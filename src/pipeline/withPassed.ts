@@ -1,5 +1,5 @@
 import { identity, map, merge, type Observable, Subject, takeUntil, tap } from "rxjs";
-import type { Checkpoint } from "./event/checkpoint.ts";
+import type { Checkpoint } from "../event/checkpoint.ts";
 import type { OpenSource } from "./fanOut.ts";
 import { Skipped } from "./keepPositions.ts";
 import type { Source } from "./source.ts";

@@ -1,6 +1,6 @@
 import type { Option } from "fp-ts/lib/Option.js";
 import type { Observable } from "rxjs";
-import type { Flow } from "../operators/flow.ts";
+import type { Flow } from "../../operators/flow.ts";
 
 /**
  * Events from a given position on: a source that can be opened again where a sink says.

@@ -1,7 +1,7 @@
 import { defer, filter, type Observable, takeUntil } from "rxjs";
 import type { Checkpoint } from "../event/checkpoint.ts";
-import { replicate } from "../replicate.ts";
-import { sourceFrom } from "../source.ts";
+import { replicate } from "./replicate.ts";
+import { sourceFrom } from "./source.ts";
 
 /**
  * Replicates until `stop$` emits. Then the source completes, so that the sink drains; where it is not open, because Redis cannot

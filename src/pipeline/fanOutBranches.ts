@@ -9,14 +9,14 @@ import {
   type Subscriber,
   Subscription,
 } from "rxjs";
-import type { Flow } from "../operators/flow.ts";
-import { isSinkError, type SinkError, sinkError } from "./errors/sinkError.ts";
-import { errorOf } from "./errors/thrown.ts";
-import type { Checkpoint } from "./event/checkpoint.ts";
-import type { Positions } from "./event/positions.ts";
+import type { Flow } from "../../operators/flow.ts";
+import { isSinkError, type SinkError, sinkError } from "../errors/sinkError.ts";
+import { errorOf } from "../errors/thrown.ts";
+import type { Checkpoint } from "../event/checkpoint.ts";
+import type { Positions } from "../event/positions.ts";
+import type { Sink } from "../redisSink.ts";
 import type { OpenSource } from "./fanOut.ts";
 import { isSkipped, type Skipped } from "./keepPositions.ts";
-import type { Sink } from "./redisSink.ts";
 import { isUnavailable } from "./source.ts";
 
 /** What one run of a fan-out goes by. */

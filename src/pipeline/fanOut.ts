@@ -1,14 +1,14 @@
 import type { Option } from "fp-ts/lib/Option.js";
 import { Observable, type SchedulerLike } from "rxjs";
-import type { Flow } from "../operators/flow.ts";
-import { sinkError } from "./errors/sinkError.ts";
-import type { Checkpoint } from "./event/checkpoint.ts";
+import type { Flow } from "../../operators/flow.ts";
+import { sinkError } from "../errors/sinkError.ts";
+import type { Checkpoint } from "../event/checkpoint.ts";
+import { count, duration } from "../options/codecs.ts";
+import { decodeOptions } from "../options/decodeOptions.ts";
+import { Settings, withDefault } from "../options/settings.ts";
+import type { Sink } from "../redisSink.ts";
 import { branches } from "./fanOutBranches.ts";
 import type { Skipped } from "./keepPositions.ts";
-import { count, duration } from "./options/codecs.ts";
-import { decodeOptions } from "./options/decodeOptions.ts";
-import { Settings, withDefault } from "./options/settings.ts";
-import type { Sink } from "./redisSink.ts";
 
 /**
  * Which sinks gate the checkpoint: those that are `required`, `all` of them, or any so many.
