@@ -31,9 +31,9 @@ import {
 } from "rxjs";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { isRetryable, isSinkError, type SinkError, sinkError } from "../errors/sinkError.ts";
-import type { PendingEntry, RawEntry } from "../redis/entryReplies.ts";
 import { openGroupConnection } from "../redis/groupConnection.ts";
-import { refuseKeyPrefix } from "../redis/keyPrefix.ts";
+import { refuseKeyPrefix } from "../redis/wire/keyPrefix.ts";
+import type { PendingEntry, RawEntry } from "../redis/wire/replies.ts";
 import { consumerReporter } from "../telemetry/consumerReporter.ts";
 import { consumerName } from "./consumerName.ts";
 import type { GroupOptions } from "./consumerOptions.ts";

@@ -13,8 +13,8 @@ import {
   throwError,
 } from "rxjs";
 import { entryIdBefore, ordEntryId } from "../event/entryId.ts";
-import type { Pending, PendingEntry, RawEntry } from "../redis/entryReplies.ts";
 import { type GroupConnection, isAnswer, type Progress, type Room } from "../redis/groupConnection.ts";
+import type { Pending, PendingEntry, RawEntry } from "../redis/wire/replies.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 
 /** What one read brought. */

@@ -1,8 +1,8 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import { defer, type Observable } from "rxjs";
 import { sinkError } from "../errors/sinkError.ts";
-import type { RawEntry } from "../redis/entryReplies.ts";
-import { refuseKeyPrefix } from "../redis/keyPrefix.ts";
+import { refuseKeyPrefix } from "../redis/wire/keyPrefix.ts";
+import type { RawEntry } from "../redis/wire/replies.ts";
 import type { ReaderOptions } from "./consumerOptions.ts";
 import { readerTuning } from "./consumerTuning.ts";
 import { decodeEntry } from "./decodeEntry.ts";

@@ -20,6 +20,10 @@ import type { Server } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
 import { isCluster } from "./connect/topology.ts";
 import { leaveScript, pendingScript, settleScript } from "./consumerScripts.ts";
+import { nameOf, openLink, openWaitingLink } from "./openLink.ts";
+import { keyBeside } from "./publisher.ts";
+import { type Standing, standingOf } from "./readConnection.ts";
+import { argsOf, isFinal, isPlain, keysOf, type Outcome, outcomesOf, type Settlement } from "./settlement.ts";
 import {
   entriesOf,
   type Pending,
@@ -27,12 +31,8 @@ import {
   type RawEntry,
   streamsRead,
   tablesOf,
-} from "./entryReplies.ts";
-import { nameOf, openLink, openWaitingLink } from "./openLink.ts";
-import { keyBeside } from "./publisher.ts";
-import { type Standing, standingOf } from "./readConnection.ts";
-import { script } from "./script.ts";
-import { argsOf, isFinal, isPlain, keysOf, type Outcome, outcomesOf, type Settlement } from "./settlement.ts";
+} from "./wire/replies.ts";
+import { script } from "./wire/script.ts";
 
 /** Who reads. */
 export interface Membership {

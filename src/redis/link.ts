@@ -20,7 +20,7 @@ import { type SinkError, type SinkErrorTag, sinkError } from "../errors/sinkErro
 import { eventsOf } from "./connect/clientEvents.ts";
 import { patienceOf } from "./connect/patience.ts";
 import { isCluster } from "./connect/topology.ts";
-import { isSilence, redisErrorOf } from "./redisError.ts";
+import { isSilence, redisErrorOf } from "./wire/redisError.ts";
 
 /** A client, and what its errors mean. */
 export interface Link extends Unsubscribable {

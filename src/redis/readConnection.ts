@@ -1,8 +1,8 @@
 import { from, map, merge, type Observable, type Unsubscribable } from "rxjs";
 import type { Server } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
-import { entriesOf, pairsOf, type RawEntry, streamsRead } from "./entryReplies.ts";
 import { openLink, openWaitingLink } from "./openLink.ts";
+import { entriesOf, pairsOf, type RawEntry, streamsRead } from "./wire/replies.ts";
 
 /** How a stream stands. */
 export interface Standing {

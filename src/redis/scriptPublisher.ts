@@ -11,9 +11,9 @@ import {
   wordsOf,
 } from "./publisher.ts";
 import { openReplyOf, publishReplyOf } from "./replies.ts";
-import { type Argument, script } from "./script.ts";
 import { openScript, publishScript } from "./scripts.ts";
 import type { TrimOption } from "./trimming.ts";
+import { type Argument, script } from "./wire/script.ts";
 
 /** What `publishScript` is called with. */
 interface Request {

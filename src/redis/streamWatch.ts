@@ -5,11 +5,11 @@ import type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../te
 import type { Server } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
 import { mastersOf } from "./connect/topology.ts";
-import { entriesOf, pairsOf, type RawEntry, tablesOf } from "./entryReplies.ts";
 import { type FakeServer, isFake } from "./fakeServer.ts";
 import { nameOf, openLink } from "./openLink.ts";
 import { ifAllowed } from "./rights.ts";
-import { type Script, script } from "./script.ts";
+import { entriesOf, pairsOf, type RawEntry, tablesOf } from "./wire/replies.ts";
+import { type Script, script } from "./wire/script.ts";
 
 /** Looks at a server and at streams. */
 export interface StreamWatch extends Unsubscribable {

@@ -11,8 +11,8 @@ import type { Server } from "../redis/anotherClient.ts";
 import type { SentinelCredentials } from "../redis/client.ts";
 import type { Link } from "../redis/link.ts";
 import { openLink } from "../redis/openLink.ts";
-import { script } from "../redis/script.ts";
 import type { TlsSettings } from "../redis/tls.ts";
+import { script } from "../redis/wire/script.ts";
 
 /** A stream and how to reach it. Durations are ms. */
 export type StreamAt = Server & {

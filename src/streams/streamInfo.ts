@@ -1,6 +1,6 @@
 import * as t from "io-ts";
 import { map, type Observable } from "rxjs";
-import { decodeReply, fieldsOf, numberIfKnown } from "./decodeReply.ts";
+import { decodeReply, fieldsOf, numberIfKnown } from "../redis/wire/decodeReply.ts";
 import { onStream, type StreamAt } from "./streamAt.ts";
 
 /** What a stream holds. */

@@ -18,7 +18,7 @@ import { sinkError } from "../errors/sinkError.ts";
 import type { Connection, ConnectionOptions } from "../redis/connection.ts";
 import { type FakeServer, openFake } from "../redis/fakeServer.ts";
 import { computedLaneKeys, laneKeys } from "../redis/publisher.ts";
-import { redisErrorOf } from "../redis/redisError.ts";
+import { redisErrorOf } from "../redis/wire/redisError.ts";
 import { MemoryRedis } from "./memoryRedis.ts";
 import type { FakeEntry } from "./memoryStream.ts";
 

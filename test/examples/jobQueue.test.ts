@@ -2,7 +2,7 @@ import { type ChangeEvent, redisSink } from "rxadd";
 import { from, lastValueFrom, Subject, take, toArray } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { jobQueue } from "../../examples/jobQueue/jobQueue.ts";
-import { tablesOf } from "../../src/redis/entryReplies.ts";
+import { tablesOf } from "../../src/redis/wire/replies.ts";
 import { program, type Run } from "../support/cli.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { readEvents } from "../support/tally.ts";

@@ -22,7 +22,7 @@ import {
   streamEntries,
 } from "../../src/consumer/index.ts";
 import { redisSink, replicate, type SinkOptions, type Source } from "../../src/index.ts";
-import { tablesOf } from "../../src/redis/entryReplies.ts";
+import { tablesOf } from "../../src/redis/wire/replies.ts";
 import { startCluster } from "../support/clusterServers.ts";
 import { documentedExtra, documentedRights } from "../support/documentedRights.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";

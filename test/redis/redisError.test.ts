@@ -1,7 +1,7 @@
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isRetryable, type SinkError, sinkError } from "../../src/errors/sinkError.ts";
-import { redisErrorOf } from "../../src/redis/redisError.ts";
+import { redisErrorOf } from "../../src/redis/wire/redisError.ts";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
 
 let redis: RedisServer;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { Command, Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { script } from "../../src/redis/script.ts";
+import { script } from "../../src/redis/wire/script.ts";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
 
 const echo = "return {#KEYS, #ARGV, unpack(ARGV)}";

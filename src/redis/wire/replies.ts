@@ -1,4 +1,4 @@
-import { sinkError } from "../errors/sinkError.ts";
+import { sinkError } from "../../errors/sinkError.ts";
 
 /** An entry as Redis hands it out: names and values, alternating, which need not be text; null: it has been deleted. */
 export interface RawEntry<F = Buffer> {

@@ -1,7 +1,7 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
 import { PathReporter } from "io-ts/lib/PathReporter.js";
-import { sinkError } from "../errors/sinkError.ts";
+import { sinkError } from "../../errors/sinkError.ts";
 
 /** Reads what Redis answered to a command, or fails with what is not as expected. */
 export function decodeReply<A>(command: string, codec: t.Type<A, unknown>): (reply: unknown) => A {

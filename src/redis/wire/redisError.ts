@@ -1,6 +1,6 @@
-import { isSinkError, type PlainTag, type SinkError, sinkError } from "../errors/sinkError.ts";
-import { codeOf, messageOf } from "../errors/thrown.ts";
-import { withoutSecrets } from "../errors/withoutSecrets.ts";
+import { isSinkError, type PlainTag, type SinkError, sinkError } from "../../errors/sinkError.ts";
+import { codeOf, messageOf } from "../../errors/thrown.ts";
+import { withoutSecrets } from "../../errors/withoutSecrets.ts";
 
 type Reply = readonly [start: RegExp, tag: PlainTag, advice: string];
 
