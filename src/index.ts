@@ -22,10 +22,10 @@ export { type FanOutOptions, type FanOutPolicy, fanOut } from "./pipeline/fanOut
 export { keepPositions, type PositionAccess, Skipped } from "./pipeline/keepPositions.ts";
 export { replicate, type SinkFor } from "./pipeline/replicate.ts";
 export type { Source } from "./pipeline/source.ts";
-export type { Server } from "./redis/anotherClient.ts";
-export type { SentinelCredentials } from "./redis/client.ts";
+export type { Server } from "./redis/connect/anotherClient.ts";
+export type { SentinelCredentials } from "./redis/connect/client.ts";
+export type { TlsSettings } from "./redis/connect/tls.ts";
 export type { Durability } from "./redis/durability.ts";
-export type { TlsSettings } from "./redis/tls.ts";
 export type { TrimOption } from "./redis/trimming.ts";
 export { type RedisSink, redisSink, type Sink, type Watchable } from "./redisSink.ts";
 export type { EventAccess, PositionOf, SinkOptions, SinkSettings } from "./sinkOptions.ts";

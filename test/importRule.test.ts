@@ -36,7 +36,7 @@ const forbidden: Imports = {
 
 const allowed: Imports = {
   "operators/batch.ts": ["rxjs", "rxjs/testing", "fp-ts/lib/Option.js", "./flow.ts"],
-  "src/redis/client.ts": ["ioredis"],
+  "src/redis/connect/client.ts": ["ioredis"],
   "src/cli/main.ts": ["commander", "./log.ts", "../config/loadConfig.ts"],
   "test/support/redisServer.ts": ["ioredis"],
 };

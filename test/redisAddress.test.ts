@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { isLeft, left, right } from "fp-ts/lib/Either.js";
 import { describe, expect, it } from "vitest";
-import { parseRedisUri } from "../src/redisAddress.ts";
+import { parseRedisUri } from "../src/redis/connect/address.ts";
 
 const nobody = { username: undefined, password: undefined };
 

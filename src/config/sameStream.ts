@@ -1,7 +1,7 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import { tryCatch } from "fp-ts/lib/Option.js";
 import { partitionAt } from "../partition.ts";
-import { parseRedisUri } from "../redisAddress.ts";
+import { parseRedisUri } from "../redis/connect/address.ts";
 import { isStreamTemplate, streamTemplate } from "../streamTemplate.ts";
 
 /** Where a sink writes. */

@@ -2,7 +2,7 @@ import { either } from "fp-ts";
 import { pipe } from "fp-ts/lib/function.js";
 import * as t from "io-ts";
 import { redactUri } from "../errors/redactUri.ts";
-import { parseRedisUri, redisSchemes } from "../redisAddress.ts";
+import { parseRedisUri, redisSchemes } from "../redis/connect/address.ts";
 import { Described, type JsonSchema } from "./described.ts";
 
 /** A codec whose name says what is expected; problems show it. */

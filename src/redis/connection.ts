@@ -1,14 +1,14 @@
 import type { Cluster, Redis } from "ioredis";
 import { merge, type Observable, type Unsubscribable } from "rxjs";
 import { sinkError } from "../errors/sinkError.ts";
-import type { Server } from "./anotherClient.ts";
-import { addressOf, type ClientOptions } from "./client.ts";
+import type { Server } from "./connect/anotherClient.ts";
+import { addressOf, type ClientOptions } from "./connect/client.ts";
+import type { Link } from "./connect/link.ts";
+import { nameOf, openLink, openWaitingLink } from "./connect/openLink.ts";
 import { isCluster } from "./connect/topology.ts";
 import { confirmWith, type Durability } from "./durability.ts";
 import { evictionWarning } from "./evictionWarning.ts";
 import { type FakeServer, isFake, openFake } from "./fakeServer.ts";
-import type { Link } from "./link.ts";
-import { nameOf, openLink, openWaitingLink } from "./openLink.ts";
 import { pipelinePublisher } from "./pipelinePublisher.ts";
 import { type LedgerStore, ledgerStore } from "./publish/ledger.ts";
 import type { Publisher } from "./publisher.ts";

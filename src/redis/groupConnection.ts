@@ -16,11 +16,11 @@ import {
   type Unsubscribable,
 } from "rxjs";
 import { isSinkError } from "../errors/sinkError.ts";
-import type { Server } from "./anotherClient.ts";
-import type { ClientOptions } from "./client.ts";
+import type { Server } from "./connect/anotherClient.ts";
+import type { ClientOptions } from "./connect/client.ts";
+import { nameOf, openLink, openWaitingLink } from "./connect/openLink.ts";
 import { isCluster } from "./connect/topology.ts";
 import { leaveScript, pendingScript, settleScript } from "./consumerScripts.ts";
-import { nameOf, openLink, openWaitingLink } from "./openLink.ts";
 import { keyBeside } from "./publisher.ts";
 import { type Standing, standingOf } from "./readConnection.ts";
 import { argsOf, isFinal, isPlain, keysOf, type Outcome, outcomesOf, type Settlement } from "./settlement.ts";

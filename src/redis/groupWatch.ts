@@ -1,8 +1,8 @@
 import { from, type Observable, type Unsubscribable } from "rxjs";
-import type { Server } from "./anotherClient.ts";
-import type { ClientOptions } from "./client.ts";
+import type { Server } from "./connect/anotherClient.ts";
+import type { ClientOptions } from "./connect/client.ts";
+import { openLink } from "./connect/openLink.ts";
 import { type GroupFigures, groupFigures } from "./groupFigures.ts";
-import { openLink } from "./openLink.ts";
 
 /** Looks at groups. */
 export interface GroupWatch extends Unsubscribable {

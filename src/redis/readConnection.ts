@@ -1,7 +1,7 @@
 import { from, map, merge, type Observable, type Unsubscribable } from "rxjs";
-import type { Server } from "./anotherClient.ts";
-import type { ClientOptions } from "./client.ts";
-import { openLink, openWaitingLink } from "./openLink.ts";
+import type { Server } from "./connect/anotherClient.ts";
+import type { ClientOptions } from "./connect/client.ts";
+import { openLink, openWaitingLink } from "./connect/openLink.ts";
 import { entriesOf, pairsOf, type RawEntry, streamsRead } from "./wire/replies.ts";
 
 /** How a stream stands. */

@@ -7,11 +7,11 @@ import { redisUri, text } from "../options/codecs.ts";
 import { serverProblem } from "../options/decodeOptions.ts";
 import { messageOf, pathOf, pathText } from "../options/problem.ts";
 import { optional, required, Settings } from "../options/settings.ts";
-import type { Server } from "../redis/anotherClient.ts";
-import type { SentinelCredentials } from "../redis/client.ts";
-import type { Link } from "../redis/link.ts";
-import { openLink } from "../redis/openLink.ts";
-import type { TlsSettings } from "../redis/tls.ts";
+import type { Server } from "../redis/connect/anotherClient.ts";
+import type { SentinelCredentials } from "../redis/connect/client.ts";
+import type { Link } from "../redis/connect/link.ts";
+import { openLink } from "../redis/connect/openLink.ts";
+import type { TlsSettings } from "../redis/connect/tls.ts";
 import { script } from "../redis/wire/script.ts";
 
 /** A stream and how to reach it. Durations are ms. */

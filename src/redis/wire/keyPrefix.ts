@@ -1,5 +1,5 @@
 import { sinkError } from "../../errors/sinkError.ts";
-import type { Server } from "../anotherClient.ts";
+import type { Server } from "../connect/anotherClient.ts";
 
 /**
  * ioredis puts it before each key in commands, and leaves it in what Redis answers: a reader, which knows streams by

@@ -1,7 +1,7 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
-import { sinkError } from "../errors/sinkError.ts";
-import { parseRedisUri, type RedisAddress } from "../redisAddress.ts";
+import { sinkError } from "../../errors/sinkError.ts";
+import { parseRedisUri, type RedisAddress } from "./address.ts";
 import { type TlsSettings, tlsOptions } from "./tls.ts";
 
 /** Credentials of the Sentinels themselves, where they have any. */

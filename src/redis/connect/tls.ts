@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { ConnectionOptions } from "node:tls";
-import { sinkError } from "../errors/sinkError.ts";
-import { codeOf } from "../errors/thrown.ts";
+import { sinkError } from "../../errors/sinkError.ts";
+import { codeOf } from "../../errors/thrown.ts";
 
 /** How a connection is encrypted. Certificates and keys are PEM: a file's path, or the text itself. */
 export interface TlsSettings {

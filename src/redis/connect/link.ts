@@ -16,11 +16,11 @@ import {
   throwError,
   type Unsubscribable,
 } from "rxjs";
-import { type SinkError, type SinkErrorTag, sinkError } from "../errors/sinkError.ts";
-import { eventsOf } from "./connect/clientEvents.ts";
-import { patienceOf } from "./connect/patience.ts";
-import { isCluster } from "./connect/topology.ts";
-import { isSilence, redisErrorOf } from "./wire/redisError.ts";
+import { type SinkError, type SinkErrorTag, sinkError } from "../../errors/sinkError.ts";
+import { isSilence, redisErrorOf } from "../wire/redisError.ts";
+import { eventsOf } from "./clientEvents.ts";
+import { patienceOf } from "./patience.ts";
+import { isCluster } from "./topology.ts";
 
 /** A client, and what its errors mean. */
 export interface Link extends Unsubscribable {

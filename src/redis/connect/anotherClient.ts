@@ -1,6 +1,6 @@
 import type { Cluster, Redis } from "ioredis";
 import { type ClientOptions, openClient } from "./client.ts";
-import { isCluster } from "./connect/topology.ts";
+import { isCluster } from "./topology.ts";
 
 /** How a sink or a consumer reaches Redis. */
 export type Server =

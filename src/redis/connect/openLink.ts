@@ -1,4 +1,4 @@
-import { redactUri } from "../errors/redactUri.ts";
+import { redactUri } from "../../errors/redactUri.ts";
 import { anotherClient, answersOtherwise, type Server } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
 import { type Link, link } from "./link.ts";
