@@ -2,7 +2,7 @@ import type { FailedAttempt } from "../operators/retryBackoff.ts";
 import type { Batch } from "./entry.ts";
 import { isSinkError } from "./errors/sinkError.ts";
 import type { SentBatch } from "./lane.ts";
-import type { LaneKeys } from "./redis/publisher.ts";
+import type { LaneKeys } from "./redis/publish/publishPort.ts";
 import type { BatchSpan, SinkTracer } from "./telemetry/sinkTracer.ts";
 
 /** The spans of one subscription's batches, each from its first sending to its acknowledgement. */

@@ -17,7 +17,13 @@ import { type SinkError, sinkError } from "./errors/sinkError.ts";
 import type { Positions } from "./event/positions.ts";
 import { findingError, stateGone } from "./findingError.ts";
 import type { BatchNumber } from "./redis/publish/protocol.ts";
-import type { LaneKeys, NumberedBatch, OpenedState, Publisher, PublishReply } from "./redis/publisher.ts";
+import type {
+  LaneKeys,
+  NumberedBatch,
+  OpenedState,
+  Publisher,
+  PublishReply,
+} from "./redis/publish/publishPort.ts";
 import { order } from "./sink/encode/safePosition.ts";
 import { replay } from "./sink/lane/replay.ts";
 import type { Replayed } from "./sink/lane/replayReport.ts";

@@ -34,7 +34,7 @@ import { type Positions, type StorablePositions, storable } from "./event/positi
 import type { AcknowledgedBatch } from "./lane.ts";
 import { type Lanes, lanes } from "./lanes.ts";
 import type { Skipped } from "./pipeline/keepPositions.ts";
-import { openConnection } from "./redis/connection.ts";
+import { openConnection } from "./redis/publish/publishConnection.ts";
 import { openStreamWatch, type StreamWatch } from "./redis/streamWatch.ts";
 import { order } from "./sink/encode/safePosition.ts";
 import type { Safe } from "./sink/lane/heldBack.ts";

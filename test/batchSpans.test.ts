@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { batchSpans } from "../src/batchSpans.ts";
 import { sinkError } from "../src/errors/sinkError.ts";
 import { redisSink, type SinkTracer } from "../src/index.ts";
-import { laneKeys } from "../src/redis/publisher.ts";
+import { laneKeys } from "../src/redis/publish/publishPort.ts";
 import { fakeRedis } from "../src/testing/index.ts";
 import { marbles } from "./support/marbles.ts";
 import { recordedSpans } from "./support/recordedSpans.ts";

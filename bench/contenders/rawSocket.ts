@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { Redis } from "ioredis";
-import { publishScript } from "../../src/redis/scripts.ts";
+import { publishScript } from "../../src/redis/publish/publishScript.ts";
 import type { BenchEvent } from "../benchEvent.ts";
 import { type Contender, streamOf, type Task, withWindow } from "../contender.ts";
 

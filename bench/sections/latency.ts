@@ -2,7 +2,7 @@ import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 import { Redis } from "ioredis";
 import { redisSink } from "rxadd";
 import { Subject } from "rxjs";
-import { publishScript } from "../../src/redis/scripts.ts";
+import { publishScript } from "../../src/redis/publish/publishScript.ts";
 import { type BenchEvent, eventsOf } from "../benchEvent.ts";
 import { rxaddScript } from "../contenders/rxadd.ts";
 import { race } from "../race.ts";

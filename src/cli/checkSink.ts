@@ -8,7 +8,7 @@ import {
   inspect,
   leadsToCluster,
 } from "../redis/inspection.ts";
-import { computedLaneKeys, laneKeys } from "../redis/publisher.ts";
+import { computedLaneKeys, laneKeys } from "../redis/publish/publishPort.ts";
 import type { KnownKeys } from "../redis/rights.ts";
 import { isStreamTemplate } from "../streamTemplate.ts";
 import { type Finder, type Finding, findings } from "./finding.ts";

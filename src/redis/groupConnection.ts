@@ -21,7 +21,7 @@ import type { ClientOptions } from "./connect/client.ts";
 import { nameOf, openLink, openWaitingLink } from "./connect/openLink.ts";
 import { isCluster } from "./connect/topology.ts";
 import { leaveScript, pendingScript, settleScript } from "./consumerScripts.ts";
-import { keyBeside } from "./publisher.ts";
+import { keyBeside } from "./publish/publishPort.ts";
 import { type Standing, standingOf } from "./readConnection.ts";
 import { argsOf, isFinal, isPlain, keysOf, type Outcome, outcomesOf, type Settlement } from "./settlement.ts";
 import {

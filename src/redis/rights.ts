@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from "ioredis";
 import type { SinkError } from "../errors/sinkError.ts";
 import { isCluster, mastersOf } from "./connect/topology.ts";
-import type { TrimOption } from "./trimming.ts";
+import type { TrimOption } from "./publish/trimming.ts";
 import { redisErrorOf } from "./wire/redisError.ts";
 import { script } from "./wire/script.ts";
 

@@ -6,7 +6,7 @@ import type { Server } from "./connect/anotherClient.ts";
 import type { ClientOptions } from "./connect/client.ts";
 import { nameOf, openLink } from "./connect/openLink.ts";
 import { mastersOf } from "./connect/topology.ts";
-import { type FakeServer, isFake } from "./fakeServer.ts";
+import { type FakeServer, isFake } from "./publish/fakeServer.ts";
 import { ifAllowed } from "./rights.ts";
 import { entriesOf, pairsOf, type RawEntry, tablesOf } from "./wire/replies.ts";
 import { type Script, script } from "./wire/script.ts";

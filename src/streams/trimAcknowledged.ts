@@ -1,6 +1,6 @@
 import * as t from "io-ts";
 import { concat, EMPTY, expand, map, type Observable, reduce } from "rxjs";
-import { heldAtFunction } from "../redis/trimming.ts";
+import { heldAtFunction } from "../redis/publish/trimming.ts";
 import { decodeReply } from "../redis/wire/decodeReply.ts";
 import { onStream, type StreamAt } from "./streamAt.ts";
 import type { Trimmed } from "./trimStream.ts";

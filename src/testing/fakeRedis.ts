@@ -15,9 +15,9 @@ import {
 } from "rxjs";
 import { TestScheduler } from "rxjs/testing";
 import { sinkError } from "../errors/sinkError.ts";
-import type { Connection, ConnectionOptions } from "../redis/connection.ts";
-import { type FakeServer, openFake } from "../redis/fakeServer.ts";
-import { computedLaneKeys, laneKeys } from "../redis/publisher.ts";
+import { type FakeServer, openFake } from "../redis/publish/fakeServer.ts";
+import type { Connection, ConnectionOptions } from "../redis/publish/publishConnection.ts";
+import { computedLaneKeys, laneKeys } from "../redis/publish/publishPort.ts";
 import { redisErrorOf } from "../redis/wire/redisError.ts";
 import { MemoryRedis } from "./memoryRedis.ts";
 import type { FakeEntry } from "./memoryStream.ts";

@@ -7,8 +7,8 @@ import {
   type PublishReply,
   streamsOf,
   wordsOf,
-} from "../redis/publisher.ts";
-import type { TrimOption } from "../redis/trimming.ts";
+} from "../redis/publish/publishPort.ts";
+import type { TrimOption } from "../redis/publish/trimming.ts";
 import { added, entriesOf, type FakeEntry, type MemoryStream, noStream, trimmed } from "./memoryStream.ts";
 
 /** What a key holds. */

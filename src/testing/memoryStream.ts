@@ -1,6 +1,6 @@
 import { geq } from "fp-ts/lib/Ord.js";
 import { ordEntryId } from "../event/entryId.ts";
-import type { TrimOption } from "../redis/trimming.ts";
+import type { TrimOption } from "../redis/publish/trimming.ts";
 
 /** An entry of a stream in memory. */
 export interface FakeEntry {

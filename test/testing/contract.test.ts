@@ -5,8 +5,8 @@ import {
   type LaneKeys,
   laneKeys,
   type NumberedBatch,
-} from "../../src/redis/publisher.ts";
-import type { TrimOption } from "../../src/redis/trimming.ts";
+} from "../../src/redis/publish/publishPort.ts";
+import type { TrimOption } from "../../src/redis/publish/trimming.ts";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
 import * as beds from "./publisherBeds.ts";
 import { type Bed, contents, exactly, fake, real, reset } from "./publisherBeds.ts";

@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { computedLaneKeys, type EntryContent, type LaneKeys, laneKeys } from "../../src/redis/publisher.ts";
+import {
+  computedLaneKeys,
+  type EntryContent,
+  type LaneKeys,
+  laneKeys,
+} from "../../src/redis/publish/publishPort.ts";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
 import { type Bed, contents, entry, fake, open, publish, real, reset } from "./publisherBeds.ts";
 

@@ -1,8 +1,8 @@
 import { lastValueFrom, type Observable, VirtualTimeScheduler } from "rxjs";
 import { isSinkError } from "../../src/index.ts";
-import { type Connection, openConnection } from "../../src/redis/connection.ts";
-import type { EntryContent, LaneKeys, NumberedBatch } from "../../src/redis/publisher.ts";
-import type { TrimOption } from "../../src/redis/trimming.ts";
+import { type Connection, openConnection } from "../../src/redis/publish/publishConnection.ts";
+import type { EntryContent, LaneKeys, NumberedBatch } from "../../src/redis/publish/publishPort.ts";
+import type { TrimOption } from "../../src/redis/publish/trimming.ts";
 import { type FakeEntry, fakeRedis } from "../../src/testing/index.ts";
 import type { RedisServer } from "../support/redisServer.ts";
 

@@ -4,8 +4,8 @@ import type { Cluster, Redis } from "ioredis";
 import { defer, EMPTY, expand, map, type Observable } from "rxjs";
 import { sinkError } from "../../errors/sinkError.ts";
 import { isCluster } from "../connect/topology.ts";
-import type { Durability } from "../durability.ts";
 import { script } from "../wire/script.ts";
+import type { Durability } from "./durability.ts";
 import type { Stored } from "./protocol.ts";
 
 /**

@@ -26,7 +26,7 @@ import {
   laneFields,
   type OpenedLedger,
 } from "../../redis/publish/ledger.ts";
-import type { OpenedState, Publisher } from "../../redis/publisher.ts";
+import type { OpenedState, Publisher } from "../../redis/publish/publishPort.ts";
 import { comparePositions } from "./comparePositions.ts";
 import { aheadOf, type LaneStand, nowhere } from "./stand.ts";
 

@@ -1,4 +1,4 @@
-import type { NumberedBatch } from "../../redis/publisher.ts";
+import type { NumberedBatch } from "../../redis/publish/publishPort.ts";
 import type { Ahead } from "./replay.ts";
 
 /** Where a lane stands, as its producer state says. */

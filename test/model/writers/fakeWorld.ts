@@ -1,6 +1,6 @@
 import { concatMap, defer, delayWhen, filter, Observable, Subject, take, VirtualTimeScheduler } from "rxjs";
 import { sinkError } from "../../../src/errors/sinkError.ts";
-import { type FakeServer, openFake } from "../../../src/redis/fakeServer.ts";
+import { type FakeServer, openFake } from "../../../src/redis/publish/fakeServer.ts";
 import { fakeRedis } from "../../../src/testing/index.ts";
 import type { Direction } from "../../support/tcpProxy.ts";
 import type { History } from "./step.ts";

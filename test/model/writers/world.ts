@@ -1,6 +1,6 @@
 import type { SinkSettings } from "../../../src/index.ts";
 import type { Server } from "../../../src/redis/connect/anotherClient.ts";
-import type { FakeServer } from "../../../src/redis/fakeServer.ts";
+import type { FakeServer } from "../../../src/redis/publish/fakeServer.ts";
 import type { Direction } from "../../support/tcpProxy.ts";
 import type { LogEvent } from "./log.ts";
 

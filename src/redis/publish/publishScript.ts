@@ -1,4 +1,4 @@
-import { missingLua, rules, type Verdict } from "./publish/protocol.ts";
+import { missingLua, rules, type Verdict } from "./protocol.ts";
 import { type TrimOption, trimLua } from "./trimming.ts";
 
 /**

@@ -1,7 +1,7 @@
 import type { ChainableCommander, Redis } from "ioredis";
 import { defer, type Observable } from "rxjs";
-import { sinkError } from "../errors/sinkError.ts";
-import { decide, opened, type Stored, stateFields, storedOf } from "./publish/protocol.ts";
+import { sinkError } from "../../errors/sinkError.ts";
+import { decide, opened, type Stored, stateFields, storedOf } from "./protocol.ts";
 import {
   findingOf,
   type LaneKeys,
@@ -11,7 +11,7 @@ import {
   type PublishReply,
   streamsOf,
   wordsOf,
-} from "./publisher.ts";
+} from "./publishPort.ts";
 
 type Results = readonly (readonly [Error | null, unknown])[];
 

@@ -1,5 +1,5 @@
 import type { Observable } from "rxjs";
-import type { BatchNumber, Stored, Verdict } from "./publish/protocol.ts";
+import type { BatchNumber, Stored, Verdict } from "./protocol.ts";
 
 /** The keys of a lane; in a Cluster they stand in one slot. */
 export interface LaneKeys {

@@ -1,4 +1,4 @@
-import type { Connection, ConnectionOptions } from "./connection.ts";
+import type { Connection, ConnectionOptions } from "./publishConnection.ts";
 
 /** Under this name a server in memory opens a connection. */
 export const openFake: unique symbol = Symbol("rxadd.openFake");

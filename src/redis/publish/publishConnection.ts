@@ -1,18 +1,18 @@
 import type { Cluster, Redis } from "ioredis";
 import { merge, type Observable, type Unsubscribable } from "rxjs";
-import { sinkError } from "../errors/sinkError.ts";
-import type { Server } from "./connect/anotherClient.ts";
-import { addressOf, type ClientOptions } from "./connect/client.ts";
-import type { Link } from "./connect/link.ts";
-import { nameOf, openLink, openWaitingLink } from "./connect/openLink.ts";
-import { isCluster } from "./connect/topology.ts";
+import { sinkError } from "../../errors/sinkError.ts";
+import type { Server } from "../connect/anotherClient.ts";
+import { addressOf, type ClientOptions } from "../connect/client.ts";
+import type { Link } from "../connect/link.ts";
+import { nameOf, openLink, openWaitingLink } from "../connect/openLink.ts";
+import { isCluster } from "../connect/topology.ts";
+import { evictionWarning } from "../evictionWarning.ts";
+import { pipelinePublisher } from "./byMulti.ts";
+import { scriptPublisher } from "./byScript.ts";
 import { confirmWith, type Durability } from "./durability.ts";
-import { evictionWarning } from "./evictionWarning.ts";
 import { type FakeServer, isFake, openFake } from "./fakeServer.ts";
-import { pipelinePublisher } from "./pipelinePublisher.ts";
-import { type LedgerStore, ledgerStore } from "./publish/ledger.ts";
-import type { Publisher } from "./publisher.ts";
-import { scriptPublisher } from "./scriptPublisher.ts";
+import { type LedgerStore, ledgerStore } from "./ledger.ts";
+import type { Publisher } from "./publishPort.ts";
 import { type TrimOption, trimArgs } from "./trimming.ts";
 
 export interface ConnectionOptions extends Omit<ClientOptions, "uri"> {

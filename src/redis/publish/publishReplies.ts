@@ -1,8 +1,8 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
 import { PathReporter } from "io-ts/lib/PathReporter.js";
-import { sinkError } from "../errors/sinkError.ts";
-import type { OpenReply, PublishReply } from "./publisher.ts";
+import { sinkError } from "../../errors/sinkError.ts";
+import type { OpenReply, PublishReply } from "./publishPort.ts";
 
 /** A number, also on a connection that is told to make texts of them. */
 const integer = new t.Type<number, number, unknown>(

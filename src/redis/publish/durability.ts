@@ -1,9 +1,9 @@
 import type { Cluster, Redis } from "ioredis";
 import { defer } from "rxjs";
-import { sinkError } from "../errors/sinkError.ts";
-import { isCluster } from "./connect/topology.ts";
-import { type BatchNumber, decide, stateFields, storedOf } from "./publish/protocol.ts";
-import { findingOf, type LaneKeys, type Publisher, type PublishReply } from "./publisher.ts";
+import { sinkError } from "../../errors/sinkError.ts";
+import { isCluster } from "../connect/topology.ts";
+import { type BatchNumber, decide, stateFields, storedOf } from "./protocol.ts";
+import { findingOf, type LaneKeys, type Publisher, type PublishReply } from "./publishPort.ts";
 
 /** When a batch counts as safe, beyond the master's own answer. */
 export interface Durability {

@@ -1,5 +1,6 @@
 import type { Cluster, Redis } from "ioredis";
 import { defer, map, type Observable } from "rxjs";
+import { type Argument, script } from "../wire/script.ts";
 import {
   type EntryContent,
   type LaneKeys,
@@ -9,11 +10,10 @@ import {
   type PublishReply,
   streamsOf,
   wordsOf,
-} from "./publisher.ts";
-import { openReplyOf, publishReplyOf } from "./replies.ts";
-import { openScript, publishScript } from "./scripts.ts";
+} from "./publishPort.ts";
+import { openReplyOf, publishReplyOf } from "./publishReplies.ts";
+import { openScript, publishScript } from "./publishScript.ts";
 import type { TrimOption } from "./trimming.ts";
-import { type Argument, script } from "./wire/script.ts";
 
 /** What `publishScript` is called with. */
 interface Request {
