@@ -1,7 +1,7 @@
 import { leq } from "fp-ts/lib/Ord.js";
 import { catchError, concatMap, EMPTY, filter, map, type Observable, tap } from "rxjs";
 import { ordEntryId } from "../event/entryId.ts";
-import type { ReadConnection, Standing } from "../redis/readConnection.ts";
+import type { ReadConnection, Standing } from "../redis/read/readConnection.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 
 /** How far a stream was read. */

@@ -26,7 +26,7 @@ import type { Flow } from "../../operators/flow.ts";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { spread } from "../../operators/spread.ts";
 import { isRetryable } from "../errors/sinkError.ts";
-import { openReadConnection } from "../redis/readConnection.ts";
+import { openReadConnection } from "../redis/read/readConnection.ts";
 import type { RawEntry } from "../redis/wire/replies.ts";
 import { consumerReporter } from "../telemetry/consumerReporter.ts";
 import type { ReaderOptions } from "./consumerOptions.ts";

@@ -22,7 +22,7 @@ import { nameOf, openLink, openWaitingLink } from "./connect/openLink.ts";
 import { isCluster } from "./connect/topology.ts";
 import { leaveScript, pendingScript, settleScript } from "./consumerScripts.ts";
 import { keyBeside } from "./publish/publishPort.ts";
-import { type Standing, standingOf } from "./readConnection.ts";
+import { type Standing, standingOf } from "./read/readConnection.ts";
 import { argsOf, isFinal, isPlain, keysOf, type Outcome, outcomesOf, type Settlement } from "./settlement.ts";
 import {
   entriesOf,
