@@ -1,6 +1,6 @@
 import { from, Observable, type ObservableInput, type OperatorFunction, Subscription } from "rxjs";
 import { kindOf } from "../errors/thrown.ts";
-import type { Effect, Outcome } from "../redis/settlement.ts";
+import type { Effect, Outcome } from "../redis/group/settlement.ts";
 import { handlingTuning } from "./consumerTuning.ts";
 import type { Delivery } from "./delivery.ts";
 import { Effects } from "./effects.ts";

@@ -1,5 +1,5 @@
 import type { Observable } from "rxjs";
-import type { Effect, Outcome } from "../redis/settlement.ts";
+import type { Effect, Outcome } from "../redis/group/settlement.ts";
 
 /** A name or a value: text, or the bytes where they are no text in UTF-8. */
 export type Word = string | Buffer;

@@ -1,5 +1,5 @@
 import { kindOf } from "../errors/thrown.ts";
-import type { Effect } from "../redis/settlement.ts";
+import type { Effect } from "../redis/group/settlement.ts";
 
 type Word = Effect[number];
 

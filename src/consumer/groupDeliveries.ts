@@ -31,7 +31,7 @@ import {
 } from "rxjs";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { isRetryable, isSinkError, type SinkError, sinkError } from "../errors/sinkError.ts";
-import { openGroupConnection } from "../redis/groupConnection.ts";
+import { openGroupConnection } from "../redis/group/groupConnection.ts";
 import { refuseKeyPrefix } from "../redis/wire/keyPrefix.ts";
 import type { PendingEntry, RawEntry } from "../redis/wire/replies.ts";
 import { consumerReporter } from "../telemetry/consumerReporter.ts";

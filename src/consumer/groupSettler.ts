@@ -1,7 +1,7 @@
 import { merge, type Observable, Subscription, take, timer, type Unsubscribable } from "rxjs";
 import { backoffMs } from "../../operators/retryBackoff.ts";
 import { reasonOf } from "../errors/reasonOf.ts";
-import type { Effect, Outcome } from "../redis/settlement.ts";
+import type { Effect, Outcome } from "../redis/group/settlement.ts";
 import type { ConsumerReporter } from "../telemetry/consumerReporter.ts";
 import type { GroupTuning } from "./consumerTuning.ts";
 import { type DeadLetterCause, deadLetterFields } from "./deadLetterFields.ts";

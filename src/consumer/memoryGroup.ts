@@ -1,6 +1,6 @@
 import { asyncScheduler, of, type SchedulerLike } from "rxjs";
 import { backoffMs } from "../../operators/retryBackoff.ts";
-import type { Effect } from "../redis/settlement.ts";
+import type { Effect } from "../redis/group/settlement.ts";
 import type { GroupOptions } from "./consumerOptions.ts";
 import { memoryGroupTuning } from "./consumerTuning.ts";
 import type { Delivery, Settler } from "./delivery.ts";

@@ -13,7 +13,7 @@ import {
   throwError,
 } from "rxjs";
 import { entryIdBefore, ordEntryId } from "../event/entryId.ts";
-import { type GroupConnection, isAnswer, type Progress, type Room } from "../redis/groupConnection.ts";
+import { type GroupConnection, isAnswer, type Progress, type Room } from "../redis/group/groupConnection.ts";
 import type { Pending, PendingEntry, RawEntry } from "../redis/wire/replies.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 

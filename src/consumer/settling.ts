@@ -15,8 +15,8 @@ import {
 import { batch } from "../../operators/batch.ts";
 import { inFlight } from "../../operators/inFlight.ts";
 import { isRetryable, isSinkError, type SinkError, sinkError } from "../errors/sinkError.ts";
-import { type GroupConnection, isAnswer } from "../redis/groupConnection.ts";
-import { type Outcome, type Settlement, sizeOf, strays, tagOf } from "../redis/settlement.ts";
+import { type GroupConnection, isAnswer } from "../redis/group/groupConnection.ts";
+import { type Outcome, type Settlement, sizeOf, strays, tagOf } from "../redis/group/settlement.ts";
 
 /** A settlement of one delivery, and who is told of its outcome. */
 export type Asked = Settlement & {

@@ -1,6 +1,6 @@
-import { type SinkError, sinkError } from "../errors/sinkError.ts";
-import { redisErrorOf } from "./wire/redisError.ts";
-import type { Argument } from "./wire/script.ts";
+import { type SinkError, sinkError } from "../../errors/sinkError.ts";
+import { redisErrorOf } from "../wire/redisError.ts";
+import type { Argument } from "../wire/script.ts";
 
 /** A command that writes: its name, its key, its further arguments. */
 export type Effect = readonly [

@@ -15,15 +15,13 @@ import {
   throwError,
   type Unsubscribable,
 } from "rxjs";
-import { isSinkError } from "../errors/sinkError.ts";
-import type { Server } from "./connect/anotherClient.ts";
-import type { ClientOptions } from "./connect/client.ts";
-import { nameOf, openLink, openWaitingLink } from "./connect/openLink.ts";
-import { isCluster } from "./connect/topology.ts";
-import { leaveScript, pendingScript, settleScript } from "./consumerScripts.ts";
-import { keyBeside } from "./publish/publishPort.ts";
-import { type Standing, standingOf } from "./read/readConnection.ts";
-import { argsOf, isFinal, isPlain, keysOf, type Outcome, outcomesOf, type Settlement } from "./settlement.ts";
+import { isSinkError } from "../../errors/sinkError.ts";
+import type { Server } from "../connect/anotherClient.ts";
+import type { ClientOptions } from "../connect/client.ts";
+import { nameOf, openLink, openWaitingLink } from "../connect/openLink.ts";
+import { isCluster } from "../connect/topology.ts";
+import { keyBeside } from "../publish/publishPort.ts";
+import { type Standing, standingOf } from "../read/readConnection.ts";
 import {
   entriesOf,
   type Pending,
@@ -31,8 +29,10 @@ import {
   type RawEntry,
   streamsRead,
   tablesOf,
-} from "./wire/replies.ts";
-import { script } from "./wire/script.ts";
+} from "../wire/replies.ts";
+import { script } from "../wire/script.ts";
+import { argsOf, isFinal, isPlain, keysOf, type Outcome, outcomesOf, type Settlement } from "./settlement.ts";
+import { leaveScript, pendingScript, settleScript } from "./settleScript.ts";
 
 /** Who reads. */
 export interface Membership {
