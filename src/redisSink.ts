@@ -34,8 +34,8 @@ import { type Positions, type StorablePositions, storable } from "./event/positi
 import type { AcknowledgedBatch } from "./lane.ts";
 import { type Lanes, lanes } from "./lanes.ts";
 import type { Skipped } from "./pipeline/keepPositions.ts";
+import { openStreamWatch, type StreamWatch } from "./redis/inspect/streamWatch.ts";
 import { openConnection } from "./redis/publish/publishConnection.ts";
-import { openStreamWatch, type StreamWatch } from "./redis/streamWatch.ts";
 import { order } from "./sink/encode/safePosition.ts";
 import type { Safe } from "./sink/lane/heldBack.ts";
 import { type PositionOf, programOptions, type SinkOptions } from "./sinkOptions.ts";

@@ -7,9 +7,9 @@ import {
   type Inspection,
   inspect,
   leadsToCluster,
-} from "../redis/inspection.ts";
+} from "../redis/inspect/inspection.ts";
+import type { KnownKeys } from "../redis/inspect/rights.ts";
 import { computedLaneKeys, laneKeys } from "../redis/publish/publishPort.ts";
-import type { KnownKeys } from "../redis/rights.ts";
 import { isStreamTemplate } from "../streamTemplate.ts";
 import { type Finder, type Finding, findings } from "./finding.ts";
 

@@ -3,7 +3,7 @@ import type { Observer } from "rxjs";
 import { retryCauses } from "../errors/retryCauses.ts";
 import { familiesIn } from "../metrics/familiesIn.ts";
 import { groupFamilies } from "../metrics/groupFamilies.ts";
-import type { GroupFigures } from "../redis/groupFigures.ts";
+import type { GroupFigures } from "../redis/inspect/groupFigures.ts";
 import type { ConsumerReport } from "../telemetry/consumerReport.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 import type { StreamEntry } from "./delivery.ts";

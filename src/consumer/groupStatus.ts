@@ -11,8 +11,8 @@ import {
 } from "rxjs";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { isRetryable } from "../errors/sinkError.ts";
-import type { GroupFigures } from "../redis/groupFigures.ts";
-import { openGroupWatch } from "../redis/groupWatch.ts";
+import type { GroupFigures } from "../redis/inspect/groupFigures.ts";
+import { openGroupWatch } from "../redis/inspect/groupWatch.ts";
 import type { GroupStatusOptions } from "./consumerOptions.ts";
 import { watchTuning } from "./consumerTuning.ts";
 

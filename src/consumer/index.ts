@@ -1,5 +1,5 @@
 export type { Effect } from "../redis/group/settlement.ts";
-export type { ConsumerFigures, GroupFigures } from "../redis/groupFigures.ts";
+export type { ConsumerFigures, GroupFigures } from "../redis/inspect/groupFigures.ts";
 export * from "../streams/index.ts";
 export type { ConsumerReport } from "../telemetry/consumerReport.ts";
 export type { ConsumerStatus } from "../telemetry/consumerStatus.ts";

@@ -1,4 +1,4 @@
-export type { StreamWatch } from "../redis/streamWatch.ts";
+export type { StreamWatch } from "../redis/inspect/streamWatch.ts";
 export type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../telemetry/redisFigures.ts";
 export { type DashboardOptions, type DashboardServer, DashboardServerError, dashboard } from "./dashboard.ts";
 export { type DashboardHandler, type DashboardHandlerOptions, dashboardHandler } from "./dashboardHandler.ts";

@@ -1,7 +1,7 @@
 import { firstValueFrom } from "rxjs";
 import { beforeEach, describe, expect, it } from "vitest";
-import { inspect } from "../../src/redis/inspection.ts";
-import type { LaneUse } from "../../src/redis/rights.ts";
+import { inspect } from "../../src/redis/inspect/inspection.ts";
+import type { LaneUse } from "../../src/redis/inspect/rights.ts";
 import { startCluster } from "../support/clusterServers.ts";
 import { documentedExtra, documentedRights } from "../support/documentedRights.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";

@@ -2,7 +2,7 @@ import { isNone } from "fp-ts/lib/Option.js";
 import { firstValueFrom } from "rxjs";
 import { afterEach, describe, expect, it } from "vitest";
 import { redisSink, type SinkOptions } from "../../src/index.ts";
-import type { StreamWatch } from "../../src/redis/streamWatch.ts";
+import type { StreamWatch } from "../../src/redis/inspect/streamWatch.ts";
 import { tablesOf } from "../../src/redis/wire/replies.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
 import { startCluster } from "../support/clusterServers.ts";

@@ -6,7 +6,7 @@ import { addressOf, type ClientOptions } from "../connect/client.ts";
 import type { Link } from "../connect/link.ts";
 import { nameOf, openLink, openWaitingLink } from "../connect/openLink.ts";
 import { isCluster } from "../connect/topology.ts";
-import { evictionWarning } from "../evictionWarning.ts";
+import { evictionWarning } from "../inspect/evictionWarning.ts";
 import { pipelinePublisher } from "./byMulti.ts";
 import { scriptPublisher } from "./byScript.ts";
 import { confirmWith, type Durability } from "./durability.ts";

@@ -1,15 +1,15 @@
 import { none, type Option, some } from "fp-ts/lib/Option.js";
 import type { Cluster, Redis } from "ioredis";
 import { from, type Observable, type Unsubscribable } from "rxjs";
-import type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../telemetry/redisFigures.ts";
-import type { Server } from "./connect/anotherClient.ts";
-import type { ClientOptions } from "./connect/client.ts";
-import { nameOf, openLink } from "./connect/openLink.ts";
-import { mastersOf } from "./connect/topology.ts";
-import { type FakeServer, isFake } from "./publish/fakeServer.ts";
+import type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../../telemetry/redisFigures.ts";
+import type { Server } from "../connect/anotherClient.ts";
+import type { ClientOptions } from "../connect/client.ts";
+import { nameOf, openLink } from "../connect/openLink.ts";
+import { mastersOf } from "../connect/topology.ts";
+import { type FakeServer, isFake } from "../publish/fakeServer.ts";
+import { entriesOf, pairsOf, type RawEntry, tablesOf } from "../wire/replies.ts";
+import { type Script, script } from "../wire/script.ts";
 import { ifAllowed } from "./rights.ts";
-import { entriesOf, pairsOf, type RawEntry, tablesOf } from "./wire/replies.ts";
-import { type Script, script } from "./wire/script.ts";
 
 /** Looks at a server and at streams. */
 export interface StreamWatch extends Unsubscribable {

@@ -1,5 +1,5 @@
 import type { Cluster, Redis } from "ioredis";
-import { tablesOf } from "./wire/replies.ts";
+import { tablesOf } from "../wire/replies.ts";
 
 /** One consumer of a group. */
 export interface ConsumerFigures {

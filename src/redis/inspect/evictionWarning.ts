@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from "ioredis";
 import { catchError, defer, EMPTY, filter, from, map, mergeMap, type Observable, of, take } from "rxjs";
-import { eventsOf } from "./connect/clientEvents.ts";
-import { mastersOf } from "./connect/topology.ts";
+import { eventsOf } from "../connect/clientEvents.ts";
+import { mastersOf } from "../connect/topology.ts";
 
 /**
  * Looks once at the eviction policy of each master, when they can be reached, and emits a warning if

@@ -1,9 +1,9 @@
 import type { Cluster, Redis } from "ioredis";
-import type { SinkError } from "../errors/sinkError.ts";
-import { isCluster, mastersOf } from "./connect/topology.ts";
-import type { TrimOption } from "./publish/trimming.ts";
-import { redisErrorOf } from "./wire/redisError.ts";
-import { script } from "./wire/script.ts";
+import type { SinkError } from "../../errors/sinkError.ts";
+import { isCluster, mastersOf } from "../connect/topology.ts";
+import type { TrimOption } from "../publish/trimming.ts";
+import { redisErrorOf } from "../wire/redisError.ts";
+import { script } from "../wire/script.ts";
 
 /** What a sink does with its keys. */
 export interface LaneUse {

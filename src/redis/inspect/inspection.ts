@@ -1,8 +1,8 @@
 import type { Cluster, Redis } from "ioredis";
 import { concatMap, defer, finalize, from, type Observable, toArray } from "rxjs";
-import { addressOf, type ClientOptions } from "./connect/client.ts";
-import { nameOf, openLink } from "./connect/openLink.ts";
-import { mastersOf } from "./connect/topology.ts";
+import { addressOf, type ClientOptions } from "../connect/client.ts";
+import { nameOf, openLink } from "../connect/openLink.ts";
+import { mastersOf } from "../connect/topology.ts";
 import { ifAllowed, type KnownKeys, type LaneUse, type Rights, rightsOn } from "./rights.ts";
 
 /** A stream, before anything is published. */

@@ -1,7 +1,7 @@
 import { from, type Observable, type Unsubscribable } from "rxjs";
-import type { Server } from "./connect/anotherClient.ts";
-import type { ClientOptions } from "./connect/client.ts";
-import { openLink } from "./connect/openLink.ts";
+import type { Server } from "../connect/anotherClient.ts";
+import type { ClientOptions } from "../connect/client.ts";
+import { openLink } from "../connect/openLink.ts";
 import { type GroupFigures, groupFigures } from "./groupFigures.ts";
 
 /** Looks at groups. */
