@@ -1,4 +1,3 @@
-import type { SinkTuning } from "./config/sinkTuning.ts";
 import { deadLetterOf, describeEvent } from "./deadLetter.ts";
 import type { Entry } from "./entry.ts";
 import { bytesOf, contentFrom, contentOf, fieldsOf } from "./entryContent.ts";
@@ -18,7 +17,8 @@ import {
 import type { StorablePositions } from "./event/positions.ts";
 import { isSkipped, type Skipped } from "./pipeline/keepPositions.ts";
 import { safePosition } from "./sink/encode/safePosition.ts";
-import type { EventAccess, SinkSettings } from "./sinkOptions.ts";
+import type { EventAccess, SinkSettings } from "./sink/sinkOptions.ts";
+import type { SinkTuning } from "./sink/sinkTuning.ts";
 import { fieldTemplates } from "./streamTemplate.ts";
 import { positionText } from "./telemetry/positionText.ts";
 import { streamOf } from "./toStream.ts";

@@ -1,7 +1,7 @@
 import { kindOf } from "./errors/thrown.ts";
 import { readProperty } from "./event/eventDefaults.ts";
 import { partitionOf } from "./partition.ts";
-import type { SinkSettings } from "./sinkOptions.ts";
+import type { SinkSettings } from "./sink/sinkOptions.ts";
 import { isStreamTemplate, streamTemplate } from "./streamTemplate.ts";
 
 /** Text, a template, or a function of the event that has to give text. */

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { interval, map, Subject, take, timer, VirtualTimeScheduler } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { batchSpans } from "../src/batchSpans.ts";
 import { sinkError } from "../src/errors/sinkError.ts";
 import { redisSink, type SinkTracer } from "../src/index.ts";
 import { laneKeys } from "../src/redis/publish/publishPort.ts";
+import { batchSpans } from "../src/sink/batchSpans.ts";
 import { fakeRedis } from "../src/testing/index.ts";
 import { marbles } from "./support/marbles.ts";
 import { recordedSpans } from "./support/recordedSpans.ts";

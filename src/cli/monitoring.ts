@@ -15,7 +15,7 @@ import {
 } from "rxjs";
 import { dashboard, watchSink } from "../dashboard/index.ts";
 import { serveMetrics, sinkHealth, sinkMetrics, streamMetrics } from "../metrics/index.ts";
-import type { Watchable } from "../redisSink.ts";
+import type { Watchable } from "../sink/redisSink.ts";
 import type { SinkMetrics } from "../telemetry/sinkReport.ts";
 import type { Status } from "../telemetry/status.ts";
 import { log, statusLog } from "./log.ts";

@@ -6,7 +6,7 @@ import type { ChangeEvent } from "../event/changeEvent.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import type { Lsn } from "../event/lsn.ts";
 import { replicateUntil } from "../pipeline/until.ts";
-import { redisSink } from "../redisSink.ts";
+import { redisSink } from "../sink/redisSink.ts";
 import type { OpenedSlot } from "../sources/postgres/index.ts";
 import { UsageError } from "./exitCode.ts";
 import { importPostgres } from "./importPostgres.ts";

@@ -12,10 +12,10 @@ import {
 } from "../options/codecs.ts";
 import { Described } from "../options/described.ts";
 import { optional, required, Settings, withDefault } from "../options/settings.ts";
+import { keySetting, sinkTuning } from "../sink/sinkTuning.ts";
 import { schemaOf } from "./jsonSchema.ts";
 import { Kinds } from "./kinds.ts";
 import { copyProblem, deadLettersProblem, doublesProblem } from "./sameStream.ts";
-import { keySetting, sinkTuning } from "./sinkTuning.ts";
 
 /** `sinks[].config` of a Redis sink. The first four are all that most need. */
 export const redisSinkSettings = new Settings(

@@ -1,10 +1,10 @@
 import * as t from "io-ts";
-import { longestIsNoShorter, sinkTuning } from "../config/sinkTuning.ts";
 import { kindOf } from "../errors/thrown.ts";
 import { isEntryId } from "../event/entryId.ts";
 import { count, duration, factor, looked, redisUri, share, text, wholeTimeout } from "../options/codecs.ts";
 import { decodeOptions, type NamesOf } from "../options/decodeOptions.ts";
 import { group, optional, required, Settings, withDefault } from "../options/settings.ts";
+import { longestIsNoShorter, sinkTuning } from "../sink/sinkTuning.ts";
 import type { GroupOptions, ReaderOptions } from "./consumerOptions.ts";
 
 /** What a program gives to be called; no message shows it. */

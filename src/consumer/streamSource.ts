@@ -5,7 +5,7 @@ import type { Positions } from "../event/positions.ts";
 import type { Source } from "../pipeline/source.ts";
 import { refuseKeyPrefix } from "../redis/wire/keyPrefix.ts";
 import type { RawEntry } from "../redis/wire/replies.ts";
-import type { EventAccess } from "../sinkOptions.ts";
+import type { EventAccess } from "../sink/sinkOptions.ts";
 import type { StreamSourceOptions } from "./consumerOptions.ts";
 import { sourceTuning } from "./consumerTuning.ts";
 import { readStreams } from "./readStreams.ts";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Subscription, type Unsubscribable } from "rxjs";
 import { sinkError } from "../errors/sinkError.ts";
-import type { Watchable } from "../redisSink.ts";
+import type { Watchable } from "../sink/redisSink.ts";
 import { openFeed } from "./feed.ts";
 import type { WatchOptions } from "./watchSink.ts";
 

@@ -12,7 +12,7 @@ import {
   skip,
   type Unsubscribable,
 } from "rxjs";
-import type { Watchable } from "../redisSink.ts";
+import type { Watchable } from "../sink/redisSink.ts";
 import type { RedisFigures } from "../telemetry/redisFigures.ts";
 import { backgroundScheduler } from "./backgroundScheduler.ts";
 import { type History, recorded } from "./history.ts";

@@ -18,7 +18,7 @@ import {
   throttleTime,
   timer,
 } from "rxjs";
-import type { Watchable } from "../redisSink.ts";
+import type { Watchable } from "../sink/redisSink.ts";
 import type { RedisFigures } from "../telemetry/redisFigures.ts";
 import type { SinkMetrics } from "../telemetry/sinkReport.ts";
 import type { SinkStatus } from "./sinkStatus.ts";

@@ -6,7 +6,7 @@ import type { Checkpoint } from "../event/checkpoint.ts";
 import { count, duration } from "../options/codecs.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { Settings, withDefault } from "../options/settings.ts";
-import type { Sink } from "../redisSink.ts";
+import type { Sink } from "../sink/redisSink.ts";
 import { branches } from "./fanOutBranches.ts";
 import type { Skipped } from "./keepPositions.ts";
 

@@ -11,13 +11,13 @@ import {
   throwError,
 } from "rxjs";
 import { type RetryBackoffOptions, retryBackoff } from "../../operators/retryBackoff.ts";
-import { sinkTuning } from "../config/sinkTuning.ts";
 import { isSinkError, type SinkError } from "../errors/sinkError.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import type { StandardPosition } from "../event/positions.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { Settings } from "../options/settings.ts";
-import type { Sink } from "../redisSink.ts";
+import type { Sink } from "../sink/redisSink.ts";
+import { sinkTuning } from "../sink/sinkTuning.ts";
 import type { Skipped } from "./keepPositions.ts";
 import type { Source } from "./source.ts";
 import { withPassed } from "./withPassed.ts";

@@ -15,7 +15,7 @@ import {
 import { timeOf } from "../event/eventDefaults.ts";
 import { type StandardPosition, standardPositions } from "../event/positions.ts";
 import type { Source } from "../pipeline/source.ts";
-import type { EventAccess } from "../sinkOptions.ts";
+import type { EventAccess } from "../sink/sinkOptions.ts";
 import { fromReadable } from "./fromReadable.ts";
 import { reaches } from "./lineNumbers.ts";
 import { LineError, lines } from "./lines.ts";

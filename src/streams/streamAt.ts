@@ -1,7 +1,6 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import type * as t from "io-ts";
 import { defer, finalize, from, type Observable } from "rxjs";
-import { sinkTuning } from "../config/sinkTuning.ts";
 import { sinkError } from "../errors/sinkError.ts";
 import { redisUri, text } from "../options/codecs.ts";
 import { serverProblem } from "../options/decodeOptions.ts";
@@ -13,6 +12,7 @@ import type { Link } from "../redis/connect/link.ts";
 import { openLink } from "../redis/connect/openLink.ts";
 import type { TlsSettings } from "../redis/connect/tls.ts";
 import { script } from "../redis/wire/script.ts";
+import { sinkTuning } from "../sink/sinkTuning.ts";
 
 /** A stream and how to reach it. Durations are ms. */
 export type StreamAt = Server & {

@@ -4,8 +4,8 @@ import { groupDeliveries, groupStatus, streamEntries } from "../../src/consumer/
 import type { StandardPosition } from "../../src/event/positions.ts";
 import { type FanOutPolicy, fanOut } from "../../src/pipeline/fanOut.ts";
 import { replicate } from "../../src/pipeline/replicate.ts";
-import { redisSink } from "../../src/redisSink.ts";
-import type { EventAccess } from "../../src/sinkOptions.ts";
+import { redisSink } from "../../src/sink/redisSink.ts";
+import type { EventAccess } from "../../src/sink/sinkOptions.ts";
 
 const good = { id: "orders-redis", uri: "redis://h", stream: "orders.events" };
 

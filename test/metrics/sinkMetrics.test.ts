@@ -4,7 +4,7 @@ import { from, lastValueFrom } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { sinkError } from "../../src/errors/sinkError.ts";
 import { sinkMetrics } from "../../src/metrics/index.ts";
-import { redisSink } from "../../src/redisSink.ts";
+import { redisSink } from "../../src/sink/redisSink.ts";
 import { startRedis } from "../support/redisServer.ts";
 import { scrape } from "../support/scrape.ts";
 

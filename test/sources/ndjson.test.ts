@@ -21,7 +21,7 @@ import { describe, expect, it } from "vitest";
 import type { Flow } from "../../operators/flow.ts";
 import type { StandardPosition } from "../../src/event/positions.ts";
 import { replicate } from "../../src/pipeline/replicate.ts";
-import { redisSink } from "../../src/redisSink.ts";
+import { redisSink } from "../../src/sink/redisSink.ts";
 import { LineError, lines } from "../../src/sources/lines.ts";
 import { ndjson, ndjsonAccess } from "../../src/sources/ndjson.ts";
 import { fakeRedis } from "../../src/testing/index.ts";

@@ -1,20 +1,20 @@
 import type { Observer, SchedulerLike } from "rxjs";
-import type { Flow } from "../operators/flow.ts";
-import type { RetryBackoffOptions } from "../operators/retryBackoff.ts";
-import type { SinkTuning } from "./config/sinkTuning.ts";
-import type { Envelope } from "./envelope.ts";
-import type { Transaction } from "./event/changeEvent.ts";
-import type { Positions, StandardPosition } from "./event/positions.ts";
-import type { NamesOf } from "./options/decodeOptions.ts";
-import type { Server } from "./redis/connect/anotherClient.ts";
-import type { SentinelCredentials } from "./redis/connect/client.ts";
-import type { TlsSettings } from "./redis/connect/tls.ts";
-import type { Durability } from "./redis/publish/durability.ts";
-import type { FakeServer } from "./redis/publish/fakeServer.ts";
-import type { TrimOption } from "./redis/publish/trimming.ts";
-import type { SinkMetrics } from "./telemetry/sinkReport.ts";
-import type { SinkTracer } from "./telemetry/sinkTracer.ts";
-import type { Status } from "./telemetry/status.ts";
+import type { Flow } from "../../operators/flow.ts";
+import type { RetryBackoffOptions } from "../../operators/retryBackoff.ts";
+import type { Envelope } from "../envelope.ts";
+import type { Transaction } from "../event/changeEvent.ts";
+import type { Positions, StandardPosition } from "../event/positions.ts";
+import type { NamesOf } from "../options/decodeOptions.ts";
+import type { Server } from "../redis/connect/anotherClient.ts";
+import type { SentinelCredentials } from "../redis/connect/client.ts";
+import type { TlsSettings } from "../redis/connect/tls.ts";
+import type { Durability } from "../redis/publish/durability.ts";
+import type { FakeServer } from "../redis/publish/fakeServer.ts";
+import type { TrimOption } from "../redis/publish/trimming.ts";
+import type { SinkMetrics } from "../telemetry/sinkReport.ts";
+import type { SinkTracer } from "../telemetry/sinkTracer.ts";
+import type { Status } from "../telemetry/status.ts";
+import type { SinkTuning } from "./sinkTuning.ts";
 
 /** The type of a change event's position. */
 export type PositionOf<T> = T extends { readonly position?: infer P }

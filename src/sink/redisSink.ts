@@ -21,29 +21,29 @@ import {
   throwError,
   type Unsubscribable,
 } from "rxjs";
-import { BufferOverflow, boundedBuffer } from "../operators/boundedBuffer.ts";
-import { checkpoint } from "../operators/checkpoint.ts";
-import type { Flow } from "../operators/flow.ts";
+import { BufferOverflow, boundedBuffer } from "../../operators/boundedBuffer.ts";
+import { checkpoint } from "../../operators/checkpoint.ts";
+import type { Flow } from "../../operators/flow.ts";
+import type { Entry } from "../entry.ts";
+import { isSinkError, sinkError } from "../errors/sinkError.ts";
+import { errorOf } from "../errors/thrown.ts";
+import type { Checkpoint } from "../event/checkpoint.ts";
+import { type Positions, type StorablePositions, storable } from "../event/positions.ts";
+import type { AcknowledgedBatch } from "../lane.ts";
+import { type Lanes, lanes } from "../lanes.ts";
+import type { Skipped } from "../pipeline/keepPositions.ts";
+import { openStreamWatch, type StreamWatch } from "../redis/inspect/streamWatch.ts";
+import { openConnection } from "../redis/publish/publishConnection.ts";
+import type { BufferFill, SinkMetrics } from "../telemetry/sinkReport.ts";
+import { type SinkWatchers, sinkWatchers } from "../telemetry/sinkWatchers.ts";
+import type { Status } from "../telemetry/status.ts";
+import { type StatusReporter, statusReporter } from "../telemetry/statusReporter.ts";
+import { toEntry } from "../toEntry.ts";
 import { batchSpans } from "./batchSpans.ts";
-import { decodeTuning, type SinkTuning } from "./config/sinkTuning.ts";
-import type { Entry } from "./entry.ts";
-import { isSinkError, sinkError } from "./errors/sinkError.ts";
-import { errorOf } from "./errors/thrown.ts";
-import type { Checkpoint } from "./event/checkpoint.ts";
-import { type Positions, type StorablePositions, storable } from "./event/positions.ts";
-import type { AcknowledgedBatch } from "./lane.ts";
-import { type Lanes, lanes } from "./lanes.ts";
-import type { Skipped } from "./pipeline/keepPositions.ts";
-import { openStreamWatch, type StreamWatch } from "./redis/inspect/streamWatch.ts";
-import { openConnection } from "./redis/publish/publishConnection.ts";
-import { order } from "./sink/encode/safePosition.ts";
-import type { Safe } from "./sink/lane/heldBack.ts";
+import { order } from "./encode/safePosition.ts";
+import type { Safe } from "./lane/heldBack.ts";
 import { type PositionOf, programOptions, type SinkOptions } from "./sinkOptions.ts";
-import type { BufferFill, SinkMetrics } from "./telemetry/sinkReport.ts";
-import { type SinkWatchers, sinkWatchers } from "./telemetry/sinkWatchers.ts";
-import type { Status } from "./telemetry/status.ts";
-import { type StatusReporter, statusReporter } from "./telemetry/statusReporter.ts";
-import { toEntry } from "./toEntry.ts";
+import { decodeTuning, type SinkTuning } from "./sinkTuning.ts";
 
 /** An operator that publishes events and emits checkpoints, and that can tell a source where to resume. */
 export interface Sink<T, P> extends OperatorFunction<T | Skipped<P>, Checkpoint<P>> {
