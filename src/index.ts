@@ -1,5 +1,4 @@
 export type { Flow } from "../operators/flow.ts";
-export { type Envelope, encoderOf } from "./envelope.ts";
 export {
   isRetryable,
   isSinkError,
@@ -17,7 +16,6 @@ export {
   type StandardPosition,
   standardPositions,
 } from "./event/positions.ts";
-export { partitionOf } from "./partition.ts";
 export { type FanOutOptions, type FanOutPolicy, fanOut } from "./pipeline/fanOut.ts";
 export { keepPositions, type PositionAccess, Skipped } from "./pipeline/keepPositions.ts";
 export { replicate, type SinkFor } from "./pipeline/replicate.ts";
@@ -27,6 +25,8 @@ export type { SentinelCredentials } from "./redis/connect/client.ts";
 export type { TlsSettings } from "./redis/connect/tls.ts";
 export type { Durability } from "./redis/publish/durability.ts";
 export type { TrimOption } from "./redis/publish/trimming.ts";
+export { type Envelope, encoderOf } from "./sink/encode/envelope.ts";
+export { partitionOf } from "./sink/encode/partition.ts";
 export { type RedisSink, redisSink, type Sink, type Watchable } from "./sink/redisSink.ts";
 export type { EventAccess, PositionOf, SinkOptions, SinkSettings } from "./sink/sinkOptions.ts";
 export { fromAsyncIterable } from "./sources/fromAsyncIterable.ts";

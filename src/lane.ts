@@ -12,7 +12,6 @@ import {
   tap,
   throwError,
 } from "rxjs";
-import type { Batch, Entry } from "./entry.ts";
 import { type SinkError, sinkError } from "./errors/sinkError.ts";
 import type { Positions } from "./event/positions.ts";
 import { findingError, stateGone } from "./findingError.ts";
@@ -24,6 +23,7 @@ import type {
   Publisher,
   PublishReply,
 } from "./redis/publish/publishPort.ts";
+import type { Batch, Entry } from "./sink/encode/entry.ts";
 import { order } from "./sink/encode/safePosition.ts";
 import { replay } from "./sink/lane/replay.ts";
 import type { Replayed } from "./sink/lane/replayReport.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { streamTemplate } from "../src/streamTemplate.ts";
+import { streamTemplate } from "../src/sink/encode/template.ts";
 
 describe("streamTemplate", () => {
   const event = { id: 7, source: { schema: "public", table: "orders" }, list: [1] };

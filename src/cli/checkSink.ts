@@ -1,6 +1,5 @@
 import { map, type Observable } from "rxjs";
 import type { Config } from "../config/config.ts";
-import { partitionAt } from "../partition.ts";
 import {
   type InspectedLane,
   type InspectedStream,
@@ -10,7 +9,8 @@ import {
 } from "../redis/inspect/inspection.ts";
 import type { KnownKeys } from "../redis/inspect/rights.ts";
 import { computedLaneKeys, laneKeys } from "../redis/publish/publishPort.ts";
-import { isStreamTemplate } from "../streamTemplate.ts";
+import { partitionAt } from "../sink/encode/partition.ts";
+import { isStreamTemplate } from "../sink/encode/template.ts";
 import { type Finder, type Finding, findings } from "./finding.ts";
 
 type SinkConfig = Config["sinks"][0]["config"];

@@ -1,13 +1,13 @@
 import { defer, from, type Observable, switchMap, takeUntil } from "rxjs";
 import type { Config } from "../config/config.ts";
-import { encoderOf } from "../envelope.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import type { StandardPosition } from "../event/positions.ts";
 import { replicateUntil } from "../pipeline/until.ts";
+import { encoderOf } from "../sink/encode/envelope.ts";
+import { fieldTemplates, isStreamTemplate, streamTemplate } from "../sink/encode/template.ts";
 import { redisSink } from "../sink/redisSink.ts";
 import type { EventAccess } from "../sink/sinkOptions.ts";
 import { type NdjsonLine, ndjson, ndjsonAccess } from "../sources/ndjson.ts";
-import { fieldTemplates, isStreamTemplate, streamTemplate } from "../streamTemplate.ts";
 import { fileInput, standardInput } from "./input.ts";
 import { type MonitoringOptions, monitoring } from "./monitoring.ts";
 import { idsOf, oneSink } from "./oneSink.ts";

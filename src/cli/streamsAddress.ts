@@ -1,6 +1,6 @@
 import { expandEnv } from "../config/expandEnv.ts";
+import { isStreamTemplate } from "../sink/encode/template.ts";
 import type { StreamAt } from "../streams/index.ts";
-import { isStreamTemplate } from "../streamTemplate.ts";
 import { UsageError } from "./exitCode.ts";
 import { configOf } from "./options.ts";
 

@@ -1,8 +1,8 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import { tryCatch } from "fp-ts/lib/Option.js";
-import { partitionAt } from "../partition.ts";
 import { parseRedisUri } from "../redis/connect/address.ts";
-import { isStreamTemplate, streamTemplate } from "../streamTemplate.ts";
+import { partitionAt } from "../sink/encode/partition.ts";
+import { isStreamTemplate, streamTemplate } from "../sink/encode/template.ts";
 
 /** Where a sink writes. */
 interface Target {

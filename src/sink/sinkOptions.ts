@@ -1,7 +1,6 @@
 import type { Observer, SchedulerLike } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 import type { RetryBackoffOptions } from "../../operators/retryBackoff.ts";
-import type { Envelope } from "../envelope.ts";
 import type { Transaction } from "../event/changeEvent.ts";
 import type { Positions, StandardPosition } from "../event/positions.ts";
 import type { NamesOf } from "../options/decodeOptions.ts";
@@ -14,6 +13,7 @@ import type { TrimOption } from "../redis/publish/trimming.ts";
 import type { SinkMetrics } from "../telemetry/sinkReport.ts";
 import type { SinkTracer } from "../telemetry/sinkTracer.ts";
 import type { Status } from "../telemetry/status.ts";
+import type { Envelope } from "./encode/envelope.ts";
 import type { SinkTuning } from "./sinkTuning.ts";
 
 /** The type of a change event's position. */

@@ -1,6 +1,5 @@
 import * as t from "io-ts";
 import { deadLettersProblem } from "../config/sameStream.ts";
-import { envelopes } from "../envelope.ts";
 import {
   attempts,
   count,
@@ -22,6 +21,7 @@ import {
 } from "../options/codecs.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { group, optional, required, Settings, withDefault } from "../options/settings.ts";
+import { envelopes } from "./encode/envelope.ts";
 import { trim } from "./trim.ts";
 
 /** A policy that cannot be kept is refused with the others, and not by the first failure. */

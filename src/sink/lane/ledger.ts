@@ -14,7 +14,6 @@ import {
   tap,
   zip,
 } from "rxjs";
-import type { Entry } from "../../entry.ts";
 import { sinkError } from "../../errors/sinkError.ts";
 import type { Positions } from "../../event/positions.ts";
 import type { AcknowledgedBatch } from "../../lane.ts";
@@ -27,6 +26,7 @@ import {
   type OpenedLedger,
 } from "../../redis/publish/ledger.ts";
 import type { OpenedState, Publisher } from "../../redis/publish/publishPort.ts";
+import type { Entry } from "../encode/entry.ts";
 import { comparePositions } from "./comparePositions.ts";
 import { aheadOf, type LaneStand, nowhere } from "./stand.ts";
 

@@ -1,5 +1,5 @@
-import type { Entry } from "../../entry.ts";
 import type { Positions } from "../../event/positions.ts";
+import type { Entry } from "../encode/entry.ts";
 import { comparePositions } from "./comparePositions.ts";
 
 /**

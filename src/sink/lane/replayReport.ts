@@ -1,6 +1,6 @@
-import type { Entry } from "../../entry.ts";
 import { positionText } from "../../telemetry/positionText.ts";
 import type { Status } from "../../telemetry/status.ts";
+import type { Entry } from "../encode/entry.ts";
 
 /** What was left out of a batch, being in the stream already. */
 export interface Replayed<P> {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Entry } from "../../../src/entry.ts";
 import { type StandardPosition, standardPositions } from "../../../src/event/positions.ts";
+import type { Entry } from "../../../src/sink/encode/entry.ts";
 import { type Ahead, replay } from "../../../src/sink/lane/replay.ts";
 
 type Given = Partial<Pick<Entry<StandardPosition>, "id" | "position" | "transaction" | "payload">>;

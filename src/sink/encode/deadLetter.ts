@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
-import type { SinkError } from "./errors/sinkError.ts";
-import { kindOf, messageOf } from "./errors/thrown.ts";
+import type { SinkError } from "../../errors/sinkError.ts";
+import { kindOf, messageOf } from "../../errors/thrown.ts";
 
 /** What a dead letter says besides the event. */
 export interface DeadLetterOrigin {

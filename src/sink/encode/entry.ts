@@ -1,5 +1,5 @@
-import type { TransactionMark } from "../operators/batch.ts";
-import type { SinkError } from "./errors/sinkError.ts";
+import type { TransactionMark } from "../../../operators/batch.ts";
+import type { SinkError } from "../../errors/sinkError.ts";
 
 /** An event on its way through the chain: encoded, and with all that the chain asks of it. */
 export interface Entry<P> {

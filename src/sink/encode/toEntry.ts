@@ -1,9 +1,5 @@
-import { deadLetterOf, describeEvent } from "./deadLetter.ts";
-import type { Entry } from "./entry.ts";
-import { bytesOf, contentFrom, contentOf, fieldsOf } from "./entryContent.ts";
-import { encoderOf } from "./envelope.ts";
-import { isSinkError, type PlainTag, type SinkError, sinkError } from "./errors/sinkError.ts";
-import { messageOf } from "./errors/thrown.ts";
+import { isSinkError, type PlainTag, type SinkError, sinkError } from "../../errors/sinkError.ts";
+import { messageOf } from "../../errors/thrown.ts";
 import {
   checkedId,
   checkedTime,
@@ -13,15 +9,19 @@ import {
   readProperty,
   timeOf,
   transactionOf,
-} from "./event/eventDefaults.ts";
-import type { StorablePositions } from "./event/positions.ts";
-import { isSkipped, type Skipped } from "./pipeline/keepPositions.ts";
-import { safePosition } from "./sink/encode/safePosition.ts";
-import type { EventAccess, SinkSettings } from "./sink/sinkOptions.ts";
-import type { SinkTuning } from "./sink/sinkTuning.ts";
-import { fieldTemplates } from "./streamTemplate.ts";
-import { positionText } from "./telemetry/positionText.ts";
-import { streamOf } from "./toStream.ts";
+} from "../../event/eventDefaults.ts";
+import type { StorablePositions } from "../../event/positions.ts";
+import { isSkipped, type Skipped } from "../../pipeline/keepPositions.ts";
+import { positionText } from "../../telemetry/positionText.ts";
+import type { EventAccess, SinkSettings } from "../sinkOptions.ts";
+import type { SinkTuning } from "../sinkTuning.ts";
+import { deadLetterOf, describeEvent } from "./deadLetter.ts";
+import type { Entry } from "./entry.ts";
+import { bytesOf, contentFrom, contentOf, fieldsOf } from "./entryContent.ts";
+import { encoderOf } from "./envelope.ts";
+import { streamOf } from "./route.ts";
+import { safePosition } from "./safePosition.ts";
+import { fieldTemplates } from "./template.ts";
 
 /** What is asked of an event, and what it is when that fails. */
 const failures = {

@@ -1,8 +1,8 @@
-import { kindOf } from "./errors/thrown.ts";
-import { readProperty } from "./event/eventDefaults.ts";
+import { kindOf } from "../../errors/thrown.ts";
+import { readProperty } from "../../event/eventDefaults.ts";
+import type { SinkSettings } from "../sinkOptions.ts";
 import { partitionOf } from "./partition.ts";
-import type { SinkSettings } from "./sink/sinkOptions.ts";
-import { isStreamTemplate, streamTemplate } from "./streamTemplate.ts";
+import { isStreamTemplate, streamTemplate } from "./template.ts";
 
 /** Text, a template, or a function of the event that has to give text. */
 function textOf<T>(text: string | ((event: T) => string), expected: string): (event: T) => string {

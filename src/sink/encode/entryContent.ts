@@ -1,4 +1,4 @@
-import { kindOf } from "./errors/thrown.ts";
+import { kindOf } from "../../errors/thrown.ts";
 
 /** More would not fit on the stack of the Lua script, which must not fail half way. */
 const maxFields = 1000;

@@ -1,4 +1,4 @@
-import { kindOf } from "./errors/thrown.ts";
+import { kindOf } from "../../errors/thrown.ts";
 
 function valueAt(event: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>(
