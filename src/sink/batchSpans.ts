@@ -1,9 +1,9 @@
 import type { FailedAttempt } from "../../operators/retryBackoff.ts";
 import { isSinkError } from "../errors/sinkError.ts";
-import type { SentBatch } from "../lane.ts";
 import type { LaneKeys } from "../redis/publish/publishPort.ts";
 import type { BatchSpan, SinkTracer } from "../telemetry/sinkTracer.ts";
 import type { Batch } from "./encode/entry.ts";
+import type { SentBatch } from "./lane/lane.ts";
 
 /** The spans of one subscription's batches, each from its first sending to its acknowledgement. */
 export interface BatchSpans<P> {

@@ -28,8 +28,6 @@ import { isSinkError, sinkError } from "../errors/sinkError.ts";
 import { errorOf } from "../errors/thrown.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import { type Positions, type StorablePositions, storable } from "../event/positions.ts";
-import type { AcknowledgedBatch } from "../lane.ts";
-import { type Lanes, lanes } from "../lanes.ts";
 import type { Skipped } from "../pipeline/keepPositions.ts";
 import { openStreamWatch, type StreamWatch } from "../redis/inspect/streamWatch.ts";
 import { openConnection } from "../redis/publish/publishConnection.ts";
@@ -42,6 +40,8 @@ import type { Entry } from "./encode/entry.ts";
 import { order } from "./encode/safePosition.ts";
 import { toEntry } from "./encode/toEntry.ts";
 import type { Safe } from "./lane/heldBack.ts";
+import type { AcknowledgedBatch } from "./lane/lane.ts";
+import { type Lanes, lanes } from "./lane/publishing.ts";
 import { type PositionOf, programOptions, type SinkOptions } from "./sinkOptions.ts";
 import { decodeTuning, type SinkTuning } from "./sinkTuning.ts";
 

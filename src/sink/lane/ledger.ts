@@ -16,7 +16,6 @@ import {
 } from "rxjs";
 import { sinkError } from "../../errors/sinkError.ts";
 import type { Positions } from "../../event/positions.ts";
-import type { AcknowledgedBatch } from "../../lane.ts";
 import {
   beginFields,
   type LedgerLine,
@@ -28,6 +27,7 @@ import {
 import type { OpenedState, Publisher } from "../../redis/publish/publishPort.ts";
 import type { Entry } from "../encode/entry.ts";
 import { comparePositions } from "./comparePositions.ts";
+import type { AcknowledgedBatch } from "./lane.ts";
 import { aheadOf, type LaneStand, nowhere } from "./stand.ts";
 
 export interface LedgerOptions<P> {

@@ -1,5 +1,5 @@
-import { isSinkError, sinkError } from "./errors/sinkError.ts";
-import type { Batch } from "./sink/encode/entry.ts";
+import { isSinkError, sinkError } from "../../errors/sinkError.ts";
+import type { Batch } from "../encode/entry.ts";
 
 /** The least that `client-query-buffer-limit` can be set to. */
 const suspiciousBytes = 1_048_576;

@@ -17,30 +17,35 @@ import {
   share,
   tap,
 } from "rxjs";
-import { acknowledgedWithin } from "../operators/acknowledgedWithin.ts";
-import { type BatchOptions, batch, type UnfinishedTransaction } from "../operators/batch.ts";
-import type { Progress } from "../operators/checkpoint.ts";
-import { inFlight } from "../operators/inFlight.ts";
-import { type FailedAttempt, retryBackoff } from "../operators/retryBackoff.ts";
+import { acknowledgedWithin } from "../../../operators/acknowledgedWithin.ts";
+import { type BatchOptions, batch, type UnfinishedTransaction } from "../../../operators/batch.ts";
+import type { Progress } from "../../../operators/checkpoint.ts";
+import { inFlight } from "../../../operators/inFlight.ts";
+import { type FailedAttempt, retryBackoff } from "../../../operators/retryBackoff.ts";
+import { isRetryable, sinkError } from "../../errors/sinkError.ts";
+import type { Positions } from "../../event/positions.ts";
+import type { Connection } from "../../redis/publish/publishConnection.ts";
+import {
+  computedLaneKeys,
+  type LaneKeys,
+  laneKeys,
+  type Publisher,
+} from "../../redis/publish/publishPort.ts";
+import type { SinkWatchers } from "../../telemetry/sinkWatchers.ts";
+import type { StatusReporter } from "../../telemetry/statusReporter.ts";
+import type { BatchSpans } from "../batchSpans.ts";
+import type { Batch, Entry } from "../encode/entry.ts";
+import { isStreamTemplate } from "../encode/template.ts";
+import type { SinkSettings } from "../sinkOptions.ts";
+import type { SinkTuning } from "../sinkTuning.ts";
 import { byStream, type PublishTo } from "./byStream.ts";
-import { isRetryable, sinkError } from "./errors/sinkError.ts";
-import type { Positions } from "./event/positions.ts";
+import { heldBack, type Safe } from "./heldBack.ts";
 import { type AcknowledgedBatch, type Lane, lane, type OpenedLane } from "./lane.ts";
-import type { Connection } from "./redis/publish/publishConnection.ts";
-import { computedLaneKeys, type LaneKeys, laneKeys, type Publisher } from "./redis/publish/publishPort.ts";
-import type { BatchSpans } from "./sink/batchSpans.ts";
-import type { Batch, Entry } from "./sink/encode/entry.ts";
-import { isStreamTemplate } from "./sink/encode/template.ts";
-import { heldBack, type Safe } from "./sink/lane/heldBack.ts";
-import { type LaneStatus, lanesStatus } from "./sink/lane/lanesStatus.ts";
-import { type Ledger, ledger, type Resumption } from "./sink/lane/ledger.ts";
-import { recent } from "./sink/lane/recent.ts";
-import { type Replayed, replayReport } from "./sink/lane/replayReport.ts";
-import { nowhere } from "./sink/lane/stand.ts";
-import type { SinkSettings } from "./sink/sinkOptions.ts";
-import type { SinkTuning } from "./sink/sinkTuning.ts";
-import type { SinkWatchers } from "./telemetry/sinkWatchers.ts";
-import type { StatusReporter } from "./telemetry/statusReporter.ts";
+import { type LaneStatus, lanesStatus } from "./lanesStatus.ts";
+import { type Ledger, ledger, type Resumption } from "./ledger.ts";
+import { recent } from "./recent.ts";
+import { type Replayed, replayReport } from "./replayReport.ts";
+import { nowhere } from "./stand.ts";
 
 /** How far everything is in the lanes, in the order of the source. */
 type Acknowledged<P> = Progress<Entry<P>, AcknowledgedBatch<P>>;

@@ -1,7 +1,7 @@
 import { none, type Option } from "fp-ts/lib/Option.js";
-import { type SinkError, sinkError } from "./errors/sinkError.ts";
-import type { BatchNumber } from "./redis/publish/protocol.ts";
-import type { LaneKeys, PublishReply } from "./redis/publish/publishPort.ts";
+import { type SinkError, sinkError } from "../../errors/sinkError.ts";
+import type { BatchNumber } from "../../redis/publish/protocol.ts";
+import type { LaneKeys, PublishReply } from "../../redis/publish/publishPort.ts";
 
 /**
  * What it means that Redis did not take a batch.

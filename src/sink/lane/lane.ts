@@ -12,24 +12,24 @@ import {
   tap,
   throwError,
 } from "rxjs";
-import { type SinkError, sinkError } from "./errors/sinkError.ts";
-import type { Positions } from "./event/positions.ts";
-import { findingError, stateGone } from "./findingError.ts";
-import type { BatchNumber } from "./redis/publish/protocol.ts";
+import { type SinkError, sinkError } from "../../errors/sinkError.ts";
+import type { Positions } from "../../event/positions.ts";
+import type { BatchNumber } from "../../redis/publish/protocol.ts";
 import type {
   LaneKeys,
   NumberedBatch,
   OpenedState,
   Publisher,
   PublishReply,
-} from "./redis/publish/publishPort.ts";
-import type { Batch, Entry } from "./sink/encode/entry.ts";
-import { order } from "./sink/encode/safePosition.ts";
-import { replay } from "./sink/lane/replay.ts";
-import type { Replayed } from "./sink/lane/replayReport.ts";
-import { aheadOf, type LaneStand } from "./sink/lane/stand.ts";
+} from "../../redis/publish/publishPort.ts";
+import { positionText } from "../../telemetry/positionText.ts";
+import type { Batch, Entry } from "../encode/entry.ts";
+import { order } from "../encode/safePosition.ts";
+import { replay } from "./replay.ts";
+import type { Replayed } from "./replayReport.ts";
 import { withSizeHint } from "./sizeHint.ts";
-import { positionText } from "./telemetry/positionText.ts";
+import { aheadOf, type LaneStand } from "./stand.ts";
+import { findingError, stateGone } from "./verdictError.ts";
 
 /** A batch that Redis has. */
 export interface AcknowledgedBatch<P> {

@@ -7,8 +7,8 @@ import {
   Subscription,
   tap,
 } from "rxjs";
-import { type BatchOptions, batch } from "../operators/batch.ts";
-import type { Batch, Entry } from "./sink/encode/entry.ts";
+import { type BatchOptions, batch } from "../../../operators/batch.ts";
+import type { Batch, Entry } from "../encode/entry.ts";
 
 /** How {@link byStream} gathers, and how much it keeps. */
 export interface ByStreamOptions<P> {
