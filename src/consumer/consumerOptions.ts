@@ -1,12 +1,12 @@
 import type { Observable, Observer } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 import type { RetryBackoffOptions } from "../../operators/retryBackoff.ts";
+import type { Decoding } from "../reader/decodeEntry.ts";
 import type { Server } from "../redis/connect/anotherClient.ts";
 import type { SentinelCredentials } from "../redis/connect/client.ts";
 import type { TlsSettings } from "../redis/connect/tls.ts";
 import type { ConsumerReport } from "../telemetry/consumerReport.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
-import type { Decoding } from "./decodeEntry.ts";
 
 /** How every reader of streams reaches them. Durations are ms. */
 interface Access {

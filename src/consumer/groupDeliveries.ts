@@ -31,6 +31,7 @@ import {
 } from "rxjs";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { isRetryable, isSinkError, type SinkError, sinkError } from "../errors/sinkError.ts";
+import { decodeEntry } from "../reader/decodeEntry.ts";
 import { openGroupConnection } from "../redis/group/groupConnection.ts";
 import { refuseKeyPrefix } from "../redis/wire/keyPrefix.ts";
 import type { PendingEntry, RawEntry } from "../redis/wire/replies.ts";
@@ -40,7 +41,6 @@ import type { GroupOptions } from "./consumerOptions.ts";
 import { type GroupTuning, groupTuning } from "./consumerTuning.ts";
 import { type Happening, type Phase, phaseAfter } from "./consumption.ts";
 import type { DeadLetterCause } from "./deadLetterFields.ts";
-import { decodeEntry } from "./decodeEntry.ts";
 import type { Delivery } from "./delivery.ts";
 import { groupSettler } from "./groupSettler.ts";
 import { type Holding, heldDeliveries } from "./held.ts";

@@ -1,3 +1,4 @@
+export { streamEntries } from "../reader/streamEntries.ts";
 export type { Effect } from "../redis/group/settlement.ts";
 export type { ConsumerFigures, GroupFigures } from "../redis/inspect/groupFigures.ts";
 export * from "../streams/index.ts";
@@ -17,7 +18,6 @@ export { Effects, effects } from "./effects.ts";
 export { groupDeliveries } from "./groupDeliveries.ts";
 export { groupStatus } from "./groupStatus.ts";
 export { type MemoryGroup, type MemoryGroupOptions, memoryGroup } from "./memoryGroup.ts";
-export { streamEntries } from "./streamEntries.ts";
 export {
   entryCopies,
   entryPositions,

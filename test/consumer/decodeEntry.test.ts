@@ -1,7 +1,7 @@
 import { isLeft, left, right } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
 import { describe, expect, it } from "vitest";
-import { decodeEntry } from "../../src/consumer/decodeEntry.ts";
+import { decodeEntry } from "../../src/reader/decodeEntry.ts";
 
 const content = (...words: readonly (string | Buffer)[]) => words.map((word) => Buffer.from(word));
 const card = "4111111111111111";

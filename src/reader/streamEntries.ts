@@ -1,12 +1,12 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import { defer, type Observable } from "rxjs";
+import type { ReaderOptions } from "../consumer/consumerOptions.ts";
+import { readerTuning } from "../consumer/consumerTuning.ts";
+import type { StreamEntry } from "../consumer/delivery.ts";
 import { sinkError } from "../errors/sinkError.ts";
 import { refuseKeyPrefix } from "../redis/wire/keyPrefix.ts";
 import type { RawEntry } from "../redis/wire/replies.ts";
-import type { ReaderOptions } from "./consumerOptions.ts";
-import { readerTuning } from "./consumerTuning.ts";
 import { decodeEntry } from "./decodeEntry.ts";
-import type { StreamEntry } from "./delivery.ts";
 import { readStreams } from "./readStreams.ts";
 
 /**
