@@ -11,7 +11,7 @@ import {
   streamLength,
   trimAcknowledged,
   trimStream,
-} from "../streams/index.ts";
+} from "../admin/index.ts";
 import { type ExitWith, UsageError } from "./exitCode.ts";
 import { log } from "./log.ts";
 import { type StreamsFlags, streamAtFrom } from "./streamsAddress.ts";

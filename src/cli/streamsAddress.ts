@@ -1,6 +1,6 @@
+import type { StreamAt } from "../admin/index.ts";
 import { expandEnv } from "../config/expandEnv.ts";
 import { isStreamTemplate } from "../sink/encode/template.ts";
-import type { StreamAt } from "../streams/index.ts";
 import { UsageError } from "./exitCode.ts";
 import { configOf } from "./options.ts";
 

@@ -1,7 +1,7 @@
+export * from "../admin/index.ts";
 export { streamEntries } from "../reader/streamEntries.ts";
 export type { Effect } from "../redis/group/settlement.ts";
 export type { ConsumerFigures, GroupFigures } from "../redis/inspect/groupFigures.ts";
-export * from "../streams/index.ts";
 export type { ConsumerReport } from "../telemetry/consumerReport.ts";
 export type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 export { type Acknowledged, type AcknowledgeOptions, acknowledge, type Handled } from "./acknowledge.ts";

@@ -10,7 +10,7 @@ import {
   streamLength,
   trimAcknowledged,
   trimStream,
-} from "../../src/streams/index.ts";
+} from "../../src/admin/index.ts";
 import { codeBlocks } from "../support/codeBlocks.ts";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
 

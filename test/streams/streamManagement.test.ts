@@ -1,7 +1,6 @@
 import { Redis } from "ioredis";
 import { firstValueFrom, from, lastValueFrom, take, toArray } from "rxjs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { redisSink } from "../../src/index.ts";
 import {
   claimEntries,
   deleteEntries,
@@ -13,7 +12,8 @@ import {
   streamLength,
   trimAcknowledged,
   trimStream,
-} from "../../src/streams/index.ts";
+} from "../../src/admin/index.ts";
+import { redisSink } from "../../src/index.ts";
 import { startCluster } from "../support/clusterServers.ts";
 import { freePort, type RedisServer, startRedis } from "../support/redisServer.ts";
 

@@ -3,7 +3,7 @@ import { concatMap, from, map, type Observable, reduce } from "rxjs";
 import { checkOption, entryIdText } from "../options/checkOption.ts";
 import { decodeReply } from "../redis/wire/decodeReply.ts";
 import { inChunks } from "./inChunks.ts";
-import { onStream, type StreamAt } from "./streamAt.ts";
+import { onStream, type StreamAt } from "./openStream.ts";
 
 const mostAtOnce = 1000;
 

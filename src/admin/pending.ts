@@ -3,7 +3,7 @@ import { EMPTY, expand, map, mergeMap, type Observable } from "rxjs";
 import { checkOption } from "../options/checkOption.ts";
 import { duration, text } from "../options/codecs.ts";
 import { decodeReply } from "../redis/wire/decodeReply.ts";
-import { onStream, type StreamAt } from "./streamAt.ts";
+import { onStream, type StreamAt } from "./openStream.ts";
 
 /** What a group has been given and has not acknowledged. */
 export interface GroupPending {

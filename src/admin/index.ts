@@ -1,5 +1,6 @@
 export { type Claim, type Claimed, claimEntries } from "./claimEntries.ts";
 export { deleteEntries } from "./deleteEntries.ts";
+export type { StreamAt } from "./openStream.ts";
 export {
   type GroupPending,
   groupPending,
@@ -7,7 +8,6 @@ export {
   type PendingFilter,
   pendingEntries,
 } from "./pending.ts";
-export type { StreamAt } from "./streamAt.ts";
 export { type StreamGroup, streamGroups } from "./streamGroups.ts";
 export { type StreamInfo, streamInfo, streamLength } from "./streamInfo.ts";
 export { type AcknowledgedTrim, trimAcknowledged } from "./trimAcknowledged.ts";

@@ -1,7 +1,7 @@
 import * as t from "io-ts";
 import { map, type Observable } from "rxjs";
 import { decodeReply, fieldsOf, numberIfKnown } from "../redis/wire/decodeReply.ts";
-import { onStream, type StreamAt } from "./streamAt.ts";
+import { onStream, type StreamAt } from "./openStream.ts";
 
 /** What a stream holds. */
 export interface StreamInfo {

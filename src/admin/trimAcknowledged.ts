@@ -2,7 +2,7 @@ import * as t from "io-ts";
 import { concat, EMPTY, expand, map, type Observable, reduce } from "rxjs";
 import { heldAtFunction } from "../redis/publish/trimming.ts";
 import { decodeReply } from "../redis/wire/decodeReply.ts";
-import { onStream, type StreamAt } from "./streamAt.ts";
+import { onStream, type StreamAt } from "./openStream.ts";
 import type { Trimmed } from "./trimStream.ts";
 
 /** What trimming to what is acknowledged did. */

@@ -4,7 +4,7 @@ import { checkOption, entryIdText } from "../options/checkOption.ts";
 import { duration, text } from "../options/codecs.ts";
 import { decodeReply } from "../redis/wire/decodeReply.ts";
 import { inChunks } from "./inChunks.ts";
-import { type OpenStream, onStream, type StreamAt } from "./streamAt.ts";
+import { type OpenStream, onStream, type StreamAt } from "./openStream.ts";
 
 /** Which pending entries change hands. */
 export interface Claim {

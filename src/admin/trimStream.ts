@@ -3,7 +3,7 @@ import { concat, EMPTY, expand, map, type Observable, reduce, switchMap } from "
 import { checkOption, entryIdText } from "../options/checkOption.ts";
 import { wholeNumber } from "../options/codecs.ts";
 import { decodeReply } from "../redis/wire/decodeReply.ts";
-import { onStream, type StreamAt } from "./streamAt.ts";
+import { onStream, type StreamAt } from "./openStream.ts";
 
 /** What stays in a stream; the oldest entries go. */
 export type TrimLimit = (
