@@ -7,7 +7,7 @@ import { encoderOf } from "../sink/encode/envelope.ts";
 import { fieldTemplates, isStreamTemplate, streamTemplate } from "../sink/encode/template.ts";
 import { redisSink } from "../sink/redisSink.ts";
 import type { EventAccess } from "../sink/sinkOptions.ts";
-import { type NdjsonLine, ndjson, ndjsonAccess } from "../sources/ndjson.ts";
+import { type NdjsonLine, ndjson, ndjsonAccess } from "../sources/ndjson/ndjson.ts";
 import { fileInput, standardInput } from "./input.ts";
 import { type MonitoringOptions, monitoring } from "./monitoring.ts";
 import { idsOf, oneSink } from "./oneSink.ts";

@@ -22,8 +22,8 @@ import type { Flow } from "../../operators/flow.ts";
 import type { StandardPosition } from "../../src/event/positions.ts";
 import { replicate } from "../../src/pipeline/replicate.ts";
 import { redisSink } from "../../src/sink/redisSink.ts";
-import { LineError, lines } from "../../src/sources/lines.ts";
-import { ndjson, ndjsonAccess } from "../../src/sources/ndjson.ts";
+import { LineError, lines } from "../../src/sources/ndjson/lines.ts";
+import { ndjson, ndjsonAccess } from "../../src/sources/ndjson/ndjson.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
 import { marbles } from "../support/marbles.ts";
 

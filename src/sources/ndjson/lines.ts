@@ -1,7 +1,7 @@
 import { constants, isUtf8 } from "node:buffer";
 import { NEVER, Observable, type OperatorFunction, pipe, takeWhile } from "rxjs";
-import type { Flow } from "../../operators/flow.ts";
-import { spread } from "../../operators/spread.ts";
+import type { Flow } from "../../../operators/flow.ts";
+import { spread } from "../../../operators/spread.ts";
 
 /** A line that cannot be read as text. The lines before it came out. */
 export class LineError extends Error {

@@ -1,6 +1,6 @@
 import { isNone, type Option } from "fp-ts/lib/Option.js";
 import { concat, defer, EMPTY, type MonoTypeOperatorFunction, type Observable, tap, throwError } from "rxjs";
-import type { StandardPosition } from "../event/positions.ts";
+import type { StandardPosition } from "../../event/positions.ts";
 import type { NdjsonLine } from "./ndjson.ts";
 import { NdjsonError } from "./ndjsonError.ts";
 
