@@ -2,6 +2,12 @@ export * from "../admin/index.ts";
 export { streamEntries } from "../reader/streamEntries.ts";
 export type { Effect } from "../redis/group/settlement.ts";
 export type { ConsumerFigures, GroupFigures } from "../redis/inspect/groupFigures.ts";
+export {
+  entryCopies,
+  entryPositions,
+  type SourceEntry,
+  streamSource,
+} from "../sources/redis/streamSource.ts";
 export type { ConsumerReport } from "../telemetry/consumerReport.ts";
 export type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 export { type Acknowledged, type AcknowledgeOptions, acknowledge, type Handled } from "./acknowledge.ts";
@@ -18,9 +24,3 @@ export { Effects, effects } from "./effects.ts";
 export { groupDeliveries } from "./groupDeliveries.ts";
 export { groupStatus } from "./groupStatus.ts";
 export { type MemoryGroup, type MemoryGroupOptions, memoryGroup } from "./memoryGroup.ts";
-export {
-  entryCopies,
-  entryPositions,
-  type SourceEntry,
-  streamSource,
-} from "./streamSource.ts";
