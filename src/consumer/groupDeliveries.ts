@@ -42,9 +42,9 @@ import { type GroupTuning, groupTuning } from "./consumerTuning.ts";
 import { type Happening, type Phase, phaseAfter } from "./consumption.ts";
 import type { DeadLetterCause } from "./deadLetterFields.ts";
 import type { Delivery } from "./delivery.ts";
-import { groupSettler } from "./groupSettler.ts";
+import { type Arrived, reading } from "./groupReader.ts";
 import { type Holding, heldDeliveries } from "./held.ts";
-import { type Arrived, reading } from "./reading.ts";
+import { groupSettler } from "./settler.ts";
 import { settling } from "./settling.ts";
 import { unsureStarts } from "./unsureStarts.ts";
 

@@ -22,5 +22,5 @@ export { type DeduplicateOptions, deduplicate } from "./deduplicate.ts";
 export type { Delivery, Mark, Settler, StreamEntry } from "./delivery.ts";
 export { Effects, effects } from "./effects.ts";
 export { groupDeliveries } from "./groupDeliveries.ts";
-export { groupStatus } from "./groupStatus.ts";
 export { type MemoryGroup, type MemoryGroupOptions, memoryGroup } from "./memoryGroup.ts";
+export { groupStatus } from "./watchGroup.ts";
