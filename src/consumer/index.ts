@@ -1,4 +1,9 @@
 export * from "../admin/index.ts";
+export {
+  type ConsumerMetrics,
+  type ConsumerMetricsOptions,
+  consumerMetrics,
+} from "../metrics/consumerMetrics.ts";
 export { streamEntries } from "../reader/streamEntries.ts";
 export type { Effect } from "../redis/group/settlement.ts";
 export type { ConsumerFigures, GroupFigures } from "../redis/inspect/groupFigures.ts";
@@ -11,7 +16,6 @@ export {
 export type { ConsumerReport } from "../telemetry/consumerReport.ts";
 export type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 export { type Acknowledged, type AcknowledgeOptions, acknowledge, type Handled } from "./acknowledge.ts";
-export { type ConsumerMetrics, type ConsumerMetricsOptions, consumerMetrics } from "./consumerMetrics.ts";
 export type {
   GroupOptions,
   GroupStatusOptions,

@@ -1,11 +1,11 @@
 export type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../telemetry/redisFigures.ts";
 export type { PublishedBatch, SinkMetrics } from "../telemetry/sinkReport.ts";
+export { type Health, type SinkHealth, sinkHealth } from "./health.ts";
+export { type StreamMetrics, streamMetrics } from "./redisMetrics.ts";
 export {
   type MetricsServer,
   MetricsServerError,
   type ServeMetricsOptions,
   serveMetrics,
 } from "./serveMetrics.ts";
-export { type Health, type SinkHealth, sinkHealth } from "./sinkHealth.ts";
 export { type SinkMetricsOptions, sinkMetrics } from "./sinkMetrics.ts";
-export { type StreamMetrics, streamMetrics } from "./streamMetrics.ts";

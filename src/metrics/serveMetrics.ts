@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Registry } from "prom-client";
 import { map, type Observable } from "rxjs";
 import { listen } from "../http/listen.ts";
-import type { Health, SinkHealth } from "./sinkHealth.ts";
+import type { Health, SinkHealth } from "./health.ts";
 
 /** What is served, and where. */
 export interface ServeMetricsOptions {

@@ -1,7 +1,7 @@
 import { none, some } from "fp-ts/lib/Option.js";
 import { describe, expect, it } from "vitest";
 import { sinkError } from "../../src/errors/sinkError.ts";
-import { type Health, healthAfter, initialHealth, sinkHealth } from "../../src/metrics/sinkHealth.ts";
+import { type Health, healthAfter, initialHealth, sinkHealth } from "../../src/metrics/health.ts";
 import type { Status } from "../../src/telemetry/status.ts";
 
 const cause = sinkError("Unreachable", "redis://h:1: no answer");

@@ -1,12 +1,12 @@
 import { Registry } from "prom-client";
 import type { Observer } from "rxjs";
+import type { StreamEntry } from "../consumer/delivery.ts";
 import { retryCauses } from "../errors/retryCauses.ts";
-import { familiesIn } from "../metrics/familiesIn.ts";
-import { groupFamilies } from "../metrics/groupFamilies.ts";
 import type { GroupFigures } from "../redis/inspect/groupFigures.ts";
 import type { ConsumerReport } from "../telemetry/consumerReport.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
-import type { StreamEntry } from "./delivery.ts";
+import { familiesIn } from "./familiesIn.ts";
+import { groupFamilies } from "./groupFamilies.ts";
 
 /** Which series a consumer's metrics are, and where they are kept. */
 export interface ConsumerMetricsOptions {
