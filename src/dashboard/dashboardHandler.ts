@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Subscription, type Unsubscribable } from "rxjs";
 import { sinkError } from "../errors/sinkError.ts";
 import type { Watchable } from "../sink/redisSink.ts";
-import { openFeed } from "./feed.ts";
+import { openFeed } from "./pageMessages.ts";
 import type { WatchOptions } from "./watchSink.ts";
 
 /** Which sinks a dashboard shows, and how closely it looks. */

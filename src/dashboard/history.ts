@@ -1,4 +1,4 @@
-import type { SinkStatus } from "./sinkStatus.ts";
+import type { SinkStatus } from "./sinkSnapshot.ts";
 
 /** What the charts show of one moment; undefined where there was nothing to measure. */
 export interface Point {

@@ -2,5 +2,5 @@ export type { StreamWatch } from "../redis/inspect/streamWatch.ts";
 export type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../telemetry/redisFigures.ts";
 export { type DashboardOptions, type DashboardServer, DashboardServerError, dashboard } from "./dashboard.ts";
 export { type DashboardHandler, type DashboardHandlerOptions, dashboardHandler } from "./dashboardHandler.ts";
-export type { Cause, Notice, ReachedCheckpoint, SinkState, SinkStatus } from "./sinkStatus.ts";
+export type { Cause, Notice, ReachedCheckpoint, SinkState, SinkStatus } from "./sinkSnapshot.ts";
 export { type SinkWatch, type WatchOptions, watchSink } from "./watchSink.ts";

@@ -5,7 +5,7 @@ import { positionText } from "../telemetry/positionText.ts";
 import type { SinkMetrics } from "../telemetry/sinkReport.ts";
 import type { Status } from "../telemetry/status.ts";
 import { statusText } from "../telemetry/statusText.ts";
-import type { Cause, Notice, SinkState, SinkStatus } from "./sinkStatus.ts";
+import type { Cause, Notice, SinkState, SinkStatus } from "./sinkSnapshot.ts";
 import { slidingHistogram } from "./slidingHistogram.ts";
 
 /** Adds up what a sink reports. */

@@ -21,7 +21,7 @@ import {
 import type { Watchable } from "../sink/redisSink.ts";
 import type { RedisFigures } from "../telemetry/redisFigures.ts";
 import type { SinkMetrics } from "../telemetry/sinkReport.ts";
-import type { SinkStatus } from "./sinkStatus.ts";
+import type { SinkStatus } from "./sinkSnapshot.ts";
 import { type SinkTally, sinkTally } from "./sinkTally.ts";
 
 /** How closely {@link watchSink} looks. Durations are ms. */

@@ -1,5 +1,5 @@
 import { fromEvent, map, merge, mergeMap, Observable, retry, Subject, share, timeout, timer } from "rxjs";
-import type { FeedMessages } from "../feed.ts";
+import type { FeedMessages } from "../pageMessages.ts";
 import type { Update } from "./state.ts";
 
 /** Longer than this the sinks do not keep silent. */

@@ -1,4 +1,4 @@
-import type { SinkStatus } from "../sinkStatus.ts";
+import type { SinkStatus } from "../sinkSnapshot.ts";
 import { count, duration, number } from "./format.ts";
 
 /** How well a sink is. */

@@ -1,5 +1,5 @@
 import { html, type TemplateResult } from "lit-html";
-import type { Notice } from "../sinkStatus.ts";
+import type { Notice } from "../sinkSnapshot.ts";
 import { time } from "./format.ts";
 
 /** What happened, the newest first. */

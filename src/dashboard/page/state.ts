@@ -1,7 +1,7 @@
 import type { RedisFigures } from "../../telemetry/redisFigures.ts";
-import type { FeedMessages } from "../feed.ts";
 import { type History, recorded } from "../history.ts";
-import type { SinkStatus } from "../sinkStatus.ts";
+import type { FeedMessages } from "../pageMessages.ts";
+import type { SinkStatus } from "../sinkSnapshot.ts";
 
 /** What the page hears of: a message, or that the connection is lost. */
 export type Update =

@@ -1,5 +1,5 @@
 import { html, type TemplateResult } from "lit-html";
-import type { SinkStatus } from "../sinkStatus.ts";
+import type { SinkStatus } from "../sinkSnapshot.ts";
 import { bytes, count, duration, number, time } from "./format.ts";
 
 /** A sink's numbers, each with what it means. */

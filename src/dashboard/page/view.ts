@@ -1,5 +1,5 @@
 import { html, nothing, type TemplateResult } from "lit-html";
-import type { SinkStatus } from "../sinkStatus.ts";
+import type { SinkStatus } from "../sinkSnapshot.ts";
 import { chartsView } from "./charts.ts";
 import { count, time } from "./format.ts";
 import { type Headline, headlineOf } from "./headline.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { headlineOf } from "../../../src/dashboard/page/headline.ts";
-import type { SinkStatus } from "../../../src/dashboard/sinkStatus.ts";
+import type { SinkStatus } from "../../../src/dashboard/sinkSnapshot.ts";
 
 const cause = { tag: "Unreachable", message: "redis://localhost:6379: connect ECONNREFUSED" };
 const calm: SinkStatus = {

@@ -16,7 +16,7 @@ import type { Watchable } from "../sink/redisSink.ts";
 import type { RedisFigures } from "../telemetry/redisFigures.ts";
 import { backgroundScheduler } from "./backgroundScheduler.ts";
 import { type History, recorded } from "./history.ts";
-import type { SinkStatus } from "./sinkStatus.ts";
+import type { SinkStatus } from "./sinkSnapshot.ts";
 import { type WatchOptions, watchSink } from "./watchSink.ts";
 
 /** What a page is told, by the name of its server-sent event. */
