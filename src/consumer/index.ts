@@ -15,6 +15,7 @@ export {
 } from "../sources/redis/streamSource.ts";
 export type { ConsumerReport } from "../telemetry/consumerReport.ts";
 export type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
+export { type MemoryGroup, type MemoryGroupOptions, memoryGroup } from "../testing/fakeGroup.ts";
 export { type Acknowledged, type AcknowledgeOptions, acknowledge, type Handled } from "./acknowledge.ts";
 export type {
   GroupOptions,
@@ -26,5 +27,4 @@ export { type DeduplicateOptions, deduplicate } from "./deduplicate.ts";
 export type { Delivery, Mark, Settler, StreamEntry } from "./delivery.ts";
 export { Effects, effects } from "./effects.ts";
 export { groupDeliveries } from "./groupDeliveries.ts";
-export { type MemoryGroup, type MemoryGroupOptions, memoryGroup } from "./memoryGroup.ts";
 export { groupStatus } from "./watchGroup.ts";

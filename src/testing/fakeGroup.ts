@@ -1,9 +1,9 @@
 import { asyncScheduler, of, type SchedulerLike } from "rxjs";
 import { backoffMs } from "../../operators/retryBackoff.ts";
+import type { GroupOptions } from "../consumer/consumerOptions.ts";
+import { memoryGroupTuning } from "../consumer/consumerTuning.ts";
+import type { Delivery, Settler } from "../consumer/delivery.ts";
 import type { Effect } from "../redis/group/settlement.ts";
-import type { GroupOptions } from "./consumerOptions.ts";
-import { memoryGroupTuning } from "./consumerTuning.ts";
-import type { Delivery, Settler } from "./delivery.ts";
 
 /** How a {@link memoryGroup} behaves. */
 export interface MemoryGroupOptions {
