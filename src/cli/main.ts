@@ -3,21 +3,21 @@ import { createRequire } from "node:module";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { lastValueFrom, type Observable, tap } from "rxjs";
 import type { Checkpoint } from "../event/checkpoint.ts";
-import { checkConfig } from "./check.ts";
-import { addConsumeCommand } from "./consume.ts";
+import { checkConfig } from "./commands/check.ts";
+import { addConsumeCommand } from "./commands/consume.ts";
+import { pipeLines } from "./commands/pipe.ts";
+import { type ReplicateFlags, replicateSource } from "./commands/replicate.ts";
+import { configSchema } from "./commands/schema.ts";
+import { addStreamsCommand } from "./commands/streams.ts";
 import { exitCodeOf } from "./exitCode.ts";
 import { log, logFailure } from "./log.ts";
 import type { MonitoringOptions } from "./monitoring.ts";
 import { configFrom, configOf, type OnceFlags, once, type SinkFlags } from "./options.ts";
 import { newOutcome, type Outcome } from "./outcome.ts";
 import { writeResult } from "./output.ts";
-import { pipeLines } from "./pipe.ts";
 import { printableLines } from "./printable.ts";
-import { type ReplicateFlags, replicateSource } from "./replicate.ts";
-import { configSchema } from "./schema.ts";
 import { flushed, isStdoutClosed, writeOut } from "./stdout.ts";
 import { stopSignal } from "./stopSignal.ts";
-import { addStreamsCommand } from "./streams.ts";
 
 /** Prints each checkpoint as one JSON line, and says at the end what was done. */
 async function printCheckpoints(

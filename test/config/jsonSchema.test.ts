@@ -5,7 +5,7 @@ import type { Decoder } from "io-ts";
 import * as t from "io-ts";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { configSchema } from "../../src/cli/schema.ts";
+import { configSchema } from "../../src/cli/commands/schema.ts";
 import { configSettings } from "../../src/config/config.ts";
 import { schemaOf } from "../../src/config/jsonSchema.ts";
 import { Kinds } from "../../src/config/kinds.ts";

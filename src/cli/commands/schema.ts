@@ -1,5 +1,5 @@
-import { configSettings } from "../config/config.ts";
-import { schemaOf } from "../config/jsonSchema.ts";
+import { configSettings } from "../../config/config.ts";
+import { schemaOf } from "../../config/jsonSchema.ts";
 
 /** The JSON Schema of a configuration file, for editors. */
 export function configSchema(): string {

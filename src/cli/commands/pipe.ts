@@ -1,16 +1,16 @@
 import { defer, from, type Observable, switchMap, takeUntil } from "rxjs";
-import type { Config } from "../config/config.ts";
-import type { Checkpoint } from "../event/checkpoint.ts";
-import type { StandardPosition } from "../event/positions.ts";
-import { replicateUntil } from "../pipeline/until.ts";
-import { encoderOf } from "../sink/encode/envelope.ts";
-import { fieldTemplates, isStreamTemplate, streamTemplate } from "../sink/encode/template.ts";
-import { redisSink } from "../sink/redisSink.ts";
-import type { EventAccess } from "../sink/sinkOptions.ts";
-import { type NdjsonLine, ndjson, ndjsonAccess } from "../sources/ndjson/ndjson.ts";
-import { fileInput, standardInput } from "./input.ts";
-import { type MonitoringOptions, monitoring } from "./monitoring.ts";
-import { idsOf, oneSink } from "./oneSink.ts";
+import type { Config } from "../../config/config.ts";
+import type { Checkpoint } from "../../event/checkpoint.ts";
+import type { StandardPosition } from "../../event/positions.ts";
+import { replicateUntil } from "../../pipeline/until.ts";
+import { encoderOf } from "../../sink/encode/envelope.ts";
+import { fieldTemplates, isStreamTemplate, streamTemplate } from "../../sink/encode/template.ts";
+import { redisSink } from "../../sink/redisSink.ts";
+import type { EventAccess } from "../../sink/sinkOptions.ts";
+import { type NdjsonLine, ndjson, ndjsonAccess } from "../../sources/ndjson/ndjson.ts";
+import { fileInput, standardInput } from "../input.ts";
+import { type MonitoringOptions, monitoring } from "../monitoring.ts";
+import { idsOf, oneSink } from "../oneSink.ts";
 
 /** A template speaks of the event in the line. */
 function ofLine(text: string): string | ((line: NdjsonLine) => string) {

@@ -11,11 +11,11 @@ import {
   streamLength,
   trimAcknowledged,
   trimStream,
-} from "../admin/index.ts";
-import { type ExitWith, UsageError } from "./exitCode.ts";
-import { log } from "./log.ts";
-import { type StreamsFlags, streamAtFrom } from "./streamsAddress.ts";
-import { printResult, printRows } from "./streamsPrint.ts";
+} from "../../admin/index.ts";
+import { type ExitWith, UsageError } from "../exitCode.ts";
+import { log } from "../log.ts";
+import { type StreamsFlags, streamAtFrom } from "../streamsAddress.ts";
+import { printResult, printRows } from "../streamsPrint.ts";
 
 interface PendingFlags extends StreamsFlags {
   readonly group?: string;

@@ -1,9 +1,9 @@
 import { concat, map } from "rxjs";
-import type { Config } from "../config/config.ts";
-import { checkSink } from "./checkSink.ts";
-import { checkSource } from "./checkSource.ts";
-import type { ExitCode } from "./exitCode.ts";
-import { printRows } from "./streamsPrint.ts";
+import type { Config } from "../../config/config.ts";
+import { checkSink } from "../checkSink.ts";
+import { checkSource } from "../checkSource.ts";
+import type { ExitCode } from "../exitCode.ts";
+import { printRows } from "../streamsPrint.ts";
 
 /** Looks at all that a configuration names, and changes nothing; returns how the command ends. */
 export async function checkConfig(config: Config, isJson: boolean): Promise<ExitCode> {
