@@ -1,7 +1,7 @@
 import { concat, map } from "rxjs";
 import type { Config } from "../../config/config.ts";
-import { checkSink } from "../checkSink.ts";
-import { checkSource } from "../checkSource.ts";
+import { checkSink } from "../check/checkSink.ts";
+import { checkSource } from "../check/checkSource.ts";
 import type { ExitCode } from "../exitCode.ts";
 import { printRows } from "../streamsPrint.ts";
 

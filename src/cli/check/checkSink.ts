@@ -1,16 +1,16 @@
 import { map, type Observable } from "rxjs";
-import type { Config } from "../config/config.ts";
+import type { Config } from "../../config/config.ts";
 import {
   type InspectedLane,
   type InspectedStream,
   type Inspection,
   inspect,
   leadsToCluster,
-} from "../redis/inspect/inspection.ts";
-import type { KnownKeys } from "../redis/inspect/rights.ts";
-import { computedLaneKeys, laneKeys } from "../redis/publish/publishPort.ts";
-import { partitionAt } from "../sink/encode/partition.ts";
-import { isStreamTemplate } from "../sink/encode/template.ts";
+} from "../../redis/inspect/inspection.ts";
+import type { KnownKeys } from "../../redis/inspect/rights.ts";
+import { computedLaneKeys, laneKeys } from "../../redis/publish/publishPort.ts";
+import { partitionAt } from "../../sink/encode/partition.ts";
+import { isStreamTemplate } from "../../sink/encode/template.ts";
 import { type Finder, type Finding, findings } from "./finding.ts";
 
 type SinkConfig = Config["sinks"][0]["config"];

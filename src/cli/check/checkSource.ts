@@ -2,14 +2,14 @@ import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
 import { none, type Option, some } from "fp-ts/lib/Option.js";
 import { catchError, EMPTY, forkJoin, from, map, mergeMap, type Observable, of } from "rxjs";
-import { streamLength } from "../admin/index.ts";
-import type { Config } from "../config/config.ts";
-import { isLsn, type Lsn, ordLsn } from "../event/lsn.ts";
-import type { PostgresInspection } from "../sources/postgres/inspectPostgres.ts";
+import { streamLength } from "../../admin/index.ts";
+import type { Config } from "../../config/config.ts";
+import { isLsn, type Lsn, ordLsn } from "../../event/lsn.ts";
+import type { PostgresInspection } from "../../sources/postgres/inspectPostgres.ts";
+import { importPostgres } from "../importPostgres.ts";
+import { refuseFolder } from "../input.ts";
 import { positionsIn } from "./checkSink.ts";
 import { type Finder, type Finding, findings } from "./finding.ts";
-import { importPostgres } from "./importPostgres.ts";
-import { refuseFolder } from "./input.ts";
 
 /** Looks at the source, and reads and makes nothing there. */
 export function checkSource({ source, sinks }: Pick<Config, "source" | "sinks">): Observable<Finding> {
