@@ -3,7 +3,7 @@ import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { sinkError } from "../errors/sinkError.ts";
 import { UsageError } from "./exitCode.ts";
-import type { Extended, Extent } from "./withProgress.ts";
+import type { Extended, Extent } from "./progress/withProgress.ts";
 
 /** Text to publish. */
 export interface Input extends Extended {

@@ -20,7 +20,7 @@ import type { SinkMetrics } from "../telemetry/sinkReport.ts";
 import type { Status } from "../telemetry/status.ts";
 import { log, statusLog } from "./log.ts";
 import type { Outcome } from "./outcome.ts";
-import { withProgress } from "./withProgress.ts";
+import { withProgress } from "./progress/withProgress.ts";
 
 /** What a sink reports to. */
 interface Reports {

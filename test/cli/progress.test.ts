@@ -1,9 +1,9 @@
 import { from, map, type Observable, of, take, tap } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { type Advance, type CaughtUp, catchingUp } from "../../src/cli/catchingUp.ts";
-import { type Progress, progress, type Reading } from "../../src/cli/progress.ts";
-import { progressLines } from "../../src/cli/progressLines.ts";
-import { durationText, progressText } from "../../src/cli/progressText.ts";
+import { type Advance, type CaughtUp, catchingUp } from "../../src/cli/progress/catchingUp.ts";
+import { type Progress, progress, type Reading } from "../../src/cli/progress/progress.ts";
+import { progressLines } from "../../src/cli/progress/progressLines.ts";
+import { durationText, progressText } from "../../src/cli/progress/progressText.ts";
 import { marbles } from "../support/marbles.ts";
 
 describe("progress", () => {

@@ -7,8 +7,8 @@ import {
   tap,
   throttleTime,
 } from "rxjs";
-import { log } from "./log.ts";
-import { clearBar, drawBar, hasTerminal } from "./output.ts";
+import { log } from "../log.ts";
+import { clearBar, drawBar, hasTerminal } from "../output.ts";
 import type { Progress } from "./progress.ts";
 import { progressLines } from "./progressLines.ts";
 

@@ -1,5 +1,5 @@
 import { defer, map, type OperatorFunction } from "rxjs";
-import { type EventRate, eventRate } from "../telemetry/eventRate.ts";
+import { type EventRate, eventRate } from "../../telemetry/eventRate.ts";
 
 /** How far a work is at one moment. */
 export interface Reading {
