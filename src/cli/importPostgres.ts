@@ -1,4 +1,4 @@
-import { UsageError } from "./exitCode.ts";
+import { UsageError } from "./terminal/exitCode.ts";
 
 /** `pg` and `pg-logical-replication` are the user's to install: only this source needs them. */
 export async function importPostgres() {

@@ -9,15 +9,15 @@ import { pipeLines } from "./commands/pipe.ts";
 import { type ReplicateFlags, replicateSource } from "./commands/replicate.ts";
 import { configSchema } from "./commands/schema.ts";
 import { addStreamsCommand } from "./commands/streams.ts";
-import { exitCodeOf } from "./exitCode.ts";
-import { log, logFailure } from "./log.ts";
 import type { MonitoringOptions } from "./monitoring.ts";
 import { configFrom, configOf, type OnceFlags, once, type SinkFlags } from "./options.ts";
-import { newOutcome, type Outcome } from "./outcome.ts";
-import { writeResult } from "./output.ts";
-import { printableLines } from "./printable.ts";
-import { flushed, isStdoutClosed, writeOut } from "./stdout.ts";
-import { stopSignal } from "./stopSignal.ts";
+import { writeResult } from "./terminal/bar.ts";
+import { exitCodeOf } from "./terminal/exitCode.ts";
+import { log, logFailure } from "./terminal/log.ts";
+import { newOutcome, type Outcome } from "./terminal/outcome.ts";
+import { printableLines } from "./terminal/printable.ts";
+import { flushed, isStdoutClosed, writeOut } from "./terminal/stdout.ts";
+import { stopSignal } from "./terminal/stopSignal.ts";
 
 /** Prints each checkpoint as one JSON line, and says at the end what was done. */
 async function printCheckpoints(

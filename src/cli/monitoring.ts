@@ -18,9 +18,9 @@ import { serveMetrics, sinkHealth, sinkMetrics, streamMetrics } from "../metrics
 import type { Watchable } from "../sink/redisSink.ts";
 import type { SinkMetrics } from "../telemetry/sinkReport.ts";
 import type { Status } from "../telemetry/status.ts";
-import { log, statusLog } from "./log.ts";
-import type { Outcome } from "./outcome.ts";
 import { withProgress } from "./progress/withProgress.ts";
+import { log, statusLog } from "./terminal/log.ts";
+import type { Outcome } from "./terminal/outcome.ts";
 
 /** What a sink reports to. */
 interface Reports {

@@ -1,5 +1,5 @@
 import { catchError, defer, mergeMap, type Observable, of } from "rxjs";
-import { type ExitCode, exitCodeOf } from "../exitCode.ts";
+import { type ExitCode, exitCodeOf } from "../terminal/exitCode.ts";
 
 /** One thing that was looked at. */
 export interface Finding {

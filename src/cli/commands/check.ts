@@ -2,8 +2,8 @@ import { concat, map } from "rxjs";
 import type { Config } from "../../config/config.ts";
 import { checkSink } from "../check/checkSink.ts";
 import { checkSource } from "../check/checkSource.ts";
-import type { ExitCode } from "../exitCode.ts";
-import { printRows } from "../streamsPrint.ts";
+import type { ExitCode } from "../terminal/exitCode.ts";
+import { printRows } from "../terminal/table.ts";
 
 /** Looks at all that a configuration names, and changes nothing; returns how the command ends. */
 export async function checkConfig(config: Config, isJson: boolean): Promise<ExitCode> {

@@ -2,11 +2,11 @@ import type { Command } from "commander";
 import { ignoreElements, lastValueFrom, map, merge, type Observable, Subject, takeUntil, tap } from "rxjs";
 import type { Flow } from "../../../operators/flow.ts";
 import { acknowledge, groupDeliveries, type StreamEntry, streamEntries } from "../../consumer/index.ts";
-import { type ExitWith, UsageError } from "../exitCode.ts";
-import { consumerLog } from "../log.ts";
-import { isStdoutClosed, stdoutClosed$, stdoutDrained$, taken, writeOut } from "../stdout.ts";
-import { stopSignal } from "../stopSignal.ts";
 import { streamAtFrom } from "../streamsAddress.ts";
+import { type ExitWith, UsageError } from "../terminal/exitCode.ts";
+import { consumerLog } from "../terminal/log.ts";
+import { isStdoutClosed, stdoutClosed$, stdoutDrained$, taken, writeOut } from "../terminal/stdout.ts";
+import { stopSignal } from "../terminal/stopSignal.ts";
 import { wholeNumber } from "./streams.ts";
 
 interface ConsumeFlags {

@@ -8,11 +8,11 @@ import type { Lsn } from "../../event/lsn.ts";
 import { replicateUntil } from "../../pipeline/until.ts";
 import { redisSink } from "../../sink/redisSink.ts";
 import type { OpenedSlot } from "../../sources/postgres/index.ts";
-import { UsageError } from "../exitCode.ts";
 import { importPostgres } from "../importPostgres.ts";
-import { consumerLog, log } from "../log.ts";
 import { type MonitoringOptions, monitoring } from "../monitoring.ts";
 import { idsOf, oneSink } from "../oneSink.ts";
+import { UsageError } from "../terminal/exitCode.ts";
+import { consumerLog, log } from "../terminal/log.ts";
 import { pipeLines } from "./pipe.ts";
 
 type Configured<Type> = Extract<Config["source"], { readonly type: Type }>;

@@ -12,10 +12,10 @@ import {
   trimAcknowledged,
   trimStream,
 } from "../../admin/index.ts";
-import { type ExitWith, UsageError } from "../exitCode.ts";
-import { log } from "../log.ts";
 import { type StreamsFlags, streamAtFrom } from "../streamsAddress.ts";
-import { printResult, printRows } from "../streamsPrint.ts";
+import { type ExitWith, UsageError } from "../terminal/exitCode.ts";
+import { log } from "../terminal/log.ts";
+import { printResult, printRows } from "../terminal/table.ts";
 
 interface PendingFlags extends StreamsFlags {
   readonly group?: string;

@@ -7,8 +7,8 @@ import {
   tap,
   throttleTime,
 } from "rxjs";
-import { log } from "../log.ts";
-import { clearBar, drawBar, hasTerminal } from "../output.ts";
+import { clearBar, drawBar, hasTerminal } from "../terminal/bar.ts";
+import { log } from "../terminal/log.ts";
 import type { Progress } from "./progress.ts";
 import { progressLines } from "./progressLines.ts";
 

@@ -1,7 +1,7 @@
 import { defer, finalize, map, merge, Observable, Subject, takeUntil, tap, timer } from "rxjs";
 import type { Checkpoint } from "../../event/checkpoint.ts";
 import type { Watchable } from "../../sink/redisSink.ts";
-import { log } from "../log.ts";
+import { log } from "../terminal/log.ts";
 import { type Advance, type CaughtUp, catchingUp } from "./catchingUp.ts";
 import { progress, type Reading } from "./progress.ts";
 import { durationText } from "./progressText.ts";

@@ -1,9 +1,9 @@
 import { createReadStream, fstatSync, open, type Stats, statSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { promisify } from "node:util";
-import { sinkError } from "../errors/sinkError.ts";
+import { sinkError } from "../../errors/sinkError.ts";
+import type { Extended, Extent } from "../progress/withProgress.ts";
 import { UsageError } from "./exitCode.ts";
-import type { Extended, Extent } from "./progress/withProgress.ts";
 
 /** Text to publish. */
 export interface Input extends Extended {

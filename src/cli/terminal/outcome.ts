@@ -1,4 +1,4 @@
-import type { SinkMetrics } from "../telemetry/sinkReport.ts";
+import type { SinkMetrics } from "../../telemetry/sinkReport.ts";
 
 /** What became of the events of a command, by what its sinks report. */
 export interface Outcome {

@@ -1,5 +1,5 @@
-import { blamesInput } from "../errors/blames.ts";
-import { isSinkError, type SinkErrorTag } from "../errors/sinkError.ts";
+import { blamesInput } from "../../errors/blames.ts";
+import { isSinkError, type SinkErrorTag } from "../../errors/sinkError.ts";
 
 /** How the command ends: 0 done, 2 the configuration or the input is wrong, 3 Redis refused, 1 anything else. */
 export type ExitCode = 0 | 1 | 2 | 3;

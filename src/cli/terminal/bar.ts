@@ -1,6 +1,6 @@
 import { type GenericFormatter, MultiBar, type SingleBar } from "cli-progress";
-import type { Progress } from "./progress/progress.ts";
-import { progressText } from "./progress/progressText.ts";
+import type { Progress } from "../progress/progress.ts";
+import { progressText } from "../progress/progressText.ts";
 import { writeOut } from "./stdout.ts";
 
 /** The bar on the terminal, while there is one. */

@@ -1,9 +1,9 @@
-import type { ConsumerStatus } from "../consumer/index.ts";
-import { withoutSecrets } from "../errors/withoutSecrets.ts";
-import type { Status } from "../telemetry/status.ts";
-import { statusText } from "../telemetry/statusText.ts";
+import type { ConsumerStatus } from "../../consumer/index.ts";
+import { withoutSecrets } from "../../errors/withoutSecrets.ts";
+import type { Status } from "../../telemetry/status.ts";
+import { statusText } from "../../telemetry/statusText.ts";
+import { sayLine } from "./bar.ts";
 import { UsageError } from "./exitCode.ts";
-import { sayLine } from "./output.ts";
 import { printable, printableLines } from "./printable.ts";
 
 type AnyStatus = Status | ConsumerStatus;
