@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { ignoreElements, lastValueFrom, map, merge, type Observable, Subject, takeUntil, tap } from "rxjs";
 import type { Flow } from "../../../operators/flow.ts";
 import { acknowledge, groupDeliveries, type StreamEntry, streamEntries } from "../../consumer/index.ts";
-import { streamAtFrom } from "../streamsAddress.ts";
+import { streamAtFrom } from "../flags/streamFlags.ts";
 import { type ExitWith, UsageError } from "../terminal/exitCode.ts";
 import { consumerLog } from "../terminal/log.ts";
 import { isStdoutClosed, stdoutClosed$, stdoutDrained$, taken, writeOut } from "../terminal/stdout.ts";

@@ -12,7 +12,7 @@ import {
   trimAcknowledged,
   trimStream,
 } from "../../admin/index.ts";
-import { type StreamsFlags, streamAtFrom } from "../streamsAddress.ts";
+import { type StreamsFlags, streamAtFrom } from "../flags/streamFlags.ts";
 import { type ExitWith, UsageError } from "../terminal/exitCode.ts";
 import { log } from "../terminal/log.ts";
 import { printResult, printRows } from "../terminal/table.ts";

@@ -1,8 +1,8 @@
-import type { StreamAt } from "../admin/index.ts";
-import { expandEnv } from "../config/expandEnv.ts";
-import { isStreamTemplate } from "../sink/encode/template.ts";
-import { configOf } from "./options.ts";
-import { UsageError } from "./terminal/exitCode.ts";
+import type { StreamAt } from "../../admin/index.ts";
+import { expandEnv } from "../../config/expandEnv.ts";
+import { isStreamTemplate } from "../../sink/encode/template.ts";
+import { UsageError } from "../terminal/exitCode.ts";
+import { configOf } from "./sinkFlags.ts";
 
 /** Which stream, and how to print what is found. */
 export interface StreamsFlags {

@@ -1,8 +1,8 @@
 import { isLeft } from "fp-ts/lib/Either.js";
-import type { Config } from "../config/config.ts";
-import { formatProblems, loadConfig, type Problem } from "../config/loadConfig.ts";
-import { loadConfigFile } from "../config/loadConfigFile.ts";
-import { UsageError } from "./terminal/exitCode.ts";
+import type { Config } from "../../config/config.ts";
+import { formatProblems, loadConfig, type Problem } from "../../config/loadConfig.ts";
+import { loadConfigFile } from "../../config/loadConfigFile.ts";
+import { UsageError } from "../terminal/exitCode.ts";
 
 /** The sink of a command, from `--config` or from `--id`, `--uri` and `--stream`. */
 export interface SinkFlags {
