@@ -6,7 +6,7 @@ import { streamLength } from "../../admin/index.ts";
 import type { Config } from "../../config/config.ts";
 import { isLsn, type Lsn, ordLsn } from "../../event/lsn.ts";
 import type { PostgresInspection } from "../../sources/postgres/inspectPostgres.ts";
-import { importPostgres } from "../importPostgres.ts";
+import { importPostgres } from "../configured/importPostgres.ts";
 import { refuseFolder } from "../terminal/input.ts";
 import { positionsIn } from "./checkSink.ts";
 import { type Finder, type Finding, findings } from "./finding.ts";

@@ -8,8 +8,8 @@ import { fieldTemplates, isStreamTemplate, streamTemplate } from "../../sink/enc
 import { redisSink } from "../../sink/redisSink.ts";
 import type { EventAccess } from "../../sink/sinkOptions.ts";
 import { type NdjsonLine, ndjson, ndjsonAccess } from "../../sources/ndjson/ndjson.ts";
-import { type MonitoringOptions, monitoring } from "../monitoring.ts";
-import { idsOf, oneSink } from "../oneSink.ts";
+import { type MonitoringOptions, monitoring } from "../configured/monitoring.ts";
+import { idsOf, oneSink } from "../configured/sinks.ts";
 import { fileInput, standardInput } from "../terminal/input.ts";
 
 /** A template speaks of the event in the line. */

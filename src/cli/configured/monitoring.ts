@@ -13,14 +13,14 @@ import {
   takeUntil,
   tap,
 } from "rxjs";
-import { dashboard, watchSink } from "../dashboard/index.ts";
-import { serveMetrics, sinkHealth, sinkMetrics, streamMetrics } from "../metrics/index.ts";
-import type { Watchable } from "../sink/redisSink.ts";
-import type { SinkMetrics } from "../telemetry/sinkReport.ts";
-import type { Status } from "../telemetry/status.ts";
-import { withProgress } from "./progress/withProgress.ts";
-import { log, statusLog } from "./terminal/log.ts";
-import type { Outcome } from "./terminal/outcome.ts";
+import { dashboard, watchSink } from "../../dashboard/index.ts";
+import { serveMetrics, sinkHealth, sinkMetrics, streamMetrics } from "../../metrics/index.ts";
+import type { Watchable } from "../../sink/redisSink.ts";
+import type { SinkMetrics } from "../../telemetry/sinkReport.ts";
+import type { Status } from "../../telemetry/status.ts";
+import { withProgress } from "../progress/withProgress.ts";
+import { log, statusLog } from "../terminal/log.ts";
+import type { Outcome } from "../terminal/outcome.ts";
 
 /** What a sink reports to. */
 interface Reports {
