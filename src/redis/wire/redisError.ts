@@ -9,7 +9,7 @@ const oneSlot =
 
 /**
  * What servers answer, what it means for a batch, and what to do. The first match counts.
- * Every reply was seen on a real server; the tests in test/redis/redisError.test.ts show them.
+ * Every reply was seen on a real server; the tests in test/redis/wire/redisError.test.ts show them.
  */
 const replies: readonly Reply[] = [
   [/^OOM /, "OutOfMemory", "raise maxmemory, or trim streams; work goes on by itself then"],

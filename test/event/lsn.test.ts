@@ -1,0 +1,38 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { isLsn, type Lsn, ordLsn } from "../../src/event/lsn.ts";
+
+const half = fc.integer({ min: 0, max: 0xffff_ffff });
+const parts = fc.tuple(half, half, fc.nat({ max: 1_000_000 }));
+
+function lsn([high, low, number]: readonly [number, number, number]): Lsn {
+  const place = `${high.toString(16)}/${low.toString(16)}`.toUpperCase();
+  const text = number === 0 ? place : `${place}:${number}`;
+  if (!isLsn(text)) throw new Error(`${text} is not canonical`);
+  return text;
+}
+
+describe("ordLsn", () => {
+  it("orders positions as the numbers that they stand for", () => {
+    fc.assert(
+      fc.property(parts, parts, (a, b) => {
+        const first = a.findIndex((value, index) => value !== b[index]);
+        const expected = first < 0 ? 0 : Math.sign((a[first] ?? 0) - (b[first] ?? 0));
+        expect(ordLsn.compare(lsn(a), lsn(b))).toBe(expected);
+      }),
+    );
+  });
+});
+
+describe("isLsn", () => {
+  it.each(["0/0", "16/B374D848", "16/B374D848:3", "FFFFFFFF/FFFFFFFF:10"])("takes %s", (text) => {
+    expect(isLsn(text)).toBe(true);
+  });
+
+  it.each(["", "0", "0/", "00/1", "0/0A", "a/b", "1/2:0", "1/2:", "1/2:03", "123456789/0", "1/2 "])(
+    "refuses %j, so that equal positions are equal texts",
+    (text) => {
+      expect(isLsn(text)).toBe(false);
+    },
+  );
+});

@@ -1,0 +1,110 @@
+import fc from "fast-check";
+import { Ord } from "fp-ts/lib/number.js";
+import { isNone, isSome, some } from "fp-ts/lib/Option.js";
+import * as t from "io-ts";
+import { from, lastValueFrom, map } from "rxjs";
+import { describe, expect, it } from "vitest";
+import {
+  positionsIn,
+  positionsOf,
+  type StandardPosition,
+  standardPositions,
+} from "../../src/event/positions.ts";
+import { redisSink } from "../../src/index.ts";
+import { fakeRedis } from "../../src/testing/index.ts";
+
+describe("standardPositions", () => {
+  it("reads back every position that it has written", () => {
+    const position = fc.oneof(
+      fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0),
+      fc.bigInt(),
+      fc.string({ unit: "binary" }),
+      fc.constantFrom<StandardPosition>("16/B374D848:3", "42", "42n", '"', ""),
+    );
+    fc.assert(
+      fc.property(position, (value) => {
+        expect(standardPositions.decode(standardPositions.encode(value))).toEqual(some(value));
+      }),
+    );
+  });
+
+  it("writes numbers, bigints and LSNs as one would read them", () => {
+    expect([42, 42n, "16/B374D848:3", "token"].map(standardPositions.encode)).toEqual([
+      "42",
+      "42n",
+      "16/B374D848:3",
+      '"token"',
+    ]);
+  });
+
+  it.each(["", "x", "{}", "null", "1n2"])("finds no position in %j", (text) => {
+    expect(isNone(standardPositions.decode(text))).toBe(true);
+  });
+
+  it("orders numbers, bigints and LSNs, and no other strings", () => {
+    expect([1, 1n, "0/1", "token"].map((sample) => isSome(standardPositions.orderOf(sample)))).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  it("does not compare positions of different kinds", () => {
+    const order = standardPositions.orderOf(1);
+    expect(() => isSome(order) && order.value.compare(1, "0/1")).toThrow("one sink id serves one source");
+  });
+});
+
+describe("positionsOf", () => {
+  const Offset = new t.Type<number, string>(
+    "Offset",
+    t.number.is,
+    (text, context) =>
+      typeof text === "string" && /^@\d+$/.test(text)
+        ? t.success(Number(text.slice(1)))
+        : t.failure(text, context),
+    (offset) => `@${offset}`,
+  );
+
+  it("stores a user's positions by their codec, in their order", () => {
+    const positions = positionsOf(Offset, Ord);
+    expect(positions.encode(7)).toBe("@7");
+    expect(positions.decode("@7")).toEqual(some(7));
+    expect(isNone(positions.decode("7"))).toBe(true);
+    expect(isSome(positions.orderOf(7))).toBe(true);
+    expect(isNone(positionsOf(Offset).orderOf(7))).toBe(true);
+  });
+});
+
+describe("positionsIn", () => {
+  it("names the log beside each position, and knows those of no other", () => {
+    const positions = positionsIn<number>("ORDERS 1");
+    expect(positions.encode(7)).toBe('"ORDERS 1" 7');
+    expect(positions.decode('"ORDERS 1" 7')).toEqual(some(7));
+    for (const text of ["7", '"ORDERS 2" 7', '"ORDERS 1', '"ORDERS 1"7'])
+      expect(isNone(positions.decode(text))).toBe(true);
+    expect(isSome(positions.orderOf(7))).toBe(true);
+  });
+
+  it("lets a sink refuse a log that was made anew, at every start, instead of leaving out what it holds", async () => {
+    const redis = fakeRedis();
+    const run = (log: string, ...numbers: readonly number[]) =>
+      lastValueFrom(
+        from(numbers).pipe(
+          map((position) => ({ position })),
+          redisSink<{ position: number }, number>({
+            ...{ id: "orders", connection: redis, stream: "orders", positions: positionsIn(log) },
+          }),
+        ),
+      );
+
+    await run("made on Monday", 1, 2, 3);
+    await run("made on Monday", 3, 4);
+    for (const _start of [1, 2]) {
+      await expect(run("made on Tuesday", 1, 2)).rejects.toMatchObject({ _tag: "PositionInvalid" });
+    }
+
+    expect(redis.entries("orders")).toHaveLength(4);
+  });
+});

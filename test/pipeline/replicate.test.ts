@@ -1,0 +1,84 @@
+import type { Option } from "fp-ts/lib/Option.js";
+import { EMPTY, type Observable, Subject, switchMap, tap } from "rxjs";
+import { describe, expect, it } from "vitest";
+import { type Checkpoint, type Flow, redisSink, replicate, type Source } from "../../src/index.ts";
+import { fakeRedis } from "../../src/testing/index.ts";
+import { ForgettingLog, type LogEvent } from "../support/forgettingLog.ts";
+import { type MarbleHelpers, marbles } from "../support/marbles.ts";
+
+const stream = "orders";
+
+/** What becomes of a source that says when it is opened, over a Redis in memory. */
+function replicated(
+  { expectObservable, flush }: MarbleHelpers,
+  { source }: { readonly source: Source<LogEvent, number> },
+) {
+  const redis = fakeRedis();
+  const checkpoints: Pick<Checkpoint<number>, "position" | "events">[] = [];
+  const running$ = replicate({
+    source,
+    sink: redisSink<LogEvent, number>({ id: "shop", connection: redis, stream }),
+  }).pipe(tap(({ position, events }) => checkpoints.push({ position, events })));
+  expectObservable(running$.pipe(switchMap(() => EMPTY)), "^ 99ms !");
+  flush();
+  return { redis, checkpoints };
+}
+
+describe("replicate with a source that tells what it has passed", () => {
+  it(
+    "stores the place where a first run begins, as a checkpoint without events",
+    marbles((helpers) => {
+      const log = new ForgettingLog();
+      log.append();
+      log.append();
+
+      const { redis, checkpoints } = replicated(helpers, { source: log.source() });
+
+      expect(checkpoints).toEqual([{ position: 2, events: 0 }]);
+      expect(redis.position("shop", stream)).toBe("2");
+      expect(redis.entries(stream)).toEqual([]);
+    }),
+  );
+
+  it(
+    "counts events only, wherever what was passed stands among them",
+    marbles((helpers) => {
+      const passed = new Subject<number>();
+      const acknowledged: number[] = [];
+      const events = helpers.hot<string>("------e-e-p-e--p", { e: "event", p: "passed" });
+      let position = 0;
+      const open = (_from: Option<number>, _flow: Observable<Flow>): Observable<LogEvent> =>
+        events.pipe(
+          switchMap((kind) => {
+            position += 1;
+            if (kind === "event") return [{ id: `${position}`, position }];
+            passed.next(position);
+            return [];
+          }),
+        );
+      const acknowledge = (to: number) => acknowledged.push(to);
+
+      const { redis, checkpoints } = replicated(helpers, {
+        source: Object.assign(open, { acknowledge, passed }),
+      });
+
+      expect(checkpoints.reduce((sum, checkpoint) => sum + checkpoint.events, 0)).toBe(3);
+      expect(checkpoints.at(-1)).toEqual({ position: 5, events: 0 });
+      expect(acknowledged.at(-1)).toBe(5);
+      expect(redis.entries(stream)).toHaveLength(3);
+      expect(redis.position("shop", stream)).toBe("5");
+    }),
+  );
+
+  it(
+    "completes with the source, whatever it may yet pass",
+    marbles(({ cold, expectObservable, flush }) => {
+      const source = Object.assign(() => cold<LogEvent>("---|"), { passed: new Subject<number>() });
+      const connection = fakeRedis();
+      const sink = redisSink<LogEvent, number>({ id: "shop", connection, stream });
+
+      expectObservable(replicate({ source, sink })).toBe("-----|");
+      flush();
+    }),
+  );
+});

@@ -1,0 +1,256 @@
+import { execFileSync } from "node:child_process";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { program } from "../support/cli.ts";
+import { emptyRedis } from "../support/emptyRedis.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const packageJson = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const names = Object.keys(packageJson.exports)
+  .filter((path) => !path.endsWith(".json"))
+  .map((path) => path.replace(/^\./, "rxadd"));
+
+let project: string;
+let tarball: string;
+
+function run(program: string, args: readonly string[], cwd = project): string {
+  return execFileSync(program, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+}
+
+/** Makes a project of the packed package, as installed, beside these others. */
+function install(folder: string, others: readonly string[]): void {
+  const modules = join(folder, "node_modules");
+  mkdirSync(join(modules, "rxadd"), { recursive: true });
+  run("tar", ["-xzf", tarball, "--strip-components=1", "-C", join(modules, "rxadd")]);
+  for (const name of others) {
+    mkdirSync(dirname(join(modules, name)), { recursive: true });
+    symlinkSync(join(root, "node_modules", name), join(modules, name));
+  }
+  writeFileSync(join(folder, "package.json"), '{ "type": "module" }\n');
+}
+
+/** A project that has installed the packed package, and all that is there. */
+beforeAll(() => {
+  project = mkdtempSync(join(tmpdir(), "rxadd-package-"));
+  run("npm", ["pack", "--ignore-scripts", "--silent", "--pack-destination", project], root);
+  tarball = join(project, readdirSync(project).find((name) => name.endsWith(".tgz")) ?? "");
+  install(
+    project,
+    readdirSync(join(root, "node_modules")).filter((name) => !name.startsWith(".")),
+  );
+});
+afterAll(() => rmSync(project, { recursive: true }));
+
+describe("the packed package", () => {
+  it.each(names)("can be imported and required as %s in plain Node", (name) => {
+    const imported = run(process.execPath, [
+      "--input-type=module",
+      "-e",
+      `console.log(Object.keys(await import("${name}")).join())`,
+    ]);
+    const required = run(process.execPath, [
+      "--input-type=commonjs",
+      "-e",
+      `console.log(Object.keys(require("${name}")).join())`,
+    ]);
+
+    expect(imported.trim()).not.toBe("");
+    expect(required).toBe(imported);
+  });
+
+  it("exports just the names that are promised", () => {
+    const exported = names.map((name) => [
+      name,
+      run(process.execPath, [
+        "--input-type=module",
+        "-e",
+        `console.log(Object.keys(await import("${name}")).sort().join(" "))`,
+      ]).trim(),
+    ]);
+
+    expect(Object.fromEntries(exported)).toMatchInlineSnapshot(`
+      {
+        "rxadd": "Skipped encoderOf fanOut fromAsyncIterable fromIterable fromReadable isLsn isRetryable isSinkError keepPositions ordLsn partitionOf positionsIn positionsOf redisSink replicate standardPositions statusLogger",
+        "rxadd/consumer": "Effects acknowledge claimEntries consumerMetrics deduplicate deleteEntries effects entryCopies entryPositions groupDeliveries groupPending groupStatus memoryGroup pendingEntries streamEntries streamGroups streamInfo streamLength streamSource trimAcknowledged trimStream",
+        "rxadd/dashboard": "DashboardServerError dashboard dashboardHandler watchSink",
+        "rxadd/metrics": "MetricsServerError serveMetrics sinkHealth sinkMetrics streamMetrics",
+        "rxadd/operators": "BufferOverflow UnfinishedTransaction acknowledgedWithin backoffMs batch boundedBuffer checkpoint inFlight retryBackoff spread",
+        "rxadd/sources/postgres": "PostgresSourceError postgresChanges",
+        "rxadd/testing": "fakeRedis",
+      }
+    `);
+  });
+
+  it("has types that a strict project can check", () => {
+    writeFileSync(
+      join(project, "app.ts"),
+      `import { from } from "rxjs";
+import { type ChangeEvent, type Checkpoint, type Lsn, redisSink, replicate } from "rxadd";
+import { acknowledge, type Acknowledged, groupDeliveries } from "rxadd/consumer";
+import { batch } from "rxadd/operators";
+import { postgresChanges } from "rxadd/sources/postgres";
+import { fakeRedis } from "rxadd/testing";
+
+const events: ChangeEvent<number>[] = [];
+from(events)
+  .pipe(redisSink({ id: "a", uri: "redis://h", stream: "s" }))
+  .subscribe((checkpoint: Checkpoint<number>) => console.log(checkpoint.position));
+
+from([{ offset: 1n, text: "x" }]).pipe(
+  redisSink({ id: "a", uri: "redis://h", stream: ({ text }) => text, event: { position: ({ offset }) => offset } }),
+);
+from([1]).pipe(batch({ maxItems: 2 }));
+from(events).pipe(redisSink({ id: "a", connection: fakeRedis({ replies: "m 3s o" }), stream: "s" }));
+// @ts-expect-error consumers need a real one
+groupDeliveries({ connection: fakeRedis(), stream: "s", group: "g" });
+groupDeliveries<{ n: number }>({ uri: "redis://h", stream: "s", group: "g" })
+  .pipe(acknowledge(async ({ n }) => n + 1))
+  .subscribe(({ result }: Acknowledged<{ n: number }, number>) => console.log(result?.toFixed()));
+replicate({
+  source: postgresChanges({ connectionString: "postgres://h" }),
+  sink: redisSink({ id: "a", uri: "redis://h", stream: "s" }),
+}).subscribe();
+
+// @ts-expect-error a sink needs a stream
+from(events).pipe(redisSink({ id: "a", uri: "redis://h" }));
+`,
+    );
+    const flags = [
+      "--noEmit",
+      "--strict",
+      "--exactOptionalPropertyTypes",
+      "--module",
+      "nodenext",
+      "--target",
+      "es2022",
+      "--types",
+      "node",
+      "--lib",
+      "es2023",
+    ];
+
+    run(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), ...flags, "app.ts"]);
+  });
+
+  it("holds nothing but what is built, and no source outside it", () => {
+    const files = run("tar", ["-tzf", tarball]).trim().split("\n");
+
+    expect(files.filter((file) => !/^package\/(dist\/|package\.json|README\.md|LICENSE)/.test(file))).toEqual(
+      [],
+    );
+  });
+
+  it("is well-formed for publint and for Are the types wrong", () => {
+    run(join(root, "node_modules", ".bin", "publint"), ["run", "--strict", tarball]);
+    run(join(root, "node_modules", ".bin", "attw"), [tarball, "--profile", "esm-only"]);
+  });
+});
+
+describe("the packed command, in a project that has installed nothing else", () => {
+  const redis = emptyRedis();
+  let alone: string;
+  beforeAll(() => {
+    // Not below the other one, whose packages Node would find.
+    alone = mkdtempSync(join(tmpdir(), "rxadd-alone-"));
+    install(alone, Object.keys(packageJson.dependencies));
+  });
+  afterAll(() => rmSync(alone, { recursive: true }));
+
+  function command(...args: readonly string[]) {
+    const main = join(alone, "node_modules", "rxadd", "dist", "src", "cli", "main.js");
+    return program([main, ...args], "", { REDIS_URI: redis.uri });
+  }
+
+  function config(name: string, text: string): string {
+    const file = join(alone, name);
+    writeFileSync(file, text);
+    return file;
+  }
+
+  it("tells its version", async () => {
+    const run = command("--version");
+    expect(await run.ended).toBe(0);
+    expect(run.stdout()).toBe("0.1.0\n");
+  });
+
+  it("publishes, reads and checks", async () => {
+    const sinks = config(
+      "sinks.yaml",
+      "sinks: [{ type: redis, config: { id: a, uri: '${REDIS_URI}', stream: s } }]\n",
+    );
+    const lines = config("events.ndjson", '{"n":1}\n');
+
+    const checking = command("check", sinks);
+    expect(await checking.ended).toBe(0);
+    const publishing = command("pipe", "--config", sinks, "--input", lines);
+    expect(await publishing.ended).toBe(0);
+    const reading = command("consume", "--stream", "s", "--group", "g");
+    await reading.says('"event":{"n":1}}');
+    reading.child.kill("SIGTERM");
+    expect(await reading.ended).toBe(0);
+  });
+
+  it.each(["replicate", "check"])(
+    "says what a PostgreSQL source needs, with exit code 2: %s",
+    async (verb) => {
+      const file = config(
+        "postgres.yaml",
+        "source: { type: postgres, config: { dsn: 'postgres://u@127.0.0.1/d' } }\nsinks: [{ type: redis, config: { id: a, uri: '${REDIS_URI}', stream: s } }]\n",
+      );
+      const run =
+        verb === "check" ? command(verb, file) : command(verb, "--config", file, "--metrics-port", "0");
+      expect(await run.ended).toBe(2);
+      expect(run.stdout() + run.stderr()).toContain("npm install pg pg-logical-replication");
+      expect(run.stderr()).not.toContain("    at ");
+    },
+  );
+});
+
+describe("package-lock.json", () => {
+  // A registry that lacks a package for another platform makes npm leave it out here, and refuse it elsewhere.
+  it("names each package that another one may need, for every platform", () => {
+    const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8"));
+    const installed = Object.keys(packages);
+    const missing = Object.entries<{ optionalDependencies?: object }>(packages).flatMap(
+      ([path, { optionalDependencies = {} }]) =>
+        Object.keys(optionalDependencies)
+          .filter((name) => !installed.some((other) => other.endsWith(`node_modules/${name}`)))
+          .map((name) => `${path} needs ${name}`),
+    );
+
+    expect(missing).toEqual([]);
+  });
+
+  it("names no registry", () => {
+    expect(readFileSync(join(root, "package-lock.json"), "utf8")).not.toContain('"resolved"');
+  });
+});
+
+describe("npm run bench", () => {
+  it("prints one object a line, with each contender's ratio to the hand-written pipeline", () => {
+    const output = run(
+      process.execPath,
+      ["--import", "tsx", "bench/bench.ts", "throughput", "--json", "--events", "2000", "--rounds", "1"],
+      root,
+    );
+    const rows = output
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+
+    expect(rows.find(({ name }) => name === "ioredis pipeline")).toMatchObject({ ratio: 1 });
+    expect(rows.map(({ name }) => name)).toContain("rxadd");
+    expect(rows.every((row) => row["events/s"] > 0 && row.ratio > 0)).toBe(true);
+  });
+});
