@@ -8,6 +8,7 @@ export {
 } from "./errors/sinkError.ts";
 export type { ChangeEvent, EventOrigin, Operation, Row, Transaction } from "./event/changeEvent.ts";
 export type { Checkpoint } from "./event/checkpoint.ts";
+export type { EventAccess, PositionOf } from "./event/eventAccess.ts";
 export { isLsn, type Lsn, ordLsn } from "./event/lsn.ts";
 export {
   type Positions,
@@ -28,7 +29,7 @@ export type { TrimOption } from "./redis/publish/trimming.ts";
 export { type Envelope, encoderOf } from "./sink/encode/envelope.ts";
 export { partitionOf } from "./sink/encode/partition.ts";
 export { type RedisSink, redisSink, type Sink, type Watchable } from "./sink/redisSink.ts";
-export type { EventAccess, PositionOf, SinkOptions, SinkSettings } from "./sink/sinkOptions.ts";
+export type { SinkOptions, SinkSettings } from "./sink/sinkOptions.ts";
 export { fromAsyncIterable } from "./sources/fromAsyncIterable.ts";
 export { fromIterable } from "./sources/fromIterable.ts";
 export { fromReadable } from "./sources/fromReadable.ts";

@@ -2,8 +2,8 @@ import { Observable, type OperatorFunction, Subject, takeWhile } from "rxjs";
 import { sinkError } from "../errors/sinkError.ts";
 import { messageOf } from "../errors/thrown.ts";
 import type { Transaction } from "../event/changeEvent.ts";
-import { idOf, ifItCan, readProperty, transactionOf } from "../event/eventDefaults.ts";
-import type { PositionOf } from "../sink/sinkOptions.ts";
+import type { PositionOf } from "../event/eventAccess.ts";
+import { idOf, ifItCan, readProperty, transactionOf } from "../event/eventAccess.ts";
 
 /** The same in every copy of this package, of which a program may have two; no part of the type, in which each copy has its own. */
 const brand = Symbol.for("rxadd.Skipped");

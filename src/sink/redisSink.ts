@@ -27,6 +27,7 @@ import type { Flow } from "../../operators/flow.ts";
 import { isSinkError, sinkError } from "../errors/sinkError.ts";
 import { errorOf } from "../errors/thrown.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
+import type { PositionOf } from "../event/eventAccess.ts";
 import { type Positions, type StorablePositions, storable } from "../event/positions.ts";
 import type { Skipped } from "../pipeline/keepPositions.ts";
 import { openStreamWatch, type StreamWatch } from "../redis/inspect/streamWatch.ts";
@@ -42,7 +43,7 @@ import { toEntry } from "./encode/toEntry.ts";
 import type { Safe } from "./lane/heldBack.ts";
 import type { AcknowledgedBatch } from "./lane/lane.ts";
 import { type Lanes, lanes } from "./lane/publishing.ts";
-import { type PositionOf, programOptions, type SinkOptions } from "./sinkOptions.ts";
+import { programOptions, type SinkOptions } from "./sinkOptions.ts";
 import { decodeTuning, type SinkTuning } from "./sinkTuning.ts";
 
 /** An operator that publishes events and emits checkpoints, and that can tell a source where to resume. */

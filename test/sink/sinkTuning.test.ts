@@ -1,11 +1,11 @@
 import { EMPTY } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { groupDeliveries, groupStatus, streamEntries } from "../../src/consumer/index.ts";
+import type { EventAccess } from "../../src/event/eventAccess.ts";
 import type { StandardPosition } from "../../src/event/positions.ts";
 import { type FanOutPolicy, fanOut } from "../../src/pipeline/fanOut.ts";
 import { replicate } from "../../src/pipeline/replicate.ts";
 import { redisSink } from "../../src/sink/redisSink.ts";
-import type { EventAccess } from "../../src/sink/sinkOptions.ts";
 
 const good = { id: "orders-redis", uri: "redis://h", stream: "orders.events" };
 

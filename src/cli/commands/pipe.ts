@@ -1,12 +1,12 @@
 import { defer, from, type Observable, switchMap, takeUntil } from "rxjs";
 import type { Config } from "../../config/config.ts";
 import type { Checkpoint } from "../../event/checkpoint.ts";
+import type { EventAccess } from "../../event/eventAccess.ts";
 import type { StandardPosition } from "../../event/positions.ts";
 import { replicateUntil } from "../../pipeline/until.ts";
 import { encoderOf } from "../../sink/encode/envelope.ts";
 import { fieldTemplates, isStreamTemplate, streamTemplate } from "../../sink/encode/template.ts";
 import { redisSink } from "../../sink/redisSink.ts";
-import type { EventAccess } from "../../sink/sinkOptions.ts";
 import { type NdjsonLine, ndjson, ndjsonAccess } from "../../sources/ndjson/ndjson.ts";
 import { type MonitoringOptions, monitoring } from "../configured/monitoring.ts";
 import { idsOf, oneSink } from "../configured/sinks.ts";

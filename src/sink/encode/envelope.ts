@@ -1,6 +1,6 @@
 import { kindOf } from "../../errors/thrown.ts";
 import type { EventOrigin, Operation } from "../../event/changeEvent.ts";
-import { idOf, readProperty } from "../../event/eventDefaults.ts";
+import { idOf, readProperty } from "../../event/eventAccess.ts";
 import { toJson } from "./toJson.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { kindOf } from "../../errors/thrown.ts";
-import { readProperty } from "../../event/eventDefaults.ts";
+import { readProperty } from "../../event/eventAccess.ts";
 import type { SinkSettings } from "../sinkOptions.ts";
 import { partitionOf } from "./partition.ts";
 import { isStreamTemplate, streamTemplate } from "./template.ts";

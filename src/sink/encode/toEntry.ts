@@ -1,5 +1,6 @@
 import { isSinkError, type PlainTag, type SinkError, sinkError } from "../../errors/sinkError.ts";
 import { messageOf } from "../../errors/thrown.ts";
+import type { EventAccess } from "../../event/eventAccess.ts";
 import {
   checkedId,
   checkedTime,
@@ -9,11 +10,11 @@ import {
   readProperty,
   timeOf,
   transactionOf,
-} from "../../event/eventDefaults.ts";
+} from "../../event/eventAccess.ts";
 import type { StorablePositions } from "../../event/positions.ts";
 import { isSkipped, type Skipped } from "../../pipeline/keepPositions.ts";
 import { positionText } from "../../telemetry/positionText.ts";
-import type { EventAccess, SinkSettings } from "../sinkOptions.ts";
+import type { SinkSettings } from "../sinkOptions.ts";
 import type { SinkTuning } from "../sinkTuning.ts";
 import { deadLetterOf, describeEvent } from "./deadLetter.ts";
 import type { Entry } from "./entry.ts";

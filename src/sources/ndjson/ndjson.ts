@@ -12,10 +12,10 @@ import {
   type Observable,
   throwError,
 } from "rxjs";
-import { timeOf } from "../../event/eventDefaults.ts";
+import type { EventAccess } from "../../event/eventAccess.ts";
+import { timeOf } from "../../event/eventAccess.ts";
 import { type StandardPosition, standardPositions } from "../../event/positions.ts";
 import type { Source } from "../../pipeline/source.ts";
-import type { EventAccess } from "../../sink/sinkOptions.ts";
 import { fromReadable } from "../fromReadable.ts";
 import { reaches } from "./lineNumbers.ts";
 import { LineError, lines } from "./lines.ts";

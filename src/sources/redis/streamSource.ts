@@ -3,12 +3,12 @@ import { defer } from "rxjs";
 import type { StreamSourceOptions } from "../../consumer/consumerOptions.ts";
 import { sourceTuning } from "../../consumer/consumerTuning.ts";
 import { ordEntryId } from "../../event/entryId.ts";
+import type { EventAccess } from "../../event/eventAccess.ts";
 import type { Positions } from "../../event/positions.ts";
 import type { Source } from "../../pipeline/source.ts";
 import { readStreams } from "../../reader/readStreams.ts";
 import { refuseKeyPrefix } from "../../redis/wire/keyPrefix.ts";
 import type { RawEntry } from "../../redis/wire/replies.ts";
-import type { EventAccess } from "../../sink/sinkOptions.ts";
 
 /** An entry as it stands in its stream, byte for byte. */
 export interface SourceEntry {

@@ -1,6 +1,37 @@
 import type { TransactionMark } from "../../operators/batch.ts";
 import { kindOf } from "../errors/thrown.ts";
 import type { Transaction } from "./changeEvent.ts";
+import type { StandardPosition } from "./positions.ts";
+
+/** The type of a change event's position. */
+export type PositionOf<T> = T extends { readonly position?: infer P }
+  ? Exclude<P, undefined | null>
+  : StandardPosition;
+
+/**
+ * What a sink reads from an event. Each has a default that fits a `ChangeEvent`. One that throws, or gives what it should
+ * not, fails that event alone: with `EventNotEncodable`, or `PositionInvalid` for `position` and `transaction`. `null` is
+ * nothing, like `undefined`.
+ */
+export interface EventAccess<T, P> {
+  /** Identifies the event in messages. Default `event.id`. */
+  readonly id?: (event: T) => string | null | undefined;
+  /** Where the event stands in its source, increasing from event to event. Default `event.position`. */
+  readonly position?: (event: T) => P | null | undefined;
+  /** The source transaction of which the sink publishes all events at once. Default `event.transaction`. */
+  readonly transaction?: (event: T) => Transaction | null | undefined;
+  /**
+   * When it happened in the source, in ms since 1970, to tell how far behind the sink is; what throws, or is no number,
+   * is not told. Default `event.ts_ms`.
+   */
+  readonly time?: (event: T) => number | null | undefined;
+  /** The entry's field `event`, in place of an `envelope`. Default: the event as JSON, bigints as text. */
+  readonly encode?: (event: T) => string | Uint8Array;
+  /** Further fields of the entry. Default: none, which is fastest. */
+  readonly fields?: (event: T) => Readonly<Record<string, string | Uint8Array>>;
+  /** All names and values of the entry, alternating, in place of `encode` and `fields`: for copies. */
+  readonly content?: (event: T) => readonly (string | Uint8Array)[];
+}
 
 /** A property of an event of unknown type. */
 export function readProperty(event: unknown, name: string): unknown {
