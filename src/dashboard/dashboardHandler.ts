@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Subscription, type Unsubscribable } from "rxjs";
 import { sinkError } from "../errors/sinkError.ts";
-import type { Watchable } from "../sink/redisSink.ts";
+import type { Watchable } from "../telemetry/watchable.ts";
 import { openFeed } from "./pageMessages.ts";
 import type { WatchOptions } from "./watchSink.ts";
 

@@ -1,5 +1,5 @@
-export type { StreamWatch } from "../redis/inspect/streamWatch.ts";
 export type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../telemetry/redisFigures.ts";
+export type { StreamWatch } from "../telemetry/watchable.ts";
 export { type DashboardOptions, type DashboardServer, DashboardServerError, dashboard } from "./dashboard.ts";
 export { type DashboardHandler, type DashboardHandlerOptions, dashboardHandler } from "./dashboardHandler.ts";
 export type { Cause, Notice, ReachedCheckpoint, SinkState, SinkStatus } from "./sinkSnapshot.ts";

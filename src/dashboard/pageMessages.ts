@@ -12,8 +12,8 @@ import {
   skip,
   type Unsubscribable,
 } from "rxjs";
-import type { Watchable } from "../sink/redisSink.ts";
 import type { RedisFigures } from "../telemetry/redisFigures.ts";
+import type { Watchable } from "../telemetry/watchable.ts";
 import { backgroundScheduler } from "./backgroundScheduler.ts";
 import { type History, recorded } from "./history.ts";
 import type { SinkStatus } from "./sinkSnapshot.ts";

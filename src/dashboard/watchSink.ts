@@ -18,9 +18,9 @@ import {
   throttleTime,
   timer,
 } from "rxjs";
-import type { Watchable } from "../sink/redisSink.ts";
 import type { RedisFigures } from "../telemetry/redisFigures.ts";
 import type { SinkMetrics } from "../telemetry/sinkReport.ts";
+import type { Watchable } from "../telemetry/watchable.ts";
 import type { SinkStatus } from "./sinkSnapshot.ts";
 import { type SinkTally, sinkTally } from "./sinkTally.ts";
 

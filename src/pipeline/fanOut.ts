@@ -1,14 +1,12 @@
-import type { Option } from "fp-ts/lib/Option.js";
 import { Observable, type SchedulerLike } from "rxjs";
-import type { Flow } from "../../operators/flow.ts";
 import { sinkError } from "../errors/sinkError.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import { count, duration } from "../options/codecs.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { Settings, withDefault } from "../options/settings.ts";
-import type { Sink } from "../sink/redisSink.ts";
 import { branches } from "./fanOutBranches.ts";
 import type { Skipped } from "./keepPositions.ts";
+import type { OpenSource, Sink } from "./sink.ts";
 
 /**
  * Which sinks gate the checkpoint: those that are `required`, `all` of them, or any so many.
@@ -106,13 +104,6 @@ export function fanOut<T, P>(
     },
   });
 }
-
-/** Opens the source where the sinks ask for it; `reached` is the furthest that one of several stands. */
-export type OpenSource<T, P> = (
-  from: Option<P>,
-  flow: Observable<Flow>,
-  reached?: Option<P>,
-) => Observable<T | Skipped<P>>;
 
 function expectation(sinks: number, policy: FanOutPolicy): string {
   if (sinks === 0) return "found no sink, expected at least one";

@@ -16,9 +16,9 @@ import type { Checkpoint } from "../event/checkpoint.ts";
 import type { StandardPosition } from "../event/positions.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { Settings } from "../options/settings.ts";
-import type { Sink } from "../sink/redisSink.ts";
 import { sinkTuning } from "../sink/sinkTuning.ts";
 import type { Skipped } from "./keepPositions.ts";
+import type { Sink } from "./sink.ts";
 import type { Source } from "./source.ts";
 import { withPassed } from "./withPassed.ts";
 

@@ -1,7 +1,7 @@
 import { identity, map, merge, type Observable, Subject, takeUntil, tap } from "rxjs";
 import type { Checkpoint } from "../event/checkpoint.ts";
-import type { OpenSource } from "./fanOut.ts";
 import { Skipped } from "./keepPositions.ts";
+import type { OpenSource } from "./sink.ts";
 import type { Source } from "./source.ts";
 
 /** A source as a sink reads it, with the positions that it passes. */

@@ -19,7 +19,6 @@ import {
   takeUntil,
   tap,
   throwError,
-  type Unsubscribable,
 } from "rxjs";
 import { BufferOverflow, boundedBuffer } from "../../operators/boundedBuffer.ts";
 import { checkpoint } from "../../operators/checkpoint.ts";
@@ -28,14 +27,15 @@ import { isSinkError, sinkError } from "../errors/sinkError.ts";
 import { errorOf } from "../errors/thrown.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import type { PositionOf } from "../event/eventAccess.ts";
-import { type Positions, type StorablePositions, storable } from "../event/positions.ts";
+import { type StorablePositions, storable } from "../event/positions.ts";
 import type { Skipped } from "../pipeline/keepPositions.ts";
-import { openStreamWatch, type StreamWatch } from "../redis/inspect/streamWatch.ts";
+import type { OpenSource, Sink } from "../pipeline/sink.ts";
+import { openStreamWatch } from "../redis/inspect/streamWatch.ts";
 import { openConnection } from "../redis/publish/publishConnection.ts";
-import type { BufferFill, SinkMetrics } from "../telemetry/sinkReport.ts";
+import type { BufferFill } from "../telemetry/sinkReport.ts";
 import { type SinkWatchers, sinkWatchers } from "../telemetry/sinkWatchers.ts";
-import type { Status } from "../telemetry/status.ts";
 import { type StatusReporter, statusReporter } from "../telemetry/statusReporter.ts";
+import type { Watchable } from "../telemetry/watchable.ts";
 import { batchSpans } from "./batchSpans.ts";
 import type { Entry } from "./encode/entry.ts";
 import { order } from "./encode/safePosition.ts";
@@ -45,32 +45,6 @@ import type { AcknowledgedBatch } from "./lane/lane.ts";
 import { type Lanes, lanes } from "./lane/publishing.ts";
 import { programOptions, type SinkOptions } from "./sinkOptions.ts";
 import { decodeTuning, type SinkTuning } from "./sinkTuning.ts";
-
-/** An operator that publishes events and emits checkpoints, and that can tell a source where to resume. */
-export interface Sink<T, P> extends OperatorFunction<T | Skipped<P>, Checkpoint<P>> {
-  readonly id: string;
-  readonly required: boolean;
-  /** How the sink's positions are stored and ordered. */
-  readonly positions: Positions<P>;
-  /** Tells who watches the sink what is known outside of it; for those who run several. */
-  readonly report: (status: Status) => void;
-  /**
-   * Asks Redis first where the sink stands, then opens the source there. Of computed streams in a Cluster that is where
-   * all of them have everything, or the one that Redis has lost most of; each leaves out what it has already.
-   */
-  readonly resuming: (
-    source: (from: Option<P>, flow: Observable<Flow>) => Observable<T | Skipped<P>>,
-  ) => Observable<Checkpoint<P>>;
-}
-
-/** What can be watched: a sink for one Redis. */
-export interface Watchable {
-  readonly id: string;
-  /** Tells one more observer all that `metrics` is told, and at once how the sink stands. */
-  readonly watch: (watcher: SinkMetrics) => Unsubscribable;
-  /** Opens a connection that looks at streams where the sink publishes; none for a Redis in memory. */
-  readonly openWatch: () => Option<StreamWatch>;
-}
 
 /** What `redisSink` makes. A type of its own: through an intersection TypeScript does not see what P is in a `pipe`. */
 export interface RedisSink<T, P> extends Sink<T, P>, Watchable {}
@@ -118,8 +92,6 @@ export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): Red
     resuming: (source: OpenSource<T, P>) => run(parts, source, true),
   });
 }
-
-type OpenSource<T, P> = (from: Option<P>, flow: Observable<Flow>) => Observable<T | Skipped<P>>;
 
 /** What a sink is made of. */
 interface Parts<T, P> {

@@ -5,8 +5,8 @@ import { watchSink } from "../../src/dashboard/index.ts";
 import { sinkError } from "../../src/errors/sinkError.ts";
 import { redisSink, type Status, type Watchable } from "../../src/index.ts";
 import type { SinkMetrics } from "../../src/metrics/index.ts";
-import type { StreamWatch } from "../../src/redis/inspect/streamWatch.ts";
 import type { RedisFigures } from "../../src/telemetry/redisFigures.ts";
+import type { StreamWatch } from "../../src/telemetry/watchable.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
 import { marbles } from "../support/marbles.ts";
 

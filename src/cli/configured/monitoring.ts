@@ -15,9 +15,9 @@ import {
 } from "rxjs";
 import { dashboard, watchSink } from "../../dashboard/index.ts";
 import { serveMetrics, sinkHealth, sinkMetrics, streamMetrics } from "../../metrics/index.ts";
-import type { Watchable } from "../../sink/redisSink.ts";
 import type { SinkMetrics } from "../../telemetry/sinkReport.ts";
 import type { Status } from "../../telemetry/status.ts";
+import type { Watchable } from "../../telemetry/watchable.ts";
 import { withProgress } from "../progress/withProgress.ts";
 import { log, statusLog } from "../terminal/log.ts";
 import type { Outcome } from "../terminal/outcome.ts";

@@ -1,6 +1,6 @@
 import type { Config } from "../../config/config.ts";
 import { fanOut } from "../../pipeline/fanOut.ts";
-import type { Sink } from "../../sink/redisSink.ts";
+import type { Sink } from "../../pipeline/sink.ts";
 
 /** The ids of configured sinks. */
 export function idsOf(sinks: Config["sinks"]): readonly string[] {

@@ -1,6 +1,6 @@
 import { defer, finalize, map, merge, Observable, Subject, takeUntil, tap, timer } from "rxjs";
 import type { Checkpoint } from "../../event/checkpoint.ts";
-import type { Watchable } from "../../sink/redisSink.ts";
+import type { Watchable } from "../../telemetry/watchable.ts";
 import { log } from "../terminal/log.ts";
 import { type Advance, type CaughtUp, catchingUp } from "./catchingUp.ts";
 import { progress, type Reading } from "./progress.ts";

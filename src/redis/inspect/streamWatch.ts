@@ -1,7 +1,8 @@
 import { none, type Option, some } from "fp-ts/lib/Option.js";
 import type { Cluster, Redis } from "ioredis";
-import { from, type Observable, type Unsubscribable } from "rxjs";
+import { from } from "rxjs";
 import type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../../telemetry/redisFigures.ts";
+import type { StreamWatch } from "../../telemetry/watchable.ts";
 import type { Server } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
 import { nameOf, openLink } from "../connect/openLink.ts";
@@ -10,14 +11,6 @@ import { type FakeServer, isFake } from "../publish/fakeServer.ts";
 import { entriesOf, pairsOf, type RawEntry, tablesOf } from "../wire/replies.ts";
 import { type Script, script } from "../wire/script.ts";
 import { ifAllowed } from "./rights.ts";
-
-/** Looks at a server and at streams. */
-export interface StreamWatch extends Unsubscribable {
-  /** Emits once. Fails with a SinkError. */
-  readonly look: (streams: readonly string[]) => Observable<RedisFigures>;
-  /** Errors when trying again cannot help. Never emits. */
-  readonly failure$: Observable<never>;
-}
 
 /** The newest entries, of which Redis hands out no more than there is to see, however large they are. */
 const newestScript = `

@@ -1,0 +1,29 @@
+import type { Option } from "fp-ts/lib/Option.js";
+import type { Observable, OperatorFunction } from "rxjs";
+import type { Flow } from "../../operators/flow.ts";
+import type { Checkpoint } from "../event/checkpoint.ts";
+import type { Positions } from "../event/positions.ts";
+import type { Status } from "../telemetry/status.ts";
+import type { Skipped } from "./keepPositions.ts";
+
+/** Opens the source where the sink asks for it; `reached` is the furthest that one of several stands, where `from` is the lowest. */
+export type OpenSource<T, P> = (
+  from: Option<P>,
+  flow: Observable<Flow>,
+  reached?: Option<P>,
+) => Observable<T | Skipped<P>>;
+
+/** An operator that publishes events and emits checkpoints, and that can tell a source where to resume. */
+export interface Sink<T, P> extends OperatorFunction<T | Skipped<P>, Checkpoint<P>> {
+  readonly id: string;
+  readonly required: boolean;
+  /** How the sink's positions are stored and ordered. */
+  readonly positions: Positions<P>;
+  /** Tells who watches the sink what is known outside of it; for those who run several. */
+  readonly report: (status: Status) => void;
+  /**
+   * Finds out where the sink stands, then opens the source there. Of computed streams in a Cluster that is where
+   * all of them have everything, or the one that Redis has lost most of; each leaves out what it has already.
+   */
+  readonly resuming: (source: OpenSource<T, P>) => Observable<Checkpoint<P>>;
+}

@@ -1,0 +1,21 @@
+import type { Option } from "fp-ts/lib/Option.js";
+import type { Observable, Unsubscribable } from "rxjs";
+import type { RedisFigures } from "./redisFigures.ts";
+import type { SinkMetrics } from "./sinkReport.ts";
+
+/** Looks at a server and at streams. */
+export interface StreamWatch extends Unsubscribable {
+  /** Emits once. Fails with a SinkError. */
+  readonly look: (streams: readonly string[]) => Observable<RedisFigures>;
+  /** Errors when trying again cannot help. Never emits. */
+  readonly failure$: Observable<never>;
+}
+
+/** What can be watched: a sink for one Redis. */
+export interface Watchable {
+  readonly id: string;
+  /** Tells one more observer all that `metrics` is told, and at once how the sink stands. */
+  readonly watch: (watcher: SinkMetrics) => Unsubscribable;
+  /** Opens a connection that looks at streams where the sink publishes; none for a Redis in memory. */
+  readonly openWatch: () => Option<StreamWatch>;
+}
