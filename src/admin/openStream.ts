@@ -2,31 +2,22 @@ import { isLeft } from "fp-ts/lib/Either.js";
 import type * as t from "io-ts";
 import { defer, finalize, from, type Observable } from "rxjs";
 import { sinkError } from "../errors/sinkError.ts";
-import { redisUri, text } from "../options/codecs.ts";
+import { text } from "../options/codecs.ts";
 import { serverProblem } from "../options/decodeOptions.ts";
 import { messageOf, pathOf, pathText } from "../options/problem.ts";
 import { optional, required, Settings } from "../options/settings.ts";
 import type { Server } from "../redis/connect/anotherClient.ts";
-import type { SentinelCredentials } from "../redis/connect/client.ts";
 import type { Link } from "../redis/connect/link.ts";
 import { openLink } from "../redis/connect/openLink.ts";
-import type { TlsSettings } from "../redis/connect/tls.ts";
+import { type ReachOptions, reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
 import { script } from "../redis/wire/script.ts";
-import { sinkTuning } from "../sink/sinkTuning.ts";
 
 /** A stream and how to reach it. Durations are ms. */
-export type StreamAt = Server & {
-  /** The stream key. */
-  readonly stream: string;
-  /** Encrypts, also where the URI does not say `rediss`. */
-  readonly tls?: TlsSettings | undefined;
-  /** Credentials of the Sentinels themselves; those in the URI are the master's. */
-  readonly sentinel?: SentinelCredentials | undefined;
-  /** How long a connection may take to open. Default 10,000. */
-  readonly connectTimeoutMs?: number;
-  /** How long Redis may owe an answer. Default 10,000. */
-  readonly sendTimeoutMs?: number;
-};
+export type StreamAt = Server &
+  ReachOptions & {
+    /** The stream key. */
+    readonly stream: string;
+  };
 
 /** A stream on an open connection. Every error is a SinkError. */
 export interface OpenStream {
@@ -40,10 +31,7 @@ export interface OpenStream {
 const settings = new Settings({
   uri: optional(redisUri, "Redis connection URI"),
   stream: required(text, "Redis stream key"),
-  tls: sinkTuning.tls,
-  sentinel: sinkTuning.sentinel,
-  connect_timeout_secs: sinkTuning.connect_timeout_secs,
-  send_timeout_secs: sinkTuning.send_timeout_secs,
+  ...reachSettings,
 }).inProgram();
 
 /**

@@ -1,21 +1,12 @@
 import * as t from "io-ts";
-import {
-  count,
-  flag,
-  OneOrMore,
-  oneOf,
-  postgresUri,
-  redisUri,
-  template,
-  text,
-  texts,
-} from "../options/codecs.ts";
+import { count, flag, OneOrMore, oneOf, postgresUri, template, text, texts } from "../options/codecs.ts";
 import { Described } from "../options/described.ts";
 import { optional, required, Settings, withDefault } from "../options/settings.ts";
+import { reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
+import { copyProblem, deadLettersProblem, doublesProblem } from "../sink/sameStream.ts";
 import { keySetting, sinkTuning } from "../sink/sinkTuning.ts";
 import { schemaOf } from "./jsonSchema.ts";
 import { Kinds } from "./kinds.ts";
-import { copyProblem, deadLettersProblem, doublesProblem } from "./sameStream.ts";
 
 /** `sinks[].config` of a Redis sink. The first four are all that most need. */
 export const redisSinkSettings = new Settings(
@@ -51,8 +42,8 @@ export const ndjsonSettings = new Settings({
 export const streamSettings = new Settings({
   uri: required(redisUri, "Redis connection URI"),
   stream: required(text, "Redis stream key"),
-  tls: sinkTuning.tls,
-  sentinel: sinkTuning.sentinel,
+  tls: reachSettings.tls,
+  sentinel: reachSettings.sentinel,
 });
 
 const quorum = new Settings({ quorum: required(count, "So many of the sinks gate the checkpoint") });

@@ -1,9 +1,9 @@
 import { from, Observable, type ObservableInput, type OperatorFunction, Subscription } from "rxjs";
 import { kindOf } from "../errors/thrown.ts";
 import type { Effect, Outcome } from "../redis/group/settlement.ts";
-import { handlingTuning } from "./consumerTuning.ts";
 import type { Delivery } from "./delivery.ts";
 import { Effects } from "./effects.ts";
+import { handlingTuning } from "./groupOptions.ts";
 import { keyOf } from "./keyOf.ts";
 
 /** What a handler gives: nothing, a value or effects, at once or later; of several values the last counts. */

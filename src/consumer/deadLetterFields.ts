@@ -1,4 +1,4 @@
-import type { Word } from "./delivery.ts";
+import type { Word } from "../reader/streamEntry.ts";
 import type { Holding } from "./held.ts";
 
 /** Why a delivery is set aside: the field `error` of its dead letter. */

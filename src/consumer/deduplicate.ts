@@ -10,8 +10,8 @@ import {
 } from "rxjs";
 import { batch } from "../../operators/batch.ts";
 import { guard } from "../telemetry/guard.ts";
-import { deduplicateTuning } from "./consumerTuning.ts";
 import type { Delivery, Mark, Settler } from "./delivery.ts";
+import { deduplicateTuning } from "./groupOptions.ts";
 import { keyOf } from "./keyOf.ts";
 
 /** What {@link deduplicate} goes by. */

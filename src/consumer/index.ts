@@ -4,9 +4,10 @@ export {
   type ConsumerMetricsOptions,
   consumerMetrics,
 } from "../metrics/consumerMetrics.ts";
+export type { ReaderOptions, StreamSourceOptions } from "../reader/readerOptions.ts";
 export { streamEntries } from "../reader/streamEntries.ts";
+export type { StreamEntry } from "../reader/streamEntry.ts";
 export type { Effect } from "../redis/group/settlement.ts";
-export type { ConsumerFigures, GroupFigures } from "../redis/inspect/groupFigures.ts";
 export {
   entryCopies,
   entryPositions,
@@ -15,16 +16,12 @@ export {
 } from "../sources/redis/streamSource.ts";
 export type { ConsumerReport } from "../telemetry/consumerReport.ts";
 export type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
+export type { ConsumerFigures, GroupFigures } from "../telemetry/groupFigures.ts";
 export { type MemoryGroup, type MemoryGroupOptions, memoryGroup } from "../testing/fakeGroup.ts";
 export { type Acknowledged, type AcknowledgeOptions, acknowledge, type Handled } from "./acknowledge.ts";
-export type {
-  GroupOptions,
-  GroupStatusOptions,
-  ReaderOptions,
-  StreamSourceOptions,
-} from "./consumerOptions.ts";
 export { type DeduplicateOptions, deduplicate } from "./deduplicate.ts";
-export type { Delivery, Mark, Settler, StreamEntry } from "./delivery.ts";
+export type { Delivery, Mark, Settler } from "./delivery.ts";
 export { Effects, effects } from "./effects.ts";
 export { groupDeliveries } from "./groupDeliveries.ts";
+export type { GroupOptions, GroupStatusOptions } from "./groupOptions.ts";
 export { groupStatus } from "./watchGroup.ts";

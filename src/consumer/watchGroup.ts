@@ -11,10 +11,9 @@ import {
 } from "rxjs";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { isRetryable } from "../errors/sinkError.ts";
-import type { GroupFigures } from "../redis/inspect/groupFigures.ts";
 import { openGroupWatch } from "../redis/inspect/groupWatch.ts";
-import type { GroupStatusOptions } from "./consumerOptions.ts";
-import { watchTuning } from "./consumerTuning.ts";
+import type { GroupFigures } from "../telemetry/groupFigures.ts";
+import { type GroupStatusOptions, watchTuning } from "./groupOptions.ts";
 
 /**
  * How far a group is: lag, pending deliveries and its consumers, whenever that has changed.

@@ -1,10 +1,9 @@
 import { Registry } from "prom-client";
 import type { Observer } from "rxjs";
-import type { StreamEntry } from "../consumer/delivery.ts";
 import { retryCauses } from "../errors/retryCauses.ts";
-import type { GroupFigures } from "../redis/inspect/groupFigures.ts";
 import type { ConsumerReport } from "../telemetry/consumerReport.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
+import type { GroupFigures } from "../telemetry/groupFigures.ts";
 import { familiesIn } from "./familiesIn.ts";
 import { groupFamilies } from "./groupFamilies.ts";
 
@@ -21,7 +20,7 @@ export interface ConsumerMetricsOptions {
 export interface ConsumerMetrics extends ConsumerReport {
   readonly registry: Registry;
   /** For `deduplicate`: counts what it skips. */
-  readonly skipped: Pick<Observer<StreamEntry<unknown>>, "next">;
+  readonly skipped: Pick<Observer<unknown>, "next">;
   /** For `groupStatus`: shows how far the group is. */
   readonly group: Pick<Observer<GroupFigures>, "next">;
 }

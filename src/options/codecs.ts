@@ -1,8 +1,5 @@
 import { either } from "fp-ts";
-import { pipe } from "fp-ts/lib/function.js";
 import * as t from "io-ts";
-import { redactUri } from "../errors/redactUri.ts";
-import { parseRedisUri, redisSchemes } from "../redis/connect/address.ts";
 import { Described, type JsonSchema } from "./described.ts";
 
 /** A codec whose name says what is expected; problems show it. */
@@ -165,7 +162,7 @@ export class OneOrMore<A> extends t.Type<readonly [A, ...A[]], unknown, unknown>
 const longestUri = 4096;
 
 /** A URI with one of these schemes. What has none may be a bare password, so it is never shown. */
-function uriOf(...schemes: readonly string[]): Described<string> {
+export function uriOf(...schemes: readonly string[]): Described<string> {
   const starts = schemes.map((scheme) => `${scheme}://`);
   const name = `a URI that starts with ${starts.slice(0, -1).join(", ")} or ${starts.at(-1)}`;
   const pattern = new RegExp(`^(${schemes.join("|")})://\\S+$`);
@@ -178,22 +175,6 @@ function uriOf(...schemes: readonly string[]): Described<string> {
   );
 }
 
-const redisScheme = uriOf(...redisSchemes);
-export const redisUri: t.Type<string, unknown> = new Described(
-  redisScheme.schema,
-  redisScheme.name,
-  redisScheme.is,
-  (value, context) =>
-    either.chain((uri: string) =>
-      pipe(
-        parseRedisUri(uri),
-        either.fold(
-          (expectation) => t.failure(uri, context, `found ${redactUri(uri)}, expected ${expectation}`),
-          () => t.success(uri),
-        ),
-      ),
-    )(redisScheme.validate(value, context)),
-);
 export const postgresUri: t.Type<string, unknown> = uriOf("postgres", "postgresql");
 
 /** A text, or a template, in which each `${` begins a path. */
@@ -241,3 +222,11 @@ export function looked<A>(name: string, is: (value: unknown) => value is A): t.T
     t.identity,
   );
 }
+
+/** So many, or all. */
+export const countOrAll: t.Type<number, unknown> = looked(
+  "a whole number from 1 on, or Infinity",
+  (value): value is number =>
+    value === Number.POSITIVE_INFINITY ||
+    (typeof value === "number" && Number.isInteger(value) && value >= 1),
+);

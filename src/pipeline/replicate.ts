@@ -10,19 +10,19 @@ import {
   tap,
   throwError,
 } from "rxjs";
-import { type RetryBackoffOptions, retryBackoff } from "../../operators/retryBackoff.ts";
+import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { isSinkError, type SinkError } from "../errors/sinkError.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import type { StandardPosition } from "../event/positions.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
+import { type RetryOptions, retry as retrySetting } from "../options/retryOptions.ts";
 import { Settings } from "../options/settings.ts";
-import { sinkTuning } from "../sink/sinkTuning.ts";
 import type { Skipped } from "./keepPositions.ts";
 import type { Sink } from "./sink.ts";
 import type { Source } from "./source.ts";
 import { withPassed } from "./withPassed.ts";
 
-const settings = new Settings({ retry: sinkTuning.retry }).inProgram();
+const settings = new Settings({ retry: retrySetting }).inProgram();
 
 /**
  * A sink for events of type T at positions P. A sink of standard positions serves every kind of them:
@@ -52,7 +52,7 @@ export function replicate<T, P>(options: {
   readonly source: Source<T | Skipped<NoInfer<P>>, P>;
   readonly sink: SinkFor<T, NoInfer<P>>;
   /** When it goes back after a loss. Default: 100 ms, doubled up to 10 s, ±20 %, for ever. */
-  readonly retry?: Pick<RetryBackoffOptions, "initialMs" | "factor" | "maxMs" | "jitter" | "maxRetries">;
+  readonly retry?: RetryOptions;
   /** Where time comes from; the sink has its own. Default: the clock. */
   readonly scheduler?: SchedulerLike;
 }): Observable<Checkpoint<P>> {

@@ -1,9 +1,9 @@
 import { type Either, isLeft, left, right } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
-import type { StreamEntry, Word } from "../consumer/delivery.ts";
 import { reasonOf } from "../errors/reasonOf.ts";
 import { kindOf } from "../errors/thrown.ts";
 import { pathOf, pathText } from "../options/problem.ts";
+import type { StreamEntry, Word } from "./streamEntry.ts";
 
 type Decoded<E> = Pick<StreamEntry<E>, "fields" | "content" | "event">;
 

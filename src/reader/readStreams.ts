@@ -25,13 +25,12 @@ import {
 import type { Flow } from "../../operators/flow.ts";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { spread } from "../../operators/spread.ts";
-import type { ReaderOptions } from "../consumer/consumerOptions.ts";
-import type { ReaderTuning } from "../consumer/consumerTuning.ts";
 import { isRetryable } from "../errors/sinkError.ts";
 import { openReadConnection } from "../redis/read/readConnection.ts";
 import type { RawEntry } from "../redis/wire/replies.ts";
 import { consumerReporter } from "../telemetry/consumerReporter.ts";
 import { beginningOf, type Cursor, endOf, gaps, type Skipped } from "./gap.ts";
+import type { ReaderOptions, ReaderTuning } from "./readerOptions.ts";
 
 /** One subscription: opens the connections, and reads on and on. */
 export function readStreams<E, A>(

@@ -1,13 +1,12 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import { defer, type Observable } from "rxjs";
-import type { ReaderOptions } from "../consumer/consumerOptions.ts";
-import { readerTuning } from "../consumer/consumerTuning.ts";
-import type { StreamEntry } from "../consumer/delivery.ts";
 import { sinkError } from "../errors/sinkError.ts";
-import { refuseKeyPrefix } from "../redis/wire/keyPrefix.ts";
 import type { RawEntry } from "../redis/wire/replies.ts";
 import { decodeEntry } from "./decodeEntry.ts";
+import type { ReaderOptions } from "./readerOptions.ts";
+import { entriesTuning } from "./readerOptions.ts";
 import { readStreams } from "./readStreams.ts";
+import type { StreamEntry } from "./streamEntry.ts";
 
 /**
  * Reads streams without a group: every subscriber gets every entry.
@@ -33,8 +32,7 @@ import { readStreams } from "./readStreams.ts";
  * ```
  */
 export function streamEntries<E = unknown>(options: ReaderOptions<E>): Observable<StreamEntry<E>> {
-  const tuning = readerTuning(options);
-  refuseKeyPrefix("streamEntries", options);
+  const tuning = entriesTuning(options);
   const decode = decodeEntry<E>(options);
 
   function toEntry({ stream, entryId, fields: raw }: RawEntry): StreamEntry<E> {

@@ -1,12 +1,11 @@
 import type { Observer, SchedulerLike } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
-import type { RetryBackoffOptions } from "../../operators/retryBackoff.ts";
 import type { EventAccess } from "../event/eventAccess.ts";
 import type { Positions } from "../event/positions.ts";
 import type { NamesOf } from "../options/decodeOptions.ts";
+import type { RetryOptions } from "../options/retryOptions.ts";
 import type { Server } from "../redis/connect/anotherClient.ts";
-import type { SentinelCredentials } from "../redis/connect/client.ts";
-import type { TlsSettings } from "../redis/connect/tls.ts";
+import type { ReachOptions } from "../redis/connect/serverOptions.ts";
 import type { Durability } from "../redis/publish/durability.ts";
 import type { FakeServer } from "../redis/publish/fakeServer.ts";
 import type { TrimOption } from "../redis/publish/trimming.ts";
@@ -17,7 +16,7 @@ import type { Envelope } from "./encode/envelope.ts";
 import type { SinkTuning } from "./sinkTuning.ts";
 
 /** The settings of a `redisSink` apart from the server. Durations are ms, sizes bytes. */
-export interface SinkSettings<T, P> {
+export interface SinkSettings<T, P> extends ReachOptions {
   /** Names the sink, and with the stream its producer state in Redis. One writer at a time has it. */
   readonly id: string;
   /**
@@ -66,7 +65,7 @@ export interface SinkSettings<T, P> {
     readonly maxBytes?: number;
   };
   /** Default: 100 ms, doubled up to 10 s, ±20 %, for ever. */
-  readonly retry?: Pick<RetryBackoffOptions, "initialMs" | "factor" | "maxMs" | "jitter" | "maxRetries">;
+  readonly retry?: RetryOptions;
   /** Most batches in flight, in a Cluster per stream. Default 4; 1 with `publish: "pipeline"`. */
   readonly window?: number;
   /**
@@ -86,16 +85,8 @@ export interface SinkSettings<T, P> {
    * 2,000; with `aof` (Redis 7.2 or later) they and the master have it on disk. Default: the master has it.
    */
   readonly durability?: (Partial<Durability> & Pick<Durability, "replicas">) | undefined;
-  /** Encrypts, also where the URI does not say `rediss`. */
-  readonly tls?: TlsSettings | undefined;
-  /** Credentials of the Sentinels themselves; those in the URI are the master's. */
-  readonly sentinel?: SentinelCredentials | undefined;
   /** A batch that Redis has not acknowledged for so long, retries included, ends the sink with `BatchTimedOut`. Default: none does. */
   readonly batchTimeoutMs?: number | undefined;
-  /** Default 10,000. */
-  readonly connectTimeoutMs?: number;
-  /** A connection that owes an answer this long is given up and opened again. Default 10,000. */
-  readonly sendTimeoutMs?: number;
   /** Told what the sink is doing; `statusLogger` logs it. */
   readonly status?: Pick<Observer<Status>, "next">;
   /** Told when to pause the source, and when to resume. */

@@ -1,17 +1,11 @@
 import * as t from "io-ts";
-import { deadLettersProblem } from "../config/sameStream.ts";
 import {
-  attempts,
   count,
   duration,
-  factor,
   flag,
   looked,
   oneOf,
-  redisUri,
   seconds,
-  secret,
-  share,
   template,
   templatesByName,
   text,
@@ -20,20 +14,12 @@ import {
   wholeTimeout,
 } from "../options/codecs.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
+import { retry } from "../options/retryOptions.ts";
 import { group, optional, required, Settings, withDefault } from "../options/settings.ts";
+import { reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
 import { envelopes } from "./encode/envelope.ts";
+import { deadLettersProblem } from "./sameStream.ts";
 import { trim } from "./trim.ts";
-
-/** A policy that cannot be kept is refused with the others, and not by the first failure. */
-export function longestIsNoShorter(delays: {
-  readonly initialMs: number;
-  readonly maxMs: number;
-}): string | undefined {
-  const { initialMs, maxMs } = delays;
-  return initialMs > maxMs
-    ? `found a first delay of ${initialMs} ms and a longest of ${maxMs} ms, expected the longest to be no shorter`
-    : undefined;
-}
 
 /** The settings of a sink that have a default, the same in a file and in a program. */
 export const sinkTuning = {
@@ -58,17 +44,7 @@ export const sinkTuning = {
     },
     "What may wait in memory",
   ),
-  retry: group(
-    {
-      initial_ms: withDefault(duration, 100, "Delay before the first retry"),
-      factor: withDefault(factor, 2, "Each delay is this many times the one before"),
-      max_ms: withDefault(duration, 10_000, "Longest delay"),
-      jitter: withDefault(share, 0.2, "How far a delay strays, as a share of it"),
-      max_retries: withDefault(attempts, Number.POSITIVE_INFINITY, "Retries in a row before the sink ends"),
-    },
-    "What happens when Redis does not take a batch",
-    longestIsNoShorter,
-  ),
+  retry,
   window: withDefault(
     count,
     4,
@@ -112,35 +88,7 @@ export const sinkTuning = {
     }),
     "When a batch is safe, beyond the master's own answer",
   ),
-  tls: optional(
-    new Settings({
-      ca: optional(text, "Who may have signed the server's certificate: a PEM file, or its text"),
-      cert: optional(text, "The client's certificate: a PEM file, or its text"),
-      key: optional(secret, "The key of `cert`: a PEM file, or its text"),
-      server_name: optional(text, "The name that the server's certificate must have, if not the host"),
-      accept_any_certificate: withDefault(
-        flag,
-        false,
-        "Do not verify the server: no protection from who is between",
-      ),
-    }),
-    "Encrypts, also where the URI does not say `rediss`",
-  ),
-  sentinel: optional(
-    new Settings({
-      username: optional(text, "User at the Sentinels themselves"),
-      password: optional(secret, "Password at the Sentinels themselves"),
-    }),
-    "Credentials of the Sentinels; those in the URI are the master's",
-  ),
-  connect_timeout_secs: {
-    ...withDefault(seconds, 10_000, "How long a connection may take to open"),
-    inProgram: timeout,
-  },
-  send_timeout_secs: {
-    ...withDefault(seconds, 10_000, "How long Redis may owe an answer"),
-    inProgram: timeout,
-  },
+  ...reachSettings,
   batch_timeout_secs: {
     ...optional(
       seconds,

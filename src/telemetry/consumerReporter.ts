@@ -1,10 +1,16 @@
 import type { Option } from "fp-ts/lib/Option.js";
+import type { Observer } from "rxjs";
 import type { FailedAttempt } from "../../operators/retryBackoff.ts";
-import type { GroupOptions } from "../consumer/consumerOptions.ts";
 import { isSinkError } from "../errors/sinkError.ts";
 import type { ConsumerReport } from "./consumerReport.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
 import { guard } from "./guard.ts";
+
+/** Who is told what a consumer is doing. */
+export interface ConsumerObservers {
+  readonly status?: Pick<Observer<ConsumerStatus>, "next">;
+  readonly metrics?: ConsumerReport;
+}
 
 /** Tells the user's observer and the metrics what a consumer is doing; what they throw ends nothing. */
 export interface ConsumerReporter extends Omit<ConsumerReport, "status"> {
@@ -31,10 +37,7 @@ const nothing = () => {};
  *
  * @param who - the consumer, for the warning that one of them throws
  */
-export function consumerReporter(
-  who: string,
-  { status, metrics }: Pick<GroupOptions<never>, "status" | "metrics">,
-): ConsumerReporter {
+export function consumerReporter(who: string, { status, metrics }: ConsumerObservers): ConsumerReporter {
   let state: ConsumerStatus["state"] | undefined;
   const guarded = guard((message) => {
     // Whoever has failed may be the one who hears of the status.

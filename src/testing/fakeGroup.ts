@@ -1,8 +1,11 @@
 import { asyncScheduler, of, type SchedulerLike } from "rxjs";
 import { backoffMs } from "../../operators/retryBackoff.ts";
-import type { GroupOptions } from "../consumer/consumerOptions.ts";
-import { memoryGroupTuning } from "../consumer/consumerTuning.ts";
 import type { Delivery, Settler } from "../consumer/delivery.ts";
+import { scheduler as schedulerCodec } from "../options/callbacks.ts";
+import { countOrAll } from "../options/codecs.ts";
+import { decodeOptions } from "../options/decodeOptions.ts";
+import { type DelayOptions, redelivery as redeliverySetting } from "../options/retryOptions.ts";
+import { optional, Settings, withDefault } from "../options/settings.ts";
 import type { Effect } from "../redis/group/settlement.ts";
 
 /** How a {@link memoryGroup} behaves. */
@@ -10,7 +13,7 @@ export interface MemoryGroupOptions {
   /** After so many a delivery that fails is a dead letter, >= 1. Default: never. */
   readonly maxDeliveries?: number;
   /** Default: as `groupDeliveries` has it, without jitter. */
-  readonly redelivery?: GroupOptions<never>["redelivery"];
+  readonly redelivery?: DelayOptions;
   readonly scheduler?: SchedulerLike;
 }
 
@@ -25,6 +28,16 @@ export interface MemoryGroup<E> {
   readonly deadLetters: readonly { readonly entryId: string; readonly reason: unknown }[];
 }
 
+const settings = new Settings({
+  max_deliveries: withDefault(
+    countOrAll,
+    Number.POSITIVE_INFINITY,
+    "After how many a delivery is a dead letter",
+  ),
+  redelivery: redeliverySetting,
+  scheduler: optional(schedulerCodec, "For the delays"),
+}).inProgram();
+
 /**
  * Makes a consumer group that lives in memory and answers at once.
  *
@@ -38,7 +51,7 @@ export interface MemoryGroup<E> {
  * ```
  */
 export function memoryGroup<E>(options: MemoryGroupOptions = {}): MemoryGroup<E> {
-  const { maxDeliveries } = memoryGroupTuning(options);
+  const { maxDeliveries } = decodeOptions(settings, "memoryGroup", options, []);
   const { redelivery, scheduler = asyncScheduler } = options;
   const acknowledged: string[] = [];
   const effects: Effect[] = [];

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { groupTuning } from "../../src/consumer/consumerTuning.ts";
+import { groupTuning } from "../../src/consumer/groupOptions.ts";
 
 it("docs/consuming.md gives each option of groupDeliveries the default that it has", () => {
   const page = readFileSync(new URL("../../docs/consuming.md", import.meta.url), "utf8");

@@ -1,8 +1,9 @@
 import { from, type Observable, type Unsubscribable } from "rxjs";
+import type { GroupFigures } from "../../telemetry/groupFigures.ts";
 import type { Server } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
 import { openLink } from "../connect/openLink.ts";
-import { type GroupFigures, groupFigures } from "./groupFigures.ts";
+import { groupFigures } from "./groupFigures.ts";
 
 /** Looks at groups. */
 export interface GroupWatch extends Unsubscribable {

@@ -1,14 +1,11 @@
 import { none, type Option, some, toUndefined } from "fp-ts/lib/Option.js";
 import { defer } from "rxjs";
-import type { StreamSourceOptions } from "../../consumer/consumerOptions.ts";
-import { sourceTuning } from "../../consumer/consumerTuning.ts";
 import { ordEntryId } from "../../event/entryId.ts";
 import type { EventAccess } from "../../event/eventAccess.ts";
 import type { Positions } from "../../event/positions.ts";
 import type { Source } from "../../pipeline/source.ts";
+import { type StreamSourceOptions, sourceTuning } from "../../reader/readerOptions.ts";
 import { readStreams } from "../../reader/readStreams.ts";
-import { refuseKeyPrefix } from "../../redis/wire/keyPrefix.ts";
-import type { RawEntry } from "../../redis/wire/replies.ts";
 
 /** An entry as it stands in its stream, byte for byte. */
 export interface SourceEntry {
@@ -66,12 +63,15 @@ export const entryCopies: {
  * ```
  */
 export function streamSource(options: StreamSourceOptions): Source<SourceEntry, string> {
-  const tuning = sourceTuning(options);
-  refuseKeyPrefix("streamSource", options);
+  const tuning = sourceTuning("streamSource", options);
   return (from, flow) =>
     defer(() => readStreams({ ...options, flow }, { ...tuning, from: toUndefined(from) ?? "0-0" }, toEntry));
 }
 
-function toEntry({ stream, entryId, fields }: RawEntry): SourceEntry {
+function toEntry({
+  stream,
+  entryId,
+  fields,
+}: Omit<SourceEntry, "content"> & { readonly fields: readonly Buffer[] | null }): SourceEntry {
   return { stream, entryId, content: fields ?? [] };
 }

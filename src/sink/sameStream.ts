@@ -1,8 +1,8 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import { tryCatch } from "fp-ts/lib/Option.js";
 import { parseRedisUri } from "../redis/connect/address.ts";
-import { partitionAt } from "../sink/encode/partition.ts";
-import { isStreamTemplate, streamTemplate } from "../sink/encode/template.ts";
+import { partitionAt } from "./encode/partition.ts";
+import { isStreamTemplate, streamTemplate } from "./encode/template.ts";
 
 /** Where a sink writes. */
 interface Target {

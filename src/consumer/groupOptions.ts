@@ -1,0 +1,135 @@
+import type * as t from "io-ts";
+import { aFunction, observer, withMethod } from "../options/callbacks.ts";
+import { count, countOrAll, text, wholeTimeout } from "../options/codecs.ts";
+import { decodeOptions, type NamesOf } from "../options/decodeOptions.ts";
+import { type DelayOptions, redelivery } from "../options/retryOptions.ts";
+import { optional, required, Settings, withDefault } from "../options/settings.ts";
+import type { Decoding } from "../reader/decodeEntry.ts";
+import {
+  type AccessOptions,
+  accessSettings,
+  decodingSettings,
+  type ReadingOptions,
+  readingSettings,
+  startId,
+} from "../reader/readerOptions.ts";
+import type { Server } from "../redis/connect/anotherClient.ts";
+import type { ConsumerReport } from "../telemetry/consumerReport.ts";
+
+/** All that `groupDeliveries` can be told. */
+export type GroupOptions<E> = ReadingOptions &
+  Decoding<E> &
+  Server & {
+    readonly group: string;
+    /**
+     * Names this consumer in the group; two that run at a time need two names. Default: host and process, and a number
+     * where several of one process run.
+     */
+    readonly consumer?: string | undefined;
+    /** Where a group that is not there yet, or was destroyed, begins: an ID, `$`, or `0-0` for all. Default `0-0`. */
+    readonly start?: string | undefined;
+    /**
+     * Most deliveries of all streams handed out and not settled, at least one a stream; a few times what the handlers
+     * work on at a time, where they are slow. Default 2,000.
+     */
+    readonly window?: number;
+    /**
+     * Most bytes of their fields and values. A read that meets larger entries than those before may go beyond it, by up
+     * to `count` entries; one entry may be larger. Decoded they take about twice as much. Default 16 MiB.
+     */
+    readonly windowBytes?: number;
+    /** A delivery of which its consumer gives no sign for so long is claimed by another one. Default 60,000. */
+    readonly claimIdleMs?: number | undefined;
+    /** When a delivery comes again that failed. Default: 100 ms, doubled up to 60 s, ±20 %. */
+    readonly redelivery?: DelayOptions;
+    /**
+     * With `deadLetters`: one whose handler failed so often goes there, >= 1; the deaths of its consumers count from the
+     * third on. Default 5.
+     */
+    readonly maxDeliveries?: number;
+    /**
+     * Where deliveries go that cannot be decoded, or failed too often, with the reason, in the same atomic step as their
+     * acknowledgement; not one of those that are read. Default: what fails comes again for ever, and what cannot be
+     * decoded is an error.
+     */
+    readonly deadLetters?: { readonly stream: string } | undefined;
+    /** See `rxadd/metrics`. */
+    readonly metrics?: ConsumerReport;
+  };
+
+/** All that `groupStatus` can be told. */
+export type GroupStatusOptions = AccessOptions &
+  Server & {
+    readonly group: string;
+    /** How often it looks, in ms. Default 1,000. */
+    readonly everyMs?: number;
+  };
+
+const groupShape = {
+  ...readingSettings,
+  ...decodingSettings,
+  group: required(text, "Consumer group"),
+  consumer: optional(text, "Consumer"),
+  start: withDefault(startId, "0-0", "After which entry a new group begins"),
+  window: withDefault(count, 2000, "Most deliveries that are not settled"),
+  window_bytes: withDefault(count, 16 * 1024 * 1024, "Most bytes of deliveries that are not settled"),
+  claim_idle_ms: withDefault(wholeTimeout, 60_000, "After how long without a sign a delivery is claimed"),
+  redelivery,
+  max_deliveries: withDefault(countOrAll, 5, "After how many a delivery is a dead letter"),
+  dead_letters: optional(
+    new Settings({ stream: required(text, "Stream key; in a Cluster in the slot of the stream") }),
+    "Where deliveries go that cannot be decoded, or failed too often",
+  ),
+  metrics: optional(
+    withMethod("what consumerMetrics makes", "status", "delivered", "acknowledged", "held"),
+    "Counts what happens",
+  ),
+};
+
+/** A dead letter that is read again would be set aside again, without end. */
+const groupSettings = new Settings(groupShape, ({ stream: streams, deadLetters }) =>
+  deadLetters !== undefined && streams.includes(deadLetters.stream)
+    ? `deadLetters.stream: found ${deadLetters.stream}, which is read itself, expected another stream`
+    : undefined,
+).inProgram();
+
+const watchSettings = new Settings({
+  ...accessSettings,
+  group: required(text, "Consumer group"),
+  every_ms: withDefault(wholeTimeout, 1000, "How often it looks"),
+}).inProgram();
+
+const handlingSettings = new Settings({
+  handler: required(aFunction, "Handles an event"),
+  concurrency: withDefault(countOrAll, 1, "Most handlers that run at a time"),
+  order_by: optional(aFunction, "The key in whose order events are handled"),
+}).inProgram();
+
+const deduplicateSettings = new Settings({
+  key: required(aFunction, "What tells an event from every other one"),
+  window: withDefault(count, 100_000, "How many processed events are remembered"),
+  skipped: optional(observer, "Told of each delivery that is not handled"),
+}).inProgram();
+
+/** The settings of `groupDeliveries` that have a default, filled in. */
+export type GroupTuning = t.TypeOf<typeof groupSettings>;
+/** Those of `groupStatus`. */
+export type WatchTuning = t.TypeOf<typeof watchSettings>;
+/** Those of `acknowledge`. */
+export type HandlingTuning = t.TypeOf<typeof handlingSettings>;
+/** Those of `deduplicate`. */
+export type DeduplicateTuning = t.TypeOf<typeof deduplicateSettings>;
+/** What no setting can say; the compiler finds what is neither. */
+const noSettings = Object.keys({ connection: true } satisfies Record<
+  Exclude<NamesOf<GroupOptions<unknown>>, NamesOf<GroupTuning>>,
+  true
+>);
+
+export const watchTuning = (options: object): WatchTuning =>
+  decodeOptions(watchSettings, "groupStatus", options, noSettings);
+export const groupTuning = (options: object): GroupTuning =>
+  decodeOptions(groupSettings, "groupDeliveries", options, noSettings);
+export const handlingTuning = (options: object, handler: unknown): HandlingTuning =>
+  decodeOptions(handlingSettings, "acknowledge", { ...options, handler }, []);
+export const deduplicateTuning = (options: object): DeduplicateTuning =>
+  decodeOptions(deduplicateSettings, "deduplicate", options, []);

@@ -1,0 +1,118 @@
+import * as t from "io-ts";
+import type { Observable, Observer } from "rxjs";
+import type { Flow } from "../../operators/flow.ts";
+import { isEntryId } from "../event/entryId.ts";
+import { aFunction, observable, observer, withMethod } from "../options/callbacks.ts";
+import { count, looked, text, wholeTimeout } from "../options/codecs.ts";
+import { decodeOptions, type NamesOf } from "../options/decodeOptions.ts";
+import { type RetryOptions, retry } from "../options/retryOptions.ts";
+import { optional, required, Settings, withDefault } from "../options/settings.ts";
+import type { Server } from "../redis/connect/anotherClient.ts";
+import { type ReachOptions, reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
+import { refuseKeyPrefix } from "../redis/wire/keyPrefix.ts";
+import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
+import type { Decoding } from "./decodeEntry.ts";
+
+/** How every reader of streams reaches them. Durations are ms. */
+export interface AccessOptions extends ReachOptions {
+  /** A stream key or several, which in a Cluster stand in one slot. */
+  readonly stream: string | readonly string[];
+  /** Default: 100 ms, doubled up to 10 s, ±20 %, for ever. */
+  readonly retry?: RetryOptions;
+}
+
+/** What every reader of streams can be told. */
+export interface ReadingOptions extends AccessOptions {
+  /** Most entries that one read brings. Default 500. */
+  readonly count?: number;
+  /** How long one read waits for an entry, a whole number. Default 5,000. */
+  readonly blockMs?: number;
+  /** Told what the consumer is doing; `statusLogger` logs it. */
+  readonly status?: Pick<Observer<ConsumerStatus>, "next">;
+  /** Reads no more once it emits or completes; then drains and completes. */
+  readonly until?: Observable<unknown>;
+}
+
+/** All that `streamEntries` can be told. */
+export type ReaderOptions<E> = ReadingOptions &
+  Decoding<E> &
+  Server & {
+    /** After which entry to begin: an ID, `$` for new entries only, or `0-0` for all. Default `$`. */
+    readonly from?: string | undefined;
+    /** Pauses and resumes: while it says pause no entry comes, also of those that are read. Default: it never pauses. */
+    readonly flow?: Observable<Flow>;
+  };
+
+/** All that `streamSource` can be told. */
+export type StreamSourceOptions = Omit<ReadingOptions, "stream"> & Server & { readonly stream: string };
+
+const streams = new t.Type<readonly string[], unknown, unknown>(
+  "a stream key or several",
+  (_value): _value is readonly string[] => false,
+  (value, context) => {
+    const keys: unknown[] = Array.isArray(value) ? value : [value];
+    return keys.length > 0 && keys.every(text.is) ? t.success(keys) : t.failure(value, context);
+  },
+  t.identity,
+);
+
+/** The settings of {@link AccessOptions}. */
+export const accessSettings = {
+  uri: optional(redisUri, "Redis connection URI"),
+  stream: required(streams, "Stream key, or several"),
+  retry,
+  ...reachSettings,
+};
+
+/** Those of {@link ReadingOptions}. */
+export const readingSettings = {
+  ...accessSettings,
+  count: withDefault(count, 500, "Most entries that one read brings"),
+  block_ms: withDefault(wholeTimeout, 5000, "How long one read waits for an entry"),
+  status: optional(observer, "Told what the consumer is doing"),
+  until: optional(observable, "Ends it"),
+};
+
+/** Those of {@link Decoding}. */
+export const decodingSettings = {
+  decode: optional(aFunction, "Reads what an entry holds"),
+  codec: optional(withMethod("an io-ts codec", "decode"), "What an event has to be"),
+};
+
+/** Where reading begins. */
+export const startId = looked(
+  "an entry ID such as 1700000000000-0, $ for new entries only, or 0-0 for all",
+  (value): value is string => typeof value === "string" && (value === "$" || isEntryId(value)),
+);
+
+const entriesSettings = new Settings({
+  ...readingSettings,
+  ...decodingSettings,
+  from: withDefault(startId, "$", "After which entry to begin"),
+  flow: optional(observable, "Pauses reading and resumes it"),
+}).inProgram();
+
+/** The settings of a reader that have a default, filled in. */
+export type ReaderTuning = Omit<t.TypeOf<typeof entriesSettings>, "decode" | "codec" | "flow">;
+
+/** What no setting can say; the compiler finds what is neither. */
+const noSettings = Object.keys({ connection: true } satisfies Record<
+  Exclude<NamesOf<ReaderOptions<unknown>>, NamesOf<t.TypeOf<typeof entriesSettings>>>,
+  true
+>);
+
+/** Checks the options of `streamEntries`, and fills in the defaults. */
+export function entriesTuning<E>(options: ReaderOptions<E>): ReaderTuning {
+  const tuning = decodeOptions(entriesSettings, "streamEntries", options, noSettings);
+  refuseKeyPrefix("streamEntries", options);
+  return tuning;
+}
+
+const sourceSettings = new Settings(readingSettings).inProgram();
+
+/** Those of a source that is called `name`, which reads from the oldest entry on. */
+export function sourceTuning(name: string, options: StreamSourceOptions): ReaderTuning {
+  const tuning = decodeOptions(sourceSettings, name, options, noSettings);
+  refuseKeyPrefix(name, options);
+  return { ...tuning, from: "0-0" };
+}
