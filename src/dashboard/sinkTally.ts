@@ -1,5 +1,5 @@
 import { isNone } from "fp-ts/lib/Option.js";
-import { isStreamTemplate } from "../sink/encode/template.ts";
+import { isStreamTemplate } from "../options/codecs.ts";
 import { eventRate } from "../telemetry/eventRate.ts";
 import { positionText } from "../telemetry/positionText.ts";
 import type { SinkMetrics } from "../telemetry/sinkReport.ts";

@@ -177,6 +177,11 @@ export function uriOf(...schemes: readonly string[]): Described<string> {
 
 export const postgresUri: t.Type<string, unknown> = uriOf("postgres", "postgresql");
 
+/** Whether a stream is computed from the event. */
+export function isStreamTemplate(stream: string): boolean {
+  return stream.includes("${");
+}
+
 /** A text, or a template, in which each `${` begins a path. */
 export const template: t.Type<string, unknown> = new Described(
   someText,

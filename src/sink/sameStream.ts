@@ -1,8 +1,9 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import { tryCatch } from "fp-ts/lib/Option.js";
+import { isStreamTemplate } from "../options/codecs.ts";
 import { parseRedisUri } from "../redis/connect/address.ts";
 import { partitionAt } from "./encode/partition.ts";
-import { isStreamTemplate, streamTemplate } from "./encode/template.ts";
+import { streamTemplate } from "./encode/template.ts";
 
 /** Where a sink writes. */
 interface Target {

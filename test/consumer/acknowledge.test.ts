@@ -8,7 +8,7 @@ import {
   effects,
   memoryGroup,
   type Settler,
-} from "../../src/consumer/index.ts";
+} from "../../src/consumer.ts";
 import { marbles } from "../support/marbles.ts";
 
 interface Order {

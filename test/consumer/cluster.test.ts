@@ -1,13 +1,7 @@
 import { Cluster } from "ioredis";
 import { filter, lastValueFrom, map, range, Subject, take, tap } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import {
-  acknowledge,
-  deduplicate,
-  effects,
-  groupDeliveries,
-  streamEntries,
-} from "../../src/consumer/index.ts";
+import { acknowledge, deduplicate, effects, groupDeliveries, streamEntries } from "../../src/consumer.ts";
 import { redisSink } from "../../src/index.ts";
 import { type ClusterServers, startCluster } from "../support/clusterServers.ts";
 

@@ -5,7 +5,7 @@ import {
   memoryGroup,
   streamEntries,
   streamSource,
-} from "../../src/consumer/index.ts";
+} from "../../src/consumer.ts";
 
 const there = { uri: "redis://h", stream: "orders.events", group: "mailer" };
 const dead = { deadLetters: { stream: "orders.dead" } };

@@ -1,7 +1,7 @@
 import * as t from "io-ts";
 import { firstValueFrom, lastValueFrom, map, Subject, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { acknowledge, type GroupOptions, groupDeliveries, streamEntries } from "../../src/consumer/index.ts";
+import { acknowledge, type GroupOptions, groupDeliveries, streamEntries } from "../../src/consumer.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 
 const stream = "orders.events";

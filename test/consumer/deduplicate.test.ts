@@ -7,7 +7,7 @@ import {
   deduplicate,
   effects,
   memoryGroup,
-} from "../../src/consumer/index.ts";
+} from "../../src/consumer.ts";
 import { marbles } from "../support/marbles.ts";
 
 interface Order {

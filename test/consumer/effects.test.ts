@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Effect, effects } from "../../src/consumer/index.ts";
+import { type Effect, effects } from "../../src/consumer.ts";
 
 /** What a program without types may give. */
 const any = (...words: readonly unknown[]) => words as unknown as Effect;

@@ -1,6 +1,6 @@
 import { firstValueFrom, lastValueFrom, map, NEVER, Subject, take, tap } from "rxjs";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { acknowledge, deduplicate } from "../../src/consumer/index.ts";
+import { acknowledge, deduplicate } from "../../src/consumer.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { group, type Order, ordersGroup, stream } from "../support/ordersGroup.ts";
 import { startProxy } from "../support/tcpProxy.ts";

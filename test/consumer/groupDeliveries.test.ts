@@ -1,13 +1,7 @@
 import * as t from "io-ts";
 import { filter, firstValueFrom, lastValueFrom, map, of, Subject, take, tap, toArray } from "rxjs";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import {
-  acknowledge,
-  deduplicate,
-  effects,
-  type GroupOptions,
-  groupDeliveries,
-} from "../../src/consumer/index.ts";
+import { acknowledge, deduplicate, effects, type GroupOptions, groupDeliveries } from "../../src/consumer.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { failureOf } from "../support/failureOf.ts";
 import { startProxy } from "../support/tcpProxy.ts";

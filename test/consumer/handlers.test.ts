@@ -9,7 +9,7 @@ import {
   type GroupOptions,
   groupDeliveries,
   type Handled,
-} from "../../src/consumer/index.ts";
+} from "../../src/consumer.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { waitUntil } from "../support/waitUntil.ts";
 import { watched } from "../support/watched.ts";

@@ -7,7 +7,7 @@ import {
   groupDeliveries,
   streamEntries,
   streamSource,
-} from "../../src/consumer/index.ts";
+} from "../../src/consumer.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { group, type Order, ordersGroup, stream } from "../support/ordersGroup.ts";
 import { waitUntil } from "../support/waitUntil.ts";

@@ -1,6 +1,6 @@
 import { lastValueFrom, map, NEVER, Subject, Subscription, take, timer } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { acknowledge, type Delivery, effects, type GroupOptions } from "../../src/consumer/index.ts";
+import { acknowledge, type Delivery, effects, type GroupOptions } from "../../src/consumer.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { group, type Order, ordersGroup, stream } from "../support/ordersGroup.ts";
 import { waitUntil } from "../support/waitUntil.ts";

@@ -6,7 +6,7 @@ import {
   type GroupStatusOptions,
   groupDeliveries,
   groupStatus,
-} from "../../src/consumer/index.ts";
+} from "../../src/consumer.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { failureOf } from "../support/failureOf.ts";
 import { startProxy } from "../support/tcpProxy.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { defer, repeat, Subject, type Subscription, takeUntil } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { entryCopies, streamSource } from "../../src/consumer/index.ts";
+import { entryCopies, streamSource } from "../../src/consumer.ts";
 import { redisSink, replicate } from "../../src/index.ts";
 import { type RedisServer, startRedis } from "../support/redisServer.ts";
 import { tallyStream } from "../support/tally.ts";

@@ -14,7 +14,7 @@ import {
   toArray,
 } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { acknowledge, groupDeliveries } from "../../src/consumer/index.ts";
+import { acknowledge, groupDeliveries } from "../../src/consumer.ts";
 import { redisSink, type SinkSettings, type Status } from "../../src/index.ts";
 import { type ClusterServers, startCluster } from "../support/clusterServers.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";

@@ -20,7 +20,7 @@ import {
   groupDeliveries,
   groupStatus,
   streamEntries,
-} from "../../src/consumer/index.ts";
+} from "../../src/consumer.ts";
 import { redisSink, replicate, type SinkOptions, type Source } from "../../src/index.ts";
 import { tablesOf } from "../../src/redis/wire/replies.ts";
 import { startCluster } from "../support/clusterServers.ts";

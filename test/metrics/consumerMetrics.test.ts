@@ -8,7 +8,7 @@ import {
   deduplicate,
   groupDeliveries,
   groupStatus,
-} from "../../src/consumer/index.ts";
+} from "../../src/consumer.ts";
 import { sinkError } from "../../src/errors/sinkError.ts";
 import { sinkMetrics } from "../../src/metrics/index.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";

@@ -14,7 +14,7 @@ import {
 } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Flow } from "../../operators/index.ts";
-import { type ReaderOptions, type StreamEntry, streamEntries } from "../../src/consumer/index.ts";
+import { type ReaderOptions, type StreamEntry, streamEntries } from "../../src/consumer.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { failureOf } from "../support/failureOf.ts";
 import { startProxy } from "../support/tcpProxy.ts";

@@ -1,6 +1,6 @@
 import { EMPTY } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { groupDeliveries, groupStatus, streamEntries } from "../../src/consumer/index.ts";
+import { groupDeliveries, groupStatus, streamEntries } from "../../src/consumer.ts";
 import type { EventAccess } from "../../src/event/eventAccess.ts";
 import type { StandardPosition } from "../../src/event/positions.ts";
 import { type FanOutPolicy, fanOut } from "../../src/pipeline/fanOut.ts";

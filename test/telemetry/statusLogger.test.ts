@@ -3,7 +3,7 @@ import { none, some } from "fp-ts/lib/Option.js";
 import { pino } from "pino";
 import { firstValueFrom, lastValueFrom, ReplaySubject, Subject } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { acknowledge, type ConsumerStatus, groupDeliveries } from "../../src/consumer/index.ts";
+import { acknowledge, type ConsumerStatus, groupDeliveries } from "../../src/consumer.ts";
 import { sinkError } from "../../src/errors/sinkError.ts";
 import { redisSink, type Status, statusLogger } from "../../src/index.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";

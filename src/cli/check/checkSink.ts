@@ -1,5 +1,6 @@
 import { map, type Observable } from "rxjs";
 import type { Config } from "../../config/config.ts";
+import { isStreamTemplate } from "../../options/codecs.ts";
 import {
   type InspectedLane,
   type InspectedStream,
@@ -10,7 +11,6 @@ import {
 import type { KnownKeys } from "../../redis/inspect/rights.ts";
 import { computedLaneKeys, laneKeys } from "../../redis/publish/publishPort.ts";
 import { partitionAt } from "../../sink/encode/partition.ts";
-import { isStreamTemplate } from "../../sink/encode/template.ts";
 import { type Finder, type Finding, findings } from "./finding.ts";
 
 type SinkConfig = Config["sinks"][0]["config"];

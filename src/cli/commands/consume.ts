@@ -1,7 +1,10 @@
 import type { Command } from "commander";
 import { ignoreElements, lastValueFrom, map, merge, type Observable, Subject, takeUntil, tap } from "rxjs";
 import type { Flow } from "../../../operators/flow.ts";
-import { acknowledge, groupDeliveries, type StreamEntry, streamEntries } from "../../consumer/index.ts";
+import { acknowledge } from "../../consumer/acknowledge.ts";
+import { groupDeliveries } from "../../consumer/groupDeliveries.ts";
+import { streamEntries } from "../../reader/streamEntries.ts";
+import type { StreamEntry } from "../../reader/streamEntry.ts";
 import { streamAtFrom } from "../flags/streamFlags.ts";
 import { type ExitWith, UsageError } from "../terminal/exitCode.ts";
 import { consumerLog } from "../terminal/log.ts";

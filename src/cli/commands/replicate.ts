@@ -1,7 +1,7 @@
 import { defer, from, map, type Observable, switchMap } from "rxjs";
 import type { FailedAttempt } from "../../../operators/retryBackoff.ts";
 import type { Config } from "../../config/config.ts";
-import { entryCopies, streamSource } from "../../consumer/index.ts";
+import { entryCopies, streamSource } from "../../sources/redis/streamSource.ts";
 import type { ChangeEvent } from "../../event/changeEvent.ts";
 import type { Checkpoint } from "../../event/checkpoint.ts";
 import type { Lsn } from "../../event/lsn.ts";

@@ -1,6 +1,6 @@
 import type { StreamAt } from "../../admin/index.ts";
 import { expandEnv } from "../../config/expandEnv.ts";
-import { isStreamTemplate } from "../../sink/encode/template.ts";
+import { isStreamTemplate } from "../../options/codecs.ts";
 import { UsageError } from "../terminal/exitCode.ts";
 import { configOf } from "./sinkFlags.ts";
 

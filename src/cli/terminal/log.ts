@@ -1,4 +1,4 @@
-import type { ConsumerStatus } from "../../consumer/index.ts";
+import type { ConsumerStatus } from "../../telemetry/consumerStatus.ts";
 import { withoutSecrets } from "../../errors/withoutSecrets.ts";
 import type { Status } from "../../telemetry/status.ts";
 import { statusText } from "../../telemetry/statusText.ts";

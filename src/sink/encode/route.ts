@@ -1,8 +1,9 @@
 import { kindOf } from "../../errors/thrown.ts";
 import { readProperty } from "../../event/eventAccess.ts";
+import { isStreamTemplate } from "../../options/codecs.ts";
 import type { SinkSettings } from "../sinkOptions.ts";
 import { partitionOf } from "./partition.ts";
-import { isStreamTemplate, streamTemplate } from "./template.ts";
+import { streamTemplate } from "./template.ts";
 
 /** Text, a template, or a function of the event that has to give text. */
 function textOf<T>(text: string | ((event: T) => string), expected: string): (event: T) => string {

@@ -10,11 +10,6 @@ function valueAt(event: unknown, path: readonly string[]): unknown {
   );
 }
 
-/** Whether a stream is computed from the event. */
-export function isStreamTemplate(stream: string): boolean {
-  return stream.includes("${");
-}
-
 /**
  * Makes a function that fills a stream template such as `cdc.${source.table}` from an event.
  *

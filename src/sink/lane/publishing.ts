@@ -24,6 +24,7 @@ import { inFlight } from "../../../operators/inFlight.ts";
 import { type FailedAttempt, retryBackoff } from "../../../operators/retryBackoff.ts";
 import { isRetryable, sinkError } from "../../errors/sinkError.ts";
 import type { Positions } from "../../event/positions.ts";
+import { isStreamTemplate } from "../../options/codecs.ts";
 import type { Connection } from "../../redis/publish/publishConnection.ts";
 import {
   computedLaneKeys,
@@ -35,7 +36,6 @@ import type { SinkWatchers } from "../../telemetry/sinkWatchers.ts";
 import type { StatusReporter } from "../../telemetry/statusReporter.ts";
 import type { BatchSpans } from "../batchSpans.ts";
 import type { Batch, Entry } from "../encode/entry.ts";
-import { isStreamTemplate } from "../encode/template.ts";
 import type { SinkSettings } from "../sinkOptions.ts";
 import type { SinkTuning } from "../sinkTuning.ts";
 import { byStream, type PublishTo } from "./byStream.ts";

@@ -1,6 +1,6 @@
 import { Redis } from "ioredis";
 import { identity, merge } from "rxjs";
-import { acknowledge, deduplicate, effects, groupDeliveries } from "../../../src/consumer/index.ts";
+import { acknowledge, deduplicate, effects, groupDeliveries } from "../../../src/consumer.ts";
 import type { ConsumerOrder, Item } from "./consumerProcess.ts";
 
 // A process with several consumers of one group, which is killed at random. Each handler leaves a

@@ -6,7 +6,7 @@ import {
   deduplicate,
   effects,
   groupDeliveries,
-} from "../../../src/consumer/index.ts";
+} from "../../../src/consumer.ts";
 import type { Valve } from "../../support/valve.ts";
 import type { Item, Ledger } from "./ledger.ts";
 import type { History } from "./step.ts";

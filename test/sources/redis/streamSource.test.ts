@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { firstValueFrom, lastValueFrom, Subject, take, takeWhile, tap, toArray } from "rxjs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { entryCopies, type StreamSourceOptions, streamSource } from "../../../src/consumer/index.ts";
+import { entryCopies, type StreamSourceOptions, streamSource } from "../../../src/consumer.ts";
 import { redisSink, replicate } from "../../../src/index.ts";
 import { type RedisServer, startRedis } from "../../support/redisServer.ts";
 import { watched } from "../../support/watched.ts";
