@@ -1,11 +1,17 @@
 export type { Flow } from "../operators/flow.ts";
+// Their names until 1.0.
 export {
+  type Blamed,
+  type ErrorKind,
+  type ErrorTag,
   isRetryable,
-  isSinkError,
-  type SinkError,
-  type SinkErrorKind,
-  type SinkErrorTag,
-} from "./errors/sinkError.ts";
+  isRxaddError,
+  /** @deprecated `isRxaddError` */
+  isRxaddError as isSinkError,
+  type RxaddError,
+  /** @deprecated `RxaddError` */
+  type RxaddError as SinkError,
+} from "./errors/rxaddError.ts";
 export type { ChangeEvent, EventOrigin, Operation, Row, Transaction } from "./event/changeEvent.ts";
 export type { Checkpoint } from "./event/checkpoint.ts";
 export type { EventAccess, PositionOf } from "./event/eventAccess.ts";

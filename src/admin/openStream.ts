@@ -1,7 +1,7 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import type * as t from "io-ts";
 import { defer, finalize, from, type Observable } from "rxjs";
-import { sinkError } from "../errors/sinkError.ts";
+import { rxaddError } from "../errors/rxaddError.ts";
 import { text } from "../options/codecs.ts";
 import { serverProblem } from "../options/decodeOptions.ts";
 import { messageOf, pathOf, pathText } from "../options/problem.ts";
@@ -19,7 +19,7 @@ export type StreamAt = Server &
     readonly stream: string;
   };
 
-/** A stream on an open connection. Every error is a SinkError. */
+/** A stream on an open connection. Every error is an RxaddError. */
 export interface OpenStream {
   readonly key: string;
   /** Sends a command, once for each subscription. */
@@ -36,7 +36,7 @@ const settings = new Settings({
 
 /**
  * Asks Redis about a stream, for each subscription anew: on a connection of its own, which it closes
- * at the end, or on the caller's. It does not try again: a SinkError says why it failed.
+ * at the end, or on the caller's. It does not try again: an RxaddError says why it failed.
  */
 export function onStream<A>(at: StreamAt, question: (stream: OpenStream) => Observable<A>): Observable<A> {
   return defer(() => {
@@ -67,5 +67,5 @@ function checked(at: StreamAt): Omit<t.TypeOf<typeof settings>, "uri"> {
   const server = serverProblem(at);
   if (server !== undefined) problems.push(server);
   if (!isLeft(decoded) && problems.length === 0) return decoded.right;
-  throw sinkError("ConfigurationInvalid", problems.join("; "));
+  throw rxaddError("ConfigurationInvalid", problems.join("; "));
 }

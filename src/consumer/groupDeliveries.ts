@@ -30,7 +30,7 @@ import {
   timer,
 } from "rxjs";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
-import { isRetryable, isSinkError, type SinkError, sinkError } from "../errors/sinkError.ts";
+import { isRetryable, isRxaddError, type RxaddError, rxaddError } from "../errors/rxaddError.ts";
 import { decodeEntry } from "../reader/decodeEntry.ts";
 import { openGroupConnection } from "../redis/group/groupConnection.ts";
 import { refuseKeyPrefix } from "../redis/wire/keyPrefix.ts";
@@ -64,7 +64,7 @@ const interruptEveryMs = 50;
  * - **Memory** up to `window` deliveries over all streams, and about `windowBytes`; it reads when half of them are settled.
  * - **Retries** a lost connection is made again, for ever; what Redis delivered meanwhile is found again.
  * - **Misuse** throws `ConfigurationInvalid` at once, with all that is wrong with the options.
- * - **Errors** a {@link SinkError} that says what to do; `EntryNotDecodable` without `deadLetters`, after
+ * - **Errors** an {@link RxaddError} that says what to do; `EntryNotDecodable` without `deadLetters`, after
  *   what was read before it is settled.
  * - **Completion** never by itself; once `until` emits it reads no more, waits until everything is settled, leaves the
  *   group unless something is pending for it, closes the connections and completes; at once if it holds nothing.
@@ -81,13 +81,13 @@ export function groupDeliveries<E = unknown>(options: GroupOptions<E>): Observab
   const tuning = groupTuning(options);
   refuseKeyPrefix("groupDeliveries", options);
   if (options.maxDeliveries !== undefined && tuning.deadLetters === undefined) {
-    throw sinkError(
+    throw rxaddError(
       "ConfigurationInvalid",
       `groupDeliveries: maxDeliveries: found ${options.maxDeliveries}, expected deadLetters as well: where should they go after that?`,
     );
   }
   if (tuning.window < tuning.stream.length) {
-    throw sinkError(
+    throw rxaddError(
       "ConfigurationInvalid",
       `groupDeliveries: window: found ${tuning.window}, expected at least one for each of the ${tuning.stream.length} streams`,
     );
@@ -109,7 +109,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
   const isIn = (...phases: readonly Phase[]) => phases.includes(phase$.value);
   const stop$ = phase$.pipe(filter((phase) => phase !== "opening" && phase !== "reading"));
   const closed$ = phase$.pipe(filter((phase) => phase === "closed"));
-  let failure: SinkError | undefined;
+  let failure: RxaddError | undefined;
 
   report({ state: "connecting" });
   const connection = openGroupConnection({
@@ -210,7 +210,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
     if (deadLetters === undefined) {
       const { stream, entryId } = entry;
       fail(
-        sinkError(
+        rxaddError(
           "EntryNotDecodable",
           `${stream}: entry ${entryId} cannot be decoded: ${reason}: set deadLetters, or mend the codec`,
         ),
@@ -227,7 +227,7 @@ function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Observable<D
 
   /** Ends, once what came before is settled. */
   function fail(error: unknown): void {
-    failure ??= isSinkError(error) ? error : sinkError("Refused", String(error), error);
+    failure ??= isRxaddError(error) ? error : rxaddError("Refused", String(error), error);
     after("stop");
   }
 

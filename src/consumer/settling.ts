@@ -14,7 +14,7 @@ import {
 } from "rxjs";
 import { batch } from "../../operators/batch.ts";
 import { inFlight } from "../../operators/inFlight.ts";
-import { isRetryable, isSinkError, type SinkError, sinkError } from "../errors/sinkError.ts";
+import { isRetryable, isRxaddError, type RxaddError, rxaddError } from "../errors/rxaddError.ts";
 import { type GroupConnection, isAnswer } from "../redis/group/groupConnection.ts";
 import { type Outcome, type Settlement, sizeOf, strays, tagOf } from "../redis/group/settlement.ts";
 
@@ -45,7 +45,7 @@ interface Batch {
 /** Most bytes of one call: it is built as a whole, and Redis does nothing else meanwhile. */
 const maxBytes = 8 * 1024 * 1024;
 
-const unanswered = sinkError("Refused", "Redis said nothing of a delivery");
+const unanswered = rxaddError("Refused", "Redis said nothing of a delivery");
 
 /** Sends what is asked for while one call is in flight with the next one; again, with backoff, after a failure. */
 export function settling(
@@ -91,7 +91,7 @@ export function settling(
       ),
       tap((outcomes) => told(batch, outcomes)),
       catchError((error) =>
-        isSinkError(error) && error._tag === "CrossSlot"
+        isRxaddError(error) && error._tag === "CrossSlot"
           ? withoutStrays(batch, error)
           : throwError(() => error),
       ),
@@ -99,13 +99,13 @@ export function settling(
   }
 
   /** A Cluster refuses the whole call before any of it is done, and does not say whose key stands in another slot. */
-  function withoutStrays(batch: Batch, refusal: SinkError): Observable<unknown> {
+  function withoutStrays(batch: Batch, refusal: RxaddError): Observable<unknown> {
     const { stream, asked } = batch;
     const strayed = asked.filter((one) => strays(stream, one));
     if (strayed.length === 0) return throwError(() => refusal);
     batch.asked = asked.filter((one) => !strays(stream, one));
     const advice = `an effect has a key in another slot than ${stream}: give it the same hash tag, {${tagOf(stream)}}`;
-    for (const one of strayed) one.done(sinkError("CrossSlot", advice, refusal));
+    for (const one of strayed) one.done(rxaddError("CrossSlot", advice, refusal));
     return batch.asked.length === 0 ? of(batch) : settle(batch);
   }
 

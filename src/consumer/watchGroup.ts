@@ -10,7 +10,7 @@ import {
   timer,
 } from "rxjs";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
-import { isRetryable } from "../errors/sinkError.ts";
+import { isRetryable } from "../errors/rxaddError.ts";
 import { openGroupWatch } from "../redis/inspect/groupWatch.ts";
 import type { GroupFigures } from "../telemetry/groupFigures.ts";
 import { type GroupStatusOptions, watchTuning } from "./groupOptions.ts";
@@ -24,7 +24,7 @@ import { type GroupStatusOptions, watchTuning } from "./groupOptions.ts";
  * ```
  *
  * - **Streams** one value each; a stream without the group gives none.
- * - **Errors** a lost connection is waited for; a {@link SinkError} where that cannot help.
+ * - **Errors** a lost connection is waited for; an {@link RxaddError} where that cannot help.
  * - **Completion** never. **Teardown** closes the connection.
  *
  * @example

@@ -17,20 +17,13 @@ export interface DashboardServer {
   readonly url: string;
 }
 
-/** The dashboard cannot be served there: the port is taken, or the host is not of this machine. */
-export class DashboardServerError extends Error {
-  override readonly name = "DashboardServerError";
-  /** The configuration or the input has to be mended, not a server. */
-  readonly blames = "input";
-}
-
 /**
  * Shows sinks live on a page of its own for as long as it is subscribed to, and emits where, once it listens.
  *
  * The page shows what each sink does and why, rates, latencies, the buffer, the checkpoint, streams, groups and the
  * newest events. It is read-only, has no password, and works without the internet.
  *
- * - **Errors** a {@link DashboardServerError} when it cannot listen.
+ * - **Errors** a `CannotListen` when it cannot listen.
  * - **Completion** never.
  * - **Teardown** closes the server and its connections, and stops watching.
  *
@@ -53,7 +46,6 @@ export function dashboard({
       host,
       port,
       handler,
-      failed: (message, cause) => new DashboardServerError(message, { cause }),
     }).pipe(
       map(({ port, origin }) => ({ port, url: `${origin}/` })),
       finalize(() => handler.unsubscribe()),

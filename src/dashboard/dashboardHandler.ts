@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Subscription, type Unsubscribable } from "rxjs";
-import { sinkError } from "../errors/sinkError.ts";
+import { rxaddError } from "../errors/rxaddError.ts";
 import type { Watchable } from "../telemetry/watchable.ts";
 import { openFeed } from "./pageMessages.ts";
 import type { WatchOptions } from "./watchSink.ts";
@@ -50,7 +50,7 @@ const files = {
 export function dashboardHandler({ sinks, ...options }: DashboardHandlerOptions): DashboardHandler {
   const ids = sinks.map(({ id }) => id);
   if (ids.length === 0 || new Set(ids).size < ids.length) {
-    throw sinkError(
+    throw rxaddError(
       "ConfigurationInvalid",
       `dashboard: found ${ids.length === 0 ? "no sink" : `the ids ${ids.join(", ")}`}, expected sinks with different ids`,
     );

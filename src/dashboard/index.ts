@@ -1,6 +1,6 @@
 export type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../telemetry/redisFigures.ts";
 export type { StreamWatch } from "../telemetry/watchable.ts";
-export { type DashboardOptions, type DashboardServer, DashboardServerError, dashboard } from "./dashboard.ts";
+export { type DashboardOptions, type DashboardServer, dashboard } from "./dashboard.ts";
 export { type DashboardHandler, type DashboardHandlerOptions, dashboardHandler } from "./dashboardHandler.ts";
 export type { Cause, Notice, ReachedCheckpoint, SinkState, SinkStatus } from "./sinkSnapshot.ts";
 export { type SinkWatch, type WatchOptions, watchSink } from "./watchSink.ts";

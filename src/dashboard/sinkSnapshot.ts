@@ -2,7 +2,7 @@ import type { BufferFill } from "../telemetry/sinkReport.ts";
 
 /** Why something went wrong. */
 export interface Cause {
-  /** The tag of a `SinkError`, or the name of another error. */
+  /** The tag of a `RxaddError`, or the name of another error. */
   readonly tag: string;
   readonly message: string;
 }

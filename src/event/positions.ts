@@ -3,7 +3,7 @@ import { Ord as ordNumber } from "fp-ts/lib/number.js";
 import { isNone, isSome, none, type Option, some } from "fp-ts/lib/Option.js";
 import { fromCompare, type Ord } from "fp-ts/lib/Ord.js";
 import type { Type } from "io-ts";
-import { type SinkError, sinkError } from "../errors/sinkError.ts";
+import { type RxaddError, rxaddError } from "../errors/rxaddError.ts";
 import { kindOf, messageOf } from "../errors/thrown.ts";
 import { isLsn, ordLsn } from "./lsn.ts";
 
@@ -139,8 +139,8 @@ export function storable<P>(positions: Positions<P> | undefined): StorablePositi
     : storableCustom(positions);
 }
 
-function invalid(reason: string, cause?: unknown): SinkError {
-  return sinkError("PositionInvalid", reason, cause);
+function invalid(reason: string, cause?: unknown): RxaddError {
+  return rxaddError("PositionInvalid", reason, cause);
 }
 
 function checkStandard(position: StandardPosition): void {

@@ -1,6 +1,8 @@
 import { createServer, type RequestListener } from "node:http";
 import { isIPv6 } from "node:net";
 import { Observable } from "rxjs";
+import { rxaddError } from "../errors/rxaddError.ts";
+import { messageOf } from "../errors/thrown.ts";
 import { isLoopback, onlyAskedAsHere } from "./hostGuard.ts";
 
 /** Where a server listens. */
@@ -18,24 +20,23 @@ export interface ListenOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly handler: RequestListener;
-  /** Makes the error when it cannot listen there. */
-  readonly failed: (message: string, cause: unknown) => Error;
 }
 
 /**
  * Listens for HTTP requests while it is subscribed to; emits where, once it does. Where only this machine is served, only
  * requests for it are answered. Teardown closes all connections.
  */
-export function listen({ name, host, port, handler, failed }: ListenOptions): Observable<Listening> {
+export function listen({ name, host, port, handler }: ListenOptions): Observable<Listening> {
   const authority = (port: number) => `${isIPv6(host) ? `[${host}]` : host}:${port}`;
 
   return new Observable((subscriber) => {
     const server = createServer(isLoopback(host) ? onlyAskedAsHere(handler) : handler);
 
     function fail(error: unknown): void {
-      const found = error instanceof Error ? error.message : error;
+      const found = messageOf(error);
       subscriber.error(
-        failed(
+        rxaddError(
+          "CannotListen",
           `${name} on ${authority(port)}: found ${found}, expected a free port of this machine: choose another port or host`,
           error,
         ),

@@ -1,6 +1,6 @@
 import { Registry } from "prom-client";
 import type { Observer } from "rxjs";
-import { retryCauses } from "../errors/retryCauses.ts";
+import { retryCauses } from "../errors/rxaddError.ts";
 import type { ConsumerReport } from "../telemetry/consumerReport.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 import type { GroupFigures } from "../telemetry/groupFigures.ts";

@@ -4,7 +4,6 @@ export { type Health, type SinkHealth, sinkHealth } from "./health.ts";
 export { type StreamMetrics, streamMetrics } from "./redisMetrics.ts";
 export {
   type MetricsServer,
-  MetricsServerError,
   type ServeMetricsOptions,
   serveMetrics,
 } from "./serveMetrics.ts";

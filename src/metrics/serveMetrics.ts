@@ -22,20 +22,13 @@ export interface MetricsServer {
   readonly url: string;
 }
 
-/** The metrics cannot be served there: the port is taken, or the host is not of this machine. */
-export class MetricsServerError extends Error {
-  override readonly name = "MetricsServerError";
-  /** The configuration or the input has to be mended, not a server. */
-  readonly blames = "input";
-}
-
 /**
  * Serves `/metrics` for Prometheus, `/healthz` and `/readyz` for as long as it is subscribed to, and
  * emits where, once it listens.
  *
  * - `/healthz` is 200 while every sink works, or works on it, and 503 once one has ended with an error.
  * - `/readyz` is 200 while every sink is connected and Redis takes what it publishes, else 503.
- * - **Errors** a {@link MetricsServerError} when it cannot listen.
+ * - **Errors** a `CannotListen` when it cannot listen.
  * - **Completion** never.
  * - **Teardown** closes the server and its connections.
  *
@@ -61,7 +54,6 @@ export function serveMetrics({
         send(response, 500, text, `metrics: ${error instanceof Error ? error.message : error}\n`);
       });
     },
-    failed: (message, cause) => new MetricsServerError(message, { cause }),
   }).pipe(map(({ port, origin }) => ({ port, url: `${origin}/metrics` })));
 }
 

@@ -1,5 +1,5 @@
 import { Registry } from "prom-client";
-import { retryCauses } from "../errors/retryCauses.ts";
+import { retryCauses } from "../errors/rxaddError.ts";
 import type { SinkMetrics } from "../telemetry/sinkReport.ts";
 import type { Status } from "../telemetry/status.ts";
 import { metricFamilies } from "./metricFamilies.ts";

@@ -1,6 +1,6 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
-import { sinkError } from "../errors/sinkError.ts";
+import { rxaddError } from "../errors/rxaddError.ts";
 import { isEntryId } from "../event/entryId.ts";
 import { messageOf } from "./problem.ts";
 
@@ -17,6 +17,6 @@ export const entryIdText: t.Type<string, unknown> = new t.Type(
 export function checkOption(name: string, codec: t.Mixed, value: unknown): void {
   const decoded = codec.decode(value);
   if (isLeft(decoded)) {
-    throw sinkError("ConfigurationInvalid", `${name}: ${decoded.left.map(messageOf).join("; ")}`);
+    throw rxaddError("ConfigurationInvalid", `${name}: ${decoded.left.map(messageOf).join("; ")}`);
   }
 }

@@ -1,6 +1,6 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import type * as t from "io-ts";
-import { sinkError } from "../errors/sinkError.ts";
+import { rxaddError } from "../errors/rxaddError.ts";
 import { kindOf } from "../errors/thrown.ts";
 import { nearest } from "./nearest.ts";
 import { messageOf, pathOf, pathText } from "./problem.ts";
@@ -34,7 +34,7 @@ export function decodeOptions<A>(
   const server = known.includes("connection") ? serverProblem(options) : undefined;
   if (server !== undefined) problems.push(server);
   if (!isLeft(decoded) && problems.length === 0) return decoded.right;
-  throw sinkError("ConfigurationInvalid", `${name}: ${problems.join("; ")}`);
+  throw rxaddError("ConfigurationInvalid", `${name}: ${problems.join("; ")}`);
 }
 
 /** What is wrong with how a server is named; undefined: nothing. What stands in place of a connection may be a secret. */

@@ -1,5 +1,5 @@
 import { Observable, type SchedulerLike } from "rxjs";
-import { sinkError } from "../errors/sinkError.ts";
+import { rxaddError } from "../errors/rxaddError.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import { count, duration } from "../options/codecs.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
@@ -70,7 +70,7 @@ export function fanOut<T, P>(
   const { scheduler } = options;
   const { patienceMs, maxLateEvents } = decodeOptions(settings, "fanOut", options, ["scheduler"]);
   if (policy === null || (typeof policy !== "object" && policy !== "required" && policy !== "all")) {
-    throw sinkError(
+    throw rxaddError(
       "ConfigurationInvalid",
       `fanOut: found ${String(policy)} as policy, expected "required", "all" or { quorum: 2 }`,
     );
@@ -79,11 +79,11 @@ export function fanOut<T, P>(
   const voters = policy === "required" ? sinks.filter(({ required }) => required) : sinks;
   const votes = typeof policy === "object" ? policy.quorum : voters.length;
   if (first === undefined || !Number.isInteger(votes) || votes < 1 || votes > voters.length) {
-    throw sinkError("ConfigurationInvalid", `fanOut: ${expectation(sinks.length, policy)}`);
+    throw rxaddError("ConfigurationInvalid", `fanOut: ${expectation(sinks.length, policy)}`);
   }
   const ids = sinks.map(({ id }) => id);
   if (new Set(ids).size < ids.length) {
-    throw sinkError(
+    throw rxaddError(
       "ConfigurationInvalid",
       `fanOut: found the ids ${ids.join(", ")}, expected different ones`,
     );

@@ -10,7 +10,7 @@ import {
   Subscription,
 } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
-import { isSinkError, type SinkError, sinkError } from "../errors/sinkError.ts";
+import { isRxaddError, type RxaddError, rxaddError } from "../errors/rxaddError.ts";
 import { errorOf } from "../errors/thrown.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import type { Positions } from "../event/positions.ts";
@@ -369,8 +369,8 @@ function newBranch<T, P>(sink: Sink<T, P>, isVoter: boolean): Branch<T, P> {
   };
 }
 
-function isRewind(error: unknown): error is Extract<SinkError, { readonly kind: "rewind" }> {
-  return isSinkError(error) && error.kind === "rewind";
+function isRewind(error: unknown): error is Extract<RxaddError, { readonly kind: "rewind" }> {
+  return isRxaddError(error) && error.kind === "rewind";
 }
 
 /** Where a sink stands that is left behind. */
@@ -421,9 +421,12 @@ function placeFor<T, P>(there: readonly Branch<T, P>[], votes: number): Place<T,
   throw standsElsewhere(other, from);
 }
 
-function standsElsewhere<T, P>({ sink: { id, positions }, from }: Branch<T, P>, place: Option<P>): SinkError {
+function standsElsewhere<T, P>(
+  { sink: { id, positions }, from }: Branch<T, P>,
+  place: Option<P>,
+): RxaddError {
   const text = (at: Option<P>) => (isSome(at) ? positions.encode(at.value) : "no position");
-  return sinkError(
+  return rxaddError(
     "PositionInvalid",
     `sink ${id} stands at ${text(from)}, another one at ${text(place)}: expected the same position, as these have no order; run sink ${id} alone until it stands where the others do`,
   );

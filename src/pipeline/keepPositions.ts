@@ -1,5 +1,5 @@
 import { Observable, type OperatorFunction, Subject, takeWhile } from "rxjs";
-import { sinkError } from "../errors/sinkError.ts";
+import { rxaddError } from "../errors/rxaddError.ts";
 import { messageOf } from "../errors/thrown.ts";
 import type { Transaction } from "../event/changeEvent.ts";
 import type { PositionOf } from "../event/eventAccess.ts";
@@ -73,7 +73,7 @@ export function keepPositions<T, R, P = PositionOf<T>>(
     } catch (error) {
       const name = ifItCan(event, idOf) ?? "without an id";
       const reason = `position or transaction failed: ${messageOf(error)}`;
-      throw sinkError("PositionInvalid", `event ${name}: ${reason}`, error);
+      throw rxaddError("PositionInvalid", `event ${name}: ${reason}`, error);
     }
   }
 
@@ -129,7 +129,7 @@ export function keepPositions<T, R, P = PositionOf<T>>(
 /** The result may be anything; then at least the event that was passed over last is known. */
 function answeredLate(result: unknown, newestSkipped: unknown): Error {
   const id = ifItCan(result, idOf) ?? ifItCan(newestSkipped, idOf);
-  return sinkError(
+  return rxaddError(
     "ConfigurationInvalid",
     `keepPositions: found a result${id === undefined ? "" : ` for event ${id}`} after the event's turn, when its position had gone on; expected operators that answer each event at once, unlike mergeMap(async …) or delay: do such work before keepPositions`,
   );

@@ -11,7 +11,7 @@ import {
   throwError,
 } from "rxjs";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
-import { isSinkError, type SinkError } from "../errors/sinkError.ts";
+import { isRxaddError, type RxaddError } from "../errors/rxaddError.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import type { StandardPosition } from "../event/positions.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
@@ -95,8 +95,8 @@ export function replicate<T, P>(options: {
   });
 }
 
-function isRewind(error: unknown): error is SinkError {
-  return isSinkError(error) && error.kind === "rewind";
+function isRewind(error: unknown): error is RxaddError {
+  return isRxaddError(error) && error.kind === "rewind";
 }
 
 interface NeverBack<P> {

@@ -25,7 +25,7 @@ import {
 import type { Flow } from "../../operators/flow.ts";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { spread } from "../../operators/spread.ts";
-import { isRetryable } from "../errors/sinkError.ts";
+import { isRetryable } from "../errors/rxaddError.ts";
 import { openReadConnection } from "../redis/read/readConnection.ts";
 import type { RawEntry } from "../redis/wire/replies.ts";
 import { consumerReporter } from "../telemetry/consumerReporter.ts";

@@ -1,6 +1,6 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import { defer, type Observable } from "rxjs";
-import { sinkError } from "../errors/sinkError.ts";
+import { rxaddError } from "../errors/rxaddError.ts";
 import type { RawEntry } from "../redis/wire/replies.ts";
 import { decodeEntry } from "./decodeEntry.ts";
 import type { ReaderOptions } from "./readerOptions.ts";
@@ -21,7 +21,7 @@ import type { StreamEntry } from "./streamEntry.ts";
  * - **Gaps** if entries were trimmed before they were read, the status says so.
  * - **Memory** one read, `count` entries a stream; while `flow` says pause none of them comes.
  * - **Misuse** throws `ConfigurationInvalid` at once, with all that is wrong with the options.
- * - **Errors** a {@link SinkError} that says what to do; `EntryNotDecodable` for an entry that `decode` or `codec` refuses.
+ * - **Errors** an {@link RxaddError} that says what to do; `EntryNotDecodable` for an entry that `decode` or `codec` refuses.
  * - **Completion** never by itself; at once when `until` emits.
  * - **Teardown** closes the connections at once.
  *
@@ -41,7 +41,7 @@ export function streamEntries<E = unknown>(options: ReaderOptions<E>): Observabl
       const { fields, content, event } = decoded.right;
       return { stream, entryId, fields, content, event };
     }
-    throw sinkError(
+    throw rxaddError(
       "EntryNotDecodable",
       `${stream}: entry ${entryId} cannot be decoded: ${decoded.left}: mend the codec, or read from there on`,
     );

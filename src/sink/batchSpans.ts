@@ -1,5 +1,5 @@
 import type { FailedAttempt } from "../../operators/retryBackoff.ts";
-import { isSinkError } from "../errors/sinkError.ts";
+import { isRxaddError } from "../errors/rxaddError.ts";
 import type { LaneKeys } from "../redis/publish/publishPort.ts";
 import type { BatchSpan, SinkTracer } from "../telemetry/sinkTracer.ts";
 import type { Batch } from "./encode/entry.ts";
@@ -96,5 +96,5 @@ function unsubscribed(span: BatchSpan): void {
 function describe(error: unknown) {
   if (!(error instanceof Error)) return { name: typeof error, message: String(error) };
   const { message, stack = "" } = error;
-  return { name: isSinkError(error) ? error._tag : error.name, message, stack };
+  return { name: isRxaddError(error) ? error._tag : error.name, message, stack };
 }

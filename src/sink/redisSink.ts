@@ -23,7 +23,7 @@ import {
 import { BufferOverflow, boundedBuffer } from "../../operators/boundedBuffer.ts";
 import { checkpoint } from "../../operators/checkpoint.ts";
 import type { Flow } from "../../operators/flow.ts";
-import { isSinkError, sinkError } from "../errors/sinkError.ts";
+import { isRxaddError, rxaddError } from "../errors/rxaddError.ts";
 import { errorOf } from "../errors/thrown.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import type { PositionOf } from "../event/eventAccess.ts";
@@ -63,7 +63,7 @@ export interface RedisSink<T, P> extends Sink<T, P>, Watchable {}
  * - **Retries** what may pass is retried with backoff, and holds the checkpoint meanwhile.
  * - **Memory** bounded by `buffer`: `flow` pauses the source; one that goes on gets `BufferOverflow`.
  * - **Misuse** throws `ConfigurationInvalid` at once, with all that is wrong with the options.
- * - **Errors** a {@link SinkError} that says what to do. An error of the source comes out after what
+ * - **Errors** an {@link RxaddError} that says what to do. An error of the source comes out after what
  *   went before it is safe.
  * - **Observers** that throw (`status`, `metrics`, `flow`, `tracer`) end nothing; a `warning` tells of the first time.
  * - **Completion** publishes what is left, emits the last checkpoint, closes the connection, completes.
@@ -159,7 +159,7 @@ function run<T, P>(
         const cause = causeOf(error, sink);
         const failure = errorOf(cause);
         spans?.ended(failure);
-        if (isResuming && isSinkError(cause) && cause.kind === "rewind")
+        if (isResuming && isRxaddError(cause) && cause.kind === "rewind")
           status.report({ state: "rewound", cause });
         else status.closed(some(failure));
         return throwError(() => cause);
@@ -248,7 +248,7 @@ function chain<T, P>(
 
 function causeOf(error: unknown, id: string): unknown {
   return error instanceof BufferOverflow
-    ? sinkError(
+    ? rxaddError(
         "BufferOverflow",
         `sink ${id}: ${error.message}: let the source heed flow, as fromReadable does, or raise buffer.maxEvents and buffer.maxBytes`,
         error,

@@ -1,7 +1,7 @@
 import type { Option } from "fp-ts/lib/Option.js";
 import type { Observer } from "rxjs";
 import type { FailedAttempt } from "../../operators/retryBackoff.ts";
-import { isSinkError } from "../errors/sinkError.ts";
+import { isRxaddError } from "../errors/rxaddError.ts";
 import type { ConsumerReport } from "./consumerReport.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
 import { guard } from "./guard.ts";
@@ -68,7 +68,7 @@ export function consumerReporter(who: string, { status, metrics }: ConsumerObser
       if (state !== "reading" && state !== "draining") report({ state: "reading" });
     },
     failed: ({ attempt, delayMs, error }) => {
-      if (isSinkError(error)) report({ state: "retrying", attempt, delayMs, cause: error });
+      if (isRxaddError(error)) report({ state: "retrying", attempt, delayMs, cause: error });
     },
     closed: (cause) => report({ state: "closed", cause }),
   };

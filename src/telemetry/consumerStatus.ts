@@ -1,5 +1,5 @@
 import type { Option } from "fp-ts/lib/Option.js";
-import type { SinkError } from "../errors/sinkError.ts";
+import type { RxaddError } from "../errors/rxaddError.ts";
 
 /** What a consumer is doing, told apart by `state`: for logs, health checks and dashboards. */
 export type ConsumerStatus =
@@ -12,7 +12,7 @@ export type ConsumerStatus =
       /** The attempt that failed, from 1. */
       readonly attempt: number;
       readonly delayMs: number;
-      readonly cause: SinkError;
+      readonly cause: RxaddError;
     }
   /** Entries were trimmed before they were read: some or all of those between the two IDs. */
   | {

@@ -1,5 +1,5 @@
 import type { Option } from "fp-ts/lib/Option.js";
-import type { SinkError } from "../errors/sinkError.ts";
+import type { RxaddError } from "../errors/rxaddError.ts";
 
 /** What a sink is doing, told apart by `state`: for logs, health checks and dashboards. */
 export type Status =
@@ -20,17 +20,17 @@ export type Status =
       /** The attempt that failed, from 1. */
       readonly attempt: number;
       readonly delayMs: number;
-      readonly cause: SinkError;
+      readonly cause: RxaddError;
     }
   | { readonly state: "paused"; readonly events: number; readonly bytes: number }
   | { readonly state: "resumed" }
-  | { readonly state: "rewound"; readonly cause: SinkError }
+  | { readonly state: "rewound"; readonly cause: RxaddError }
   | {
       /** An event was set aside; it stands in the stream of the dead letters. */
       readonly state: "deadLetter";
       readonly id: string | undefined;
       readonly position: unknown;
-      readonly cause: SinkError;
+      readonly cause: RxaddError;
     }
   | {
       /** Of several sinks the others go on without this one, which does so from its own position at the next start. */

@@ -1,7 +1,7 @@
 import type { Option } from "fp-ts/lib/Option.js";
 import type { Observer } from "rxjs";
 import type { FailedAttempt } from "../../operators/retryBackoff.ts";
-import { isSinkError } from "../errors/sinkError.ts";
+import { isRxaddError } from "../errors/rxaddError.ts";
 import { isAside, type Status } from "./status.ts";
 
 /** Tells whoever watches a sink what it is doing. */
@@ -31,7 +31,7 @@ export function statusReporter(observer: Pick<Observer<Status>, "next">): Status
     },
     failed: {
       next: ({ attempt, delayMs, error }) => {
-        if (isSinkError(error)) report({ state: "retrying", attempt, delayMs, cause: error });
+        if (isRxaddError(error)) report({ state: "retrying", attempt, delayMs, cause: error });
       },
     },
     closed: (cause) => {

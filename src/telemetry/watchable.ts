@@ -5,7 +5,7 @@ import type { SinkMetrics } from "./sinkReport.ts";
 
 /** Looks at a server and at streams. */
 export interface StreamWatch extends Unsubscribable {
-  /** Emits once. Fails with a SinkError. */
+  /** Emits once. Fails with an RxaddError. */
   readonly look: (streams: readonly string[]) => Observable<RedisFigures>;
   /** Errors when trying again cannot help. Never emits. */
   readonly failure$: Observable<never>;

@@ -14,7 +14,7 @@ import {
   throwError,
 } from "rxjs";
 import { TestScheduler } from "rxjs/testing";
-import { sinkError } from "../errors/sinkError.ts";
+import { rxaddError } from "../errors/rxaddError.ts";
 import { type FakeServer, openFake } from "../redis/publish/fakeServer.ts";
 import type { Connection, ConnectionOptions } from "../redis/publish/publishConnection.ts";
 import { computedLaneKeys, laneKeys } from "../redis/publish/publishPort.ts";
@@ -123,7 +123,7 @@ export function fakeRedis({
   function call<A>(command: () => A): Observable<A> {
     return defer(() =>
       condition === "x"
-        ? throwError(() => sinkError("Unreachable", `${where}: connect ECONNREFUSED`))
+        ? throwError(() => rxaddError("Unreachable", `${where}: connect ECONNREFUSED`))
         : exchange(command),
     );
   }
@@ -135,7 +135,7 @@ export function fakeRedis({
       line.add(
         lost$.subscribe(() => {
           line.unsubscribe();
-          subscriber.error(sinkError("ConnectionLost", `${where}: Connection is closed.`));
+          subscriber.error(rxaddError("ConnectionLost", `${where}: Connection is closed.`));
         }),
       );
       line.add(
@@ -178,7 +178,7 @@ export function fakeRedis({
       ),
     xadd: (stream, ...content) => {
       if (content.length === 0 || content.length % 2 !== 0) {
-        throw sinkError(
+        throw rxaddError(
           "ConfigurationInvalid",
           `fakeRedis: xadd ${stream}: found ${content.length} words, expected names and values, alternating`,
         );
@@ -190,7 +190,7 @@ export function fakeRedis({
   };
 }
 
-/** Runs a command; its failure is the SinkError that a sink gets for it. */
+/** Runs a command; its failure is the RxaddError that a sink gets for it. */
 function known<A>(command: () => A): A {
   try {
     return command();
@@ -228,7 +228,7 @@ function timetable(replies: string): readonly { readonly frame: number; readonly
   return InMs.parseMarbles(replies, undefined, undefined, false, true).flatMap(({ frame, notification }) => {
     const sign = notification.kind === "N" ? String(notification.value) : "";
     if (/^[oxmrf1-9]$/.test(sign)) return [{ frame, sign }];
-    throw sinkError(
+    throw rxaddError(
       "ConfigurationInvalid",
       `fakeRedis: replies: found ${sign || "the end of an Observable"} in ${replies}, expected o, x, m, r, f or a digit`,
     );

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, request as send } from
 import { connect } from "node:net";
 import express from "express";
 import fastify from "fastify";
-import { type DashboardServer, DashboardServerError, dashboard, dashboardHandler } from "rxadd/dashboard";
+import { type DashboardServer, dashboard, dashboardHandler } from "rxadd/dashboard";
 import { firstValueFrom, lastValueFrom, map, range, type Subscription } from "rxjs";
 import { afterEach, describe, expect, it } from "vitest";
 import { redisSink } from "../../src/index.ts";
@@ -151,7 +151,7 @@ describe("dashboard", () => {
   it("says which port is taken, and what to do", async () => {
     const { port } = await serve();
     const failure = firstValueFrom(dashboard({ sinks: [shop()], port }));
-    await expect(failure).rejects.toThrow(DashboardServerError);
+    await expect(failure).rejects.toMatchObject({ _tag: "CannotListen" });
     await expect(failure).rejects.toThrow(
       `dashboard on 127.0.0.1:${port}: found listen EADDRINUSE: address already in use 127.0.0.1:${port}, expected a free port of this machine: choose another port or host`,
     );

@@ -1,10 +1,10 @@
 import { none, some } from "fp-ts/lib/Option.js";
 import { describe, expect, it } from "vitest";
 import { sinkTally } from "../../src/dashboard/sinkTally.ts";
-import { sinkError } from "../../src/errors/sinkError.ts";
+import { rxaddError } from "../../src/errors/rxaddError.ts";
 
 const start = 1_000_000;
-const refused = sinkError("Unreachable", "redis://localhost:6379: connect ECONNREFUSED");
+const refused = rxaddError("Unreachable", "redis://localhost:6379: connect ECONNREFUSED");
 const retrying = { state: "retrying", attempt: 1, delayMs: 400, cause: refused } as const;
 const opened = { state: "opened", stream: "orders", epoch: 3, position: some(7), foreignEntries: 0 } as const;
 const limits = { maxItems: 20_000, maxBytes: 67_108_864 };
@@ -82,17 +82,17 @@ describe("sinkTally", () => {
   it("tells another reason within an outage", () => {
     const { tally, texts } = tallied();
     tally.status(retrying);
-    tally.status({ ...retrying, cause: sinkError("Loading", "it loads its data") });
+    tally.status({ ...retrying, cause: rxaddError("Loading", "it loads its data") });
     expect(texts()).toEqual(["retrying: it loads its data", `retrying: ${refused.message}`]);
   });
 
   it.each([
     [
       "another writer's takeover",
-      sinkError("Fenced", "epoch 4 took over", undefined, { epoch: 3, storedEpoch: 4 }),
+      rxaddError("Fenced", "epoch 4 took over", undefined, { epoch: 3, storedEpoch: 4 }),
       "fenced",
     ],
-    ["any other error", sinkError("WrongType", "orders is a string"), "failed"],
+    ["any other error", rxaddError("WrongType", "orders is a string"), "failed"],
     ["an error of the source", new TypeError("no such column"), "failed"],
   ])("tells %s", (_, cause, name) => {
     const { tally, texts } = tallied();
@@ -112,7 +112,7 @@ describe("sinkTally", () => {
     const { tally } = tallied();
     tally.status({
       state: "rewound",
-      cause: sinkError("RewindRequired", "lost", undefined, { position: none }),
+      cause: rxaddError("RewindRequired", "lost", undefined, { position: none }),
     });
     tally.status({ state: "connecting" });
     expect(tally.now()).toMatchObject({ state: { name: "rewound" }, rewinds: 1 });

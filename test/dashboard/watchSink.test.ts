@@ -2,7 +2,7 @@ import { none, type Option, some } from "fp-ts/lib/Option.js";
 import { map, NEVER, type Observable, of, throwError } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { watchSink } from "../../src/dashboard/index.ts";
-import { sinkError } from "../../src/errors/sinkError.ts";
+import { rxaddError } from "../../src/errors/rxaddError.ts";
 import { redisSink, type Status, type Watchable } from "../../src/index.ts";
 import type { SinkMetrics } from "../../src/metrics/index.ts";
 import type { RedisFigures } from "../../src/telemetry/redisFigures.ts";
@@ -10,7 +10,7 @@ import type { StreamWatch } from "../../src/telemetry/watchable.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
 import { marbles } from "../support/marbles.ts";
 
-const cause = sinkError("Unreachable", "redis://localhost:6379: connect ECONNREFUSED");
+const cause = rxaddError("Unreachable", "redis://localhost:6379: connect ECONNREFUSED");
 const statuses: Readonly<Record<string, Status>> = {
   c: { state: "connecting" },
   p: { state: "publishing" },

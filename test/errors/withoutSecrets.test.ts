@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
-import { isSinkError, sinkError } from "../../src/errors/sinkError.ts";
+import { isRxaddError, rxaddError } from "../../src/errors/rxaddError.ts";
 import { messageOf } from "../../src/errors/thrown.ts";
 import { causeWithoutSecrets, withoutSecrets } from "../../src/errors/withoutSecrets.ts";
 
@@ -43,20 +43,20 @@ describe("causeWithoutSecrets", () => {
   );
 });
 
-describe("sinkError", () => {
-  it("keeps another SinkError as its cause, and frees every other one of what it carries", () => {
-    const first = sinkError("Refused", "no", Object.assign(new Error("x"), { args: ["s3cret"] }));
-    const second = sinkError("Refused", "still no", first);
+describe("rxaddError", () => {
+  it("keeps another RxaddError as its cause, and frees every other one of what it carries", () => {
+    const first = rxaddError("Refused", "no", Object.assign(new Error("x"), { args: ["s3cret"] }));
+    const second = rxaddError("Refused", "still no", first);
 
     expect(second.cause).toBe(first);
     expect(inspect(second, { depth: Number.POSITIVE_INFINITY })).not.toContain("s3cret");
   });
 
   it("is told from others by what it carries, so that one of another copy of the package is one", () => {
-    const brand = Symbol.for("rxadd.SinkError");
+    const brand = Symbol.for("rxadd.RxaddError");
 
-    expect(isSinkError(sinkError("Contended", "x"))).toBe(true);
-    expect(isSinkError(Object.assign(new Error("x"), { [brand]: true }))).toBe(true);
-    expect(isSinkError(Object.assign(new Error("x"), { _tag: "Contended" }))).toBe(false);
+    expect(isRxaddError(rxaddError("Contended", "x"))).toBe(true);
+    expect(isRxaddError(Object.assign(new Error("x"), { [brand]: true }))).toBe(true);
+    expect(isRxaddError(Object.assign(new Error("x"), { _tag: "Contended" }))).toBe(false);
   });
 });

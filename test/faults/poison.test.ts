@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { SinkErrorTag, SinkOptions } from "../../src/index.ts";
+import type { ErrorTag, SinkOptions } from "../../src/index.ts";
 import type { Numbered } from "../support/pacedNumbers.ts";
 import { readEvents, tally } from "../support/tally.ts";
 import { exactlyOnce, type Fault, fault, faults, type Scene } from "./harness/fault.ts";
@@ -74,7 +74,7 @@ function limited(
   };
 }
 
-async function ends({ load }: Scene<OneServer>, tag: SinkErrorTag): Promise<string> {
+async function ends({ load }: Scene<OneServer>, tag: ErrorTag): Promise<string> {
   const { message } = await load.failed(tag);
   return message;
 }

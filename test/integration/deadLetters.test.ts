@@ -1,6 +1,6 @@
 import { concat, EMPTY, from, lastValueFrom, map, type Observable, range, throwError, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { redisSink, type SinkError, type SinkOptions, type Status } from "../../src/index.ts";
+import { type RxaddError, redisSink, type SinkOptions, type Status } from "../../src/index.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { readEvents } from "../support/tally.ts";
 
@@ -179,14 +179,14 @@ describe("deadLetters", () => {
 describe("without deadLetters", () => {
   /** What the sink does with events of which one is poison: its checkpoints, and its error. */
   async function outcome(events$: Observable<Order>, settings: Partial<SinkOptions<Order, number>> = {}) {
-    const errors: SinkError[] = [];
+    const errors: RxaddError[] = [];
     const checkpoints = await lastValueFrom(
       concat(
         new Promise<number[]>((resolve) => {
           const positions: number[] = [];
           events$.pipe(sink({ deadLetters: undefined, ...settings })).subscribe({
             next: ({ position }) => positions.push(position ?? 0),
-            error: (error: SinkError) => {
+            error: (error: RxaddError) => {
               errors.push(error);
               resolve(positions);
             },

@@ -2,8 +2,8 @@ import { lastValueFrom, type Observable, of, Subject } from "rxjs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   type Checkpoint,
+  type RxaddError,
   redisSink,
-  type SinkError,
   type SinkOptions,
   type Status,
 } from "../../src/index.ts";
@@ -34,7 +34,7 @@ function publishing(settings: Partial<SinkOptions<Numbered, number>> = {}) {
   const events = new Subject<Numbered>();
   const checkpoints: number[] = [];
   const statuses: Status[] = [];
-  const errors: SinkError[] = [];
+  const errors: RxaddError[] = [];
   const checkpoint$: Observable<Checkpoint<number>> = events.pipe(
     redisSink<Numbered, number>({
       id: "orders-redis",
@@ -47,7 +47,7 @@ function publishing(settings: Partial<SinkOptions<Numbered, number>> = {}) {
   );
   const running = checkpoint$.subscribe({
     next: ({ position }) => checkpoints.push(position ?? 0),
-    error: (error: SinkError) => errors.push(error),
+    error: (error: RxaddError) => errors.push(error),
   });
   return {
     emit: (position: number) => events.next({ position }),

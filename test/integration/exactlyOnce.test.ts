@@ -14,7 +14,7 @@ import { describe, expect, it } from "vitest";
 import {
   type Checkpoint,
   fromIterable,
-  isSinkError,
+  isRxaddError,
   type RedisSink,
   redisSink,
   replicate,
@@ -49,7 +49,7 @@ function transaction(position: number, rows: number, isMarked: boolean): readonl
 }
 
 const ids = async () => (await readEvents(redis.client, stream)).map((event) => JSON.parse(event).id);
-const tagOf = (reason: unknown) => (isSinkError(reason) ? reason._tag : `${reason}`);
+const tagOf = (reason: unknown) => (isRxaddError(reason) ? reason._tag : `${reason}`);
 
 /** What a writer ends with, and what it said until then. */
 function told(checkpoints$: ReturnType<RedisSink<Row, number>>) {

@@ -21,9 +21,9 @@ import {
   type EventAccess,
   type Flow,
   fromIterable,
-  isSinkError,
+  isRxaddError,
+  type RxaddError,
   redisSink,
-  type SinkError,
   type SinkOptions,
   type Status,
 } from "../../src/index.ts";
@@ -51,12 +51,12 @@ function sink(settings: Partial<SinkOptions<Numbered, number>> = {}) {
   });
 }
 
-async function failureOf(result: Promise<unknown>): Promise<SinkError> {
+async function failureOf(result: Promise<unknown>): Promise<RxaddError> {
   const error = await result.then(
     () => new Error("it did not fail"),
     (reason) => reason,
   );
-  if (!isSinkError(error)) throw error;
+  if (!isRxaddError(error)) throw error;
   return error;
 }
 

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { of, Subject } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { redisSink, type SinkError, type SinkOptions, type Status } from "../../src/index.ts";
+import { type RxaddError, redisSink, type SinkOptions, type Status } from "../../src/index.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { failureOf } from "../support/failureOf.ts";
 import { startRedis } from "../support/redisServer.ts";
@@ -22,7 +22,7 @@ function shown(error: Error): string {
   return [all, String(error), error.stack, ...causes].join("\n");
 }
 
-function expectNothingSecret(error: SinkError): void {
+function expectNothingSecret(error: RxaddError): void {
   expect(shown(error)).not.toContain(secret);
   expect(shown(error)).not.toContain(event.note);
 }
@@ -48,7 +48,7 @@ describe.each(["script", "pipeline"] as const)("an error of a sink with publish:
 
   it("shows no event that is tried again", async () => {
     const status$ = new Subject<Status>();
-    const retrying = new Promise<SinkError>((resolve) =>
+    const retrying = new Promise<RxaddError>((resolve) =>
       status$.subscribe((status) => status.state === "retrying" && resolve(status.cause)),
     );
     await redis.client.config("SET", "maxmemory", 1);

@@ -1,6 +1,6 @@
 import { bufferCount, firstValueFrom, lastValueFrom, map, NEVER, Observable, range } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { redisSink, type SinkError, type Status, type TlsSettings } from "../../src/index.ts";
+import { type RxaddError, redisSink, type Status, type TlsSettings } from "../../src/index.ts";
 import { type Certificate, type Certificates, makeCertificates, tlsOf } from "../support/certificates.ts";
 import { startRedis } from "../support/redisServer.ts";
 
@@ -96,7 +96,7 @@ describe("redisSink over TLS", () => {
     const server = await startRedis();
     onTestFinished(server.stop);
     const uri = server.uri.replace("redis:", "rediss:");
-    const causes = new Observable<SinkError>((subscriber) =>
+    const causes = new Observable<RxaddError>((subscriber) =>
       NEVER.pipe(
         redisSink({
           ...{ id: "a", uri, stream: "orders.events", connectTimeoutMs: 100 },

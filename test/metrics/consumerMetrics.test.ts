@@ -9,7 +9,7 @@ import {
   groupDeliveries,
   groupStatus,
 } from "../../src/consumer.ts";
-import { sinkError } from "../../src/errors/sinkError.ts";
+import { rxaddError } from "../../src/errors/rxaddError.ts";
 import { sinkMetrics } from "../../src/metrics/index.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { scrape } from "../support/scrape.ts";
@@ -44,7 +44,7 @@ describe("consumerMetrics", () => {
 
   it("counts what a consumer does", async () => {
     const { registry, status } = ofOne();
-    const cause = sinkError("Unreachable", "no answer");
+    const cause = rxaddError("Unreachable", "no answer");
     const delivery = { stream, entryId: "1-0", deliveries: 1 };
 
     status({ state: "retrying", attempt: 1, delayMs: 100, cause });

@@ -1,10 +1,10 @@
 import { none, some } from "fp-ts/lib/Option.js";
 import { describe, expect, it } from "vitest";
-import { sinkError } from "../../src/errors/sinkError.ts";
+import { rxaddError } from "../../src/errors/rxaddError.ts";
 import { type Health, healthAfter, initialHealth, sinkHealth } from "../../src/metrics/health.ts";
 import type { Status } from "../../src/telemetry/status.ts";
 
-const cause = sinkError("Unreachable", "redis://h:1: no answer");
+const cause = rxaddError("Unreachable", "redis://h:1: no answer");
 const ready: Health = { alive: true, ready: true, state: "publishing" };
 const retrying: Health = { alive: true, ready: false, state: "retrying", cause: cause.message };
 

@@ -5,17 +5,16 @@ import { none, some } from "fp-ts/lib/Option.js";
 import { Counter, Registry } from "prom-client";
 import { firstValueFrom, type Subscription } from "rxjs";
 import { afterEach, describe, expect, it } from "vitest";
-import { sinkError } from "../../src/errors/sinkError.ts";
+import { rxaddError } from "../../src/errors/rxaddError.ts";
 import {
   type MetricsServer,
-  MetricsServerError,
   type ServeMetricsOptions,
   serveMetrics,
   sinkHealth,
 } from "../../src/metrics/index.ts";
 import { freePort } from "../support/redisServer.ts";
 
-const cause = sinkError("OutOfMemory", "orders: out of memory; raise maxmemory");
+const cause = rxaddError("OutOfMemory", "orders: out of memory; raise maxmemory");
 let serving: Subscription | undefined;
 
 afterEach(() => serving?.unsubscribe());
@@ -184,7 +183,7 @@ describe("serveMetrics", () => {
     try {
       const { port } = address;
       const failure = firstValueFrom(serveMetrics({ registry: new Registry(), port }));
-      await expect(failure).rejects.toThrow(MetricsServerError);
+      await expect(failure).rejects.toMatchObject({ _tag: "CannotListen" });
       await expect(failure).rejects.toThrow(`127.0.0.1:${port}`);
       await expect(failure).rejects.toThrow("choose another port");
     } finally {
@@ -194,12 +193,12 @@ describe("serveMetrics", () => {
 
   it("fails in the same way for a port that cannot be and a host that is elsewhere", async () => {
     const registry = new Registry();
-    await expect(firstValueFrom(serveMetrics({ registry, port: 70_000 }))).rejects.toThrow(
-      MetricsServerError,
-    );
-    await expect(firstValueFrom(serveMetrics({ registry, port: 0, host: "192.0.2.1" }))).rejects.toThrow(
-      MetricsServerError,
-    );
+    await expect(firstValueFrom(serveMetrics({ registry, port: 70_000 }))).rejects.toMatchObject({
+      _tag: "CannotListen",
+    });
+    await expect(
+      firstValueFrom(serveMetrics({ registry, port: 0, host: "192.0.2.1" })),
+    ).rejects.toMatchObject({ _tag: "CannotListen" });
   });
 
   it("listens on subscribe only, and again on each subscription", async () => {

@@ -2,14 +2,14 @@ import { none, some } from "fp-ts/lib/Option.js";
 import { Gauge, Registry, register } from "prom-client";
 import { from, lastValueFrom } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { sinkError } from "../../src/errors/sinkError.ts";
+import { rxaddError } from "../../src/errors/rxaddError.ts";
 import { sinkMetrics } from "../../src/metrics/index.ts";
 import { redisSink } from "../../src/sink/redisSink.ts";
 import { startRedis } from "../support/redisServer.ts";
 import { scrape } from "../support/scrape.ts";
 
 const ofSink = 'pipeline="shop",sink="orders-redis"';
-const retryable = sinkError("Unreachable", "no answer");
+const retryable = rxaddError("Unreachable", "no answer");
 const opened = { state: "opened", stream: "orders", epoch: 7, position: none, foreignEntries: 0 } as const;
 
 function ofOrders(registry?: Registry) {
@@ -150,7 +150,7 @@ describe("sinkMetrics", () => {
     for (const attempt of [1, 2]) {
       metrics.status({ state: "retrying", attempt, delayMs: 100, cause: retryable });
     }
-    const lost = sinkError("RewindRequired", "lost", undefined, { position: none });
+    const lost = rxaddError("RewindRequired", "lost", undefined, { position: none });
     metrics.status({ state: "rewound", cause: lost });
     const samples = await scrape(metrics.registry);
     expect(samples.get(`rxadd_sink_retries_total{${ofSink},cause="Unreachable"}`)).toBe(2);

@@ -1,4 +1,4 @@
-import { isSinkError } from "../../src/index.ts";
+import { isRxaddError } from "../../src/index.ts";
 import { ForgettingLog } from "../support/forgettingLog.ts";
 import type { Bed, Place } from "./sourceBeds.ts";
 import { type Happening, type History, sinksOf } from "./sourceHistory.ts";
@@ -211,7 +211,7 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
   }
 
   /** Whether it is because of a rival. */
-  const isOusted = (error: unknown) => hasRival && isSinkError(error) && error._tag === "Fenced";
+  const isOusted = (error: unknown) => hasRival && isRxaddError(error) && error._tag === "Fenced";
 
   async function rest(): Promise<void> {
     if (life === undefined) return;
@@ -264,7 +264,7 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
   function tellOverrun(errors: readonly unknown[]): void {
     if (policy !== "quorum") return;
     for (const error of errors) {
-      if (!isSinkError(error) || error._tag !== "BufferOverflow") continue;
+      if (!isRxaddError(error) || error._tag !== "BufferOverflow") continue;
       const sink = places.find(({ id }) => error.message.includes(`${id}:`))?.sink;
       if (sink !== undefined) troubles.behind(sink, error);
     }

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { traits } from "../../src/errors/rxaddError.ts";
 
 const page = readFileSync(new URL("../../docs/failures.md", import.meta.url), "utf8");
 
@@ -19,7 +20,10 @@ describe("docs/failures.md", () => {
   });
 
   it("has a test for each failure", () => {
-    const rows = page.split("\n").filter((line) => line.startsWith("| ") && !/^\| (failure|---) /.test(line));
+    const [failures = ""] = page.split("## Errors by tag");
+    const rows = failures
+      .split("\n")
+      .filter((line) => line.startsWith("| ") && !/^\| (failure|---) /.test(line));
     expect(rows.length).toBeGreaterThan(30);
     for (const row of rows) expect(row).toMatch(/\]\(\.\.\/test\/[\w/.]+\) "/);
   });
@@ -36,5 +40,15 @@ describe("docs/failures.md", () => {
       "Max stream length",
       "Network partition",
     ]);
+  });
+
+  it("says of each tag of an error whether it is tried again, and who mends it", () => {
+    const again = { retryable: "yes", unknown: "yes", permanent: "no", rewind: "from further back" };
+    const rows = [...page.matchAll(/^\| `(\w+)` \| ([^|]+) \| (input|server) \|/gm)].map(
+      ([, tag, tried, blames]) => `${tag}: ${tried}, ${blames}`,
+    );
+    expect(rows).toEqual(
+      Object.entries(traits).map(([tag, { kind, blames }]) => `${tag}: ${again[kind]}, ${blames}`),
+    );
   });
 });

@@ -81,12 +81,12 @@ describe("the packed package", () => {
 
     expect(Object.fromEntries(exported)).toMatchInlineSnapshot(`
       {
-        "rxadd": "Skipped encoderOf fanOut fromAsyncIterable fromIterable fromReadable isLsn isRetryable isSinkError keepPositions ordLsn partitionOf positionsIn positionsOf redisSink replicate standardPositions statusLogger",
+        "rxadd": "Skipped encoderOf fanOut fromAsyncIterable fromIterable fromReadable isLsn isRetryable isRxaddError isSinkError keepPositions ordLsn partitionOf positionsIn positionsOf redisSink replicate standardPositions statusLogger",
         "rxadd/consumer": "Effects acknowledge claimEntries consumerMetrics deduplicate deleteEntries effects entryCopies entryPositions groupDeliveries groupPending groupStatus memoryGroup pendingEntries streamEntries streamGroups streamInfo streamLength streamSource trimAcknowledged trimStream",
-        "rxadd/dashboard": "DashboardServerError dashboard dashboardHandler watchSink",
-        "rxadd/metrics": "MetricsServerError serveMetrics sinkHealth sinkMetrics streamMetrics",
+        "rxadd/dashboard": "dashboard dashboardHandler watchSink",
+        "rxadd/metrics": "serveMetrics sinkHealth sinkMetrics streamMetrics",
         "rxadd/operators": "BufferOverflow UnfinishedTransaction acknowledgedWithin backoffMs batch boundedBuffer checkpoint inFlight retryBackoff spread",
-        "rxadd/sources/postgres": "PostgresSourceError postgresChanges",
+        "rxadd/sources/postgres": "postgresChanges",
         "rxadd/testing": "fakeRedis",
       }
     `);

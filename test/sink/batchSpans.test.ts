@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { interval, map, Subject, take, timer, VirtualTimeScheduler } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { sinkError } from "../../src/errors/sinkError.ts";
+import { rxaddError } from "../../src/errors/rxaddError.ts";
 import { redisSink, type SinkTracer } from "../../src/index.ts";
 import { laneKeys } from "../../src/redis/publish/publishPort.ts";
 import { batchSpans } from "../../src/sink/batchSpans.ts";
@@ -99,7 +99,7 @@ describe("batchSpans", () => {
     const { tracer, ended } = recordedSpans();
     const [one, two] = [laneKeys("one", "orders-redis"), laneKeys("two", "orders-redis")];
     const [batchOfOne, batchOfTwo] = [[], []];
-    const error = sinkError("SlotMoving", "one: MOVED");
+    const error = rxaddError("SlotMoving", "one: MOVED");
 
     const spans = batchSpans<number>({ tracer, sink: "orders-redis", stream: "${table}" });
     spans.sent(one, batchOfOne, { entries: [], sequence: 1 });

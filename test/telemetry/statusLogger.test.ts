@@ -4,7 +4,7 @@ import { pino } from "pino";
 import { firstValueFrom, lastValueFrom, ReplaySubject, Subject } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { acknowledge, type ConsumerStatus, groupDeliveries } from "../../src/consumer.ts";
-import { sinkError } from "../../src/errors/sinkError.ts";
+import { rxaddError } from "../../src/errors/rxaddError.ts";
 import { redisSink, type Status, statusLogger } from "../../src/index.ts";
 import { emptyRedis } from "../support/emptyRedis.ts";
 import { startProxy } from "../support/tcpProxy.ts";
@@ -24,8 +24,8 @@ function logged(level = "debug") {
   return { logger, all, said };
 }
 
-const unreachable = sinkError("Unreachable", "redis://h: connect ECONNREFUSED");
-const setAside = sinkError("EventTooLarge", "found 9 MB");
+const unreachable = rxaddError("Unreachable", "redis://h: connect ECONNREFUSED");
+const setAside = rxaddError("EventTooLarge", "found 9 MB");
 const entry = { stream: "orders", entryId: "5-0" };
 
 type Case<S> = readonly [state: string, level: string, message: string, status: S];

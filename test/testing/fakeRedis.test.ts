@@ -4,9 +4,9 @@ import { describe, expect, it } from "vitest";
 import {
   type Checkpoint,
   type Flow,
+  type RxaddError,
   redisSink,
   replicate,
-  type SinkError,
   type SinkSettings,
   type Source,
   type Status,
@@ -393,7 +393,7 @@ describe("fakeRedis", () => {
   });
 
   it("refuses replies that say nothing", () => {
-    const failure = (replies: string): SinkError["message"] => {
+    const failure = (replies: string): RxaddError["message"] => {
       try {
         fakeRedis({ replies });
       } catch (error) {

@@ -1,5 +1,5 @@
 import { lastValueFrom, type Observable, VirtualTimeScheduler } from "rxjs";
-import { isSinkError } from "../../src/index.ts";
+import { isRxaddError } from "../../src/index.ts";
 import { type Connection, openConnection } from "../../src/redis/publish/publishConnection.ts";
 import type { EntryContent, LaneKeys, NumberedBatch } from "../../src/redis/publish/publishPort.ts";
 import type { TrimOption } from "../../src/redis/publish/trimming.ts";
@@ -104,7 +104,7 @@ export async function exactly({ settle }: Bed, step$: Observable<object>): Promi
   try {
     return await step;
   } catch (error) {
-    if (!isSinkError(error)) throw error;
+    if (!isRxaddError(error)) throw error;
     return { refused: error._tag };
   }
 }

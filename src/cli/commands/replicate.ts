@@ -1,13 +1,13 @@
 import { defer, from, map, type Observable, switchMap } from "rxjs";
 import type { FailedAttempt } from "../../../operators/retryBackoff.ts";
 import type { Config } from "../../config/config.ts";
-import { entryCopies, streamSource } from "../../sources/redis/streamSource.ts";
 import type { ChangeEvent } from "../../event/changeEvent.ts";
 import type { Checkpoint } from "../../event/checkpoint.ts";
 import type { Lsn } from "../../event/lsn.ts";
 import { replicateUntil } from "../../pipeline/until.ts";
 import { redisSink } from "../../sink/redisSink.ts";
 import type { OpenedSlot } from "../../sources/postgres/index.ts";
+import { entryCopies, streamSource } from "../../sources/redis/streamSource.ts";
 import { importPostgres } from "../configured/importPostgres.ts";
 import { type MonitoringOptions, monitoring } from "../configured/monitoring.ts";
 import { idsOf, oneSink } from "../configured/sinks.ts";

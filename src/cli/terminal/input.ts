@@ -1,7 +1,7 @@
 import { createReadStream, fstatSync, open, type Stats, statSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { promisify } from "node:util";
-import { sinkError } from "../../errors/sinkError.ts";
+import { rxaddError } from "../../errors/rxaddError.ts";
 import type { Extended, Extent } from "../progress/withProgress.ts";
 import { UsageError } from "./exitCode.ts";
 
@@ -21,7 +21,7 @@ export function standardInput(): Input {
     prepare: async () => refuseFolder("standard input", fstatSync(process.stdin.fd)),
     open: () => {
       if (isRead) {
-        throw sinkError(
+        throw rxaddError(
           "SourceCannotRewind",
           "Redis has lost acknowledged batches, and standard input cannot be read again: start again with the same input, or use --input FILE",
         );

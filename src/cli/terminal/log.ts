@@ -1,5 +1,5 @@
-import type { ConsumerStatus } from "../../telemetry/consumerStatus.ts";
 import { withoutSecrets } from "../../errors/withoutSecrets.ts";
+import type { ConsumerStatus } from "../../telemetry/consumerStatus.ts";
 import type { Status } from "../../telemetry/status.ts";
 import { statusText } from "../../telemetry/statusText.ts";
 import { sayLine } from "./bar.ts";

@@ -1,6 +1,6 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
-import { sinkError } from "../../errors/sinkError.ts";
+import { rxaddError } from "../../errors/rxaddError.ts";
 import { parseRedisUri, type RedisAddress } from "./address.ts";
 import { type TlsSettings, tlsOptions } from "./tls.ts";
 
@@ -26,7 +26,7 @@ export interface ClientOptions {
 /** Where a URI leads that was checked before. */
 export function addressOf(uri: string): RedisAddress {
   const address = parseRedisUri(uri);
-  if (isLeft(address)) throw sinkError("ConfigurationInvalid", `uri: expected ${address.left}`);
+  if (isLeft(address)) throw rxaddError("ConfigurationInvalid", `uri: expected ${address.left}`);
   return address.right;
 }
 

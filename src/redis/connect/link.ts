@@ -16,7 +16,7 @@ import {
   throwError,
   type Unsubscribable,
 } from "rxjs";
-import { type SinkError, type SinkErrorTag, sinkError } from "../../errors/sinkError.ts";
+import { type ErrorTag, type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
 import { isSilence, redisErrorOf } from "../wire/redisError.ts";
 import { eventsOf } from "./clientEvents.ts";
 import { patienceOf } from "./patience.ts";
@@ -25,7 +25,7 @@ import { isCluster } from "./topology.ts";
 /** A client, and what its errors mean. */
 export interface Link extends Unsubscribable {
   readonly client: Redis | Cluster;
-  /** Calls Redis, once it takes commands; fails with a SinkError, also when it cannot be reached. */
+  /** Calls Redis, once it takes commands; fails with an RxaddError, also when it cannot be reached. */
   readonly call: <A>(command: () => Observable<A>) => Observable<A>;
   /** Emits each time that Redis takes commands again. */
   readonly ready$: Observable<unknown>;
@@ -46,14 +46,14 @@ export function link(client: Redis | Cluster, where: string, isOwned: boolean): 
   const errors$ = merge(error$, nodeError$);
 
   /** ioredis rejects commands with a generic error; the cause came before, as an event. */
-  function classify(error: unknown): SinkError {
+  function classify(error: unknown): RxaddError {
     const classified = redisErrorOf(error, where);
     const cause =
       classified._tag === "ConnectionLost" && lastError !== undefined
         ? redisErrorOf(lastError, where)
         : classified;
     return cause._tag === "UnknownHost" && (wasReady || !hasOneHost)
-      ? sinkError("Unreachable", `${where}: the host name is not known any more`, error)
+      ? rxaddError("Unreachable", `${where}: the host name is not known any more`, error)
       : cause;
   }
 
@@ -71,7 +71,7 @@ export function link(client: Redis | Cluster, where: string, isOwned: boolean): 
   /** One that was opened by its URI goes on for ever; the caller's, and those made like it, may not. */
   const hasEnded = () => client.status === "end" && !isClosing;
   const ended = () =>
-    sinkError(
+    rxaddError(
       "ConfigurationInvalid",
       `${where} is closed for good, expected one that stays open: it was quit or disconnected, or its retryStrategy has given up`,
     );
@@ -119,13 +119,13 @@ export function link(client: Redis | Cluster, where: string, isOwned: boolean): 
 }
 
 /** What trying again cannot help, although ioredis would go on for ever. */
-const finalTags: ReadonlySet<SinkErrorTag> = new Set<SinkErrorTag>([
+const finalTags: ReadonlySet<ErrorTag> = new Set<ErrorTag>([
   "AuthenticationFailed",
   "TlsRejected",
   "UnknownHost",
   "UnknownMaster",
 ]);
 
-function isFinal({ _tag }: SinkError): boolean {
+function isFinal({ _tag }: RxaddError): boolean {
   return finalTags.has(_tag);
 }

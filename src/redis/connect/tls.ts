@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { ConnectionOptions } from "node:tls";
-import { sinkError } from "../../errors/sinkError.ts";
+import { rxaddError } from "../../errors/rxaddError.ts";
 import { codeOf } from "../../errors/thrown.ts";
 
 /** How a connection is encrypted. Certificates and keys are PEM: a file's path, or the text itself. */
@@ -23,7 +23,7 @@ function pem(name: keyof TlsSettings, value: string | undefined): string | undef
     return readFileSync(value, "utf8");
   } catch (error) {
     // Neither the path nor what Node says of it: what was meant as the text of a key would be shown as the name of the file.
-    throw sinkError(
+    throw rxaddError(
       "ConfigurationInvalid",
       `tls.${name}: found neither a PEM text, with its line BEGIN, nor a file that can be read (${codeOf(error) ?? "an error"}), expected one of them`,
     );
@@ -39,7 +39,7 @@ export function tlsOptions({
   acceptAnyCertificate,
 }: TlsSettings): ConnectionOptions {
   if ((cert === undefined) !== (key === undefined)) {
-    throw sinkError(
+    throw rxaddError(
       "ConfigurationInvalid",
       `tls: found ${cert === undefined ? "key without cert" : "cert without key"}, expected both or none`,
     );

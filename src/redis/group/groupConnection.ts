@@ -15,7 +15,7 @@ import {
   throwError,
   type Unsubscribable,
 } from "rxjs";
-import { isSinkError } from "../../errors/sinkError.ts";
+import { isRxaddError } from "../../errors/rxaddError.ts";
 import type { Server } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
 import { nameOf, openLink, openWaitingLink } from "../connect/openLink.ts";
@@ -55,7 +55,7 @@ export interface Progress {
   readonly standing: Standing;
 }
 
-/** Reads one group's entries and settles them. All fail with SinkErrors. */
+/** Reads one group's entries and settles them. All fail with RxaddErrors. */
 export interface GroupConnection extends Unsubscribable {
   /** Makes the group, and the stream, if they are not there; emits whether they were. */
   readonly create: (stream: string, start: string) => Observable<boolean>;
@@ -100,7 +100,7 @@ export interface GroupConnection extends Unsubscribable {
 
 /** Whether an error is this answer of Redis. */
 export function isAnswer(error: unknown, code: string): boolean {
-  return isSinkError(error) && error.cause instanceof Error && error.cause.message.startsWith(code);
+  return isRxaddError(error) && error.cause instanceof Error && error.cause.message.startsWith(code);
 }
 
 export interface GroupConnectionOptions extends Omit<ClientOptions, "uri"> {

@@ -1,4 +1,4 @@
-import { type SinkError, sinkError } from "../../errors/sinkError.ts";
+import { type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
 import { redisErrorOf } from "../wire/redisError.ts";
 import type { Argument } from "../wire/script.ts";
 
@@ -38,7 +38,7 @@ export type Settlement =
  * What came of a settlement: it is acknowledged, with all that was asked for; it is pending still, and this consumer's;
  * another consumer has it; nobody has it any more, so that nothing was done; or Redis refused.
  */
-export type Outcome = "acknowledged" | "kept" | "another's" | "gone" | SinkError;
+export type Outcome = "acknowledged" | "kept" | "another's" | "gone" | RxaddError;
 
 /** Whether XACK does all that it asks for. */
 export function isPlain(settlement: Settlement): boolean {
@@ -82,7 +82,7 @@ export function strays(stream: string, settlement: Settlement): boolean {
 
 const settled: ReadonlySet<unknown> = new Set<Outcome>(["acknowledged", "kept", "another's", "gone"]);
 
-function isSettled(text: unknown): text is Exclude<Outcome, SinkError> {
+function isSettled(text: unknown): text is Exclude<Outcome, RxaddError> {
   return settled.has(text);
 }
 
@@ -120,7 +120,7 @@ export function isFinal({ kind }: Settlement): boolean {
 /** Reads what `settleScript` returns. */
 export function outcomesOf(reply: unknown, count: number, where: string): readonly Outcome[] {
   if (!Array.isArray(reply) || reply.length !== count) {
-    throw sinkError("Refused", `${where} answered ${JSON.stringify(reply)}, expected ${count} outcomes`);
+    throw rxaddError("Refused", `${where} answered ${JSON.stringify(reply)}, expected ${count} outcomes`);
   }
   return reply.map((text) => (isSettled(text) ? text : redisErrorOf(new Error(String(text)), where)));
 }

@@ -7,7 +7,7 @@ import { groupFigures } from "./groupFigures.ts";
 
 /** Looks at groups. */
 export interface GroupWatch extends Unsubscribable {
-  /** Emits once; undefined: the group is not there. Fails with a SinkError. */
+  /** Emits once; undefined: the group is not there. Fails with an RxaddError. */
   readonly look: (stream: string, group: string) => Observable<GroupFigures | undefined>;
   /** Errors when trying again cannot help. Never emits. */
   readonly failure$: Observable<never>;

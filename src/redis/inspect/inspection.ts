@@ -46,7 +46,7 @@ export function leadsToCluster(uri: string): boolean {
 
 /**
  * Looks at a server for a sink, and changes nothing there: no epoch is raised, nobody is fenced. It tries once, and
- * fails with a SinkError.
+ * fails with an RxaddError.
  */
 export function inspect(options: InspectionOptions): Observable<Inspection> {
   return defer(() => {

@@ -1,5 +1,5 @@
 import type { Cluster, Redis } from "ioredis";
-import type { SinkError } from "../../errors/sinkError.ts";
+import type { RxaddError } from "../../errors/rxaddError.ts";
 import { isCluster, mastersOf } from "../connect/topology.ts";
 import type { TrimOption } from "../publish/trimming.ts";
 import { redisErrorOf } from "../wire/redisError.ts";
@@ -29,7 +29,7 @@ export interface Rights {
   /** Commands that the user may not use, with their keys; undefined: this cannot be found out. */
   readonly denied: readonly string[] | undefined;
   /** Why the server takes no writes now; undefined: it does, or does not tell. */
-  readonly refusal: SinkError | undefined;
+  readonly refusal: RxaddError | undefined;
 }
 
 /** A command as it is sent, and as it is told. */
@@ -168,7 +168,7 @@ async function slotsRefusal(
   client: Cluster,
   where: string,
   { state, streams, deadLetters }: KnownKeys,
-): Promise<SinkError | undefined> {
+): Promise<RxaddError | undefined> {
   const keys = [state, ...streams, ...(deadLetters === undefined ? [] : [deadLetters])];
   const error = await script(client, "return 1")(keys, []).then(
     () => undefined,
@@ -182,7 +182,7 @@ async function denialsOf(
   client: Redis,
   where: string,
   commands: readonly Needed[],
-): Promise<{ readonly denied: readonly string[]; readonly refusal: SinkError | undefined }> {
+): Promise<{ readonly denied: readonly string[]; readonly refusal: RxaddError | undefined }> {
   const denied: string[] = [];
   for (const { label, words } of commands) {
     const [command, ...args] = words;

@@ -1,6 +1,6 @@
 import type { ChainableCommander, Redis } from "ioredis";
 import { defer, type Observable } from "rxjs";
-import { sinkError } from "../../errors/sinkError.ts";
+import { rxaddError } from "../../errors/rxaddError.ts";
 import { decide, opened, type Stored, stateFields, storedOf } from "./protocol.ts";
 import {
   findingOf,
@@ -18,7 +18,10 @@ type Results = readonly (readonly [Error | null, unknown])[];
 /** What each command of a pipeline answered; the first error is thrown. */
 function resultsOf(replies: Results | null): readonly unknown[] {
   if (replies === null) {
-    throw sinkError("Contended", "another client changed the stream's producer state during the transaction");
+    throw rxaddError(
+      "Contended",
+      "another client changed the stream's producer state during the transaction",
+    );
   }
   return replies.map(([error, result]) => {
     if (error !== null) throw error;
@@ -59,7 +62,7 @@ export function pipelinePublisher(client: Redis, trimArgs?: readonly string[]): 
   /** Runs the transaction only on the connection whose WATCH guards it. */
   async function commit(transaction: ChainableCommander, lostAtWatch: number): Promise<Results | null> {
     if (connectionsLost !== lostAtWatch || client.status !== "ready") {
-      throw sinkError("Contended", "the connection was lost between WATCH and EXEC; nothing was sent");
+      throw rxaddError("Contended", "the connection was lost between WATCH and EXEC; nothing was sent");
     }
     return transaction.exec();
   }

@@ -1,6 +1,6 @@
 import type { Cluster, Redis } from "ioredis";
 import { defer } from "rxjs";
-import { sinkError } from "../../errors/sinkError.ts";
+import { rxaddError } from "../../errors/rxaddError.ts";
 import { isCluster } from "../connect/topology.ts";
 import { type BatchNumber, decide, stateFields, storedOf } from "./protocol.ts";
 import { findingOf, type LaneKeys, type Publisher, type PublishReply } from "./publishPort.ts";
@@ -51,7 +51,7 @@ export function confirmWith(
     // It was there once: that it would be the next one means that it is there no longer.
     if (verdict !== "known") return findingOf(verdict === "next" ? "gap" : verdict, at, kind === "stream");
     const missing = missingIn(waited, sequence);
-    if (missing !== undefined) throw sinkError("NotEnoughReplicas", `${stream}: ${missing}`);
+    if (missing !== undefined) throw rxaddError("NotEnoughReplicas", `${stream}: ${missing}`);
     return { reply: "published", entryId: "", isRenewed: false };
   }
 

@@ -2,7 +2,7 @@ import { isRight } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
 import type { Cluster, Redis } from "ioredis";
 import { defer, EMPTY, expand, map, type Observable } from "rxjs";
-import { sinkError } from "../../errors/sinkError.ts";
+import { rxaddError } from "../../errors/rxaddError.ts";
 import { isCluster } from "../connect/topology.ts";
 import { script } from "../wire/script.ts";
 import type { Durability } from "./durability.ts";
@@ -63,7 +63,7 @@ export interface LaneTrace extends Stand {
   readonly owner: string;
 }
 
-/** Port to the hash in Redis. Each step yields, or fails with a SinkError; all may be repeated. */
+/** Port to the hash in Redis. Each step yields, or fails with an RxaddError; all may be repeated. */
 export interface LedgerStore {
   /** Raises the epoch for `owner`; `name` is for a ledger that has none yet. */
   readonly open: (owner: string, name: string) => Observable<OpenedLedger>;
@@ -208,7 +208,7 @@ async function writeDurably(
     if (isCluster(client)) await client.hmget(key, "sequence");
     throw error;
   }
-  throw sinkError(
+  throw rxaddError(
     "NotEnoughReplicas",
     `${key}: found fewer replicas with the newest position after ${timeoutMs} ms than the ${replicas} expected; the checkpoint waits for them`,
   );

@@ -1,6 +1,6 @@
 import type { Cluster, Redis } from "ioredis";
 import { merge, type Observable, type Unsubscribable } from "rxjs";
-import { sinkError } from "../../errors/sinkError.ts";
+import { rxaddError } from "../../errors/rxaddError.ts";
 import type { Server } from "../connect/anotherClient.ts";
 import { addressOf, type ClientOptions } from "../connect/client.ts";
 import type { Link } from "../connect/link.ts";
@@ -26,7 +26,7 @@ export interface ConnectionOptions extends Omit<ClientOptions, "uri"> {
 
 /** An open connection: unsubscribing closes it at once, unless it is the caller's. */
 export interface Connection extends Unsubscribable {
-  /** Its errors are SinkErrors. */
+  /** Its errors are RxaddErrors. */
   readonly publisher: Publisher;
   /** Keys stand on several servers, a script call and a lane on one. */
   readonly isCluster: boolean;
@@ -54,7 +54,7 @@ export function openConnection(options: ConnectionOptions): Connection {
 function openRealConnection(options: ConnectionOptions & { readonly server: Server }): Connection {
   const { server, publish, durability, trim } = options;
   if (publish === "pipeline" && leadsToCluster(server)) {
-    throw sinkError(
+    throw rxaddError(
       "ConfigurationInvalid",
       "publish: found 'pipeline' with a Cluster, expected 'script': WATCH needs one connection",
     );
@@ -97,7 +97,7 @@ function openRealConnection(options: ConnectionOptions & { readonly server: Serv
   };
 }
 
-/** Calls Redis once it takes commands, and turns what goes wrong into SinkErrors. */
+/** Calls Redis once it takes commands, and turns what goes wrong into RxaddErrors. */
 function linkedLedger(store: LedgerStore, main: Link, writing: Link): LedgerStore {
   return {
     open: (owner, name) => main.call(() => store.open(owner, name)),
@@ -112,7 +112,7 @@ function linkedLedger(store: LedgerStore, main: Link, writing: Link): LedgerStor
 function pipelineWith(trim: TrimOption | undefined): (client: Redis | Cluster) => Publisher {
   const args = trim && trimArgs(trim);
   if (trim !== undefined && args === undefined) {
-    throw sinkError(
+    throw rxaddError(
       "ConfigurationInvalid",
       "trim: found maxAgeMs or acknowledged with publish: 'pipeline', expected maxLen or minId: the others need a script",
     );

@@ -84,7 +84,7 @@ export function findingOf(
   }
 }
 
-/** Port to Redis: the two steps of the publish protocol. Each yields once, or fails with a SinkError. */
+/** Port to Redis: the two steps of the publish protocol. Each yields once, or fails with an RxaddError. */
 export interface Publisher {
   /**
    * Raises the lane's epoch for `owner`, which fences every other writer, and says where the lane

@@ -1,7 +1,7 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
 import { PathReporter } from "io-ts/lib/PathReporter.js";
-import { sinkError } from "../../errors/sinkError.ts";
+import { rxaddError } from "../../errors/rxaddError.ts";
 import type { OpenReply, PublishReply } from "./publishPort.ts";
 
 /** A number, also on a connection that is told to make texts of them. */
@@ -31,7 +31,7 @@ const Finding = t.union([
 function decodeOrFail<A>(codec: t.Type<A>, reply: unknown): A {
   const decoded = codec.decode(reply);
   if (isLeft(decoded)) {
-    throw sinkError(
+    throw rxaddError(
       "Refused",
       `Redis gave an answer that is not of the publish protocol: ${PathReporter.report(decoded).join("; ")}. Is it a Redis or a Valkey, without a proxy that rewrites answers?`,
     );

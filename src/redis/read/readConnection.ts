@@ -16,7 +16,7 @@ export interface Standing {
   readonly hasDeleted: boolean;
 }
 
-/** Reads streams without a group. All fail with SinkErrors. */
+/** Reads streams without a group. All fail with RxaddErrors. */
 export interface ReadConnection extends Unsubscribable {
   /** Entries after the ID of each stream, up to `count` each, waiting for the first for `blockMs`. */
   readonly read: (after: ReadonlyMap<string, string>, count: number) => Observable<readonly RawEntry[]>;

@@ -1,7 +1,7 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
 import { PathReporter } from "io-ts/lib/PathReporter.js";
-import { sinkError } from "../../errors/sinkError.ts";
+import { rxaddError } from "../../errors/rxaddError.ts";
 
 /** Reads what Redis answered to a command, or fails with what is not as expected. */
 export function decodeReply<A>(command: string, codec: t.Type<A, unknown>): (reply: unknown) => A {
@@ -9,7 +9,7 @@ export function decodeReply<A>(command: string, codec: t.Type<A, unknown>): (rep
     const decoded = codec.decode(reply);
     if (isLeft(decoded)) {
       const found = PathReporter.report(decoded).join("; ");
-      throw sinkError("Refused", `Redis gave an answer to ${command} that is not its own: ${found}`);
+      throw rxaddError("Refused", `Redis gave an answer to ${command} that is not its own: ${found}`);
     }
     return decoded.right;
   };

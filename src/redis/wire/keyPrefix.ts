@@ -1,4 +1,4 @@
-import { sinkError } from "../../errors/sinkError.ts";
+import { rxaddError } from "../../errors/rxaddError.ts";
 import type { Server } from "../connect/anotherClient.ts";
 
 /**
@@ -9,7 +9,7 @@ export function refuseKeyPrefix(who: string, server: Server): void {
   if (!("connection" in server)) return;
   const { keyPrefix = "" } = server.connection.options;
   if (keyPrefix === "") return;
-  throw sinkError(
+  throw rxaddError(
     "ConfigurationInvalid",
     `${who}: connection: found keyPrefix ${JSON.stringify(keyPrefix)}, expected none: put it into the stream's name, and pass a connection without it`,
   );

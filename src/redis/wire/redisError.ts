@@ -1,4 +1,4 @@
-import { isSinkError, type PlainTag, type SinkError, sinkError } from "../../errors/sinkError.ts";
+import { isRxaddError, type PlainTag, type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
 import { codeOf, messageOf } from "../../errors/thrown.ts";
 import { withoutSecrets } from "../../errors/withoutSecrets.ts";
 
@@ -83,22 +83,22 @@ function replyOf(error: unknown): string {
 
 /**
  * Classifies what ioredis rejects with or emits: an answer of the server, a failing connection, or a
- * SinkError already.
+ * RxaddError already.
  *
  * @param where - the server, for the message; without its password
  */
-export function redisErrorOf(error: unknown, where: string): SinkError {
-  if (isSinkError(error)) return error;
+export function redisErrorOf(error: unknown, where: string): RxaddError {
+  if (isRxaddError(error)) return error;
   if (messageOf(error) === "Failed to refresh slots cache.") return clusterError(error, where);
   const sentinels = /^All sentinels are unreachable\..*?(?:Last error: (.*))?$/s.exec(messageOf(error));
   if (sentinels !== null) return sentinelError(error, sentinels[1], where);
   const code = codeOf(error);
   if (code !== undefined) {
     if (code === "ENOTFOUND") {
-      return sinkError("UnknownHost", `${where}: the host name is not known; check the URI`, error);
+      return rxaddError("UnknownHost", `${where}: the host name is not known; check the URI`, error);
     }
     if (tlsCodes.test(code)) {
-      return sinkError("TlsRejected", `${where}: TLS failed with ${code}: ${messageOf(error)}`, error);
+      return rxaddError("TlsRejected", `${where}: TLS failed with ${code}: ${messageOf(error)}`, error);
     }
     if (
       code === "ECONNREFUSED" ||
@@ -106,26 +106,26 @@ export function redisErrorOf(error: unknown, where: string): SinkError {
       code === "EHOSTUNREACH" ||
       code === "ENETUNREACH"
     ) {
-      return sinkError("Unreachable", `${where}: ${messageOf(error)}`, error);
+      return rxaddError("Unreachable", `${where}: ${messageOf(error)}`, error);
     }
   }
   if (property(error, "name") === "ReplyError" || /^[A-Z]{2,} |^Too many Cluster/.test(messageOf(error))) {
     const reply = replyOf(error);
     const known = replies.find(([start]) => start.test(reply));
     return known === undefined
-      ? sinkError("Refused", `${where} answered: ${reply}`, error)
-      : sinkError(known[1], `${where} answered: ${reply}. What to do: ${known[2]}.`, error);
+      ? rxaddError("Refused", `${where} answered: ${reply}`, error)
+      : rxaddError(known[1], `${where} answered: ${reply}. What to do: ${known[2]}.`, error);
   }
   // Sending it again would meet the same mistake.
   if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) {
-    return sinkError("Refused", `${where}: the command could not be sent: ${messageOf(error)}`, error);
+    return rxaddError("Refused", `${where}: the command could not be sent: ${messageOf(error)}`, error);
   }
   const [, patienceMs] = silence.exec(messageOf(error)) ?? [];
   const reason =
     patienceMs === undefined
       ? messageOf(error)
       : `no answer within ${patienceMs} ms: Redis is away or hangs, or the link is too slow for what is sent; then raise sendTimeoutMs, or send smaller batches`;
-  return sinkError("ConnectionLost", `${where}: ${reason}`, error);
+  return rxaddError("ConnectionLost", `${where}: ${reason}`, error);
 }
 
 const silence = /^Socket timeout\..* in (\d+)ms\.$/;
@@ -136,30 +136,30 @@ export function isSilence(error: unknown): boolean {
 }
 
 /** What it means that no node could show the Cluster: what the last one said, if one said anything. */
-function clusterError(error: unknown, where: string): SinkError {
+function clusterError(error: unknown, where: string): RxaddError {
   const said = redisErrorOf(property(error, "lastNodeError") ?? new Error("none is known"), where);
   return said._tag === "ConnectionLost"
-    ? sinkError("Unreachable", `${where}: no node of the Cluster answers`, error)
+    ? rxaddError("Unreachable", `${where}: no node of the Cluster answers`, error)
     : said;
 }
 
 /** What it means that no Sentinel could name the master; ioredis hands on only the text of the reason. */
-function sentinelError(error: unknown, reason: string | undefined, where: string): SinkError {
+function sentinelError(error: unknown, reason: string | undefined, where: string): RxaddError {
   if (reason?.includes("No such master")) {
-    return sinkError(
+    return rxaddError(
       "UnknownMaster",
       `${where}: no Sentinel knows this master; check its name in the URI`,
       error,
     );
   }
   if (/^(WRONGPASS|NOAUTH|NOPERM) /.test(reason ?? "")) {
-    return sinkError(
+    return rxaddError(
       "AuthenticationFailed",
       `${where}: the Sentinels answered: ${reason} What to do: check the sentinel credentials, which are not those in the URI.`,
       error,
     );
   }
   return /certificate|altnames|SSL|TLS/.test(reason ?? "")
-    ? sinkError("TlsRejected", `${where}: TLS to the Sentinels failed: ${reason}`, error)
-    : sinkError("Unreachable", `${where}: no Sentinel answers: ${reason ?? "none was asked yet"}`, error);
+    ? rxaddError("TlsRejected", `${where}: TLS to the Sentinels failed: ${reason}`, error)
+    : rxaddError("Unreachable", `${where}: no Sentinel answers: ${reason ?? "none was asked yet"}`, error);
 }

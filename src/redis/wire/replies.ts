@@ -1,4 +1,4 @@
-import { sinkError } from "../../errors/sinkError.ts";
+import { rxaddError } from "../../errors/rxaddError.ts";
 
 /** An entry as Redis hands it out: names and values, alternating, which need not be text; null: it has been deleted. */
 export interface RawEntry<F = Buffer> {
@@ -24,7 +24,7 @@ export interface Pending {
 type RawFields<F> = readonly [entryId: string | Buffer, fields: readonly F[] | null, deliveries?: unknown];
 
 function unexpected(reply: unknown): never {
-  throw sinkError(
+  throw rxaddError(
     "Refused",
     `Redis gave an answer that is not one of its streams, but ${Array.isArray(reply) ? "another list" : typeof reply}. Is it a Redis or a Valkey, without a proxy that rewrites answers?`,
   );

@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import type { SinkError } from "../../errors/sinkError.ts";
+import type { RxaddError } from "../../errors/rxaddError.ts";
 import { kindOf, messageOf } from "../../errors/thrown.ts";
 
 /** What a dead letter says besides the event. */
@@ -38,7 +38,7 @@ export function describeEvent(event: unknown): string {
  */
 export function deadLetterOf(
   original: string | Buffer,
-  cause: SinkError,
+  cause: RxaddError,
   { sink, stream, position }: DeadLetterOrigin,
   maxBytes: number,
 ): DeadLetterContent {

@@ -1,5 +1,5 @@
 import type { TransactionMark } from "../../../operators/batch.ts";
-import type { SinkError } from "../../errors/sinkError.ts";
+import type { RxaddError } from "../../errors/rxaddError.ts";
 
 /** An event on its way through the chain: encoded, and with all that the chain asks of it. */
 export interface Entry<P> {
@@ -10,7 +10,7 @@ export interface Entry<P> {
   /** Further entry fields and values, alternating. */
   readonly extra: readonly (string | Buffer)[] | undefined;
   /** Why the event goes to the dead letters; undefined: it does not. */
-  readonly deadLetter: SinkError | undefined;
+  readonly deadLetter: RxaddError | undefined;
   /** `extra` is all that the entry has: there is no field `event` before it. */
   readonly isWhole: boolean;
   /** Nothing is published for it; it only moves the position on. */

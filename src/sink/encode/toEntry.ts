@@ -1,4 +1,4 @@
-import { isSinkError, type PlainTag, type SinkError, sinkError } from "../../errors/sinkError.ts";
+import { isRxaddError, type PlainTag, type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
 import { messageOf } from "../../errors/thrown.ts";
 import type { EventAccess } from "../../event/eventAccess.ts";
 import {
@@ -100,7 +100,7 @@ export function toEntry<T, P>(
       return ask(event);
     } catch (error) {
       const name = nameOf(event, ordinal, position);
-      throw sinkError(failures[what], `event ${name}: ${what} failed: ${messageOf(error)}`, error);
+      throw rxaddError(failures[what], `event ${name}: ${what} failed: ${messageOf(error)}`, error);
     }
   }
 
@@ -124,7 +124,7 @@ export function toEntry<T, P>(
     payload: string | Buffer,
     extra: readonly (string | Buffer)[] | undefined,
     bytes: number,
-    deadLetter?: SinkError,
+    deadLetter?: RxaddError,
   ): Entry<P> {
     totalBytes += bytes;
     return {
@@ -153,7 +153,7 @@ export function toEntry<T, P>(
     const extra = whole ?? (toFields && attempt("fields", ordinal, event, toFields, position));
     const bytes = bytesOf(payload, extra);
     if (bytes > maxEventBytes) {
-      throw sinkError(
+      throw rxaddError(
         "EventTooLarge",
         `event ${nameOf(event, ordinal, position)}: found ${bytes} bytes, expected at most ${maxEventBytes}: raise maxEventBytes, or set deadLetters`,
       );
@@ -165,7 +165,7 @@ export function toEntry<T, P>(
 
   /** In the same batch as what goes before and after it, or in a Cluster in a lane of its own. */
   function setAside(cause: unknown, event: T, ordinal: number, place: Place<P>): Entry<P> {
-    if (deadLetters === undefined || !isSinkError(cause)) throw cause;
+    if (deadLetters === undefined || !isRxaddError(cause)) throw cause;
     const original = ifItCan(event, toPayload) ?? describeEvent(event);
     const origin = {
       sink,

@@ -1,5 +1,5 @@
 import { isNone } from "fp-ts/lib/Option.js";
-import { sinkError } from "../../errors/sinkError.ts";
+import { rxaddError } from "../../errors/rxaddError.ts";
 import { messageOf } from "../../errors/thrown.ts";
 import type { Positions } from "../../event/positions.ts";
 
@@ -14,6 +14,6 @@ export function comparePositions<P>(positions: Positions<P>, a: P, b: P): number
   try {
     return ord.value.compare(a, b);
   } catch (error) {
-    throw sinkError("PositionInvalid", messageOf(error), error);
+    throw rxaddError("PositionInvalid", messageOf(error), error);
   }
 }

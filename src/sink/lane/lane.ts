@@ -12,7 +12,7 @@ import {
   tap,
   throwError,
 } from "rxjs";
-import { type SinkError, sinkError } from "../../errors/sinkError.ts";
+import { type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
 import type { Positions } from "../../event/positions.ts";
 import type { BatchNumber } from "../../redis/publish/protocol.ts";
 import type {
@@ -99,7 +99,7 @@ export interface LaneOptions<P> {
 
 /**
  * One writer's side of the publish protocol: numbers the batches, leaves out events that are already
- * in the stream, and turns what Redis found into success or a SinkError.
+ * in the stream, and turns what Redis found into success or an RxaddError.
  */
 export function lane<P>({
   keys,
@@ -139,7 +139,7 @@ export function lane<P>({
   function decodePosition(text: string): Option<P> {
     const position = text === "" ? none : positions.decode(text);
     if (text === "" || !isNone(position)) return position;
-    throw sinkError(
+    throw rxaddError(
       "PositionInvalid",
       `${keys.state}: found position ${text}, expected one of this source: give each source a sink id of its own`,
     );
@@ -281,9 +281,9 @@ export function lane<P>({
 }
 
 /** After a crash between two events at one position nobody could tell whether the second one is there. */
-function clash<P>(one: Entry<P> | undefined, other: Entry<P>): SinkError {
+function clash<P>(one: Entry<P> | undefined, other: Entry<P>): RxaddError {
   const names = [one, other].map((entry) => entry?.id ?? entry?.ordinal ?? "before").join(" and ");
-  return sinkError(
+  return rxaddError(
     "PositionInvalid",
     `events ${names}: found the same position ${positionText(other.position)} on both, expected increasing positions; only events of one transaction may share one`,
   );

@@ -1,5 +1,5 @@
 import type { FailedAttempt } from "../../../operators/retryBackoff.ts";
-import { isSinkError } from "../../errors/sinkError.ts";
+import { isRxaddError } from "../../errors/rxaddError.ts";
 import type { StatusReporter } from "../../telemetry/statusReporter.ts";
 
 /** What one of several lanes tells. */
@@ -17,7 +17,7 @@ export function lanesStatus(status: StatusReporter): (lane: string) => LaneStatu
   return (lane) => ({
     failed: {
       next: (failed: FailedAttempt) => {
-        const reason = isSinkError(failed.error) ? failed.error._tag : "";
+        const reason = isRxaddError(failed.error) ? failed.error._tag : "";
         failing.add(lane);
         if (failed.attempt <= (told.get(reason) ?? 0)) return;
         told.set(reason, failed.attempt);

@@ -14,7 +14,7 @@ import {
   tap,
   zip,
 } from "rxjs";
-import { sinkError } from "../../errors/sinkError.ts";
+import { rxaddError } from "../../errors/rxaddError.ts";
 import type { Positions } from "../../event/positions.ts";
 import {
   beginFields,
@@ -116,7 +116,7 @@ export function ledger<P>({ store, key, stateKeyOf, positions, retry, adopt }: L
   function decode(text: string): Option<P> {
     const position = text === "" ? none : positions.decode(text);
     if (text === "" || !isNone(position)) return position;
-    throw sinkError(
+    throw rxaddError(
       "PositionInvalid",
       `${key}: found position ${text}, expected one of this source: give each source a sink id of its own`,
     );
@@ -146,7 +146,7 @@ export function ledger<P>({ store, key, stateKeyOf, positions, retry, adopt }: L
   }
 
   function withoutOrder(position: P): Error {
-    return sinkError(
+    return rxaddError(
       "PositionInvalid",
       `${key}: found position ${positions.encode(position)}, expected positions with an order: over the streams of a Cluster nothing else tells what is there already`,
     );
@@ -218,7 +218,7 @@ export function ledger<P>({ store, key, stateKeyOf, positions, retry, adopt }: L
   function checkName(stateKey: string, laneOwner: string): void {
     const [name, mark] = laneOwner.split("/");
     if (mark === undefined || name === opened().state.name || adopt) return;
-    throw sinkError(
+    throw rxaddError(
       "ProducerStateMissing",
       `${key}: the sink's position is gone but ${stateKey} stands, which was written under it: nobody knows what other streams have lost; restore it, or delete all streams and producer states of this sink; or start once with adopt: true, which goes on with what is there`,
     );
@@ -228,7 +228,7 @@ export function ledger<P>({ store, key, stateKeyOf, positions, retry, adopt }: L
   function checkStanding(stateKey: string, state: OpenedState, line: LedgerLine): void {
     const stand = state.position === "" && state.ahead === "" ? { ...nowhere, position: line.begin } : state;
     if (!isBehind(stand, line)) return;
-    throw sinkError(
+    throw rxaddError(
       "RewindRequired",
       `${stateKey}: found position ${state.position || "(beginning)"}, but what was acknowledged goes on to ${line.position}: Redis has lost batches; send again from there`,
       undefined,
@@ -248,14 +248,14 @@ export function ledger<P>({ store, key, stateKeyOf, positions, retry, adopt }: L
       case "written":
         return;
       case "fenced":
-        throw sinkError(
+        throw rxaddError(
           "Fenced",
           `${key}: found ${reply.epoch === epoch ? "another owner" : `epoch ${reply.epoch}, mine is ${epoch}`}: another writer with this sink id has taken over; run one writer per sink id`,
           undefined,
           { epoch, storedEpoch: reply.epoch },
         );
       case "lost":
-        throw sinkError(
+        throw rxaddError(
           "RewindRequired",
           `${key}: Redis has lost the sink's newest positions; send again from position ${reply.position || "(beginning)"}`,
           undefined,

@@ -22,7 +22,7 @@ import { type BatchOptions, batch, type UnfinishedTransaction } from "../../../o
 import type { Progress } from "../../../operators/checkpoint.ts";
 import { inFlight } from "../../../operators/inFlight.ts";
 import { type FailedAttempt, retryBackoff } from "../../../operators/retryBackoff.ts";
-import { isRetryable, sinkError } from "../../errors/sinkError.ts";
+import { isRetryable, rxaddError } from "../../errors/rxaddError.ts";
 import type { Positions } from "../../event/positions.ts";
 import { isStreamTemplate } from "../../options/codecs.ts";
 import type { Connection } from "../../redis/publish/publishConnection.ts";
@@ -167,7 +167,7 @@ export function lanes<T, P>({
     const dueMs = tuning.batchTimeoutMs;
     if (dueMs === undefined) return published;
     const late = () =>
-      sinkError(
+      rxaddError(
         "BatchTimedOut",
         `sink ${id}: Redis has not acknowledged a batch within ${dueMs} ms; the status says why: see to that, or raise batchTimeoutMs`,
       );

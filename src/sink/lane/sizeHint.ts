@@ -1,4 +1,4 @@
-import { isSinkError, sinkError } from "../../errors/sinkError.ts";
+import { isRxaddError, rxaddError } from "../../errors/rxaddError.ts";
 import type { Batch } from "../encode/entry.ts";
 
 /** The least that `client-query-buffer-limit` can be set to. */
@@ -9,14 +9,14 @@ const suspiciousBytes = 1_048_576;
  * on what is above its limits, at times without a word.
  */
 export function withSizeHint<P>(error: unknown, batch: Batch<P>): unknown {
-  if (!isSinkError(error) || (error._tag !== "EventTooLarge" && error._tag !== "ConnectionLost"))
+  if (!isRxaddError(error) || (error._tag !== "EventTooLarge" && error._tag !== "ConnectionLost"))
     return error;
   const largest = batch.reduce((one, other) => (other.bytes > one.bytes ? other : one));
   const event = `event ${largest.id ?? largest.ordinal} has ${largest.bytes} bytes`;
   if (error._tag === "EventTooLarge")
-    return sinkError("EventTooLarge", `${error.message} The batch's largest ${event}.`, error);
+    return rxaddError("EventTooLarge", `${error.message} The batch's largest ${event}.`, error);
   if (largest.bytes < suspiciousBytes) return error;
-  return sinkError(
+  return rxaddError(
     "ConnectionLost",
     `${error.message} (${event}: if this comes again, the server's client-query-buffer-limit may be below that; raise it, or set maxEventBytes)`,
     error,

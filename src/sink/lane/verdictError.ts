@@ -1,5 +1,5 @@
 import { none, type Option } from "fp-ts/lib/Option.js";
-import { type SinkError, sinkError } from "../../errors/sinkError.ts";
+import { type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
 import type { BatchNumber } from "../../redis/publish/protocol.ts";
 import type { LaneKeys, PublishReply } from "../../redis/publish/publishPort.ts";
 
@@ -14,10 +14,10 @@ export function findingError<P>(
   sent: BatchNumber,
   acknowledged: number,
   decodePosition: (text: string) => Option<P>,
-): SinkError {
+): RxaddError {
   switch (found.reply) {
     case "fenced":
-      return sinkError(
+      return rxaddError(
         "Fenced",
         `${state}: found ${found.epoch === sent.epoch ? "another owner" : `epoch ${found.epoch}, mine is ${sent.epoch}`}: another writer with this sink id has taken over; run one writer per sink id`,
         undefined,
@@ -25,19 +25,19 @@ export function findingError<P>(
       );
     case "gap":
       if (found.sequence >= acknowledged) {
-        return sinkError(
+        return rxaddError(
           "EarlierBatchFailed",
           `${stream}: batch ${sent.sequence} waits for batch ${found.sequence + 1}, which failed`,
         );
       }
-      return sinkError(
+      return rxaddError(
         "RewindRequired",
         `${state}: found sequence ${found.sequence}, but ${acknowledged} was acknowledged: Redis has lost batches; send again from position ${found.position || "(beginning)"}`,
         undefined,
         { position: decodePosition(found.position) },
       );
     case "outdated":
-      return sinkError(
+      return rxaddError(
         "RewindRequired",
         `${state}: found an older epoch than mine, ${sent.epoch}: Redis has lost writes; send again from position ${found.position || "(beginning)"}`,
         undefined,
@@ -45,7 +45,7 @@ export function findingError<P>(
       );
     case "missing":
       if (found.streamStands) return stateGone({ stream, state });
-      return sinkError(
+      return rxaddError(
         "RewindRequired",
         `${state}: the producer state and the stream are gone: Redis has lost its data; send again from the beginning`,
         undefined,
@@ -58,8 +58,8 @@ export function findingError<P>(
 export function stateGone({
   stream = "the computed streams",
   state,
-}: Pick<LaneKeys, "stream" | "state">): SinkError {
-  return sinkError(
+}: Pick<LaneKeys, "stream" | "state">): RxaddError {
+  return rxaddError(
     "ProducerStateMissing",
     `${state}: the producer state is gone but ${stream} stands: somebody deleted it; restore it, or delete the stream and ${state}:mark as well; or start once with adopt: true, which publishes again what the source sends again`,
   );

@@ -1,8 +1,8 @@
 import { isNone, type Option } from "fp-ts/lib/Option.js";
 import { concat, defer, EMPTY, type MonoTypeOperatorFunction, type Observable, tap, throwError } from "rxjs";
+import { sourceError } from "../../errors/rxaddError.ts";
 import type { StandardPosition } from "../../event/positions.ts";
 import type { NdjsonLine } from "./ndjson.ts";
-import { NdjsonError } from "./ndjsonError.ts";
 
 /**
  * Refuses input, of lines without positions, that ends before the line where the stream ends: it is another input, taken for one
@@ -23,11 +23,11 @@ export function reaches(from: Option<StandardPosition>, name: string): MonoTypeO
         defer((): Observable<never> => {
           if (last === undefined || !last.isNumbered || Number(last.position) >= end) return EMPTY;
           const { position } = last;
-          return throwError(
-            () =>
-              new NdjsonError(
-                `${name}: found its end at line ${position}, expected line ${end}, where the stream ends under this id: it is another input, and nothing of it is published. Give it an id of its own, or its events positions`,
-              ),
+          return throwError(() =>
+            sourceError(
+              "InputInvalid",
+              `${name}: found its end at line ${position}, expected line ${end}, where the stream ends under this id: it is another input, and nothing of it is published. Give it an id of its own, or its events positions`,
+            ),
           );
         }),
       );

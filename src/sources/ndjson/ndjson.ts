@@ -12,6 +12,7 @@ import {
   type Observable,
   throwError,
 } from "rxjs";
+import { type RxaddError, sourceError } from "../../errors/rxaddError.ts";
 import type { EventAccess } from "../../event/eventAccess.ts";
 import { timeOf } from "../../event/eventAccess.ts";
 import { type StandardPosition, standardPositions } from "../../event/positions.ts";
@@ -19,7 +20,6 @@ import type { Source } from "../../pipeline/source.ts";
 import { fromReadable } from "../fromReadable.ts";
 import { reaches } from "./lineNumbers.ts";
 import { LineError, lines } from "./lines.ts";
-import { NdjsonError } from "./ndjsonError.ts";
 
 /** One line of NDJSON: its text, which is published as it is, and what it says. */
 export interface NdjsonLine {
@@ -35,7 +35,7 @@ export interface NdjsonLine {
  * Change events from NDJSON text in UTF-8, one JSON object a line; blank lines are left out.
  *
  * Either all lines have a position of their own, of one kind, or none has; then its number is a line's position.
- * {@link NdjsonError} at a line that is no event, or whose position cannot be kept as it is.
+ * `InputInvalid` at a line that is no event, or whose position cannot be kept as it is.
  *
  * @param input - opens the text, from its beginning, once per subscription
  * @param name - how messages call it
@@ -85,8 +85,12 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function lineError(name: string, line: number, reason: string, cause?: unknown): NdjsonError {
-  return new NdjsonError(`${name}, line ${line}: ${reason}. The lines before it are published.`, { cause });
+function lineError(name: string, line: number, reason: string, cause?: unknown): RxaddError {
+  return sourceError(
+    "InputInvalid",
+    `${name}, line ${line}: ${reason}. The lines before it are published.`,
+    cause,
+  );
 }
 
 /** What a value is; not what it holds, which is the user's data. */
@@ -163,11 +167,11 @@ function goOnAfter(from: Option<StandardPosition>, name: string): MonoTypeOperat
           (): Observable<never> =>
             isFound
               ? EMPTY
-              : throwError(
-                  () =>
-                    new NdjsonError(
-                      `${name}: found no event at position ${from.value}, where the stream ends: is it the same input?`,
-                    ),
+              : throwError(() =>
+                  sourceError(
+                    "InputInvalid",
+                    `${name}: found no event at position ${from.value}, where the stream ends: is it the same input?`,
+                  ),
                 ),
         ),
       );

@@ -1,6 +1,7 @@
 import { isNone, isSome, type Option } from "fp-ts/lib/Option.js";
+import type { RxaddError } from "../../errors/rxaddError.ts";
 import { isLsn, type Lsn } from "../../event/lsn.ts";
-import { PostgresSourceError } from "./postgresError.ts";
+import { postgresError } from "./postgresError.ts";
 import { walNumber } from "./walPosition.ts";
 
 /** What a start finds, and what it is asked for. */
@@ -19,8 +20,8 @@ export interface Standing {
 }
 
 /** Makes the error of changes that are gone. */
-export function unavailable(message: string): PostgresSourceError {
-  return new PostgresSourceError("PositionUnavailable", message);
+export function unavailable(message: string): RxaddError {
+  return postgresError("PositionUnavailable", message);
 }
 
 /** The one way to go on where changes are gone. */

@@ -1,4 +1,4 @@
-import { PostgresSourceError } from "./postgresError.ts";
+import { postgresError } from "./postgresError.ts";
 
 /** Refuses names that PostgreSQL would cut short, or report with less to go by. */
 export function checkOptions({
@@ -22,8 +22,5 @@ export function checkOptions({
 }
 
 function refuse(option: string, found: string, expected: string): never {
-  throw new PostgresSourceError(
-    "NotConfigured",
-    `${option}: found ${JSON.stringify(found)}, expected ${expected}`,
-  );
+  throw postgresError("NotConfigured", `${option}: found ${JSON.stringify(found)}, expected ${expected}`);
 }

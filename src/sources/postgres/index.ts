@@ -1,2 +1,2 @@
 export { type OpenedSlot, type PostgresOptions, postgresChanges } from "./postgresChanges.ts";
-export { type PostgresErrorTag, PostgresSourceError } from "./postgresError.ts";
+export type { PostgresErrorTag } from "./postgresError.ts";

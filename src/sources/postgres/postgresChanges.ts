@@ -14,6 +14,7 @@ import {
 } from "rxjs";
 import type { Flow } from "../../../operators/flow.ts";
 import { type FailedAttempt, retryBackoff } from "../../../operators/retryBackoff.ts";
+import { isRetryable } from "../../errors/rxaddError.ts";
 import type { ChangeEvent } from "../../event/changeEvent.ts";
 import { type Lsn, ordLsn } from "../../event/lsn.ts";
 import type { Source } from "../../pipeline/source.ts";
@@ -21,7 +22,7 @@ import { heedFlow } from "../heedFlow.ts";
 import { acceptance, checkPosition, unavailable } from "./checkAvailable.ts";
 import { checkOptions } from "./checkOptions.ts";
 import { confirmations } from "./confirmations.ts";
-import { isPassing, postgresErrorOf } from "./postgresError.ts";
+import { postgresErrorOf } from "./postgresError.ts";
 import { prepare } from "./prepare.ts";
 import { replicationMessages } from "./replicationMessages.ts";
 import { toChangeEvents } from "./toChangeEvents.ts";
@@ -78,7 +79,7 @@ export interface PostgresOptions {
  *   not acknowledged. Places in the log without a change of these tables are told as `passed`, about every 10 s.
  * - **Reconnects** by itself, and goes on after the last event that it emitted.
  * - **Memory** one event, and while `flow` says pause the rest of what was received at once: 64 KiB of log.
- * - **Errors** {@link PostgresSourceError}; what trying again may mend ends it after `maxRetries` only.
+ * - **Errors** a {@link RxaddError}; what trying again may mend ends it after `maxRetries` only.
  * - **Teardown** closes the connection at once, which frees the slot.
  *
  * @example
@@ -109,7 +110,7 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
       return defer(() => connect(last(), flow, reached)).pipe(
         catchError((error) => throwError(() => postgresErrorOf(error, connectionString))),
         retryBackoff({
-          isRetryable: isPassing,
+          isRetryable,
           ...(options.maxRetries === undefined ? {} : { maxRetries: options.maxRetries }),
           ...(failed && { failed }),
         }),

@@ -1,8 +1,10 @@
 import { DatabaseError } from "pg";
 import { redactUri } from "../../errors/redactUri.ts";
+import { type ErrorTag, isRxaddError, type RxaddError, sourceError } from "../../errors/rxaddError.ts";
 
-/** Why a PostgreSQL source ends, told apart by `_tag`. */
-export type PostgresErrorTag =
+/** Why a PostgreSQL source ends. */
+export type PostgresErrorTag = Extract<
+  ErrorTag,
   /** The server cannot be reached, or the connection broke; the source retries it by itself. */
   | "ConnectionLost"
   /** Another process reads the slot; the source retries it by itself, and so takes over. */
@@ -16,19 +18,12 @@ export type PostgresErrorTag =
   /** The changes after the position that was asked for are gone. */
   | "PositionUnavailable"
   /** Anything else that trying again does not mend. */
-  | "Refused";
+  | "Refused"
+>;
 
 /** An error of a PostgreSQL source, with what to do in its message. */
-export class PostgresSourceError extends Error {
-  override readonly name = "PostgresSourceError";
-  /** The configuration or the input has to be mended, not a server. */
-  readonly blames = "input";
-  readonly _tag: PostgresErrorTag;
-
-  constructor(tag: PostgresErrorTag, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this._tag = tag;
-  }
+export function postgresError(tag: PostgresErrorTag, message: string, cause?: unknown): RxaddError {
+  return sourceError(tag, message, cause);
 }
 
 type Class = readonly [tag: PostgresErrorTag, advice: string];
@@ -83,23 +78,12 @@ function classOfClient(error: Error): Class {
     : ["Refused", ""];
 }
 
-/** Turns what `pg` throws into a {@link PostgresSourceError}; `uri` is named without its password. */
-export function postgresErrorOf(error: unknown, uri: string): PostgresSourceError {
-  if (error instanceof PostgresSourceError) return error;
-  if (!(error instanceof Error)) return new PostgresSourceError("Refused", String(error));
+/** Turns what `pg` throws into a {@link RxaddError}; `uri` is named without its password. */
+export function postgresErrorOf(error: unknown, uri: string): RxaddError {
+  if (isRxaddError(error)) return error;
+  if (!(error instanceof Error)) return postgresError("Refused", String(error));
   const [tag, advice] = error instanceof DatabaseError ? classOfServer(error) : classOfClient(error);
   // Node's error of several addresses tried says nothing but its code.
   const message = error.message || ("code" in error ? String(error.code) : error.name);
-  return new PostgresSourceError(
-    tag,
-    `${redactUri(uri)}: ${message}${advice === "" ? "" : `; ${advice}`}`,
-    error,
-  );
-}
-
-/** Whether opening the connection again may help. */
-export function isPassing(error: unknown): boolean {
-  return (
-    error instanceof PostgresSourceError && (error._tag === "ConnectionLost" || error._tag === "SlotInUse")
-  );
+  return postgresError(tag, `${redactUri(uri)}: ${message}${advice === "" ? "" : `; ${advice}`}`, error);
 }

@@ -3,7 +3,7 @@ import { Client, type ClientConfig } from "pg";
 import { from, type Observable, type Unsubscribable, using } from "rxjs";
 import type { Lsn } from "../../event/lsn.ts";
 import { checkServer, holeOf, unavailable } from "./checkAvailable.ts";
-import { PostgresSourceError } from "./postgresError.ts";
+import { postgresError } from "./postgresError.ts";
 import { findPublication, preparePublication } from "./publication.ts";
 
 /** What `prepare` makes, if it is missing. */
@@ -104,13 +104,13 @@ async function makeSlot(client: Client, slot: string): Promise<FoundSlot> {
 /** What a slot that somebody reads is confirmed up to may change before we read it. */
 function checkSlot(slot: string, { plugin, database, db, pid }: FoundSlot): void {
   if (plugin !== "pgoutput" || database !== db) {
-    throw new PostgresSourceError(
+    throw postgresError(
       "NotConfigured",
       `slot ${slot}: found plugin ${plugin} on database ${database}, expected pgoutput on ${db}: choose another slot name`,
     );
   }
   if (pid === null) return;
-  throw new PostgresSourceError(
+  throw postgresError(
     "SlotInUse",
     `slot ${slot}: found it read by process ${pid}: one process at a time reads a slot; give this one a slot of its own`,
   );

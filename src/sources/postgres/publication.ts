@@ -1,5 +1,5 @@
 import { type Client, escapeIdentifier } from "pg";
-import { PostgresSourceError } from "./postgresError.ts";
+import { postgresError } from "./postgresError.ts";
 
 function quoted(table: string): string {
   return table.split(".").map(escapeIdentifier).join(".");
@@ -38,7 +38,7 @@ export async function preparePublication(
   const remedy = puballtables
     ? "leave out the tables, or choose another publication"
     : `ALTER PUBLICATION ${escapeIdentifier(publication)} SET ${target}`;
-  throw new PostgresSourceError(
+  throw postgresError(
     "NotConfigured",
     `tables: found publication ${publication} of ${found.join(", ") || "no table"}, expected ${tables.join(", ")}: ${remedy}`,
   );

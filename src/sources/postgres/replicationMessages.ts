@@ -4,7 +4,7 @@ import { LogicalReplicationService, type Pgoutput, PgoutputPlugin } from "pg-log
 import { interval, Observable } from "rxjs";
 import type { Flow } from "../../../operators/flow.ts";
 import { useExactParsers } from "./columnParsers.ts";
-import { PostgresSourceError } from "./postgresError.ts";
+import { postgresError } from "./postgresError.ts";
 import { walNumber, walText } from "./walPosition.ts";
 
 export interface ReplicationOptions {
@@ -94,7 +94,7 @@ export function replicationMessages(options: ReplicationOptions): Observable<Pgo
       silentTicks = isPaused ? 0 : silentTicks + 1;
       pass();
       if (silentTicks <= maxSilentTicks) tell(true);
-      else fail(new PostgresSourceError("ConnectionLost", "the server has not answered for too long"));
+      else fail(postgresError("ConnectionLost", "the server has not answered for too long"));
     }
 
     function skipOrFail(notice: string): void {
@@ -133,7 +133,7 @@ export function replicationMessages(options: ReplicationOptions): Observable<Pgo
     const publicationNames = [escapeIdentifier(publication).replaceAll("'", "''")];
     service
       .subscribe(new PlainPgoutput(publicationNames, skipOrFail), slot)
-      .then(() => fail(new PostgresSourceError("ConnectionLost", "the server ended the replication")), fail);
+      .then(() => fail(postgresError("ConnectionLost", "the server ended the replication")), fail);
 
     return () => {
       service.removeAllListeners();

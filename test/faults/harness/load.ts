@@ -10,9 +10,9 @@ import {
   throwError,
 } from "rxjs";
 import {
-  isSinkError,
-  type SinkError,
-  type SinkErrorTag,
+  type ErrorTag,
+  isRxaddError,
+  type RxaddError,
   type Source,
   type Status,
 } from "../../../src/index.ts";
@@ -33,9 +33,9 @@ export interface Load {
   /** Resolves at the next such status. */
   readonly status: (isIt: (status: Status) => boolean) => Promise<Status>;
   /** Resolves when the writer next retries because of this. */
-  readonly retrying: (tag: SinkErrorTag) => Promise<void>;
+  readonly retrying: (tag: ErrorTag) => Promise<void>;
   /** Resolves when the writer ends with this error, or has; `start` starts a new one. */
-  readonly failed: (tag: SinkErrorTag) => Promise<SinkError>;
+  readonly failed: (tag: ErrorTag) => Promise<RxaddError>;
   /** Ends the writer without a word, as a crash would. */
   readonly crash: () => void;
   /** Starts a writer. */
@@ -118,7 +118,7 @@ export function startLoad(writer: Writer, perTick: number): Load {
     },
     failed: async (tag) => {
       const how = ending ?? (await firstValueFrom(endings));
-      if (how !== "completed" && isSinkError(how.error) && how.error._tag === tag) return how.error;
+      if (how !== "completed" && isRxaddError(how.error) && how.error._tag === tag) return how.error;
       throw failureOf(how);
     },
     crash: () => running?.unsubscribe(),

@@ -1,5 +1,5 @@
 import { concatMap, defer, delayWhen, filter, Observable, Subject, take, VirtualTimeScheduler } from "rxjs";
-import { sinkError } from "../../../src/errors/sinkError.ts";
+import { rxaddError } from "../../../src/errors/rxaddError.ts";
 import { type FakeServer, openFake } from "../../../src/redis/publish/fakeServer.ts";
 import { fakeRedis } from "../../../src/testing/index.ts";
 import type { Direction } from "../../support/tcpProxy.ts";
@@ -105,7 +105,7 @@ function connect(redis: FakeServer): Line {
         error: (error) => subscriber.error(error),
         complete: () => subscriber.complete(),
       });
-      subscriber.add(cut$.subscribe(() => subscriber.error(sinkError("ConnectionLost", "the line is cut"))));
+      subscriber.add(cut$.subscribe(() => subscriber.error(rxaddError("ConnectionLost", "the line is cut"))));
     });
   }
 

@@ -1,4 +1,4 @@
-import { isSinkError, type SinkErrorTag } from "../../../src/index.ts";
+import { type ErrorTag, isRxaddError } from "../../../src/index.ts";
 import { logOf } from "./log.ts";
 import { seenOf } from "./seen.ts";
 import type { History, Step } from "./step.ts";
@@ -12,7 +12,7 @@ export interface Outcome {
 }
 
 /** How a writer may end, whatever is done to it: it was told. */
-const endings: ReadonlySet<SinkErrorTag> = new Set<SinkErrorTag>([
+const endings: ReadonlySet<ErrorTag> = new Set<ErrorTag>([
   "Fenced",
   "RewindRequired",
   "ProducerStateMissing",
@@ -105,7 +105,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
   }
 
   function mayEnd(error: unknown): boolean {
-    return isSinkError(error) && (endings.has(error._tag) || (wasExhausted && isExhausted(error)));
+    return isRxaddError(error) && (endings.has(error._tag) || (wasExhausted && isExhausted(error)));
   }
 
   const losses: ReadonlySet<Step["do"]> = new Set(["flush", "restart", "failover", "deleteStream", "lose"]);
@@ -183,7 +183,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
 
   /** What somebody does whom a writer has told what is wrong. */
   async function mend(how: ReturnType<Writer["ending"]>): Promise<void> {
-    if (typeof how !== "object" || !isSinkError(how.error)) throw new Error(`the last writer ended: ${how}`);
+    if (typeof how !== "object" || !isRxaddError(how.error)) throw new Error(`the last writer ended: ${how}`);
     if (how.error._tag === "ProducerStateMissing") {
       const { streams, states, marks } = world.keys;
       if (!isOneLane) {
@@ -273,5 +273,5 @@ export async function happen(world: World, history: History): Promise<Outcome> {
 }
 
 function isExhausted(error: unknown): boolean {
-  return isSinkError(error) && /stream has exhausted|equal or smaller/.test(error.message);
+  return isRxaddError(error) && /stream has exhausted|equal or smaller/.test(error.message);
 }

@@ -3,7 +3,7 @@ import { Observable, type SchedulerLike, Subject, type Subscription, tap } from 
 import {
   type Checkpoint,
   type Flow,
-  isSinkError,
+  isRxaddError,
   type RedisSink,
   redisSink,
   replicate,
@@ -241,7 +241,7 @@ export function startWriter(options: WriterOptions): Writer {
     error: (error: unknown) => {
       ending = { error };
       told += 1;
-      if (!isSinkError(error)) violated(`${name} ended with ${error}`);
+      if (!isRxaddError(error)) violated(`${name} ended with ${error}`);
     },
     complete: () => {
       ending = "completed";

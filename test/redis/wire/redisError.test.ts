@@ -1,6 +1,6 @@
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { isRetryable, type SinkError, sinkError } from "../../../src/errors/sinkError.ts";
+import { isRetryable, type RxaddError, rxaddError } from "../../../src/errors/rxaddError.ts";
 import { redisErrorOf } from "../../../src/redis/wire/redisError.ts";
 import { type RedisServer, startRedis } from "../../support/redisServer.ts";
 
@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop());
 
 /** What a real server's answer to a call is classified as. */
-async function errorOf(call: Promise<unknown>): Promise<SinkError> {
+async function errorOf(call: Promise<unknown>): Promise<RxaddError> {
   const error = await call.then(
     () => new Error("it did not fail"),
     (reason) => reason,
@@ -186,8 +186,8 @@ describe("redisErrorOf", () => {
     expect(redisErrorOf(error, "redis-cluster://h")._tag).toBe("AuthenticationFailed");
   });
 
-  it("leaves a SinkError as it is", () => {
-    const error = sinkError("Contended", "x");
+  it("leaves an RxaddError as it is", () => {
+    const error = rxaddError("Contended", "x");
     expect(redisErrorOf(error, "redis://h")).toBe(error);
   });
 });

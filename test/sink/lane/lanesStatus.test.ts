@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type SinkErrorTag, sinkError } from "../../../src/errors/sinkError.ts";
+import { type ErrorTag, rxaddError } from "../../../src/errors/rxaddError.ts";
 import { lanesStatus } from "../../../src/sink/lane/lanesStatus.ts";
 import { statusReporter } from "../../../src/telemetry/statusReporter.ts";
 
@@ -11,8 +11,8 @@ function watched() {
         told.push(status.state === "retrying" ? `${status.cause._tag} ${status.attempt}` : status.state),
     }),
   );
-  const fails = (name: string, attempt: number, tag: (SinkErrorTag & "Unreachable") | "ConnectionLost") =>
-    lane(name).failed.next({ attempt, delayMs: 1, error: sinkError(tag, "away") });
+  const fails = (name: string, attempt: number, tag: (ErrorTag & "Unreachable") | "ConnectionLost") =>
+    lane(name).failed.next({ attempt, delayMs: 1, error: rxaddError(tag, "away") });
   return { told, lane, fails };
 }
 

@@ -2,11 +2,8 @@ import { inspect } from "node:util";
 import { none } from "fp-ts/lib/Option.js";
 import { lastValueFrom, NEVER } from "rxjs";
 import { describe, expect, it } from "vitest";
-import {
-  type PostgresOptions,
-  PostgresSourceError,
-  postgresChanges,
-} from "../../../src/sources/postgres/index.ts";
+import { isRxaddError, type RxaddError } from "../../../src/index.ts";
+import { type PostgresOptions, postgresChanges } from "../../../src/sources/postgres/index.ts";
 import { startPostgres } from "../../support/postgresServer.ts";
 import { freePort } from "../../support/redisServer.ts";
 import { collect, postgresBed } from "./postgresBed.ts";
@@ -14,21 +11,21 @@ import { collect, postgresBed } from "./postgresBed.ts";
 const bed = postgresBed();
 
 /** The error that a source ends with, which tries nothing twice. */
-function failureOf(options: Partial<PostgresOptions>): Promise<PostgresSourceError> {
+function failureOf(options: Partial<PostgresOptions>): Promise<RxaddError> {
   return lastValueFrom(bed.source({ maxRetries: 0, ...options })(none, NEVER)).then(
     () => Promise.reject(new Error("it completed")),
     (error) => error,
   );
 }
 
-describe("PostgresSourceError", () => {
+describe("an error of PostgreSQL", () => {
   it("says what is wrong with a password, without saying the password", async () => {
     const connectionString = bed.connectionString().replace("secret", "hunter2");
 
     const failure = await failureOf({ connectionString });
 
-    expect(failure).toBeInstanceOf(PostgresSourceError);
-    expect(failure).toMatchObject({ _tag: "AuthenticationFailed" });
+    expect(isRxaddError(failure)).toBe(true);
+    expect(failure).toMatchObject({ _tag: "AuthenticationFailed", blames: "input" });
     expect(failure.message).toContain("check user and password");
     expect(failure.message).not.toContain("hunter2");
   });

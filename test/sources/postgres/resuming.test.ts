@@ -2,8 +2,7 @@ import { none, some } from "fp-ts/lib/Option.js";
 import { BehaviorSubject, NEVER, Subject, tap } from "rxjs";
 import { describe, expect, it } from "vitest";
 import type { FailedAttempt } from "../../../operators/retryBackoff.ts";
-import type { Flow, Lsn } from "../../../src/index.ts";
-import { PostgresSourceError } from "../../../src/sources/postgres/index.ts";
+import { type Flow, isRxaddError, type Lsn } from "../../../src/index.ts";
 import { collect, postgresBed, upTo } from "./postgresBed.ts";
 
 const bed = postgresBed();
@@ -16,8 +15,7 @@ function insert(from: number, to: number): Promise<unknown> {
 function retries() {
   const tags: string[] = [];
   const failed = {
-    next: ({ error }: FailedAttempt) =>
-      tags.push(error instanceof PostgresSourceError ? error._tag : String(error)),
+    next: ({ error }: FailedAttempt) => tags.push(isRxaddError(error) ? error._tag : String(error)),
   };
   return { tags, failed };
 }
