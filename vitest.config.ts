@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 import { TableReporter } from "./test/faults/harness/tableReporter.ts";
-import { patienceMs } from "./test/support/patience.ts";
+import { patienceMs } from "./test/kit/time/patience.ts";
 
 export default defineConfig({
   test: {

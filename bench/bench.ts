@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { startRedis } from "../test/support/redisServer.ts";
+import { startRedis } from "../test/kit/servers/redisServer.ts";
 import { type Row, tableOf } from "./row.ts";
 import type { Section } from "./section.ts";
 import { consume } from "./sections/consume.ts";

@@ -1,4 +1,4 @@
-import { startProxy } from "../test/support/tcpProxy.ts";
+import { startProxy } from "../test/kit/network/tcpProxy.ts";
 
 // The program of `startDelay`: says its port, then takes delays in ms.
 const proxy = await startProxy(Number(process.argv[2]));

@@ -1,5 +1,5 @@
-import { makeCertificates, tlsOf } from "../../test/support/certificates.ts";
-import { startRedis } from "../../test/support/redisServer.ts";
+import { makeCertificates, tlsOf } from "../../test/kit/servers/certificates.ts";
+import { startRedis } from "../../test/kit/servers/redisServer.ts";
 import type { Contender } from "../contender.ts";
 import { ioredisPipeline } from "../contenders/ioredis.ts";
 import { rawSocket } from "../contenders/rawSocket.ts";

@@ -18,8 +18,8 @@ import {
   take,
   timer,
 } from "rxjs";
-import { startPostgres } from "../../test/support/postgresServer.ts";
-import { startRedis } from "../../test/support/redisServer.ts";
+import { startPostgres } from "../../test/kit/servers/postgresServer.ts";
+import { startRedis } from "../../test/kit/servers/redisServer.ts";
 import { hints, screen, statusLine, type View } from "./screen.ts";
 import { openShop } from "./shop.ts";
 import { site } from "./site.ts";

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import type { RedisServer } from "../../test/support/redisServer.ts";
+import type { RedisServer } from "../../test/kit/servers/redisServer.ts";
 
 /** What somebody who watches can do to the pipeline. */
 export const actions = ["stopRedis", "startRedis", "killWriter", "fillMemory", "freeMemory"] as const;

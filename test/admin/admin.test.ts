@@ -14,8 +14,8 @@ import {
   trimStream,
 } from "../../src/admin/index.ts";
 import { redisSink } from "../../src/index.ts";
-import { startCluster } from "../support/clusterServers.ts";
-import { freePort, type RedisServer, startRedis } from "../support/redisServer.ts";
+import { startCluster } from "../kit/servers/clusterServers.ts";
+import { freePort, type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 
 const stream = "orders.events";
 const group = "mygroup";

@@ -11,8 +11,8 @@ import {
   trimAcknowledged,
   trimStream,
 } from "../../src/admin/index.ts";
-import { codeBlocks } from "../support/codeBlocks.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
+import { codeBlocks } from "../repository/codeBlocks.ts";
 
 const stream = "orders.events";
 const group = "mail";

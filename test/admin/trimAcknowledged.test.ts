@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { firstValueFrom } from "rxjs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { trimAcknowledged } from "../../src/admin/index.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 
 const stream = "orders.events";
 let redis: RedisServer;

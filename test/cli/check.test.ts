@@ -5,9 +5,9 @@ import { Client } from "pg";
 import { lastValueFrom, of } from "rxjs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { redisSink } from "../../src/index.ts";
-import { rxadd } from "../support/cli.ts";
-import { type PostgresServer, startPostgres } from "../support/postgresServer.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { rxadd } from "../kit/program/cli.ts";
+import { type PostgresServer, startPostgres } from "../kit/servers/postgresServer.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 
 let redis: RedisServer;
 let postgres: PostgresServer;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { type Run, rxadd } from "../support/cli.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { type Run, rxadd } from "../kit/program/cli.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 const stream = "orders.events";
 const redis = emptyRedis([], "s3cr3t");

@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { makeCertificates, tlsOf } from "../support/certificates.ts";
-import { rxadd } from "../support/cli.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
-import { readEvents } from "../support/tally.ts";
+import { readEvents } from "../kit/load/tally.ts";
+import { rxadd } from "../kit/program/cli.ts";
+import { makeCertificates, tlsOf } from "../kit/servers/certificates.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 
 let redis: RedisServer;
 let folder: string;

@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { partitionOf } from "../../src/index.ts";
-import { rxadd } from "../support/cli.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
-import { readEvents, tallyStream } from "../support/tally.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { readEvents, tallyStream } from "../kit/load/tally.ts";
+import { rxadd } from "../kit/program/cli.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 let main: RedisServer;
 let copy: RedisServer;

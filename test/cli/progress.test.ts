@@ -4,7 +4,7 @@ import { type Advance, type CaughtUp, catchingUp } from "../../src/cli/progress/
 import { type Progress, progress, type Reading } from "../../src/cli/progress/progress.ts";
 import { progressLines } from "../../src/cli/progress/progressLines.ts";
 import { durationText, progressText } from "../../src/cli/progress/progressText.ts";
-import { marbles } from "../support/marbles.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 describe("progress", () => {
   /** What comes of the readings, one a second: events, done and total. */

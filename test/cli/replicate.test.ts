@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Run, rxadd } from "../support/cli.ts";
-import { type PostgresServer, startPostgres } from "../support/postgresServer.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
-import { readEvents, tally } from "../support/tally.ts";
+import { readEvents, tally } from "../kit/load/tally.ts";
+import { type Run, rxadd } from "../kit/program/cli.ts";
+import { type PostgresServer, startPostgres } from "../kit/servers/postgresServer.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 
 let redis: RedisServer;
 let postgres: PostgresServer;

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { rxadd } from "../support/cli.ts";
-import { freePort, type RedisServer, startRedis } from "../support/redisServer.ts";
+import { rxadd } from "../kit/program/cli.ts";
+import { freePort, type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 
 const stream = "orders.events";
 let redis: RedisServer;

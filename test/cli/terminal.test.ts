@@ -6,9 +6,9 @@ import { PassThrough } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { interval } from "rxjs";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
-import { program, type Run, rxadd } from "../support/cli.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { startProxy } from "../support/tcpProxy.ts";
+import { startProxy } from "../kit/network/tcpProxy.ts";
+import { program, type Run, rxadd } from "../kit/program/cli.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
 const redis = emptyRedis();
 const main = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));

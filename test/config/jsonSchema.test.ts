@@ -13,7 +13,7 @@ import { loadConfig } from "../../src/config/loadConfig.ts";
 import { OneOrMore } from "../../src/options/codecs.ts";
 import { Described } from "../../src/options/described.ts";
 import { type Setting, Settings } from "../../src/options/settings.ts";
-import { codeBlocks } from "../support/codeBlocks.ts";
+import { codeBlocks } from "../repository/codeBlocks.ts";
 
 const env = {
   REDIS_URI: "redis://localhost",

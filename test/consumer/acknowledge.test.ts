@@ -9,7 +9,7 @@ import {
   memoryGroup,
   type Settler,
 } from "../../src/consumer.ts";
-import { marbles } from "../support/marbles.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 interface Order {
   readonly id: string;

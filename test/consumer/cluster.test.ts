@@ -3,7 +3,7 @@ import { filter, lastValueFrom, map, range, Subject, take, tap } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { acknowledge, deduplicate, effects, groupDeliveries, streamEntries } from "../../src/consumer.ts";
 import { redisSink } from "../../src/index.ts";
-import { type ClusterServers, startCluster } from "../support/clusterServers.ts";
+import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
 
 interface Order {
   readonly id: string;

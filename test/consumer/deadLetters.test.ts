@@ -2,7 +2,7 @@ import * as t from "io-ts";
 import { firstValueFrom, lastValueFrom, map, Subject, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { acknowledge, type GroupOptions, groupDeliveries, streamEntries } from "../../src/consumer.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
 const stream = "orders.events";
 const dead = "orders.dead";

@@ -8,7 +8,7 @@ import {
   effects,
   memoryGroup,
 } from "../../src/consumer.ts";
-import { marbles } from "../support/marbles.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 interface Order {
   readonly id: string;

@@ -2,11 +2,11 @@ import * as t from "io-ts";
 import { filter, firstValueFrom, lastValueFrom, map, of, Subject, take, tap, toArray } from "rxjs";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { acknowledge, deduplicate, effects, type GroupOptions, groupDeliveries } from "../../src/consumer.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { failureOf } from "../support/failureOf.ts";
-import { startProxy } from "../support/tcpProxy.ts";
-import { waitUntil } from "../support/waitUntil.ts";
-import { watched } from "../support/watched.ts";
+import { watched } from "../kit/load/watched.ts";
+import { startProxy } from "../kit/network/tcpProxy.ts";
+import { failureOf } from "../kit/program/failureOf.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 interface Order {
   readonly id: string;

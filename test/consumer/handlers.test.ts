@@ -10,9 +10,9 @@ import {
   groupDeliveries,
   type Handled,
 } from "../../src/consumer.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { waitUntil } from "../support/waitUntil.ts";
-import { watched } from "../support/watched.ts";
+import { watched } from "../kit/load/watched.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 interface Order {
   readonly id: string;

@@ -8,10 +8,10 @@ import {
   streamEntries,
   streamSource,
 } from "../../src/consumer.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { group, type Order, ordersGroup, stream } from "../support/ordersGroup.ts";
-import { waitUntil } from "../support/waitUntil.ts";
-import { watched } from "../support/watched.ts";
+import { group, type Order, ordersGroup, stream } from "../kit/load/ordersGroup.ts";
+import { watched } from "../kit/load/watched.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 const redis = emptyRedis();
 const { add, deliveries, pending } = ordersGroup(redis);

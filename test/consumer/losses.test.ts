@@ -1,11 +1,11 @@
 import { firstValueFrom, lastValueFrom, map, of, Subject, take } from "rxjs";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { acknowledge, effects } from "../../src/consumer.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { group, type Order, ordersGroup, stream } from "../support/ordersGroup.ts";
-import { startProxy } from "../support/tcpProxy.ts";
-import { waitUntil } from "../support/waitUntil.ts";
-import { watched } from "../support/watched.ts";
+import { group, type Order, ordersGroup, stream } from "../kit/load/ordersGroup.ts";
+import { watched } from "../kit/load/watched.ts";
+import { startProxy } from "../kit/network/tcpProxy.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 const redis = emptyRedis();
 const { add, deliveries, pending } = ordersGroup(redis);

@@ -1,10 +1,10 @@
 import { lastValueFrom, map, NEVER, Subject, Subscription, take, timer } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { acknowledge, type Delivery, effects, type GroupOptions } from "../../src/consumer.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { group, type Order, ordersGroup, stream } from "../support/ordersGroup.ts";
-import { waitUntil } from "../support/waitUntil.ts";
-import { watched } from "../support/watched.ts";
+import { group, type Order, ordersGroup, stream } from "../kit/load/ordersGroup.ts";
+import { watched } from "../kit/load/watched.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 const redis = emptyRedis();
 const { add, deliveries, pending, counts, isWaiting } = ordersGroup(redis);

@@ -7,10 +7,10 @@ import {
   groupDeliveries,
   groupStatus,
 } from "../../src/consumer.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { failureOf } from "../support/failureOf.ts";
-import { startProxy } from "../support/tcpProxy.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { startProxy } from "../kit/network/tcpProxy.ts";
+import { failureOf } from "../kit/program/failureOf.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 const stream = "orders.events";
 const group = "mailer";

@@ -8,7 +8,7 @@ import { firstValueFrom, lastValueFrom, map, range, type Subscription } from "rx
 import { afterEach, describe, expect, it } from "vitest";
 import { redisSink } from "../../src/index.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
-import { freePort } from "../support/redisServer.ts";
+import { freePort } from "../kit/servers/redisServer.ts";
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {

@@ -4,9 +4,9 @@ import { dashboard, watchSink } from "rxadd/dashboard";
 import { concatMap, filter, firstValueFrom, interval, map, type Observable, Subscription } from "rxjs";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { redisSink } from "../../src/index.ts";
-import { chromiumPath, startBrowser } from "../support/browser.ts";
-import { freePort } from "../support/freePort.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { chromiumPath, startBrowser } from "../kit/program/browser.ts";
+import { freePort } from "../kit/servers/freePort.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 
 interface Order {
   readonly id: string;

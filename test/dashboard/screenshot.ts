@@ -4,8 +4,8 @@ import { redisSink } from "rxadd";
 import { acknowledge, groupDeliveries } from "rxadd/consumer";
 import { dashboard } from "rxadd/dashboard";
 import { concatMap, interval, Subscription } from "rxjs";
-import { startBrowser } from "../support/browser.ts";
-import { startRedis } from "../support/redisServer.ts";
+import { startBrowser } from "../kit/program/browser.ts";
+import { startRedis } from "../kit/servers/redisServer.ts";
 
 const items = ["tea", "coffee", "milk", "bread", "cheese", "apples"];
 const stream = "orders.events";

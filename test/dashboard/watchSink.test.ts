@@ -8,7 +8,7 @@ import type { SinkMetrics } from "../../src/metrics/index.ts";
 import type { RedisFigures } from "../../src/telemetry/redisFigures.ts";
 import type { StreamWatch } from "../../src/telemetry/watchable.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
-import { marbles } from "../support/marbles.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 const cause = rxaddError("Unreachable", "redis://localhost:6379: connect ECONNREFUSED");
 const statuses: Readonly<Record<string, Status>> = {

@@ -6,8 +6,8 @@ import {
   cacheInvalidation,
   type Product,
 } from "../../examples/cacheInvalidation/cacheInvalidation.ts";
-import { program } from "../support/cli.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
+import { program } from "../kit/program/cli.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
 const redis = emptyRedis();
 

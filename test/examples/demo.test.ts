@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import axe from "axe-core";
 import type { Browser, Frame, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { chromiumPath, startBrowser } from "../support/browser.ts";
+import { chromiumPath, startBrowser } from "../kit/program/browser.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 let browser: Browser;

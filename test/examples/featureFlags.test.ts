@@ -12,9 +12,9 @@ import {
 } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type Flags, featureFlags, isOn } from "../../examples/featureFlags/featureFlags.ts";
-import { program } from "../support/cli.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { startProxy } from "../support/tcpProxy.ts";
+import { startProxy } from "../kit/network/tcpProxy.ts";
+import { program } from "../kit/program/cli.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
 const redis = emptyRedis();
 const off = false;

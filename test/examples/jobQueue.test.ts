@@ -3,9 +3,9 @@ import { from, lastValueFrom, Subject, take, toArray } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { jobQueue } from "../../examples/jobQueue/jobQueue.ts";
 import { tablesOf } from "../../src/redis/wire/replies.ts";
-import { program, type Run } from "../support/cli.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { readEvents } from "../support/tally.ts";
+import { readEvents } from "../kit/load/tally.ts";
+import { program, type Run } from "../kit/program/cli.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
 const redis = emptyRedis();
 

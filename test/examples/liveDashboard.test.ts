@@ -3,10 +3,10 @@ import { from, lastValueFrom } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Figures } from "../../examples/liveDashboard/figures.ts";
 import { liveDashboard } from "../../examples/liveDashboard/liveDashboard.ts";
-import { chromiumPath, startBrowser } from "../support/browser.ts";
-import { program } from "../support/cli.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { freePort } from "../support/freePort.ts";
+import { chromiumPath, startBrowser } from "../kit/program/browser.ts";
+import { program } from "../kit/program/cli.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { freePort } from "../kit/servers/freePort.ts";
 
 const redis = emptyRedis();
 

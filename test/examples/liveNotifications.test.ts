@@ -6,10 +6,10 @@ import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { WebSocket } from "ws";
 import { notificationsOf } from "../../examples/liveNotifications/browser.ts";
 import { liveNotifications } from "../../examples/liveNotifications/liveNotifications.ts";
-import { program } from "../support/cli.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { freePort } from "../support/freePort.ts";
-import { startProxy } from "../support/tcpProxy.ts";
+import { startProxy } from "../kit/network/tcpProxy.ts";
+import { program } from "../kit/program/cli.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { freePort } from "../kit/servers/freePort.ts";
 
 const redis = emptyRedis();
 let port: number;

@@ -1,10 +1,10 @@
 import { NEVER } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { rateLimiter } from "../../examples/rateLimiting/rateLimiting.ts";
-import { program } from "../support/cli.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { startProxy } from "../support/tcpProxy.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { startProxy } from "../kit/network/tcpProxy.ts";
+import { program } from "../kit/program/cli.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 const redis = emptyRedis();
 /** Longer than any test takes. */

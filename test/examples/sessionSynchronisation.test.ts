@@ -6,9 +6,9 @@ import {
   type SessionState,
   sessionStates,
 } from "../../examples/sessionSynchronisation/sessionSynchronisation.ts";
-import { program } from "../support/cli.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { startProxy } from "../support/tcpProxy.ts";
+import { startProxy } from "../kit/network/tcpProxy.ts";
+import { program } from "../kit/program/cli.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
 const redis = emptyRedis();
 

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { documentedExtra, documentedRights } from "../support/documentedRights.ts";
+import { documentedExtra, documentedRights } from "../repository/documentedRights.ts";
 import { fault, faults, type Scene } from "./harness/fault.ts";
 import { type OneServer, oneServer } from "./harness/oneServer.ts";
 import { counted, killConnections, sinkConnections } from "./harness/serverView.ts";

@@ -2,14 +2,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import { getOrElse, isSome, some } from "fp-ts/lib/Option.js";
 import { map } from "rxjs";
 import { redisSink, replicate, type SinkOptions, type Source } from "../../src/index.ts";
+import type { Numbered } from "../kit/load/pacedNumbers.ts";
+import { readEvents, type Tally, tally } from "../kit/load/tally.ts";
 import {
   type ClusterServers,
   type ClusterSettings,
   type Migration,
   startCluster,
-} from "../support/clusterServers.ts";
-import type { Numbered } from "../support/pacedNumbers.ts";
-import { readEvents, type Tally, tally } from "../support/tally.ts";
+} from "../kit/servers/clusterServers.ts";
 import { type Bed, fault, faults, type Scene } from "./harness/fault.ts";
 import type { Writer } from "./harness/load.ts";
 import { durable } from "./harness/oneServer.ts";

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, vi } from "vitest";
-import type { RedisServer } from "../support/redisServer.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import type { RedisServer } from "../kit/servers/redisServer.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 import { type Fault, fault, faults, type Scene } from "./harness/fault.ts";
 import { oneServer } from "./harness/oneServer.ts";
 import { type Proxied, proxied } from "./harness/proxied.ts";

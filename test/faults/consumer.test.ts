@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import { describe, expect, it } from "vitest";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 import {
   type ConsumerOrder,
   type ConsumerProcess,

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
-import { readEvents, type Tally, tally } from "../support/tally.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { readEvents, type Tally, tally } from "../kit/load/tally.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 import { exactlyOnce, type Fault, fault, faults, type Scene } from "./harness/fault.ts";
 import { type OneServer, oneServer } from "./harness/oneServer.ts";
 import { sinkConnections } from "./harness/serverView.ts";

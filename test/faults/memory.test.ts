@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { finalize, firstValueFrom, NEVER, Subject, tap } from "rxjs";
 import { expect } from "vitest";
-import type { RedisServer } from "../support/redisServer.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import type { RedisServer } from "../kit/servers/redisServer.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 import { exactlyOnce, type Fault, fault, faults, type Scene } from "./harness/fault.ts";
 import type { Writer } from "./harness/load.ts";
 import { oldestGone } from "./harness/oldestGone.ts";

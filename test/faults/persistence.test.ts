@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, rmdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
-import type { RedisServer } from "../support/redisServer.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import type { RedisServer } from "../kit/servers/redisServer.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 import {
   type AppendOnlyFile,
   appendOnlyFileOf,

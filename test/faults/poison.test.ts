@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import type { ErrorTag, SinkOptions } from "../../src/index.ts";
-import type { Numbered } from "../support/pacedNumbers.ts";
-import { readEvents, tally } from "../support/tally.ts";
+import type { Numbered } from "../kit/load/pacedNumbers.ts";
+import { readEvents, tally } from "../kit/load/tally.ts";
 import { exactlyOnce, type Fault, fault, faults, type Scene } from "./harness/fault.ts";
 import { type OneServer, oneServer } from "./harness/oneServer.ts";
 import { killConnections } from "./harness/serverView.ts";

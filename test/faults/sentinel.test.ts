@@ -1,8 +1,8 @@
 import { toUndefined } from "fp-ts/lib/Option.js";
 import { expect } from "vitest";
 import type { SinkOptions, Status } from "../../src/index.ts";
-import type { Numbered } from "../support/pacedNumbers.ts";
-import { type SentinelServers, startSentinels } from "../support/sentinelServers.ts";
+import type { Numbered } from "../kit/load/pacedNumbers.ts";
+import { type SentinelServers, startSentinels } from "../kit/servers/sentinelServers.ts";
 import { type Bed, exactlyOnce, fault, faults, type Scene } from "./harness/fault.ts";
 
 /** A bed of a master, two replicas and three Sentinels. */

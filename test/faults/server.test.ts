@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { expect } from "vitest";
-import type { RedisServer } from "../support/redisServer.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import type { RedisServer } from "../kit/servers/redisServer.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 import { appendOnlyFileOf, fix, noCheckAof } from "./harness/appendOnlyFile.ts";
 import { noFakeClock, withClock } from "./harness/fakeClock.ts";
 import { exactlyOnce, fault, faults, type Scene } from "./harness/fault.ts";

@@ -1,6 +1,6 @@
-import { makeCertificates, tlsOf } from "../support/certificates.ts";
-import { startRedis } from "../support/redisServer.ts";
-import { startProxy } from "../support/tcpProxy.ts";
+import { startProxy } from "../kit/network/tcpProxy.ts";
+import { makeCertificates, tlsOf } from "../kit/servers/certificates.ts";
+import { startRedis } from "../kit/servers/redisServer.ts";
 import { fault, faults } from "./harness/fault.ts";
 import type { Proxied } from "./harness/proxied.ts";
 import { killConnections } from "./harness/serverView.ts";

@@ -12,12 +12,12 @@ import type { ReadableSpan } from "@opentelemetry/sdk-trace-base";
 import { filter, firstValueFrom, from, lastValueFrom, map, ReplaySubject, range, Subject, take } from "rxjs";
 import { afterEach, describe, expect, it } from "vitest";
 import { redisSink, type SinkOptions, type Status } from "../../src/index.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { failureOf } from "../support/failureOf.ts";
-import { recordedSpans } from "../support/recordedSpans.ts";
-import { startRedis } from "../support/redisServer.ts";
-import { startProxy } from "../support/tcpProxy.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { startProxy } from "../kit/network/tcpProxy.ts";
+import { failureOf } from "../kit/program/failureOf.ts";
+import { recordedSpans } from "../kit/program/recordedSpans.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { startRedis } from "../kit/servers/redisServer.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 interface Numbered {
   readonly position: number;

@@ -2,9 +2,9 @@ import { lastValueFrom, map, of, ReplaySubject, range, Subject } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Checkpoint, redisSink, type SinkSettings, type Status } from "../../src/index.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
-import { failureOf } from "../support/failureOf.ts";
-import { marbles } from "../support/marbles.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { failureOf } from "../kit/program/failureOf.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 interface Numbered {
   readonly position: number;

@@ -2,8 +2,8 @@ import { inspect } from "node:util";
 import { Subject } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { fanOut, redisSink, replicate, type Sink, type Status } from "../../src/index.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 const redis = emptyRedis();
 

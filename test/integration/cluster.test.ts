@@ -5,10 +5,10 @@ import { BehaviorSubject, lastValueFrom, map, range, Subject, tap } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Flow } from "../../operators/index.ts";
 import { fromIterable, redisSink } from "../../src/index.ts";
-import { type ClusterServers, startCluster } from "../support/clusterServers.ts";
-import type { RedisServer } from "../support/redisServer.ts";
-import { readEvents } from "../support/tally.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { readEvents } from "../kit/load/tally.ts";
+import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
+import type { RedisServer } from "../kit/servers/redisServer.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 let servers: ClusterServers;
 let cluster: Cluster;

@@ -1,8 +1,8 @@
 import { concat, EMPTY, from, lastValueFrom, map, type Observable, range, throwError, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { type RxaddError, redisSink, type SinkOptions, type Status } from "../../src/index.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { readEvents } from "../support/tally.ts";
+import { readEvents } from "../kit/load/tally.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
 interface Order {
   readonly id: string;

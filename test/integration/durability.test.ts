@@ -8,8 +8,8 @@ import {
   type Status,
 } from "../../src/index.ts";
 import { Skipped } from "../../src/pipeline/keepPositions.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 interface Numbered {
   readonly position: number;

@@ -22,9 +22,9 @@ import {
   type Source,
   type Status,
 } from "../../src/index.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { readEvents } from "../support/tally.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { readEvents } from "../kit/load/tally.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 interface Row {
   readonly id: string;

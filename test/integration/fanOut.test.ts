@@ -25,9 +25,9 @@ import {
   type Source,
   type Status,
 } from "../../src/index.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
-import { tallyStream } from "../support/tally.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { tallyStream } from "../kit/load/tally.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 interface Numbered {
   readonly n: number;

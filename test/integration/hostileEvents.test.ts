@@ -4,8 +4,8 @@ import { from, lastValueFrom, Subject, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { type Positions, redisSink, type SinkSettings, type Status } from "../../src/index.ts";
 import { statusText } from "../../src/telemetry/statusText.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { failureOf } from "../support/failureOf.ts";
+import { failureOf } from "../kit/program/failureOf.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
 /** Functions of the user's, and what they give, are what JavaScript allows, whatever their types say. */
 type Hostile = SinkSettings<Record<string, unknown>, unknown>;

@@ -8,8 +8,8 @@ import {
   type SinkSettings,
   type Status,
 } from "../../src/index.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { failureOf } from "../support/failureOf.ts";
+import { failureOf } from "../kit/program/failureOf.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
 interface Numbered {
   readonly position: number;

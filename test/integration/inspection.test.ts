@@ -2,10 +2,10 @@ import { firstValueFrom } from "rxjs";
 import { beforeEach, describe, expect, it } from "vitest";
 import { inspect } from "../../src/redis/inspect/inspection.ts";
 import type { LaneUse } from "../../src/redis/inspect/rights.ts";
-import { startCluster } from "../support/clusterServers.ts";
-import { documentedExtra, documentedRights } from "../support/documentedRights.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import type { RedisServer } from "../support/redisServer.ts";
+import { startCluster } from "../kit/servers/clusterServers.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import type { RedisServer } from "../kit/servers/redisServer.ts";
+import { documentedExtra, documentedRights } from "../repository/documentedRights.ts";
 
 const redis = emptyRedis();
 const producer = documentedRights("producer");

@@ -13,10 +13,10 @@ import {
   type Transaction,
 } from "../../src/index.ts";
 import { randomOf } from "../faults/harness/random.ts";
-import { type ClusterServers, startCluster } from "../support/clusterServers.ts";
-import { failureOf } from "../support/failureOf.ts";
-import { readEvents } from "../support/tally.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { readEvents } from "../kit/load/tally.ts";
+import { failureOf } from "../kit/program/failureOf.ts";
+import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 interface Numbered {
   readonly n: number;

@@ -16,9 +16,9 @@ import {
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { acknowledge, groupDeliveries } from "../../src/consumer.ts";
 import { redisSink, type SinkSettings, type Status } from "../../src/index.ts";
-import { type ClusterServers, startCluster } from "../support/clusterServers.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { failureOf } from "../support/failureOf.ts";
+import { failureOf } from "../kit/program/failureOf.ts";
+import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
 interface Numbered {
   readonly position: number;

@@ -4,8 +4,8 @@ import { fileURLToPath } from "node:url";
 import { from, lastValueFrom } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { type ChangeEvent, redisSink } from "../../src/index.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 const stream = "orders.events";
 const group = "mygroup";

@@ -28,8 +28,8 @@ import {
   type Status,
 } from "../../src/index.ts";
 import { Skipped } from "../../src/pipeline/keepPositions.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { readEvents, tallyStream } from "../support/tally.ts";
+import { readEvents, tallyStream } from "../kit/load/tally.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
 interface Numbered {
   readonly n: number;

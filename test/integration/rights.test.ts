@@ -23,12 +23,12 @@ import {
 } from "../../src/consumer.ts";
 import { redisSink, replicate, type SinkOptions, type Source } from "../../src/index.ts";
 import { tablesOf } from "../../src/redis/wire/replies.ts";
-import { startCluster } from "../support/clusterServers.ts";
-import { documentedExtra, documentedRights } from "../support/documentedRights.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import type { RedisServer } from "../support/redisServer.ts";
-import { startSentinels } from "../support/sentinelServers.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { startCluster } from "../kit/servers/clusterServers.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import type { RedisServer } from "../kit/servers/redisServer.ts";
+import { startSentinels } from "../kit/servers/sentinelServers.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
+import { documentedExtra, documentedRights } from "../repository/documentedRights.ts";
 
 type Numbered = { readonly position: number };
 

@@ -2,9 +2,9 @@ import { inspect } from "node:util";
 import { of, Subject } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { type RxaddError, redisSink, type SinkOptions, type Status } from "../../src/index.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { failureOf } from "../support/failureOf.ts";
-import { startRedis } from "../support/redisServer.ts";
+import { failureOf } from "../kit/program/failureOf.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { startRedis } from "../kit/servers/redisServer.ts";
 
 const secret = "s3cret";
 const event = { id: "a", position: 1, note: "payl0ad" };

@@ -1,9 +1,9 @@
 import { BehaviorSubject, lastValueFrom } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type Flow, fromIterable, redisSink, type Status } from "../../src/index.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { startSlowLink } from "../support/slowLink.ts";
-import { tallyStream } from "../support/tally.ts";
+import { tallyStream } from "../kit/load/tally.ts";
+import { startSlowLink } from "../kit/network/slowLink.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
 const redis = emptyRedis();
 

@@ -5,9 +5,9 @@ import { redisSink, type SinkOptions } from "../../src/index.ts";
 import { tablesOf } from "../../src/redis/wire/replies.ts";
 import type { StreamWatch } from "../../src/telemetry/watchable.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
-import { startCluster } from "../support/clusterServers.ts";
-import { documentedExtra, documentedRights } from "../support/documentedRights.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
+import { startCluster } from "../kit/servers/clusterServers.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { documentedExtra, documentedRights } from "../repository/documentedRights.ts";
 
 const redis = emptyRedis();
 const closing: (() => unknown)[] = [];

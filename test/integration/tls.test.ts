@@ -1,8 +1,8 @@
 import { bufferCount, firstValueFrom, lastValueFrom, map, NEVER, Observable, range } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type RxaddError, redisSink, type Status, type TlsSettings } from "../../src/index.ts";
-import { type Certificate, type Certificates, makeCertificates, tlsOf } from "../support/certificates.ts";
-import { startRedis } from "../support/redisServer.ts";
+import { type Certificate, type Certificates, makeCertificates, tlsOf } from "../kit/servers/certificates.ts";
+import { startRedis } from "../kit/servers/redisServer.ts";
 
 let certificates: Certificates;
 beforeAll(async () => {

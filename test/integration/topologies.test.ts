@@ -1,10 +1,10 @@
 import { filter, firstValueFrom, lastValueFrom, map, NEVER, range, Subject } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { redisSink, type SinkOptions, type Status } from "../../src/index.ts";
-import { type ClusterServers, startCluster } from "../support/clusterServers.ts";
-import { freePort } from "../support/freePort.ts";
-import { type SentinelServers, startSentinels } from "../support/sentinelServers.ts";
-import { readEvents } from "../support/tally.ts";
+import { readEvents } from "../kit/load/tally.ts";
+import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
+import { freePort } from "../kit/servers/freePort.ts";
+import { type SentinelServers, startSentinels } from "../kit/servers/sentinelServers.ts";
 
 const timeout = 60_000;
 type Numbered = { readonly position: number };

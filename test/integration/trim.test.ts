@@ -2,7 +2,7 @@ import { lastValueFrom, map, of, range } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { redisSink, type SinkOptions } from "../../src/index.ts";
 import { Skipped } from "../../src/pipeline/keepPositions.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
 interface Numbered {
   readonly position: number;

@@ -11,9 +11,9 @@ import {
 } from "../../src/consumer.ts";
 import { rxaddError } from "../../src/errors/rxaddError.ts";
 import { sinkMetrics } from "../../src/metrics/index.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { scrape } from "../support/scrape.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { scrape } from "../kit/program/scrape.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 const stream = "orders.events";
 const group = "mailer";

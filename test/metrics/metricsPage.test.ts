@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Registry } from "prom-client";
 import { expect, it } from "vitest";
-import { everyMetric } from "../support/everyMetric.ts";
+import { everyMetric } from "../kit/load/everyMetric.ts";
 
 interface Listed {
   readonly type: string;

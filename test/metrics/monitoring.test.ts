@@ -8,7 +8,7 @@ import * as t from "io-ts";
 import { Registry } from "prom-client";
 import { afterAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { everyMetric } from "../support/everyMetric.ts";
+import { everyMetric } from "../kit/load/everyMetric.ts";
 
 const docs = fileURLToPath(new URL("../../docs/", import.meta.url));
 const folder = join(docs, "monitoring");

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { streamMetrics } from "../../src/metrics/index.ts";
 import type { RedisFigures, StreamGroup } from "../../src/telemetry/redisFigures.ts";
-import { scrape } from "../support/scrape.ts";
+import { scrape } from "../kit/program/scrape.ts";
 
 const ofSink = 'pipeline="shop",sink="orders-redis"';
 

@@ -12,7 +12,7 @@ import {
   serveMetrics,
   sinkHealth,
 } from "../../src/metrics/index.ts";
-import { freePort } from "../support/redisServer.ts";
+import { freePort } from "../kit/servers/redisServer.ts";
 
 const cause = rxaddError("OutOfMemory", "orders: out of memory; raise maxmemory");
 let serving: Subscription | undefined;

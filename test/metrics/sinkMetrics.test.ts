@@ -5,8 +5,8 @@ import { describe, expect, it } from "vitest";
 import { rxaddError } from "../../src/errors/rxaddError.ts";
 import { sinkMetrics } from "../../src/metrics/index.ts";
 import { redisSink } from "../../src/sink/redisSink.ts";
-import { startRedis } from "../support/redisServer.ts";
-import { scrape } from "../support/scrape.ts";
+import { scrape } from "../kit/program/scrape.ts";
+import { startRedis } from "../kit/servers/redisServer.ts";
 
 const ofSink = 'pipeline="shop",sink="orders-redis"';
 const retryable = rxaddError("Unreachable", "no answer");

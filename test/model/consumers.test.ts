@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 import { happen } from "./consumers/happen.ts";
 import { histories } from "./consumers/step.ts";
 import { hold } from "./model.ts";

@@ -5,8 +5,8 @@ import { type Lsn, redisSink, replicate } from "../../src/index.ts";
 import type { OpenedSlot } from "../../src/sources/postgres/index.ts";
 import { type FakeRedis, fakeRedis } from "../../src/testing/index.ts";
 import { form, seed } from "../faults/harness/form.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 import { type Change, postgresBed } from "../sources/postgres/postgresBed.ts";
-import { waitUntil } from "../support/waitUntil.ts";
 
 const bed = postgresBed();
 const stream = "orders";

@@ -2,8 +2,8 @@ import { firstValueFrom, type Observable, type SchedulerLike, startWith, Virtual
 import { filter, timeout } from "rxjs/operators";
 import type { SinkSettings } from "../../src/index.ts";
 import { type FakeRedis, fakeRedis } from "../../src/testing/index.ts";
-import type { LogEvent } from "../support/forgettingLog.ts";
-import type { RedisServer } from "../support/redisServer.ts";
+import type { LogEvent } from "../kit/load/forgettingLog.ts";
+import type { RedisServer } from "../kit/servers/redisServer.ts";
 import { stuckMs } from "./patience.ts";
 import type { Happening, History } from "./sourceHistory.ts";
 

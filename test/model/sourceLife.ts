@@ -9,7 +9,7 @@ import {
   type Source,
   type Status,
 } from "../../src/index.ts";
-import type { LogEvent } from "../support/forgettingLog.ts";
+import type { LogEvent } from "../kit/load/forgettingLog.ts";
 import type { Bed, Place } from "./sourceBeds.ts";
 import type { Policy } from "./sourceHistory.ts";
 

@@ -1,4 +1,4 @@
-import type { LogEvent } from "../support/forgettingLog.ts";
+import type { LogEvent } from "../kit/load/forgettingLog.ts";
 import type { Place } from "./sourceBeds.ts";
 
 /** What some sink ought to have, and of which log it is. */

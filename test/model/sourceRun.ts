@@ -1,5 +1,5 @@
 import { isRxaddError } from "../../src/index.ts";
-import { ForgettingLog } from "../support/forgettingLog.ts";
+import { ForgettingLog } from "../kit/load/forgettingLog.ts";
 import type { Bed, Place } from "./sourceBeds.ts";
 import { type Happening, type History, sinksOf } from "./sourceHistory.ts";
 import { type Life, startLife } from "./sourceLife.ts";

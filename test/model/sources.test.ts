@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { form, seed } from "../faults/harness/form.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 import { fakeBed, realBed } from "./sourceBeds.ts";
 import { type History, histories } from "./sourceHistory.ts";
 import { type Ending, runHistory } from "./sourceRun.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 import { hold } from "./model.ts";
 import { fakeWorld } from "./writers/fakeWorld.ts";
 import { happen } from "./writers/happen.ts";

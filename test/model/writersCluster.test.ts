@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { type ClusterServers, startCluster } from "../support/clusterServers.ts";
+import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
 import { hold } from "./model.ts";
 import { clusterWorld, streamsOn } from "./writers/clusterWorld.ts";
 import { happen } from "./writers/happen.ts";

@@ -14,7 +14,7 @@ import {
 } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { acknowledgedWithin } from "../../operators/index.ts";
-import { marbles } from "../support/marbles.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 const LATE = new Error("late");
 const DAY_MS = 24 * 3_600_000;

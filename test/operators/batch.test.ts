@@ -25,7 +25,7 @@ import {
   type TransactionMark,
   UnfinishedTransaction,
 } from "../../operators/batch.ts";
-import { marbles } from "../support/marbles.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 const LOADING = new Error("LOADING Redis is loading the dataset in memory");
 const flags = { t: true, f: false };

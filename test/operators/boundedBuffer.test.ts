@@ -24,7 +24,7 @@ import {
   type Fill,
 } from "../../operators/boundedBuffer.ts";
 import type { Flow } from "../../operators/flow.ts";
-import { marbles } from "../support/marbles.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 const LOADING = new Error("LOADING Redis is loading the dataset in memory");
 const flows = { P: "pause", R: "resume" };

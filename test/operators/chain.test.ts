@@ -32,7 +32,7 @@ import {
   spread,
   type TransactionMark,
 } from "../../operators/index.ts";
-import { marbles } from "../support/marbles.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 const LOADING = new Error("LOADING Redis is loading the dataset in memory");
 const WRONGTYPE = new Error("WRONGTYPE Operation against a key holding the wrong kind of value");

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { from, identity, map, of, range, repeat, take, tap, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { checkpoint } from "../../operators/checkpoint.ts";
-import { marbles } from "../support/marbles.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 const acks = { A: [0, 1], B: [2, 3], C: [4, 5] };
 const toCheckpoints = checkpoint((items: readonly number[]) => items, identity);

@@ -24,7 +24,7 @@ import {
 import { describe, expect, it } from "vitest";
 import { inFlight } from "../../operators/inFlight.ts";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
-import { marbles } from "../support/marbles.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 const LOADING = new Error("LOADING Redis is loading the dataset in memory");
 const WRONGTYPE = new Error("WRONGTYPE Operation against a key holding the wrong kind of value");

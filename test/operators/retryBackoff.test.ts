@@ -7,7 +7,7 @@ import {
   type RetryBackoffOptions,
   retryBackoff,
 } from "../../operators/retryBackoff.ts";
-import { marbles } from "../support/marbles.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 const exact = { initialMs: 2, factor: 2, jitter: 0 };
 const LOADING = new Error("LOADING Redis is loading the dataset in memory");

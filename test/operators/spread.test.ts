@@ -3,7 +3,7 @@ import { BehaviorSubject, concat, map, Observable, of, range, take, tap } from "
 import { describe, expect, it } from "vitest";
 import type { Flow } from "../../operators/flow.ts";
 import { spread } from "../../operators/index.ts";
-import { marbles } from "../support/marbles.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 const LOADING = new Error("LOADING Redis is loading the dataset in memory");
 const lists: Readonly<Record<string, string[]>> = { x: ["a", "b", "c"], y: ["d"], e: [] };

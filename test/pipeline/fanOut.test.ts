@@ -29,8 +29,8 @@ import {
   type Status,
 } from "../../src/index.ts";
 import { type FakeRedis, fakeRedis } from "../../src/testing/index.ts";
-import { ForgettingLog, type LogEvent } from "../support/forgettingLog.ts";
-import { marbles } from "../support/marbles.ts";
+import { ForgettingLog, type LogEvent } from "../kit/load/forgettingLog.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 interface Numbered {
   readonly position: number;

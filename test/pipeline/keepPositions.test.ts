@@ -19,9 +19,9 @@ import {
 import { describe, expect, it, vi } from "vitest";
 import { keepPositions, redisSink, replicate, Skipped, type Source } from "../../src/index.ts";
 import { isSkipped } from "../../src/pipeline/keepPositions.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { marbles } from "../support/marbles.ts";
-import { readEvents } from "../support/tally.ts";
+import { readEvents } from "../kit/load/tally.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 interface Change {
   readonly id: string;

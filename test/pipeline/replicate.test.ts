@@ -3,8 +3,8 @@ import { EMPTY, type Observable, Subject, switchMap, tap } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { type Checkpoint, type Flow, redisSink, replicate, type Source } from "../../src/index.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
-import { ForgettingLog, type LogEvent } from "../support/forgettingLog.ts";
-import { type MarbleHelpers, marbles } from "../support/marbles.ts";
+import { ForgettingLog, type LogEvent } from "../kit/load/forgettingLog.ts";
+import { type MarbleHelpers, marbles } from "../kit/time/marbles.ts";
 
 const stream = "orders";
 

@@ -15,11 +15,11 @@ import {
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Flow } from "../../operators/index.ts";
 import { type ReaderOptions, type StreamEntry, streamEntries } from "../../src/consumer.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { failureOf } from "../support/failureOf.ts";
-import { startProxy } from "../support/tcpProxy.ts";
-import { waitUntil } from "../support/waitUntil.ts";
-import { watched } from "../support/watched.ts";
+import { watched } from "../kit/load/watched.ts";
+import { startProxy } from "../kit/network/tcpProxy.ts";
+import { failureOf } from "../kit/program/failureOf.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
 
 interface Order {
   readonly n: number;

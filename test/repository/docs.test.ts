@@ -15,9 +15,9 @@ import { promisify } from "node:util";
 import { isRight } from "fp-ts/lib/Either.js";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { loadConfig } from "../../src/config/loadConfig.ts";
-import { codeBlocks } from "../support/codeBlocks.ts";
-import { type PostgresServer, startPostgres } from "../support/postgresServer.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { type PostgresServer, startPostgres } from "../kit/servers/postgresServer.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
+import { codeBlocks } from "./codeBlocks.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 // Inside the project, so that `rxadd` is found by its own name.

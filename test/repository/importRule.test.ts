@@ -74,7 +74,7 @@ const allowed: Imports = {
   ...importsOf(true),
   "operators/other.ts": ["rxjs/testing", "fp-ts/lib/Option.js"],
   "src/index.ts": ["./sink/redisSink.ts", "../operators/flow.ts"],
-  "test/support/redisServer.ts": ["ioredis"],
+  "test/kit/servers/redisServer.ts": ["ioredis"],
   "bench/contenders.ts": ["ioredis", "../src/sink/redisSink.ts"],
 };
 

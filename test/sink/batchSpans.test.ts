@@ -6,8 +6,8 @@ import { redisSink, type SinkTracer } from "../../src/index.ts";
 import { laneKeys } from "../../src/redis/publish/publishPort.ts";
 import { batchSpans } from "../../src/sink/batchSpans.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
-import { marbles } from "../support/marbles.ts";
-import { recordedSpans } from "../support/recordedSpans.ts";
+import { recordedSpans } from "../kit/program/recordedSpans.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 /** A tracer that tells all that its spans are told, with the sequence of their batch. */
 function telling(tell: (what: string) => void): SinkTracer {

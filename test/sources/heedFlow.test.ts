@@ -2,7 +2,7 @@ import { BehaviorSubject, from, map, NEVER, take, tap } from "rxjs";
 import { describe, expect, it } from "vitest";
 import type { Flow } from "../../src/index.ts";
 import { heedFlow } from "../../src/sources/heedFlow.ts";
-import { marbles } from "../support/marbles.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 const signs = { P: "pause", R: "resume" } as const;
 

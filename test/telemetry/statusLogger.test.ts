@@ -6,8 +6,8 @@ import { describe, expect, it } from "vitest";
 import { acknowledge, type ConsumerStatus, groupDeliveries } from "../../src/consumer.ts";
 import { rxaddError } from "../../src/errors/rxaddError.ts";
 import { redisSink, type Status, statusLogger } from "../../src/index.ts";
-import { emptyRedis } from "../support/emptyRedis.ts";
-import { startProxy } from "../support/tcpProxy.ts";
+import { startProxy } from "../kit/network/tcpProxy.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
 type LogRecord = Readonly<{ level: number; msg: string; state: string; [field: string]: unknown }>;
 

@@ -7,7 +7,7 @@ import {
   type NumberedBatch,
 } from "../../src/redis/publish/publishPort.ts";
 import type { TrimOption } from "../../src/redis/publish/trimming.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 import * as beds from "./publisherBeds.ts";
 import { type Bed, contents, exactly, fake, real, reset } from "./publisherBeds.ts";
 

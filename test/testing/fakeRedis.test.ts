@@ -12,7 +12,7 @@ import {
   type Status,
 } from "../../src/index.ts";
 import { type FakeRedis, fakeRedis } from "../../src/testing/index.ts";
-import { marbles } from "../support/marbles.ts";
+import { marbles } from "../kit/time/marbles.ts";
 
 interface Order {
   readonly id: string;

@@ -6,7 +6,7 @@ import {
   type LaneKeys,
   laneKeys,
 } from "../../src/redis/publish/publishPort.ts";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 import { type Bed, contents, entry, fake, open, publish, real, reset } from "./publisherBeds.ts";
 
 let server: RedisServer;

@@ -4,7 +4,7 @@ import { type Connection, openConnection } from "../../src/redis/publish/publish
 import type { EntryContent, LaneKeys, NumberedBatch } from "../../src/redis/publish/publishPort.ts";
 import type { TrimOption } from "../../src/redis/publish/trimming.ts";
 import { type FakeEntry, fakeRedis } from "../../src/testing/index.ts";
-import type { RedisServer } from "../support/redisServer.ts";
+import type { RedisServer } from "../kit/servers/redisServer.ts";
 
 /** Why a server refuses to write. */
 type Refusal = "memory" | "replica";

@@ -2,8 +2,8 @@ import { closeSync, existsSync, openSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { printable, printableLines } from "../../../src/cli/terminal/printable.ts";
-import { type Run, rxadd } from "../../support/cli.ts";
-import { emptyRedis } from "../../support/emptyRedis.ts";
+import { type Run, rxadd } from "../../kit/program/cli.ts";
+import { emptyRedis } from "../../kit/servers/emptyRedis.ts";
 
 const redis = emptyRedis();
 

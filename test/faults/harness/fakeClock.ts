@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { vi } from "vitest";
-import { waitUntil } from "../../support/waitUntil.ts";
+import { waitUntil } from "../../kit/time/waitUntil.ts";
 import type { OneServer } from "./oneServer.ts";
 
 /** A bed whose server has a clock of its own. */

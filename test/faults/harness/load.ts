@@ -16,7 +16,7 @@ import {
   type Source,
   type Status,
 } from "../../../src/index.ts";
-import { type Numbered, pacedNumbers } from "../../support/pacedNumbers.ts";
+import { type Numbered, pacedNumbers } from "../../kit/load/pacedNumbers.ts";
 
 /** What publishes under test: gives back the numbers up to which all is safe. */
 export type Writer = (

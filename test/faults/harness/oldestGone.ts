@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { readEvents } from "../../support/tally.ts";
+import { readEvents } from "../../kit/load/tally.ts";
 import type { Fault } from "./fault.ts";
 import type { OneServer } from "./oneServer.ts";
 import { stream } from "./writers.ts";

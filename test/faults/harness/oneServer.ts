@@ -1,6 +1,6 @@
 import type { SinkOptions } from "../../../src/index.ts";
-import type { Numbered } from "../../support/pacedNumbers.ts";
-import { type RedisServer, startRedis } from "../../support/redisServer.ts";
+import type { Numbered } from "../../kit/load/pacedNumbers.ts";
+import { type RedisServer, startRedis } from "../../kit/servers/redisServer.ts";
 import type { Bed } from "./fault.ts";
 
 /** A bed of a single server. */

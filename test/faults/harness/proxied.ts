@@ -1,6 +1,6 @@
 import type { SinkOptions } from "../../../src/index.ts";
-import type { Numbered } from "../../support/pacedNumbers.ts";
-import { startProxy, type TcpProxy } from "../../support/tcpProxy.ts";
+import type { Numbered } from "../../kit/load/pacedNumbers.ts";
+import { startProxy, type TcpProxy } from "../../kit/network/tcpProxy.ts";
 import { type OneServer, oneServer } from "./oneServer.ts";
 
 /** A bed of a single server behind a proxy. */

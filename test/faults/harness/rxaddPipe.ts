@@ -2,7 +2,7 @@ import { createInterface } from "node:readline";
 import { none, type Option, some } from "fp-ts/lib/Option.js";
 import { BehaviorSubject, Observable } from "rxjs";
 import type { Flow } from "../../../operators/flow.ts";
-import { rxadd } from "../../support/cli.ts";
+import { rxadd } from "../../kit/program/cli.ts";
 import type { Writer } from "./load.ts";
 import { sinkId, stream } from "./writers.ts";
 

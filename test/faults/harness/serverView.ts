@@ -1,4 +1,4 @@
-import type { RedisServer } from "../../support/redisServer.ts";
+import type { RedisServer } from "../../kit/servers/redisServer.ts";
 import { sinkId } from "./writers.ts";
 
 type Asked = Pick<RedisServer, "client">;

@@ -2,7 +2,7 @@ import { none } from "fp-ts/lib/Option.js";
 import { Redis } from "ioredis";
 import { bufferCount, concatMap, defer, finalize, from, map, NEVER, type Observable, retry } from "rxjs";
 import { redisSink, replicate, type SinkOptions } from "../../../src/index.ts";
-import type { Numbered } from "../../support/pacedNumbers.ts";
+import type { Numbered } from "../../kit/load/pacedNumbers.ts";
 import type { Writer } from "./load.ts";
 
 export const stream = "orders.events";

@@ -7,7 +7,7 @@ import {
   effects,
   groupDeliveries,
 } from "../../../src/consumer.ts";
-import type { Valve } from "../../support/valve.ts";
+import type { Valve } from "../../kit/network/valve.ts";
 import type { Item, Ledger } from "./ledger.ts";
 import type { History } from "./step.ts";
 

@@ -1,5 +1,5 @@
-import type { RedisServer } from "../../support/redisServer.ts";
-import { startValve } from "../../support/valve.ts";
+import { startValve } from "../../kit/network/valve.ts";
+import type { RedisServer } from "../../kit/servers/redisServer.ts";
 import { stuckMs } from "../patience.ts";
 import { type Consumer, deadLetters, effectsKey, group, startConsumer } from "./consumer.ts";
 import { type Item, makeLedger } from "./ledger.ts";

@@ -1,6 +1,6 @@
 import { Cluster, type Redis } from "ioredis";
-import type { ClusterServers } from "../../support/clusterServers.ts";
-import type { RedisServer } from "../../support/redisServer.ts";
+import type { ClusterServers } from "../../kit/servers/clusterServers.ts";
+import type { RedisServer } from "../../kit/servers/redisServer.ts";
 import { lineOver } from "./lineOver.ts";
 import {
   type Command,

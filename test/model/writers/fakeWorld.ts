@@ -2,7 +2,7 @@ import { concatMap, defer, delayWhen, filter, Observable, Subject, take, Virtual
 import { rxaddError } from "../../../src/errors/rxaddError.ts";
 import { type FakeServer, openFake } from "../../../src/redis/publish/fakeServer.ts";
 import { fakeRedis } from "../../../src/testing/index.ts";
-import type { Direction } from "../../support/tcpProxy.ts";
+import type { Direction } from "../../kit/network/tcpProxy.ts";
 import type { History } from "./step.ts";
 import type { Content, Keys, Line, World } from "./world.ts";
 import { sinkId } from "./writer.ts";

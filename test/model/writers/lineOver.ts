@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from "ioredis";
-import type { RedisServer } from "../../support/redisServer.ts";
-import type { Direction } from "../../support/tcpProxy.ts";
-import { startValve, type Valve } from "../../support/valve.ts";
+import type { Direction } from "../../kit/network/tcpProxy.ts";
+import { startValve, type Valve } from "../../kit/network/valve.ts";
+import type { RedisServer } from "../../kit/servers/redisServer.ts";
 import type { Line } from "./world.ts";
 
 /** Where a process finds a server of which it has been told: an option of ioredis. */

@@ -1,4 +1,4 @@
-import { startRedis } from "../../support/redisServer.ts";
+import { startRedis } from "../../kit/servers/redisServer.ts";
 import type { Replicated } from "./promotionWorld.ts";
 import { connect, turn } from "./realWorld.ts";
 import type { Line } from "./world.ts";

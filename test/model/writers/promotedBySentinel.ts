@@ -1,5 +1,5 @@
 import { Redis } from "ioredis";
-import { startSentinels } from "../../support/sentinelServers.ts";
+import { startSentinels } from "../../kit/servers/sentinelServers.ts";
 import { lineOver } from "./lineOver.ts";
 import type { Replicated } from "./promotionWorld.ts";
 

@@ -1,4 +1,4 @@
-import type { RedisServer } from "../../support/redisServer.ts";
+import type { RedisServer } from "../../kit/servers/redisServer.ts";
 import { contentOf, emptied, exhaust, inRealTime, losing, positionOf, removed } from "./realWorld.ts";
 import type { Content, Keys, Line, World } from "./world.ts";
 import { sinkId } from "./writer.ts";

@@ -1,7 +1,7 @@
 import { Redis } from "ioredis";
-import type { RedisServer } from "../../support/redisServer.ts";
-import type { Direction } from "../../support/tcpProxy.ts";
-import { startValve, type Valve } from "../../support/valve.ts";
+import type { Direction } from "../../kit/network/tcpProxy.ts";
+import { startValve, type Valve } from "../../kit/network/valve.ts";
+import type { RedisServer } from "../../kit/servers/redisServer.ts";
 import { stuckMs } from "../patience.ts";
 import type { Content, Keys, Line, World } from "./world.ts";
 import { sinkId } from "./writer.ts";

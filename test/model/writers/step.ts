@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { Direction } from "../../support/tcpProxy.ts";
+import type { Direction } from "../../kit/network/tcpProxy.ts";
 import type { LogKind } from "./log.ts";
 
 /** How a process publishes: by `replicate`, by a sink that resumes, or by a sink at the end of a pipe that begins anew. */

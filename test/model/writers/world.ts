@@ -1,7 +1,7 @@
 import type { SinkSettings } from "../../../src/index.ts";
 import type { Server } from "../../../src/redis/connect/anotherClient.ts";
 import type { FakeServer } from "../../../src/redis/publish/fakeServer.ts";
-import type { Direction } from "../../support/tcpProxy.ts";
+import type { Direction } from "../../kit/network/tcpProxy.ts";
 import type { LogEvent } from "./log.ts";
 
 /** What connects one process with the servers. */

@@ -9,7 +9,7 @@ import {
   stateFields,
   storedOf,
 } from "../../../src/redis/publish/protocol.ts";
-import { type RedisServer, startRedis } from "../../support/redisServer.ts";
+import { type RedisServer, startRedis } from "../../kit/servers/redisServer.ts";
 
 let server: RedisServer;
 beforeAll(async () => {

@@ -2,7 +2,7 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isRetryable, type RxaddError, rxaddError } from "../../../src/errors/rxaddError.ts";
 import { redisErrorOf } from "../../../src/redis/wire/redisError.ts";
-import { type RedisServer, startRedis } from "../../support/redisServer.ts";
+import { type RedisServer, startRedis } from "../../kit/servers/redisServer.ts";
 
 let redis: RedisServer;
 beforeAll(async () => {

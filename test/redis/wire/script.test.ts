@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { Command, Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { script } from "../../../src/redis/wire/script.ts";
-import { type RedisServer, startRedis } from "../../support/redisServer.ts";
+import { type RedisServer, startRedis } from "../../kit/servers/redisServer.ts";
 
 const echo = "return {#KEYS, #ARGV, unpack(ARGV)}";
 

@@ -9,8 +9,8 @@ import {
   redisSink,
   type SinkOptions,
 } from "../../../src/index.ts";
-import { emptyRedis } from "../../support/emptyRedis.ts";
-import { readEvents } from "../../support/tally.ts";
+import { readEvents } from "../../kit/load/tally.ts";
+import { emptyRedis } from "../../kit/servers/emptyRedis.ts";
 
 const created: ChangeEvent<number> & { readonly key: string } = {
   id: "16/B374D848:1",

@@ -2,9 +2,9 @@ import fc from "fast-check";
 import { from, lastValueFrom } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { partitionOf, redisSink, type SinkOptions } from "../../../src/index.ts";
-import { startCluster } from "../../support/clusterServers.ts";
-import { emptyRedis } from "../../support/emptyRedis.ts";
-import { readEvents } from "../../support/tally.ts";
+import { readEvents } from "../../kit/load/tally.ts";
+import { startCluster } from "../../kit/servers/clusterServers.ts";
+import { emptyRedis } from "../../kit/servers/emptyRedis.ts";
 
 interface Change {
   readonly position: number;

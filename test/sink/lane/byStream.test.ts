@@ -15,7 +15,7 @@ import { describe, expect, it } from "vitest";
 import { inFlight } from "../../../operators/inFlight.ts";
 import type { Batch, Entry } from "../../../src/sink/encode/entry.ts";
 import { byStream, type PublishTo } from "../../../src/sink/lane/byStream.ts";
-import { marbles } from "../../support/marbles.ts";
+import { marbles } from "../../kit/time/marbles.ts";
 
 /** "a1" goes to the stream a; "a1!" is the last event of a transaction, "a1~" one before it. */
 function entryOf(text: string, ordinal: number): Entry<number> {

@@ -2,7 +2,7 @@ import { ignoreElements, map, type Observable, pipe, throwError, timer } from "r
 import { describe, it } from "vitest";
 import type { Progress } from "../../../operators/checkpoint.ts";
 import { type HeldBackOptions, heldBack } from "../../../src/sink/lane/heldBack.ts";
-import { marbles } from "../../support/marbles.ts";
+import { marbles } from "../../kit/time/marbles.ts";
 
 /** Items are their positions; "-" has none. */
 function progressOf(item: string): Progress<string, string> {

@@ -9,7 +9,7 @@ import {
   type Transaction,
 } from "../../../src/index.ts";
 import { fakeRedis } from "../../../src/testing/index.ts";
-import { pulled } from "../../support/pulled.ts";
+import { pulled } from "../../kit/time/pulled.ts";
 
 interface Numbered {
   readonly position: number;

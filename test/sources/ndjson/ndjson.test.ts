@@ -25,7 +25,7 @@ import { redisSink } from "../../../src/sink/redisSink.ts";
 import { LineError, lines } from "../../../src/sources/ndjson/lines.ts";
 import { ndjson, ndjsonAccess } from "../../../src/sources/ndjson/ndjson.ts";
 import { fakeRedis } from "../../../src/testing/index.ts";
-import { marbles } from "../../support/marbles.ts";
+import { marbles } from "../../kit/time/marbles.ts";
 
 async function read(
   text: string | Buffer,

@@ -4,7 +4,7 @@ import { lastValueFrom, NEVER, take, toArray } from "rxjs";
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
 import type { ChangeEvent, Lsn, Source } from "../../../src/index.ts";
 import { type PostgresOptions, postgresChanges } from "../../../src/sources/postgres/index.ts";
-import { type PostgresServer, startPostgres } from "../../support/postgresServer.ts";
+import { type PostgresServer, startPostgres } from "../../kit/servers/postgresServer.ts";
 
 export type Change = ChangeEvent<Lsn>;
 

@@ -4,8 +4,8 @@ import { lastValueFrom, NEVER } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { isRxaddError, type RxaddError } from "../../../src/index.ts";
 import { type PostgresOptions, postgresChanges } from "../../../src/sources/postgres/index.ts";
-import { startPostgres } from "../../support/postgresServer.ts";
-import { freePort } from "../../support/redisServer.ts";
+import { startPostgres } from "../../kit/servers/postgresServer.ts";
+import { freePort } from "../../kit/servers/redisServer.ts";
 import { collect, postgresBed } from "./postgresBed.ts";
 
 const bed = postgresBed();

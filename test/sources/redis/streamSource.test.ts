@@ -3,8 +3,8 @@ import { firstValueFrom, lastValueFrom, Subject, take, takeWhile, tap, toArray }
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { entryCopies, type StreamSourceOptions, streamSource } from "../../../src/consumer.ts";
 import { redisSink, replicate } from "../../../src/index.ts";
-import { type RedisServer, startRedis } from "../../support/redisServer.ts";
-import { watched } from "../../support/watched.ts";
+import { watched } from "../../kit/load/watched.ts";
+import { type RedisServer, startRedis } from "../../kit/servers/redisServer.ts";
 
 const stream = "orders.events";
 

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { type GroupOptions, groupDeliveries } from "../../src/consumer.ts";
+import { type GroupOptions, groupDeliveries } from "../../../src/consumer.ts";
 
 export interface Order {
   readonly id: string;

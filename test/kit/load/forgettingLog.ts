@@ -1,7 +1,7 @@
 import { isNone, none, type Option, some } from "fp-ts/lib/Option.js";
 import { Observable, Subject, Subscription } from "rxjs";
-import type { Flow, Source, Transaction } from "../../src/index.ts";
-import { heedFlow } from "../../src/sources/heedFlow.ts";
+import type { Flow, Source, Transaction } from "../../../src/index.ts";
+import { heedFlow } from "../../../src/sources/heedFlow.ts";
 
 /** An event of a {@link ForgettingLog}. */
 export interface LogEvent {

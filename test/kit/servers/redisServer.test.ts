@@ -4,8 +4,8 @@ import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { freePort, startRedis } from "../support/redisServer.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { waitUntil } from "../time/waitUntil.ts";
+import { freePort, startRedis } from "./redisServer.ts";
 
 const open: (() => unknown)[] = [];
 afterEach(async () => {
@@ -53,7 +53,7 @@ describe("startRedis", () => {
   });
 
   it("lets no server outlive a test that is killed, not even a frozen one", async () => {
-    const module = new URL("../support/redisServer.ts", import.meta.url).href;
+    const module = new URL("./redisServer.ts", import.meta.url).href;
     const program = `
       const { startRedis } = await import(${JSON.stringify(module)});
       const servers = [await startRedis(), await startRedis()];

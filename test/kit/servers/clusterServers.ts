@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { untilNothingWrong } from "../time/untilNothingWrong.ts";
 import { type NodeView, nodesOf, rolesIn, wrongIn } from "./clusterView.ts";
 import { freePort } from "./freePort.ts";
 import { type RedisServer, startRedis } from "./redisServer.ts";
-import { untilNothingWrong } from "./untilNothingWrong.ts";
 
 /** What to start. */
 export interface ClusterSettings {

@@ -1,5 +1,5 @@
 import { Observable } from "rxjs";
-import type { Flow } from "../../operators/flow.ts";
+import type { Flow } from "../../../operators/flow.ts";
 
 /** The values of a source that emits at once, given out one after the other and not while `flow` says pause. */
 export function pulled<T>(values$: Observable<T>, flow: Observable<Flow>): Observable<T> {

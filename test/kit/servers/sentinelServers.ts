@@ -1,9 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { untilNothingWrong } from "../time/untilNothingWrong.ts";
 import { openClient, type RedisServer, startRedis } from "./redisServer.ts";
 import { viewOf, wrongIn } from "./sentinelView.ts";
 import { type ServerProcess, startServerProcess } from "./serverProcess.ts";
-import { untilNothingWrong } from "./untilNothingWrong.ts";
 
 /** What to start. */
 export interface SentinelSettings {

@@ -3,9 +3,9 @@ import { connect, createServer, type Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
-import { type RedisServer, startRedis } from "../support/redisServer.ts";
-import { startProxy, type TcpProxy } from "../support/tcpProxy.ts";
-import { waitUntil } from "../support/waitUntil.ts";
+import { type RedisServer, startRedis } from "../servers/redisServer.ts";
+import { waitUntil } from "../time/waitUntil.ts";
+import { startProxy, type TcpProxy } from "./tcpProxy.ts";
 
 let server: RedisServer;
 let proxy: TcpProxy;

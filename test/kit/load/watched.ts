@@ -1,5 +1,5 @@
 import { filter, firstValueFrom, ReplaySubject } from "rxjs";
-import type { ConsumerStatus } from "../../src/consumer.ts";
+import type { ConsumerStatus } from "../../../src/consumer.ts";
 
 /** Told what a consumer is doing; remembers it. */
 export function watched() {

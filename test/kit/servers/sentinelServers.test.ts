@@ -1,6 +1,6 @@
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type SentinelServers, startSentinels } from "../support/sentinelServers.ts";
+import { type SentinelServers, startSentinels } from "./sentinelServers.ts";
 
 /** Kills, elections and replicas that follow take some seconds each. */
 const timeout = 120_000;

@@ -39,7 +39,7 @@ function findRedisServer(): string {
       // not this one
     }
   }
-  const built = new URL("../../node_modules/.cache/redis-server", import.meta.url);
+  const built = new URL("../../../node_modules/.cache/redis-server", import.meta.url);
   if (existsSync(built)) return readFileSync(built, "utf8");
   throw new Error("no redis-server found: run `npm run setup` first");
 }

@@ -15,7 +15,7 @@ export interface Run {
   readonly says: (text: string) => Promise<void>;
 }
 
-const main = fileURLToPath(new URL("../../dist/src/cli/main.js", import.meta.url));
+const main = fileURLToPath(new URL("../../../dist/src/cli/main.js", import.meta.url));
 
 function collect(stream: Readable | null, onText: () => void): () => string {
   let text = "";

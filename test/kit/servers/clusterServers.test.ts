@@ -1,7 +1,7 @@
 import { Cluster } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type ClusterServers, startCluster } from "../support/clusterServers.ts";
-import type { RedisServer } from "../support/redisServer.ts";
+import { type ClusterServers, startCluster } from "./clusterServers.ts";
+import type { RedisServer } from "./redisServer.ts";
 
 /** Kills and elections take some seconds each. */
 const timeout = 120_000;

@@ -1,5 +1,5 @@
 import { lastValueFrom, type Observable } from "rxjs";
-import { isRxaddError, type RxaddError } from "../../src/index.ts";
+import { isRxaddError, type RxaddError } from "../../../src/index.ts";
 
 /** The RxaddError with which an Observable ends. */
 export async function failureOf(result$: Observable<unknown>): Promise<RxaddError> {

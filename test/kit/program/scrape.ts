@@ -1,5 +1,5 @@
 import type { Registry } from "prom-client";
-import { serveMetrics } from "../../src/metrics/index.ts";
+import { serveMetrics } from "../../../src/metrics/index.ts";
 
 /** Every sample of a registry as Prometheus scrapes it, by name and labels. */
 export async function scrape(registry: Registry): Promise<ReadonlyMap<string, number>> {

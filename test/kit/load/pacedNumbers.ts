@@ -1,6 +1,6 @@
 import { getOrElse } from "fp-ts/lib/Option.js";
 import { Observable } from "rxjs";
-import type { Source } from "../../src/index.ts";
+import type { Source } from "../../../src/index.ts";
 
 export interface Numbered {
   readonly n: number;

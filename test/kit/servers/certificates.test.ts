@@ -2,8 +2,8 @@ import { X509Certificate } from "node:crypto";
 import { existsSync } from "node:fs";
 import { type ConnectionOptions, connect } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { type Certificates, makeCertificates, tlsOf } from "../support/certificates.ts";
-import { startRedis } from "../support/redisServer.ts";
+import { type Certificates, makeCertificates, tlsOf } from "./certificates.ts";
+import { startRedis } from "./redisServer.ts";
 
 let certificates: Certificates;
 

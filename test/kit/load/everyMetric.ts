@@ -1,7 +1,7 @@
 import { none } from "fp-ts/lib/Option.js";
 import type { Registry } from "prom-client";
-import { consumerMetrics } from "../../src/consumer.ts";
-import { sinkMetrics, streamMetrics } from "../../src/metrics/index.ts";
+import { consumerMetrics } from "../../../src/consumer.ts";
+import { sinkMetrics, streamMetrics } from "../../../src/metrics/index.ts";
 
 /** Gives every metric that there is a value. */
 export function everyMetric(registry: Registry): void {
