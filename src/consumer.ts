@@ -1,3 +1,4 @@
+// Also here until 1.0: their places are rxadd/admin, rxadd/sources/redis, rxadd/metrics and rxadd/testing.
 export * from "./admin/index.ts";
 export {
   type Acknowledged,
@@ -16,16 +17,11 @@ export {
   type ConsumerMetricsOptions,
   consumerMetrics,
 } from "./metrics/consumerMetrics.ts";
-export type { ReaderOptions, StreamSourceOptions } from "./reader/readerOptions.ts";
+export type { ReaderOptions } from "./reader/readerOptions.ts";
 export { streamEntries } from "./reader/streamEntries.ts";
 export type { StreamEntry } from "./reader/streamEntry.ts";
 export type { Effect } from "./redis/group/settlement.ts";
-export {
-  entryCopies,
-  entryPositions,
-  type SourceEntry,
-  streamSource,
-} from "./sources/redis/streamSource.ts";
+export * from "./sources/redis/index.ts";
 export type { ConsumerReport } from "./telemetry/consumerReport.ts";
 export type { ConsumerStatus } from "./telemetry/consumerStatus.ts";
 export type { ConsumerFigures, GroupFigures } from "./telemetry/groupFigures.ts";
