@@ -2,7 +2,7 @@ import * as t from "io-ts";
 import { concatMap, EMPTY, expand, from, map, type Observable } from "rxjs";
 import { checkOption, entryIdText } from "../options/checkOption.ts";
 import { duration, text } from "../options/codecs.ts";
-import { decodeReply } from "../redis/wire/decodeReply.ts";
+import { decodeReply } from "../redis/wire/replies.ts";
 import { inChunks } from "./inChunks.ts";
 import { type OpenStream, onStream, type StreamAt } from "./openStream.ts";
 

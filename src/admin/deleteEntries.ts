@@ -1,7 +1,7 @@
 import * as t from "io-ts";
 import { concatMap, from, map, type Observable, reduce } from "rxjs";
 import { checkOption, entryIdText } from "../options/checkOption.ts";
-import { decodeReply } from "../redis/wire/decodeReply.ts";
+import { decodeReply } from "../redis/wire/replies.ts";
 import { inChunks } from "./inChunks.ts";
 import { onStream, type StreamAt } from "./openStream.ts";
 

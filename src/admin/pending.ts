@@ -2,7 +2,7 @@ import * as t from "io-ts";
 import { EMPTY, expand, map, mergeMap, type Observable } from "rxjs";
 import { checkOption } from "../options/checkOption.ts";
 import { duration, text } from "../options/codecs.ts";
-import { decodeReply } from "../redis/wire/decodeReply.ts";
+import { decodeReply } from "../redis/wire/replies.ts";
 import { onStream, type StreamAt } from "./openStream.ts";
 
 /** What a group has been given and has not acknowledged. */

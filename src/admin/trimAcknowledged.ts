@@ -1,7 +1,7 @@
 import * as t from "io-ts";
 import { concat, EMPTY, expand, map, type Observable, reduce } from "rxjs";
 import { heldAtFunction } from "../redis/publish/trimming.ts";
-import { decodeReply } from "../redis/wire/decodeReply.ts";
+import { decodeReply } from "../redis/wire/replies.ts";
 import { onStream, type StreamAt } from "./openStream.ts";
 import type { Trimmed } from "./trimStream.ts";
 

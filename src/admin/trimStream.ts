@@ -2,7 +2,7 @@ import * as t from "io-ts";
 import { concat, EMPTY, expand, map, type Observable, reduce, switchMap } from "rxjs";
 import { checkOption, entryIdText } from "../options/checkOption.ts";
 import { wholeNumber } from "../options/codecs.ts";
-import { decodeReply } from "../redis/wire/decodeReply.ts";
+import { decodeReply } from "../redis/wire/replies.ts";
 import { onStream, type StreamAt } from "./openStream.ts";
 
 /** What stays in a stream; the oldest entries go. */

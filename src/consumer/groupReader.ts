@@ -14,7 +14,7 @@ import {
 } from "rxjs";
 import { entryIdBefore, ordEntryId } from "../event/entryId.ts";
 import { type GroupConnection, isAnswer, type Progress, type Room } from "../redis/group/groupConnection.ts";
-import type { Pending, PendingEntry, RawEntry } from "../redis/wire/replies.ts";
+import type { Pending, PendingEntry, RawEntry } from "../redis/wire/entryReplies.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 
 /** What one read brought. */

@@ -29,7 +29,7 @@ import {
   type RawEntry,
   streamsRead,
   tablesOf,
-} from "../wire/replies.ts";
+} from "../wire/entryReplies.ts";
 import { script } from "../wire/script.ts";
 import { argsOf, isFinal, isPlain, keysOf, type Outcome, outcomesOf, type Settlement } from "./settlement.ts";
 import { leaveScript, pendingScript, settleScript } from "./settleScript.ts";

@@ -1,6 +1,6 @@
 import type { Cluster, Redis } from "ioredis";
 import type { GroupFigures } from "../../telemetry/groupFigures.ts";
-import { tablesOf } from "../wire/replies.ts";
+import { tablesOf } from "../wire/entryReplies.ts";
 
 /** Looks at a group; undefined: it is not there. */
 export async function groupFigures(

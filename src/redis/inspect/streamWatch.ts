@@ -8,7 +8,7 @@ import type { ClientOptions } from "../connect/client.ts";
 import { nameOf, openLink } from "../connect/openLink.ts";
 import { mastersOf } from "../connect/topology.ts";
 import { type FakeServer, isFake } from "../publish/fakeServer.ts";
-import { entriesOf, pairsOf, type RawEntry, tablesOf } from "../wire/replies.ts";
+import { entriesOf, pairsOf, type RawEntry, tablesOf } from "../wire/entryReplies.ts";
 import { type Script, script } from "../wire/script.ts";
 import { ifAllowed } from "./rights.ts";
 
