@@ -10,7 +10,7 @@ import {
 } from "../../redis/inspect/inspection.ts";
 import type { KnownKeys } from "../../redis/inspect/rights.ts";
 import { computedLaneKeys, laneKeys } from "../../redis/publish/publishPort.ts";
-import { partitionAt } from "../../sink/encode/partition.ts";
+import { partitionAt } from "../../sink/encode/route.ts";
 import { type Finder, type Finding, findings } from "./finding.ts";
 
 type SinkConfig = Config["sinks"][0]["config"];

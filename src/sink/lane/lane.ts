@@ -27,9 +27,9 @@ import type { Batch, Entry } from "../encode/entry.ts";
 import { order } from "../encode/safePosition.ts";
 import { replay } from "./replay.ts";
 import type { Replayed } from "./replayReport.ts";
-import { withSizeHint } from "./sizeHint.ts";
+
 import { aheadOf, type LaneStand } from "./stand.ts";
-import { findingError, stateGone } from "./verdictError.ts";
+import { findingError, stateGone, withSizeHint } from "./verdictError.ts";
 
 /** A batch that Redis has. */
 export interface AcknowledgedBatch<P> {
