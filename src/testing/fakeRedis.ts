@@ -153,7 +153,7 @@ export function fakeRedis({
   }
 
   const connection = ({ trim }: ConnectionOptions): Connection => ({
-    publisher: {
+    publishPort: {
       open: (keys, owner, adopt) => call(() => memory.open(keys, owner, adopt)),
       publish: (keys, batch) => call(() => memory.publish(keys, batch, scheduler.now(), trim)),
     },

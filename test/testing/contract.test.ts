@@ -200,11 +200,11 @@ describe.each([
   it("names the newest entry of a batch that is no dead letter, also when the batch comes again", async () => {
     const keys = laneKeys(stream, "shop", dead);
     const sent = batch(1, 1, entry("good"), entry("better"), entry("bad", dead));
-    const { publisher } = bed.connection;
+    const { publishPort } = bed.connection;
     await open(bed, "me", keys);
 
-    const first = await exactly(bed, publisher.publish(keys, sent));
-    const again = await exactly(bed, publisher.publish(keys, sent));
+    const first = await exactly(bed, publishPort.publish(keys, sent));
+    const again = await exactly(bed, publishPort.publish(keys, sent));
 
     const newest = { ...published, entryId: (await bed.entries(stream)).at(-1)?.entryId };
     expect([first, again]).toEqual([newest, newest]);
@@ -262,11 +262,11 @@ describe.each([
 
   it.skipIf(isPipeline)("names the newest entry of before for a batch of dead letters alone", async () => {
     const keys = laneKeys(stream, "shop", dead);
-    const { publisher } = bed.connection;
+    const { publishPort } = bed.connection;
     await open(bed, "me", keys);
-    const good = await exactly(bed, publisher.publish(keys, batch(1, 1, entry("good"))));
+    const good = await exactly(bed, publishPort.publish(keys, batch(1, 1, entry("good"))));
 
-    expect(await exactly(bed, publisher.publish(keys, batch(2, 1, entry("bad", dead))))).toEqual(good);
+    expect(await exactly(bed, publishPort.publish(keys, batch(2, 1, entry("bad", dead))))).toEqual(good);
   });
 
   it("spreads a batch over computed streams", async () => {

@@ -117,12 +117,12 @@ async function answer(bed: Bed, step$: Observable<object>): Promise<object> {
 
 /** Opens a lane. */
 export function open(bed: Bed, owner: string, keys: LaneKeys, adopt = false): Promise<object> {
-  return answer(bed, bed.connection.publisher.open(keys, owner, adopt));
+  return answer(bed, bed.connection.publishPort.open(keys, owner, adopt));
 }
 
 /** Publishes a batch. */
 export function publish(bed: Bed, sent: NumberedBatch, keys: LaneKeys): Promise<object> {
-  return answer(bed, bed.connection.publisher.publish(keys, sent));
+  return answer(bed, bed.connection.publishPort.publish(keys, sent));
 }
 
 /** The names and values of a stream's entries. */

@@ -7,7 +7,7 @@ import {
   type LaneKeys,
   type NumberedBatch,
   type OpenReply,
-  type Publisher,
+  type PublishPort,
   type PublishReply,
   streamsOf,
   wordsOf,
@@ -46,11 +46,11 @@ function stringOrNull(value: unknown): string | null {
 
 /**
  * Publishes a batch by WATCH, MULTI, XADDs and EXEC, for servers where scripts are forbidden. It has
- * the guarantees of `scriptPublisher` with one batch in flight, at two round trips a batch.
+ * the guarantees of `scriptPort` with one batch in flight, at two round trips a batch.
  *
  * The connection must be its own: a WATCH belongs to the connection.
  */
-export function pipelinePublisher(client: Redis, trimArgs?: readonly string[]): Publisher {
+export function multiPort(client: Redis, trimArgs?: readonly string[]): PublishPort {
   let connectionsLost = 0;
   client.on("close", () => {
     connectionsLost += 1;

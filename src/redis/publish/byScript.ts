@@ -6,7 +6,7 @@ import {
   type LaneKeys,
   type NumberedBatch,
   type OpenReply,
-  type Publisher,
+  type PublishPort,
   type PublishReply,
   streamsOf,
   wordsOf,
@@ -55,7 +55,7 @@ function keysOf({ state }: LaneKeys, ...streams: readonly (string | undefined)[]
 }
 
 /** Publishes a batch by one script call: the exact form, and the fastest. */
-export function scriptPublisher(client: Redis | Cluster, trim?: TrimOption): Publisher {
+export function scriptPort(client: Redis | Cluster, trim?: TrimOption): PublishPort {
   const open = script(client, openScript);
   const publish = script(client, publishScript(trim));
   return {

@@ -3,7 +3,7 @@ import { defer } from "rxjs";
 import { rxaddError } from "../../errors/rxaddError.ts";
 import { isCluster } from "../connect/topology.ts";
 import { type BatchNumber, decide, stateFields, storedOf } from "./protocol.ts";
-import { findingOf, type LaneKeys, type Publisher, type PublishReply } from "./publishPort.ts";
+import { findingOf, type LaneKeys, type PublishPort, type PublishReply } from "./publishPort.ts";
 
 /** When a batch counts as safe, beyond the master's own answer. */
 export interface Durability {
@@ -25,7 +25,7 @@ export interface Durability {
 export function confirmWith(
   client: Redis | Cluster,
   { replicas, timeoutMs, aof }: Durability,
-): NonNullable<Publisher["confirm"]> {
+): NonNullable<PublishPort["confirm"]> {
   async function look(keys: LaneKeys, stream: string, sequence: number): Promise<readonly unknown[]> {
     const writing = client
       .pipeline()

@@ -7,12 +7,12 @@ import type { Link } from "../connect/link.ts";
 import { nameOf, openLink, openWaitingLink } from "../connect/openLink.ts";
 import { isCluster } from "../connect/topology.ts";
 import { evictionWarning } from "../inspect/evictionWarning.ts";
-import { pipelinePublisher } from "./byMulti.ts";
-import { scriptPublisher } from "./byScript.ts";
+import { multiPort } from "./byMulti.ts";
+import { scriptPort } from "./byScript.ts";
 import { confirmWith, type Durability } from "./durability.ts";
 import { type FakeServer, isFake, openFake } from "./fakeServer.ts";
 import { type LedgerStore, ledgerStore } from "./ledger.ts";
-import type { Publisher } from "./publishPort.ts";
+import type { PublishPort } from "./publishPort.ts";
 import { type TrimOption, trimArgs } from "./trimming.ts";
 
 export interface ConnectionOptions extends Omit<ClientOptions, "uri"> {
@@ -27,7 +27,7 @@ export interface ConnectionOptions extends Omit<ClientOptions, "uri"> {
 /** An open connection: unsubscribing closes it at once, unless it is the caller's. */
 export interface Connection extends Unsubscribable {
   /** Its errors are RxaddErrors. */
-  readonly publisher: Publisher;
+  readonly publishPort: PublishPort;
   /** Keys stand on several servers, a script call and a lane on one. */
   readonly isCluster: boolean;
   /** In a Cluster: the hash under a key that says where a sink with several lanes stands. */
@@ -61,7 +61,7 @@ function openRealConnection(options: ConnectionOptions & { readonly server: Serv
   }
 
   const publishWith =
-    publish === "script" ? (client: Redis | Cluster) => scriptPublisher(client, trim) : pipelineWith(trim);
+    publish === "script" ? (client: Redis | Cluster) => scriptPort(client, trim) : pipelineWith(trim);
 
   // WATCH needs a connection of its own, so does WAIT, which holds up everything behind it.
   const main = publish === "pipeline" ? openWaitingLink(server, options, 0) : openLink(server, options);
@@ -69,13 +69,13 @@ function openRealConnection(options: ConnectionOptions & { readonly server: Serv
     durability === undefined ? undefined : openWaitingLink(server, options, durability.timeoutMs);
   const links = replicas === undefined ? [main] : [main, replicas];
 
-  const publisher = publishWith(main.client);
+  const publishPort = publishWith(main.client);
   const confirm = replicas && durability && confirmWith(replicas.client, durability);
 
   return {
-    publisher: {
-      open: (keys, owner, adopt) => main.call(() => publisher.open(keys, owner, adopt)),
-      publish: (keys, batch) => main.call(() => publisher.publish(keys, batch)),
+    publishPort: {
+      open: (keys, owner, adopt) => main.call(() => publishPort.open(keys, owner, adopt)),
+      publish: (keys, batch) => main.call(() => publishPort.publish(keys, batch)),
       ...(confirm && { confirm: (keys, upTo, stream) => replicas.call(() => confirm(keys, upTo, stream)) }),
     },
     isCluster: leadsToCluster(server),
@@ -109,7 +109,7 @@ function linkedLedger(store: LedgerStore, main: Link, writing: Link): LedgerStor
 }
 
 /** The plain form cannot look at the server's clock or at groups before it trims. */
-function pipelineWith(trim: TrimOption | undefined): (client: Redis | Cluster) => Publisher {
+function pipelineWith(trim: TrimOption | undefined): (client: Redis | Cluster) => PublishPort {
   const args = trim && trimArgs(trim);
   if (trim !== undefined && args === undefined) {
     throw rxaddError(
@@ -118,7 +118,7 @@ function pipelineWith(trim: TrimOption | undefined): (client: Redis | Cluster) =
     );
   }
   // A Cluster has been refused.
-  return (client) => pipelinePublisher(client as Redis, args);
+  return (client) => multiPort(client as Redis, args);
 }
 
 function leadsToCluster(server: Server): boolean {

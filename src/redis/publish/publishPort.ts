@@ -85,7 +85,7 @@ export function findingOf(
 }
 
 /** Port to Redis: the two steps of the publish protocol. Each yields once, or fails with an RxaddError. */
-export interface Publisher {
+export interface PublishPort {
   /**
    * Raises the lane's epoch for `owner`, which fences every other writer, and says where the lane
    * stands. Asked again by the same owner it raises nothing. With `adopt` it begins where a state has been and is gone.

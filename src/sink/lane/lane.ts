@@ -19,7 +19,7 @@ import type {
   LaneKeys,
   NumberedBatch,
   OpenedState,
-  Publisher,
+  PublishPort,
   PublishReply,
 } from "../../redis/publish/publishPort.ts";
 import { positionText } from "../../telemetry/positionText.ts";
@@ -81,7 +81,7 @@ export interface LaneOptions<P> {
   readonly keys: LaneKeys;
   /** Tells this subscription from every other one. */
   readonly owner: string;
-  readonly publisher: Publisher;
+  readonly publishPort: PublishPort;
   readonly positions: Positions<P>;
   /** Begins although a producer state has been there and is gone. */
   readonly adopt?: boolean;
@@ -104,7 +104,7 @@ export interface LaneOptions<P> {
 export function lane<P>({
   keys,
   owner,
-  publisher,
+  publishPort,
   positions,
   adopt = false,
   retry,
@@ -114,7 +114,7 @@ export function lane<P>({
   warned,
 }: LaneOptions<P>): Lane<P> {
   let writer: Pick<Lane<P>, "publish"> | undefined;
-  const opening$ = publisher.open(keys, owner, adopt).pipe(
+  const opening$ = publishPort.open(keys, owner, adopt).pipe(
     map((found) => {
       if (found.reply === "gone") throw stateGone(keys);
       return found;
@@ -257,7 +257,7 @@ export function lane<P>({
       publish: (batch) => {
         const sent = number(batch);
         if (sent.isKnown) return of(acknowledge(batch, sent, acknowledged.entryId));
-        return publisher.publish(keys, sent).pipe(
+        return publishPort.publish(keys, sent).pipe(
           map((reply) => check(reply, sent, (entryId) => acknowledge(batch, sent, entryId))),
           catchError((error) => throwError(() => withSizeHint(error, sent.entries))),
         );
@@ -265,7 +265,7 @@ export function lane<P>({
       confirm: ({ sequence, stream }) => {
         const upTo = { owner, epoch: state.epoch, sequence };
         return (
-          publisher.confirm?.(keys, upTo, stream) ??
+          publishPort.confirm?.(keys, upTo, stream) ??
           of({ reply: "published", entryId: "", isRenewed: false } as const)
         ).pipe(map((reply) => check(reply, upTo, identity)));
       },

@@ -24,7 +24,7 @@ import {
   laneFields,
   type OpenedLedger,
 } from "../../redis/publish/ledger.ts";
-import type { OpenedState, Publisher } from "../../redis/publish/publishPort.ts";
+import type { OpenedState, PublishPort } from "../../redis/publish/publishPort.ts";
 import type { Entry } from "../encode/entry.ts";
 import { comparePositions } from "./comparePositions.ts";
 import type { AcknowledgedBatch } from "./lane.ts";
@@ -61,7 +61,7 @@ export interface Ledger<P> {
   /** How the lanes' producer states tell who has opened them. Once the ledger is open. */
   readonly laneOwner: () => string;
   /** Opens lanes only if they are this writer's to open, and have what the ledger says. */
-  readonly guard: (publisher: Publisher) => Publisher;
+  readonly guard: (publishPort: PublishPort) => PublishPort;
   /** Told of each entry before it is published: fails with PositionInvalid where positions have no order. */
   readonly arrived: (entry: Entry<P>) => void;
   /** Told of each batch that a lane has. */
@@ -293,13 +293,13 @@ export function ledger<P>({ store, key, stateKeyOf, positions, retry, adopt }: L
     ),
     start: () => toUndefined(opened().position),
     laneOwner: () => `${opened().state.name}/${owner}`,
-    guard: (publisher) => ({
-      ...publisher,
+    guard: (publishPort) => ({
+      ...publishPort,
       open: (keys, laneOwner, adopting) =>
         defer(() => zip(store.trace(keys.state), lineOf(keys.stream ?? ""))).pipe(
           tap(([trace]) => checkName(keys.state, trace.owner)),
           concatMap(([, line]) =>
-            publisher.open(keys, laneOwner, adopting).pipe(
+            publishPort.open(keys, laneOwner, adopting).pipe(
               tap((found) => {
                 if (found.reply === "gone") return;
                 checkStanding(keys.state, found, line);

@@ -30,7 +30,7 @@ import {
   computedLaneKeys,
   type LaneKeys,
   laneKeys,
-  type Publisher,
+  type PublishPort,
 } from "../../redis/publish/publishPort.ts";
 import type { SinkWatchers } from "../../telemetry/sinkWatchers.ts";
 import type { StatusReporter } from "../../telemetry/statusReporter.ts";
@@ -126,13 +126,13 @@ export function lanes<T, P>({
       readonly status: LaneStatus;
       readonly opened: (lane: OpenedLane<P>) => void;
       readonly replayed: (replayed: Replayed<P>) => void;
-      readonly publisher?: Publisher;
+      readonly publishPort?: PublishPort;
       readonly owner?: string;
     },
   ): Lane<P> {
     return lane({
       owner,
-      publisher: connection.publisher,
+      publishPort: connection.publishPort,
       ...told,
       keys,
       adopt: tuning.adopt,
@@ -230,7 +230,7 @@ export function lanes<T, P>({
         opened: made > mostOpenedTold || book !== undefined ? () => {} : tell(key),
         // Of some streams it is over before it is of others.
         replayed: (batch) => batch.events > 0 && replayed.next(batch),
-        ...(book && { publisher: book.guard(connection.publisher), owner: book.laneOwner() }),
+        ...(book && { publishPort: book.guard(connection.publishPort), owner: book.laneOwner() }),
       });
     });
     // What is skipped has no stream, and nothing to publish.
