@@ -74,7 +74,7 @@ export function batchSpans<P>({ tracer, sink, stream }: BatchSpansOptions): Batc
 /** The stream that all of them go to, dead letters apart; undefined: they go to several. */
 function onlyStreamOf<P>(entries: Batch<P>): string | undefined {
   const streams = new Set(
-    entries.flatMap(({ stream, deadLetter }) => (deadLetter === undefined ? [stream] : [])),
+    entries.flatMap(({ written }) => (written.fate === "publish" ? [written.stream] : [])),
   );
   const [first] = streams;
   return streams.size === 1 ? first : undefined;

@@ -9,7 +9,7 @@ import {
 import type { TrimOption } from "../../src/redis/publish/trimming.ts";
 import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 import * as beds from "./publisherBeds.ts";
-import { type Bed, contents, exactly, fake, real, reset } from "./publisherBeds.ts";
+import { type Bed, contents, entryOf, exactly, fake, real, reset } from "./publisherBeds.ts";
 
 const stream = "orders";
 const dead = "orders.dead";
@@ -236,8 +236,8 @@ describe.each([
 
   it("adds further fields, and entries without a field event", async () => {
     await open(bed, "me");
-    const further = { ...entry("x"), extra: ["key", "7"] };
-    const whole = { ...entry(""), extra: ["user", "7", "action", "log in"], isWhole: true };
+    const further = entryOf(["event", "x", "key", "7"], stream);
+    const whole = entryOf(["user", "7", "action", "log in"], stream);
 
     await publish(bed, batch(1, 1, further, whole));
 

@@ -7,7 +7,7 @@ import {
   laneKeys,
 } from "../../src/redis/publish/publishPort.ts";
 import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
-import { type Bed, contents, entry, fake, open, publish, real, reset } from "./publisherBeds.ts";
+import { type Bed, contents, entry, entryOf, fake, open, publish, real, reset } from "./publisherBeds.ts";
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -81,7 +81,11 @@ const publishing = sink.chain(({ keys, streams }) =>
           text: fc.string({ unit: "grapheme" }),
           extra: fc.constantFrom(undefined, ["key", "7"]),
         })
-        .map(({ where, text, extra }) => ({ ...entry(text, where), extra, bytes: Buffer.byteLength(text) })),
+        .map(({ where, text, extra }) =>
+          extra === undefined
+            ? { ...entry(text, where), bytes: Buffer.byteLength(text) }
+            : entryOf(["event", text, ...extra], where),
+        ),
       { maxLength: 3 },
     ),
   }),

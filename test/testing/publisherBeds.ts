@@ -94,7 +94,12 @@ export async function reset({ client }: RedisServer): Promise<void> {
 
 /** An entry with the field `event` alone. */
 export function entry(text: string, where: string): EntryContent {
-  return { stream: where, payload: text, extra: undefined, isWhole: false, bytes: text.length };
+  return { form: "event", stream: where, payload: text, bytes: text.length };
+}
+
+/** An entry of these names and values, alternating. */
+export function entryOf(words: readonly string[], where: string): EntryContent {
+  return { form: "fields", stream: where, words, bytes: words.join("").length };
 }
 
 /** What a step answers. */

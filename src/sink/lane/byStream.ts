@@ -227,8 +227,9 @@ export function byStream<P, A>(
 function sharesOf<P>(gathered: Batch<P>): ReadonlyMap<string, Batch<P>> {
   const shares = new Map<string, Entry<P>[]>();
   for (const entry of gathered) {
-    const share = shares.get(entry.stream);
-    if (share === undefined) shares.set(entry.stream, [entry]);
+    const { stream } = entry.written;
+    const share = shares.get(stream);
+    if (share === undefined) shares.set(stream, [entry]);
     else share.push(entry);
   }
   return shares;
@@ -247,7 +248,7 @@ function batchesOf<P>(
     maxTransactionBytes = Number.POSITIVE_INFINITY,
   }: BatchOptions<Entry<P>>,
 ): readonly Batch<P>[] {
-  const bytes = share.reduce((sum, entry) => sum + entry.bytes, 0);
+  const bytes = share.reduce((sum, { written }) => sum + written.bytes, 0);
   if (share.length <= maxItems && bytes <= maxBytes) return [share];
 
   const batches: Batch<P>[] = [];
@@ -264,7 +265,7 @@ function batchesOf<P>(
       boundary = open.length;
       boundaryBytes = openBytes;
     }
-    if (boundary > 0 && (open.length >= maxItems || openBytes + entry.bytes > maxBytes)) {
+    if (boundary > 0 && (open.length >= maxItems || openBytes + entry.written.bytes > maxBytes)) {
       batches.push(open.slice(0, boundary));
       open = open.slice(boundary);
       openBytes -= boundaryBytes;
@@ -272,7 +273,7 @@ function batchesOf<P>(
       boundaryBytes = 0;
     }
     open.push(entry);
-    openBytes += entry.bytes;
+    openBytes += entry.written.bytes;
   }
   return open.length > 0 ? [...batches, open] : batches;
 }

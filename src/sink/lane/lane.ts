@@ -16,6 +16,7 @@ import { type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
 import type { Positions } from "../../event/positions.ts";
 import type { BatchNumber } from "../../redis/publish/protocol.ts";
 import type {
+  EntryContent,
   LaneKeys,
   NumberedBatch,
   OpenedState,
@@ -47,13 +48,14 @@ export interface AcknowledgedBatch<P> {
 
 /** What of a batch is published, and under which number. */
 export interface SentBatch<P> {
+  /** Those of which something is written. */
   readonly entries: Batch<P>;
   readonly sequence: number;
 }
 
 /** A batch with its number and with what of it is to be published. */
-interface Numbered<P> extends NumberedBatch, SentBatch<P> {
-  readonly entries: Batch<P>;
+interface Numbered<P> extends SentBatch<P> {
+  readonly sent: NumberedBatch;
   readonly replayed: number;
   /** Whether all of it was there already. */
   readonly isKnown: boolean;
@@ -167,7 +169,7 @@ export function lane<P>({
         if (verdict === "new") {
           fresh.push(entry);
           newest = entry;
-        } else if (!entry.isSkipped) {
+        } else if (entry.written.fate !== "skip") {
           replayed += 1;
           upTo = entry.position;
           if (verdict === "behind") behind ??= entry;
@@ -214,30 +216,31 @@ export function lane<P>({
       const isKnown = fresh.length === 0;
       if (!isKnown) sequence += 1;
       moveTo(fresh);
-      const next = {
+      const sent = {
         owner,
         epoch: state.epoch,
         sequence,
         position,
         ahead: ahead === undefined ? "" : `${ahead.events} ${ahead.position}`,
-        entries: withContent(fresh),
-        replayed,
-        isKnown,
+        entries: contentsOf(fresh),
       };
+      const entries = sent.entries.length === fresh.length ? fresh : fresh.filter(isWritten);
+      const next = { sent, entries, sequence, replayed, isKnown };
       numbered.set(batch, next);
       if (!isKnown) sending?.(batch, next);
       return next;
     }
 
-    function acknowledge(batch: Batch<P>, sent: Numbered<P>, entryId: string): AcknowledgedBatch<P> {
-      if (sent.sequence > acknowledged.sequence) acknowledged = { sequence: sent.sequence, entryId };
+    function acknowledge(batch: Batch<P>, numbered: Numbered<P>, entryId: string): AcknowledgedBatch<P> {
+      const { sent, entries, sequence, replayed } = numbered;
+      if (sequence > acknowledged.sequence) acknowledged = { sequence, entryId };
       return {
         stream: keys.stream ?? newestStreamOf(batch),
         batch,
-        published: sent.entries,
-        replayed: sent.replayed,
+        published: entries,
+        replayed,
         stand: sent,
-        sequence: sent.sequence,
+        sequence,
         entryId,
       };
     }
@@ -255,11 +258,11 @@ export function lane<P>({
 
     return {
       publish: (batch) => {
-        const sent = number(batch);
-        if (sent.isKnown) return of(acknowledge(batch, sent, acknowledged.entryId));
-        return publishPort.publish(keys, sent).pipe(
-          map((reply) => check(reply, sent, (entryId) => acknowledge(batch, sent, entryId))),
-          catchError((error) => throwError(() => withSizeHint(error, sent.entries))),
+        const numbered = number(batch);
+        if (numbered.isKnown) return of(acknowledge(batch, numbered, acknowledged.entryId));
+        return publishPort.publish(keys, numbered.sent).pipe(
+          map((reply) => check(reply, numbered.sent, (entryId) => acknowledge(batch, numbered, entryId))),
+          catchError((error) => throwError(() => withSizeHint(error, numbered.entries))),
         );
       },
       confirm: ({ sequence, stream }) => {
@@ -293,13 +296,18 @@ function isPlaced<P>({ position }: Entry<P>): boolean {
   return position !== undefined;
 }
 
-function withContent<P>(entries: Batch<P>): Batch<P> {
-  return entries.some(({ isSkipped }) => isSkipped) ? entries.filter(({ isSkipped }) => !isSkipped) : entries;
+function isWritten<P>({ written }: Entry<P>): boolean {
+  return written.fate !== "skip";
+}
+
+function contentsOf<P>(entries: Batch<P>): readonly EntryContent[] {
+  const contents: EntryContent[] = [];
+  for (const { written } of entries) if (written.fate !== "skip") contents.push(written);
+  return contents;
 }
 
 /** Of a batch over several streams: that of its last entry which is no dead letter. */
 function newestStreamOf<P>(batch: Batch<P>): string {
-  const last =
-    batch.findLast(({ deadLetter, isSkipped }) => deadLetter === undefined && !isSkipped) ?? batch.at(-1);
-  return last?.stream ?? "";
+  const last = batch.findLast(({ written }) => written.fate === "publish") ?? batch.at(-1);
+  return last?.written.stream ?? "";
 }

@@ -150,7 +150,7 @@ export function lanes<T, P>({
     // A quarter of the buffer at most: one that waits for more than the source may send would wait for `lingerMs`.
     maxItems: Math.max(1, Math.min(batching.maxEvents, Math.floor(buffer.maxEvents / 4))),
     maxBytes: Math.max(1, Math.min(batching.maxBytes, buffer.maxBytes / 4)),
-    sizeOf: ({ bytes }) => bytes,
+    sizeOf: ({ written }) => written.bytes,
     lingerMs: batching.lingerMs,
     transactionOf: ({ transaction }) => transaction,
     // A quarter of the buffer: half of it would pause the source in mid-transaction, for ever.
@@ -346,18 +346,19 @@ function passedOver<P>(batch: Batch<P>): AcknowledgedBatch<P> {
 }
 
 function reportDeadLetters<P>(entries: Batch<P>, status: StatusReporter): void {
-  for (const { deadLetter, id, position } of entries) {
-    if (deadLetter !== undefined) status.report({ state: "deadLetter", id, position, cause: deadLetter });
+  for (const { written, id, position } of entries) {
+    if (written.fate === "setAside")
+      status.report({ state: "deadLetter", id, position, cause: written.cause });
   }
 }
 
 function measure<P>({ batch, published }: AcknowledgedBatch<P>, sentMs = performance.now()) {
-  const delivered = published.filter(({ deadLetter }) => deadLetter === undefined);
+  const delivered = published.filter(({ written }) => written.fate === "publish");
   const now = performance.now();
   const arrivedMs = batch[0]?.arrivedMs ?? sentMs;
   return {
     events: delivered.length,
-    bytes: delivered.reduce((sum, { bytes }) => sum + bytes, 0),
+    bytes: delivered.reduce((sum, { written }) => sum + written.bytes, 0),
     latencySeconds: (now - sentMs) / 1000,
     stageSeconds: (now - arrivedMs) / 1000,
   };

@@ -76,11 +76,12 @@ const suspiciousBytes = 1_048_576;
 export function withSizeHint<P>(error: unknown, batch: Batch<P>): unknown {
   if (!isRxaddError(error) || (error._tag !== "EventTooLarge" && error._tag !== "ConnectionLost"))
     return error;
-  const largest = batch.reduce((one, other) => (other.bytes > one.bytes ? other : one));
-  const event = `event ${largest.id ?? largest.ordinal} has ${largest.bytes} bytes`;
+  const largest = batch.reduce((one, other) => (other.written.bytes > one.written.bytes ? other : one));
+  const { bytes } = largest.written;
+  const event = `event ${largest.id ?? largest.ordinal} has ${bytes} bytes`;
   if (error._tag === "EventTooLarge")
     return rxaddError("EventTooLarge", `${error.message} The batch's largest ${event}.`, error);
-  if (largest.bytes < suspiciousBytes) return error;
+  if (bytes < suspiciousBytes) return error;
   return rxaddError(
     "ConnectionLost",
     `${error.message} (${event}: if this comes again, the server's client-query-buffer-limit may be below that; raise it, or set maxEventBytes)`,

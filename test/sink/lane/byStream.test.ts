@@ -21,14 +21,8 @@ import { marbles } from "../../kit/time/marbles.ts";
 function entryOf(text: string, ordinal: number): Entry<number> {
   return {
     ordinal,
-    stream: text.charAt(0),
-    payload: text,
-    extra: undefined,
-    bytes: 1,
+    written: { fate: "publish", form: "event", stream: text.charAt(0), payload: text, bytes: 1 },
     totalBytes: ordinal + 1,
-    deadLetter: undefined,
-    isWhole: false,
-    isSkipped: false,
     id: text,
     position: ordinal,
     safe: ordinal,
@@ -47,7 +41,7 @@ interface Settings {
 }
 
 function textOf(batch: Batch<number>): string {
-  return batch.map(({ payload }) => payload).join(" ");
+  return batch.map(({ id }) => id).join(" ");
 }
 
 /** What is published, as text. */

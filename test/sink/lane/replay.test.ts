@@ -4,18 +4,14 @@ import { type StandardPosition, standardPositions } from "../../../src/event/pos
 import type { Entry } from "../../../src/sink/encode/entry.ts";
 import { type Ahead, replay } from "../../../src/sink/lane/replay.ts";
 
-type Given = Partial<Pick<Entry<StandardPosition>, "id" | "position" | "transaction" | "payload">>;
+type Given = Partial<Pick<Entry<StandardPosition>, "id" | "position" | "transaction">> & {
+  readonly payload?: string | Buffer;
+};
 
-function entry(given: Given, ordinal: number): Entry<StandardPosition> {
+function entry({ payload = "", ...given }: Given, ordinal: number): Entry<StandardPosition> {
   return {
     ordinal,
-    stream: "s",
-    payload: "",
-    extra: undefined,
-    deadLetter: undefined,
-    isWhole: false,
-    isSkipped: false,
-    bytes: 0,
+    written: { fate: "publish", form: "event", stream: "s", payload, bytes: 0 },
     totalBytes: 0,
     id: undefined,
     position: undefined,
