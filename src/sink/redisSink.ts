@@ -43,7 +43,7 @@ import { order } from "./encode/safePosition.ts";
 import { toEntry } from "./encode/toEntry.ts";
 import type { Safe } from "./lane/heldBack.ts";
 import type { AcknowledgedBatch } from "./lane/lane.ts";
-import { type Lanes, lanes } from "./lane/publishing.ts";
+import { type Lanes, lanes } from "./lane/lanes.ts";
 import { programOptions, type SinkOptions } from "./sinkOptions.ts";
 import { decodeTuning, type SinkTuning } from "./sinkTuning.ts";
 
