@@ -3,7 +3,7 @@ import { isRxaddError } from "../errors/rxaddError.ts";
 import type { LaneKeys } from "../redis/publish/publishPort.ts";
 import type { BatchSpan, SinkTracer } from "../telemetry/sinkTracer.ts";
 import type { Batch } from "./encode/entry.ts";
-import type { SentBatch } from "./lane/lane.ts";
+import type { SentBatch } from "./lane/numbering.ts";
 
 /** The spans of one subscription's batches, each from its first sending to its acknowledgement. */
 export interface BatchSpans<P> {

@@ -11,7 +11,8 @@ import { heldBack, type Safe } from "./heldBack.ts";
 import type { AcknowledgedBatch, OpenedLane } from "./lane.ts";
 import { type LaneLayout, laneLayout } from "./laneLayout.ts";
 import { type LaneStatus, lanesStatus } from "./lanesStatus.ts";
-import { type Ledger, ledger, type Resumption } from "./ledger.ts";
+import { Ledger } from "./ledger.ts";
+import type { Resumption } from "./ledgerLook.ts";
 import { again, laneOf, type Publishing, publishTo } from "./publishing.ts";
 import { recent } from "./recent.ts";
 import { replayReport } from "./replayReport.ts";
@@ -119,14 +120,17 @@ function laneEach<P>(shared: Publishing<P>, name: string, layout: LaneEach, isRe
   return {
     opened$: book.opened$.pipe(map((found) => begun(status, name, found))),
     tellsOpening: true,
-    arrived: book.arrived,
-    publish: pipe(publish, tap(book.acknowledged)),
+    arrived: (entry) => book.arrived(entry),
+    publish: pipe(
+      publish,
+      tap((batch) => book.acknowledged(batch)),
+    ),
     safe: pipe(
       tap(({ last: { safe } }) => safe !== undefined && book.reached(safe)),
       heldBack({
         positionOf: ({ safe, position }) => safe ?? (position === undefined ? undefined : book.start()),
-        beside: book.beside,
-        write: book.write,
+        beside: (position) => book.beside(position),
+        write: (position) => book.write(position),
         isFull: () => book.moved() > maxEvents,
         intervalMs: ledgerIntervalMs,
         scheduler,
@@ -145,7 +149,7 @@ function ledgerOf<P>(
   const { connection, positions, tuning } = shared;
   return (
     connection.ledger &&
-    ledger({
+    new Ledger({
       store: connection.ledger(key),
       key,
       stateKeyOf: (stream) => keysOf(stream).state,
