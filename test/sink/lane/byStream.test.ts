@@ -14,7 +14,8 @@ import {
 import { describe, expect, it } from "vitest";
 import { inFlight } from "../../../operators/inFlight.ts";
 import type { Batch, Entry } from "../../../src/sink/encode/entry.ts";
-import { byStream, type PublishTo } from "../../../src/sink/lane/byStream.ts";
+import { byStream } from "../../../src/sink/lane/byStream.ts";
+import type { PublishTo } from "../../../src/sink/lane/streamLanes.ts";
 import { marbles } from "../../kit/time/marbles.ts";
 import { entryWith } from "./entries.ts";
 
