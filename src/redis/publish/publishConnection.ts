@@ -7,7 +7,7 @@ import type { Link } from "../connect/link.ts";
 import { nameOf, openLink, openWaitingLink } from "../connect/openLink.ts";
 import { isCluster } from "../connect/topology.ts";
 import { evictionWarning } from "../inspect/evictionWarning.ts";
-import { multiPort } from "./byMulti.ts";
+import { MultiPort } from "./byMulti.ts";
 import { scriptPort } from "./byScript.ts";
 import { confirmWith, type Durability } from "./durability.ts";
 import { type FakeServer, isFake, openFake } from "./fakeServer.ts";
@@ -118,7 +118,7 @@ function pipelineWith(trim: TrimOption | undefined): (client: Redis | Cluster) =
     );
   }
   // A Cluster has been refused.
-  return (client) => multiPort(client as Redis, args);
+  return (client) => new MultiPort(client as Redis, args);
 }
 
 function leadsToCluster(server: Server): boolean {
