@@ -48,10 +48,10 @@ const opened = {
 describe.each([
   ["fakeRedis", fake],
   ["Redis, script", (trim?: TrimOption) => real(server, "script", trim)],
-  ["Redis, pipeline", (trim?: TrimOption) => real(server, "pipeline", trim)],
+  ["Redis, multi", (trim?: TrimOption) => real(server, "multi", trim)],
 ] as const)("the publish protocol of %s", (name, start) => {
   // It asks for the newest ID when it needs it, and opening always writes.
-  const isPipeline = name === "Redis, pipeline";
+  const isMulti = name === "Redis, multi";
   let bed: Bed;
   beforeEach(() => {
     bed = start();
@@ -68,7 +68,7 @@ describe.each([
       sequence: 1,
       position: "p1",
       ahead: "",
-      entryId: !isPipeline,
+      entryId: !isMulti,
       foreignEntries: 0,
     });
   });
@@ -183,7 +183,7 @@ describe.each([
     expect(await publish(bed, batch(1))).toEqual(published);
     expect(await publish(bed, batch(3))).toEqual({ reply: "gap", sequence: 1, position: "p1" });
     expect(await publish(bed, batch(2, 2))).toEqual({ reply: "outdated", position: "p1" });
-    if (!isPipeline) expect(await open(bed, "me")).toMatchObject({ epoch: 1, sequence: 1 });
+    if (!isMulti) expect(await open(bed, "me")).toMatchObject({ epoch: 1, sequence: 1 });
     expect(await publish(bed, batch(2))).toEqual({ refused: tag });
     expect(await contents(bed, stream)).toHaveLength(2);
   });
@@ -260,7 +260,7 @@ describe.each([
     expect(await contents(bed, stream)).toHaveLength(1);
   });
 
-  it.skipIf(isPipeline)("names the newest entry of before for a batch of dead letters alone", async () => {
+  it.skipIf(isMulti)("names the newest entry of before for a batch of dead letters alone", async () => {
     const keys = laneKeys(stream, "shop", dead);
     const { publishPort } = bed.connection;
     await open(bed, "me", keys);

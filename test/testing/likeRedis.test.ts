@@ -161,7 +161,7 @@ async function run(bed: Bed, commands: readonly Command[]): Promise<readonly unk
 }
 
 /** The plain form neither stores the newest ID nor, with dead letters, tells that a stream begins anew. */
-function likePipeline(answers: readonly unknown[]): readonly unknown[] {
+function likeMulti(answers: readonly unknown[]): readonly unknown[] {
   return answers.map((one) =>
     typeof one === "object" && one !== null && !Array.isArray(one)
       ? { ...one, entryId: undefined, isRenewed: undefined }
@@ -176,7 +176,7 @@ it.each([
     compared: (answers: readonly unknown[]) => answers,
   },
   // Opening again always writes there, also while there is no memory.
-  { form: "pipeline", command: fc.oneof(...steps), compared: likePipeline },
+  { form: "multi", command: fc.oneof(...steps), compared: likeMulti },
 ] as const)(
   "fakeRedis answers as Redis does with $form, whatever is done to it in whatever order",
   async ({ form, command, compared }) => {

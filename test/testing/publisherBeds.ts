@@ -58,7 +58,7 @@ export function fake(trim?: TrimOption): Bed {
 }
 
 /** A real server. */
-export function real({ uri, client }: RedisServer, publish: "script" | "pipeline", trim?: TrimOption): Bed {
+export function real({ uri, client }: RedisServer, publish: "script" | "multi", trim?: TrimOption): Bed {
   const connection = openConnection({ ...settings, publish, trim, server: { uri } });
   let maxMemory = "0";
   /** What a test puts there is there, also while the sink's writes are refused. */

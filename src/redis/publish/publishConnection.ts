@@ -17,7 +17,7 @@ import { type TrimOption, trimArgs } from "./trimming.ts";
 
 export interface ConnectionOptions extends Omit<ClientOptions, "uri"> {
   readonly server: Server | { readonly connection: FakeServer };
-  readonly publish: "script" | "pipeline";
+  readonly publish: "script" | "multi";
   /** Undefined: a batch is safe when the master has it. */
   readonly durability: Durability | undefined;
   /** Undefined: nothing is removed. */
@@ -53,18 +53,18 @@ export function openConnection(options: ConnectionOptions): Connection {
 
 function openRealConnection(options: ConnectionOptions & { readonly server: Server }): Connection {
   const { server, publish, durability, trim } = options;
-  if (publish === "pipeline" && leadsToCluster(server)) {
+  if (publish === "multi" && leadsToCluster(server)) {
     throw rxaddError(
       "ConfigurationInvalid",
-      "publish: found 'pipeline' with a Cluster, expected 'script': WATCH needs one connection",
+      "publish: found 'multi' with a Cluster, expected 'script': WATCH needs one connection",
     );
   }
 
   const publishWith =
-    publish === "script" ? (client: Redis | Cluster) => scriptPort(client, trim) : pipelineWith(trim);
+    publish === "script" ? (client: Redis | Cluster) => scriptPort(client, trim) : multiWith(trim);
 
   // WATCH needs a connection of its own, so does WAIT, which holds up everything behind it.
-  const main = publish === "pipeline" ? openWaitingLink(server, options, 0) : openLink(server, options);
+  const main = publish === "multi" ? openWaitingLink(server, options, 0) : openLink(server, options);
   const replicas =
     durability === undefined ? undefined : openWaitingLink(server, options, durability.timeoutMs);
   const links = replicas === undefined ? [main] : [main, replicas];
@@ -109,12 +109,12 @@ function linkedLedger(store: LedgerStore, main: Link, writing: Link): LedgerStor
 }
 
 /** The plain form cannot look at the server's clock or at groups before it trims. */
-function pipelineWith(trim: TrimOption | undefined): (client: Redis | Cluster) => PublishPort {
+function multiWith(trim: TrimOption | undefined): (client: Redis | Cluster) => PublishPort {
   const args = trim && trimArgs(trim);
   if (trim !== undefined && args === undefined) {
     throw rxaddError(
       "ConfigurationInvalid",
-      "trim: found maxAgeMs or acknowledged with publish: 'pipeline', expected maxLen or minId: the others need a script",
+      "trim: found maxAgeMs or acknowledged with publish: 'multi', expected maxLen or minId: the others need a script",
     );
   }
   // A Cluster has been refused.

@@ -102,7 +102,7 @@ export function publishTo<P>(
   room: Pick<Observer<boolean>, "next">,
 ): OperatorFunction<Batch<P>, AcknowledgedBatch<P>> {
   const { tuning, status, watchers, spans, scheduler } = shared;
-  const window = tuning.publish === "pipeline" ? 1 : tuning.window;
+  const window = tuning.publish === "multi" ? 1 : tuning.window;
   const sentMs = new WeakMap<Batch<P>, number>();
   return pipe(
     tap((entries) => watchers.isWatched() && sentMs.set(entries, performance.now())),
