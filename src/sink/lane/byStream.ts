@@ -36,14 +36,11 @@ export function byStream<P, A>(
 ): OperatorFunction<Entry<P>, A> {
   return (entries$) =>
     new Observable((subscriber) => {
-      const gathering = new Gathering(options);
+      const gathering = gatheringOf(options);
       const lanes = new StreamLanes(options, publishTo, subscriber);
       subscriber.add(
         entries$
-          .pipe(
-            tap(() => gathering.came()),
-            batch({ ...options.limits, ...options.gathering, room: gathering.room }),
-          )
+          .pipe(tap(gathering.came), batch({ ...options.limits, ...options.gathering, room: gathering.room }))
           .subscribe({
             next: (entries) => {
               gathering.pause(entries.length);
@@ -59,33 +56,30 @@ export function byStream<P, A>(
 }
 
 /** Holds entries up while the source emits without a pause. */
-class Gathering {
-  readonly room = new BehaviorSubject(true);
-  readonly #options: Pick<ByStreamOptions<unknown>, "gathering" | "nextTurn">;
-  #gathered = 0;
-
-  constructor(options: Pick<ByStreamOptions<unknown>, "gathering" | "nextTurn">) {
-    this.#options = options;
-  }
-
-  came(): void {
-    this.#gathered += 1;
-  }
-
-  /** So many are shared out; the next ones wait. */
-  pause(entries: number): void {
-    this.#gathered -= entries;
-    this.room.next(false);
-  }
+function gatheringOf({ gathering, nextTurn }: ByStreamOptions<never>) {
+  const room = new BehaviorSubject(true);
+  let gathered = 0;
 
   /** Goes on when a turn has brought nothing more, or there is enough for full batches. */
-  goOn(enough: number): void {
-    const { gathering, nextTurn } = this.#options;
-    const before = this.#gathered;
+  function goOn(enough: number): void {
+    const before = gathered;
     nextTurn(() => {
-      const isEnough = this.#gathered >= Math.min(enough, gathering.maxItems * 0.9);
-      if (this.#gathered > before && !isEnough) this.goOn(enough);
-      else this.room.next(true);
+      const isEnough = gathered >= Math.min(enough, gathering.maxItems * 0.9);
+      if (gathered > before && !isEnough) goOn(enough);
+      else room.next(true);
     });
   }
+
+  return {
+    room,
+    goOn,
+    came: () => {
+      gathered += 1;
+    },
+    /** So many are shared out; the next ones wait. */
+    pause: (entries: number) => {
+      gathered -= entries;
+      room.next(false);
+    },
+  };
 }

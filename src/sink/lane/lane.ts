@@ -14,7 +14,7 @@ import {
 import type { BatchNumber } from "../../redis/publish/protocol.ts";
 import type { LaneKeys, OpenedState, PublishPort, PublishReply } from "../../redis/publish/publishPort.ts";
 import type { Batch } from "../encode/entry.ts";
-import { type Numbered, Numbering, type NumberingOptions } from "./numbering.ts";
+import { type Numbered, type NumberingOptions, numbering } from "./numbering.ts";
 import { type LaneStand, storedPosition } from "./stand.ts";
 import { findingError, stateGone, withSizeHint } from "./verdictError.ts";
 
@@ -78,7 +78,7 @@ export function lane<P>(options: LaneOptions<P>): Lane<P> {
       return found;
     }),
     retry,
-    map((state) => new OpenLane(options, state)),
+    map((state) => openLane(options, state)),
     tap((lane) => {
       open = lane;
       opened(lane);
@@ -93,69 +93,56 @@ export function lane<P>(options: LaneOptions<P>): Lane<P> {
   };
 }
 
+type OpenLane<P> = OpenedLane<P> & Pick<Lane<P>, "publish" | "confirm">;
+
 /** A lane from where it was opened. */
-class OpenLane<P> implements OpenedLane<P> {
-  readonly epoch: number;
-  readonly position: Option<P>;
-  readonly foreignEntries: number;
-  readonly #options: LaneOptions<P>;
-  readonly #numbering: Numbering<P>;
+function openLane<P>(options: LaneOptions<P>, state: OpenedState): OpenLane<P> {
+  const { keys, owner, publishPort, positions, warned } = options;
+  const { epoch, sequence, entryId, foreignEntries } = state;
+  const decode = (text: string) => storedPosition(positions, keys.state, text);
+  const position = decode(state.position);
+  const number = numbering(options, keys.state, { owner, epoch, sequence }, state, toUndefined(position));
   /** The newest batch that is there. */
-  #newest: Pick<AcknowledgedBatch<P>, "sequence" | "entryId">;
-
-  constructor(options: LaneOptions<P>, state: OpenedState) {
-    const { owner, keys, positions } = options;
-    const { epoch, sequence, entryId, foreignEntries } = state;
-    this.epoch = epoch;
-    this.foreignEntries = foreignEntries;
-    this.position = storedPosition(positions, keys.state, state.position);
-    this.#options = options;
-    const newest = { owner, epoch, sequence };
-    this.#numbering = new Numbering(options, keys.state, newest, state, toUndefined(this.position));
-    this.#newest = { sequence, entryId };
-  }
-
-  publish(batch: Batch<P>): Observable<AcknowledgedBatch<P>> {
-    const { publishPort, keys } = this.#options;
-    const numbered = this.#numbering.number(batch);
-    const { sent, entries } = numbered;
-    if (sent === undefined) return of(this.#acknowledged(batch, numbered, this.#newest.entryId));
-    return publishPort.publish(keys, sent).pipe(
-      map((reply) => this.#acknowledged(batch, numbered, this.#check(reply, sent))),
-      catchError((error) => throwError(() => withSizeHint(error, entries))),
-    );
-  }
-
-  confirm({ sequence, stream }: AcknowledgedBatch<P>): Observable<unknown> {
-    const { publishPort, keys, owner } = this.#options;
-    const upTo = { owner, epoch: this.epoch, sequence };
-    const confirmed$ = publishPort.confirm?.(keys, upTo, stream);
-    return confirmed$?.pipe(map((reply) => this.#check(reply, upTo))) ?? of(undefined);
-  }
+  let newest = { sequence, entryId };
 
   /** Turns what Redis found into the ID of the newest entry, or an error. */
-  #check(reply: PublishReply, sent: BatchNumber): string {
-    const { keys, positions, warned } = this.#options;
-    if (reply.reply !== "published") {
-      throw findingError(reply, keys, sent, this.#newest.sequence, (text) =>
-        storedPosition(positions, keys.state, text),
-      );
-    }
+  function check(reply: PublishReply, sent: BatchNumber): string {
+    if (reply.reply !== "published") throw findingError(reply, keys, sent, newest.sequence, decode);
     // Of computed streams there may be new ones at any time.
     if (reply.isRenewed && keys.stream !== undefined)
       warned(`${keys.stream} was deleted; it begins anew with batch ${sent.sequence}`);
     return reply.entryId;
   }
 
-  #acknowledged(
+  function acknowledged(
     batch: Batch<P>,
     { entries, sequence, replayed, stand }: Numbered<P>,
     entryId: string,
   ): AcknowledgedBatch<P> {
-    if (sequence > this.#newest.sequence) this.#newest = { sequence, entryId };
-    const stream = this.#options.keys.stream ?? newestStreamOf(batch);
+    if (sequence > newest.sequence) newest = { sequence, entryId };
+    const stream = keys.stream ?? newestStreamOf(batch);
     return { stream, batch, published: entries, replayed, stand, sequence, entryId };
   }
+
+  return {
+    epoch,
+    position,
+    foreignEntries,
+    publish: (batch) => {
+      const numbered = number(batch);
+      const { sent, entries } = numbered;
+      if (sent === undefined) return of(acknowledged(batch, numbered, newest.entryId));
+      return publishPort.publish(keys, sent).pipe(
+        map((reply) => acknowledged(batch, numbered, check(reply, sent))),
+        catchError((error) => throwError(() => withSizeHint(error, entries))),
+      );
+    },
+    confirm: ({ sequence, stream }) => {
+      const upTo = { owner, epoch, sequence };
+      const confirmed$ = publishPort.confirm?.(keys, upTo, stream);
+      return confirmed$?.pipe(map((reply) => check(reply, upTo))) ?? of(undefined);
+    },
+  };
 }
 
 /** Of a batch over several streams: that of its last entry which is no dead letter. */

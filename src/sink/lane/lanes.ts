@@ -65,8 +65,7 @@ export function lanes<T, P>({ options, isResuming, ...parts }: LanesOptions<T, P
 function oneLane<P>(shared: Publishing<P>, name: string, { keys }: OneLane): Lanes<P> {
   const { connection, status } = shared;
   const replayed = replayReport<P>(name, status.report);
-  const lane = laneOf(shared, keys, {
-    status,
+  const lane = laneOf(shared, keys, status, {
     owner: randomUUID(),
     publishPort: connection.publishPort,
     opened: tellOpened(status, name),
@@ -94,8 +93,7 @@ function laneEach<P>(shared: Publishing<P>, name: string, layout: LaneEach, isRe
   let made = 0;
   const laneFor = recent(maxEvents / 2, (stream: string) => {
     made += 1;
-    return laneOf(shared, layout.keysOf(stream), {
-      status: statusOf(stream),
+    return laneOf(shared, layout.keysOf(stream), statusOf(stream), {
       owner: book?.laneOwner() ?? owner,
       publishPort: book?.guard(connection.publishPort) ?? connection.publishPort,
       opened: made > mostOpenedTold || book !== undefined ? () => {} : tellOpened(status, stream),
@@ -144,20 +142,14 @@ function laneEach<P>(shared: Publishing<P>, name: string, layout: LaneEach, isRe
 function ledgerOf<P>(
   shared: Publishing<P>,
   { keysOf, ledgerKey: key }: LaneEach,
-  { failed, published }: LaneStatus,
+  status: LaneStatus,
 ): Ledger<P> | undefined {
   const { connection, positions, tuning } = shared;
-  return (
-    connection.ledger &&
-    new Ledger({
-      store: connection.ledger(key),
-      key,
-      stateKeyOf: (stream) => keysOf(stream).state,
-      positions,
-      retry: () => pipe(again(shared, failed), tap(published)),
-      adopt: tuning.adopt,
-    })
-  );
+  const store = connection.ledger?.(key);
+  if (store === undefined) return undefined;
+  const stateKeyOf = (stream: string) => keysOf(stream).state;
+  const retry = <A>() => pipe(again<A, P>(shared, status), tap(status.published));
+  return new Ledger({ store, key, stateKeyOf, positions, retry, adopt: tuning.adopt });
 }
 
 /** When a batch is full. */

@@ -16,9 +16,10 @@ import type { LaneKeys, OpenedState, OpenReply, PublishPort } from "../../redis/
 import type { Entry } from "../encode/entry.ts";
 import type { AcknowledgedBatch } from "./lane.ts";
 import { type Found, type LookOptions, look, type Resumption } from "./ledgerLook.ts";
-import { LedgerPages } from "./ledgerPages.ts";
+import { ledgerPages } from "./ledgerPages.ts";
 import { nowhere, storedPosition } from "./stand.ts";
 import { isBefore, isBehind, withoutOrder } from "./standOrder.ts";
+import { fenced } from "./verdictError.ts";
 
 export interface LedgerOptions<P> extends LookOptions<P> {
   /** What follows when Redis does not answer as it should. */
@@ -41,7 +42,7 @@ export class Ledger<P> {
   readonly #options: LedgerOptions<P>;
   readonly #owner = randomUUID();
   #found: Found<P> | undefined;
-  #pages = new LedgerPages(new Map());
+  #pages = ledgerPages(new Map());
   /** Whether the lanes may still be at what they had when the newest page was written. */
   #isCatchingUp = false;
   #reached: P | undefined;
@@ -59,7 +60,7 @@ export class Ledger<P> {
         this.#found = found;
         this.#sequence = found.state.sequence;
         this.#written = found.state.sequence;
-        this.#pages = new LedgerPages(found.back);
+        this.#pages = ledgerPages(found.back);
         this.#isCatchingUp = isSome(found.written);
       }),
     );
@@ -150,7 +151,7 @@ export class Ledger<P> {
 
   /** How many lanes have moved since the last writing. */
   moved(): number {
-    return this.#pages.moved;
+    return this.#pages.moved();
   }
 
   get #opened(): Found<P> {
@@ -176,11 +177,9 @@ export class Ledger<P> {
    * Only who has opened the ledger last may open lanes: it would take them from their owner. And a ledger that has lost
    * pages says too little of a lane that has lost batches with it: what is published there next would hide them.
    */
-  #checkLedger(found: LedgerLine["ledger"]): void {
-    if (found.owner !== this.#owner && found.epoch >= this.#opened.epoch)
-      this.#check({ reply: "fenced", ...found });
-    if (found.owner !== this.#owner || found.sequence < this.#written)
-      this.#check({ reply: "lost", position: "" });
+  #checkLedger({ owner, epoch, sequence }: LedgerLine["ledger"]): void {
+    if (owner !== this.#owner && epoch >= this.#opened.epoch) this.#check({ reply: "fenced", epoch });
+    if (owner !== this.#owner || sequence < this.#written) this.#check({ reply: "lost", position: "" });
   }
 
   /** A lane may have been opened under a ledger that is gone. */
@@ -217,24 +216,14 @@ export class Ledger<P> {
   /** Turns what was found into success or an error. */
   #check(reply: LedgerReply): void {
     const { key } = this.#options;
-    const { epoch } = this.#opened;
-    switch (reply.reply) {
-      case "written":
-        return;
-      case "fenced":
-        throw rxaddError(
-          "Fenced",
-          `${key}: found ${reply.epoch === epoch ? "another owner" : `epoch ${reply.epoch}, mine is ${epoch}`}: another writer with this sink id has taken over; run one writer per sink id`,
-          undefined,
-          { epoch, storedEpoch: reply.epoch },
-        );
-      case "lost":
-        throw rxaddError(
-          "RewindRequired",
-          `${key}: Redis has lost the sink's newest positions; send again from position ${reply.position || "(beginning)"}`,
-          undefined,
-          { position: this.#decode(reply.position) },
-        );
+    if (reply.reply === "fenced") throw fenced(key, this.#opened.epoch, reply.epoch);
+    if (reply.reply === "lost") {
+      throw rxaddError(
+        "RewindRequired",
+        `${key}: Redis has lost the sink's newest positions; send again from position ${reply.position || "(beginning)"}`,
+        undefined,
+        { position: this.#decode(reply.position) },
+      );
     }
   }
 }

@@ -2,51 +2,46 @@ import { beginFields, laneFields } from "../../redis/publish/ledger.ts";
 import type { LaneStand } from "./stand.ts";
 
 /** Collects what the next page of a ledger is to say of its lanes. */
-export class LedgerPages {
-  /** Lanes that have moved since the last page, and where they stand. */
-  #changed = new Map<string, LaneStand>();
-  #begins = new Map<string, string>();
-  /** What the page that is on its way says of them. */
-  #writing: ReadonlyMap<string, LaneStand> = new Map();
-  /** The lanes that had lost something, and where they stand; until all that was written is there again. */
-  readonly #back: Map<string, LaneStand>;
-
-  constructor(back: ReadonlyMap<string, LaneStand>) {
-    this.#back = new Map(back);
-  }
-
+export interface LedgerPages {
   /** How many lanes have moved since the last page. */
-  get moved(): number {
-    return this.#changed.size;
-  }
-
+  readonly moved: () => number;
   /** Where a lane stands, if the ledger does not say it yet. */
-  standOf(stream: string): LaneStand | undefined {
-    return this.#changed.get(stream) ?? this.#writing.get(stream) ?? this.#back.get(stream);
-  }
-
+  readonly standOf: (stream: string) => LaneStand | undefined;
   /** A lane that has no event up to a position has been made. */
-  began(stream: string, position: string): void {
-    this.#begins.set(stream, position);
-  }
-
-  /** A lane has moved. @param isNews - whether that goes beyond what the ledger says already */
-  movedTo(stream: string, stand: LaneStand, isNews: () => boolean): void {
-    if (this.#back.has(stream)) this.#back.set(stream, stand);
-    else if (isNews()) this.#changed.set(stream, stand);
-  }
-
+  readonly began: (stream: string, position: string) => void;
+  /** A lane has moved; `isNews`: beyond what the ledger says already. */
+  readonly movedTo: (stream: string, stand: LaneStand, isNews: () => boolean) => void;
   /** The fields and values of a page. What stood back has caught up by now with all that the source has. */
-  take(): readonly string[] {
-    for (const [stream, stand] of this.#back) this.#changed.set(stream, stand);
-    this.#back.clear();
-    const fields = [
-      ...[...this.#changed].flatMap(([stream, stand]) => laneFields(stream, stand)),
-      ...[...this.#begins].flatMap(([stream, begin]) => beginFields(stream, begin)),
-    ];
-    this.#writing = this.#changed;
-    this.#changed = new Map();
-    this.#begins = new Map();
-    return fields;
-  }
+  readonly take: () => readonly string[];
+}
+
+/** @param lost - the lanes that have lost something, and where they stand */
+export function ledgerPages(lost: ReadonlyMap<string, LaneStand>): LedgerPages {
+  /** Until all that was written is there again. */
+  const back = new Map(lost);
+  let changed = new Map<string, LaneStand>();
+  let begins = new Map<string, string>();
+  /** What the page that is on its way says. */
+  let writing: ReadonlyMap<string, LaneStand> = changed;
+  return {
+    moved: () => changed.size,
+    standOf: (stream) => changed.get(stream) ?? writing.get(stream) ?? back.get(stream),
+    began: (stream, position) => begins.set(stream, position),
+    movedTo: (stream, stand, isNews) => {
+      if (back.has(stream)) back.set(stream, stand);
+      else if (isNews()) changed.set(stream, stand);
+    },
+    take: () => {
+      for (const [stream, stand] of back) changed.set(stream, stand);
+      back.clear();
+      const fields = [
+        ...[...changed].flatMap(([stream, stand]) => laneFields(stream, stand)),
+        ...[...begins].flatMap(([stream, begin]) => beginFields(stream, begin)),
+      ];
+      writing = changed;
+      changed = new Map();
+      begins = new Map();
+      return fields;
+    },
+  };
 }

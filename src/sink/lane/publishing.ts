@@ -20,15 +20,14 @@ import { type FailedAttempt, retryBackoff } from "../../../operators/retryBackof
 import { isRetryable, rxaddError } from "../../errors/rxaddError.ts";
 import type { Positions } from "../../event/positions.ts";
 import type { Connection } from "../../redis/publish/publishConnection.ts";
-import type { LaneKeys, PublishPort } from "../../redis/publish/publishPort.ts";
+import type { LaneKeys } from "../../redis/publish/publishPort.ts";
 import type { SinkWatchers } from "../../telemetry/sinkWatchers.ts";
 import type { StatusReporter } from "../../telemetry/statusReporter.ts";
 import type { BatchSpans } from "../batchSpans.ts";
 import type { Batch } from "../encode/entry.ts";
 import type { SinkTuning } from "../sinkTuning.ts";
-import { type AcknowledgedBatch, type Lane, lane, type OpenedLane } from "./lane.ts";
+import { type AcknowledgedBatch, type Lane, type LaneOptions, lane } from "./lane.ts";
 import type { LaneStatus } from "./lanesStatus.ts";
-import type { Replayed } from "./replayReport.ts";
 
 /** What the lanes of one subscription share. */
 export interface Publishing<P> {
@@ -46,41 +45,26 @@ export interface Publishing<P> {
   readonly wake: Observable<unknown>;
 }
 
-/** What one lane tells, and how it is opened. */
-export interface LaneParts<P> {
-  readonly status: LaneStatus;
-  readonly owner: string;
-  readonly publishPort: PublishPort;
-  readonly opened: (lane: OpenedLane<P>) => void;
-  readonly replayed: (replayed: Replayed<P>) => void;
-}
-
-/** Tries again what may pass. */
+/** Tries again what may pass; of a lane its spans tell it, too. */
 export function again<A, P>(
-  { tuning, scheduler, wake }: Publishing<P>,
-  failed: LaneStatus["failed"],
-): MonoTypeOperatorFunction<A> {
-  return retryBackoff({ ...tuning.retry, ...(scheduler && { scheduler }), isRetryable, wake, failed });
-}
-
-/** The same for a lane, as its status and the spans of its batches tell it. */
-function laneAgain<A, P>(
-  shared: Publishing<P>,
-  keys: LaneKeys,
+  { tuning, scheduler, wake, spans }: Publishing<P>,
   { failed }: LaneStatus,
+  keys?: LaneKeys,
 ): MonoTypeOperatorFunction<A> {
   const next = (attempt: FailedAttempt) => {
     failed.next(attempt);
-    shared.spans?.retrying(keys, attempt);
+    if (keys !== undefined) spans?.retrying(keys, attempt);
   };
-  return again(shared, { next });
+  const when = { ...tuning.retry, ...(scheduler && { scheduler }) };
+  return retryBackoff({ ...when, isRetryable, wake, failed: { next } });
 }
 
 /** Makes a lane. */
 export function laneOf<P>(
   shared: Publishing<P>,
   keys: LaneKeys,
-  { status, ...parts }: LaneParts<P>,
+  status: LaneStatus,
+  parts: Pick<LaneOptions<P>, "owner" | "publishPort" | "opened" | "replayed">,
 ): Lane<P> {
   const { spans, tuning, positions } = shared;
   return lane({
@@ -88,7 +72,7 @@ export function laneOf<P>(
     keys,
     adopt: tuning.adopt,
     positions,
-    retry: laneAgain(shared, keys, status),
+    retry: again(shared, status, keys),
     sending: spans && ((batch, sent) => spans.sent(keys, batch, sent)),
     warned: (message) => shared.status.report({ state: "warning", message }),
   });
@@ -109,10 +93,10 @@ export function publishTo<P>(
     inTime(
       shared,
       pipe(
-        inFlight(publish, { window, resend: laneAgain(shared, keys, laneStatus), room }),
+        inFlight(publish, { window, resend: again(shared, laneStatus, keys), room }),
         tuning.durability === undefined
           ? identity
-          : durable(confirm, laneAgain(shared, keys, laneStatus), scheduler),
+          : durable(confirm, again(shared, laneStatus, keys), scheduler),
       ),
     ),
     tap((acknowledged) => {

@@ -28,74 +28,60 @@ export function storedPosition<P>(positions: Positions<P>, key: string, text: st
   );
 }
 
-/**
- * Where a lane stands as batches go by: up to which position every event is there, and how many events of the position
- * after it. Events without a position change nothing of it.
- */
-export class Standing<P> {
-  readonly #positions: Positions<P>;
-  readonly #key: string;
-  #reached: P | undefined;
-  #position: string;
-  #ahead: Ahead | undefined;
-
-  /**
-   * @param key - where the producer state stands, for messages
-   * @param reached - the position that it says, decoded
-   */
-  constructor(positions: Positions<P>, key: string, { position, ahead }: LaneStand, reached: P | undefined) {
-    this.#positions = positions;
-    this.#key = key;
-    this.#reached = reached;
-    this.#position = position;
-    this.#ahead = aheadOf(ahead);
-  }
-
+/** Where a lane stands as batches go by. */
+export interface Standing<P> {
   /** As the producer state says it. */
-  get now(): LaneStand {
-    const ahead = this.#ahead;
-    return {
-      position: this.#position,
-      ahead: ahead === undefined ? "" : `${ahead.events} ${ahead.position}`,
-    };
+  readonly now: () => LaneStand;
+  /** Moves on to the end of what is new of a batch, but not beyond what is whole. Events without a position change nothing of it. */
+  readonly moveTo: (fresh: Batch<P>) => void;
+}
+
+/**
+ * Begins where a lane is opened.
+ *
+ * @param key - where the producer state stands, for messages
+ * @param stored - the position of the stand, decoded
+ */
+export function standing<P>(
+  positions: Positions<P>,
+  key: string,
+  stand: LaneStand,
+  stored: P | undefined,
+): Standing<P> {
+  let reached = stored;
+  let { position } = stand;
+  let ahead = aheadOf(stand.ahead);
+
+  function wholeUpTo(safe: P | undefined): void {
+    if (safe === undefined || (reached !== undefined && order(positions, safe, reached) <= 0)) return;
+    reached = safe;
+    position = positions.encode(reached);
   }
 
-  /** Moves on to the end of what is new of a batch, but not beyond what is whole. */
-  moveTo(fresh: Batch<P>): void {
-    const last = fresh.findLast(isPlaced);
-    if (last?.position === undefined) return;
-    const here = last.position;
-    this.#leaveAhead(fresh.find(isPlaced)?.position);
-    this.#wholeUpTo(last.safe);
-    this.#ahead =
-      last.safe !== undefined && order(this.#positions, here, last.safe) === 0
-        ? undefined
-        : this.#aheadAt(here, fresh);
-  }
-
-  /** Where another position comes, no more comes of the one that stood ahead: the source may have begun after it. */
-  #leaveAhead(next: P | undefined): void {
-    const ahead = this.#ahead?.position;
-    if (ahead !== undefined && next !== undefined && this.#positions.encode(next) !== ahead)
-      this.#wholeUpTo(toUndefined(storedPosition(this.#positions, this.#key, ahead)));
-  }
-
-  #wholeUpTo(safe: P | undefined): void {
-    const reached = this.#reached;
-    if (safe === undefined || (reached !== undefined && order(this.#positions, safe, reached) <= 0)) return;
-    this.#reached = safe;
-    this.#position = this.#positions.encode(safe);
-  }
-
-  /** How many events at the last position of a batch are there with it. */
-  #aheadAt(here: P, fresh: Batch<P>): Ahead {
-    const isBefore = ({ position }: Entry<P>) =>
-      position !== undefined && order(this.#positions, position, here) !== 0;
-    const before = fresh.findLastIndex(isBefore);
-    const position = this.#positions.encode(here);
-    const earlier = before < 0 && this.#ahead?.position === position ? this.#ahead.events : 0;
-    return { position, events: fresh.slice(before + 1).filter(isPlaced).length + earlier };
-  }
+  return {
+    now: () => ({ position, ahead: ahead === undefined ? "" : `${ahead.events} ${ahead.position}` }),
+    moveTo: (fresh) => {
+      const last = fresh.findLast(isPlaced);
+      if (last?.position === undefined) return;
+      const here = last.position;
+      const first = fresh.find(isPlaced)?.position;
+      // Where another position comes, no more comes of the one that stood ahead: the source may have begun after it.
+      if (ahead !== undefined && first !== undefined && positions.encode(first) !== ahead.position)
+        wholeUpTo(toUndefined(storedPosition(positions, key, ahead.position)));
+      wholeUpTo(last.safe);
+      if (last.safe !== undefined && order(positions, here, last.safe) === 0) {
+        ahead = undefined;
+        return;
+      }
+      const isBefore = ({ position }: Entry<P>) =>
+        position !== undefined && order(positions, position, here) !== 0;
+      const before = fresh.findLastIndex(isBefore);
+      const text = positions.encode(here);
+      const earlier = before < 0 && ahead?.position === text ? ahead.events : 0;
+      const events = fresh.slice(before + 1).filter(isPlaced).length;
+      ahead = { position: text, events: events + earlier };
+    },
+  };
 }
 
 function isPlaced<P>({ position }: Entry<P>): boolean {

@@ -1,12 +1,4 @@
-import {
-  Observable,
-  type Observer,
-  type OperatorFunction,
-  Subject,
-  type Subscriber,
-  Subscription,
-  tap,
-} from "rxjs";
+import { type Observer, type OperatorFunction, Subject, type Subscriber, Subscription } from "rxjs";
 import type { BatchOptions } from "../../../operators/batch.ts";
 import type { Batch, Entry } from "../encode/entry.ts";
 import { batchesOf } from "./shares.ts";
@@ -25,64 +17,13 @@ export type PublishTo<P, A> = (
 ) => OperatorFunction<Batch<P>, A>;
 
 /** A stream that has something to publish, or had until a moment ago. */
-class StreamLane<P> {
-  readonly #limits: BatchOptions<Entry<P>>;
+interface StreamLane<P> {
+  /** Undefined: it waits until it may be opened. */
+  input?: Subject<Batch<P>>;
   /** Its shares that have no room yet. */
-  readonly #waiting: Batch<P>[] = [];
-  #input: Subject<Batch<P>> | undefined;
-  #hasRoom = true;
-  #unanswered = 0;
-
-  constructor(limits: BatchOptions<Entry<P>>) {
-    this.#limits = limits;
-  }
-
-  /** Else it waits until it may be opened. */
-  get isOpen(): boolean {
-    return this.#input !== undefined;
-  }
-
-  get isIdle(): boolean {
-    return this.#unanswered === 0 && this.#waiting.length === 0;
-  }
-
-  add(share: Batch<P>): void {
-    this.#waiting.push(share);
-    this.#send();
-  }
-
-  /** Publishes what waits, and what is added from now on. */
-  open<A>(publish: (room: Pick<Observer<boolean>, "next">) => OperatorFunction<Batch<P>, A>): Observable<A> {
-    return new Observable((subscriber) => {
-      const input = new Subject<Batch<P>>();
-      const room = {
-        next: (hasRoom: boolean) => {
-          this.#hasRoom = hasRoom;
-          this.#send();
-        },
-      };
-      const answered = () => {
-        this.#unanswered -= 1;
-      };
-      subscriber.add(input.pipe(publish(room), tap<A>(answered)).subscribe(subscriber));
-      // Who has not subscribed yet would miss it.
-      this.#input = input;
-      this.#send();
-    });
-  }
-
-  complete(): void {
-    this.#input?.complete();
-  }
-
-  #send(): void {
-    while (this.#input?.observed && this.#hasRoom && this.#waiting.length > 0) {
-      const [next = [], ...later] = batchesOf(this.#waiting.splice(0).flat(), this.#limits);
-      this.#waiting.push(...later);
-      this.#unanswered += 1;
-      this.#input.next(next);
-    }
-  }
+  readonly waiting: Batch<P>[];
+  hasRoom: boolean;
+  unanswered: number;
 }
 
 /** The lanes of all streams that have something to publish, of which so many are open at once. */
@@ -111,9 +52,10 @@ export class StreamLanes<P, A> {
   take(shares: ReadonlyMap<string, Batch<P>>): void {
     for (const [stream, share] of shares) {
       const lane = this.#laneOf(stream);
+      lane.waiting.push(share);
       this.#resting.delete(stream);
-      if (!lane.isOpen) this.#asking.add(stream);
-      lane.add(share);
+      if (lane.input === undefined) this.#asking.add(stream);
+      else this.#send(lane);
     }
     this.#openLanes();
   }
@@ -122,14 +64,14 @@ export class StreamLanes<P, A> {
   drain(): void {
     this.#isDrained = true;
     this.#resting.clear();
-    for (const lane of [...this.#lanes.values()]) if (lane.isIdle) lane.complete();
+    for (const lane of [...this.#lanes.values()]) if (isIdle(lane)) lane.input?.complete();
     this.#endWhenDone();
   }
 
   #laneOf(stream: string): StreamLane<P> {
     const known = this.#lanes.get(stream);
     if (known !== undefined) return known;
-    const lane = new StreamLane<P>(this.#options.limits);
+    const lane = { waiting: [], hasRoom: true, unanswered: 0 };
     this.#lanes.set(stream, lane);
     return lane;
   }
@@ -158,37 +100,56 @@ export class StreamLanes<P, A> {
     this.#resting.delete(stream);
     this.#lanes.delete(stream);
     this.#closing += 1;
-    lane?.complete();
+    lane?.input?.complete();
     return true;
   }
 
   #openLane(stream: string, lane: StreamLane<P>): void {
     this.#open += 1;
+    const input = new Subject<Batch<P>>();
+    const room = {
+      next: (hasRoom: boolean) => {
+        lane.hasRoom = hasRoom;
+        this.#send(lane);
+      },
+    };
     const running = new Subscription();
     this.#subscriber.add(running);
     running.add(
-      lane
-        .open((room) => this.#publishTo(stream, room))
-        .subscribe({
-          next: (answer) => {
-            this.#subscriber.next(answer);
-            if (lane.isIdle) this.#rest(stream, lane);
-          },
-          error: (error) => this.#subscriber.error(error),
-          complete: () => {
-            this.#subscriber.remove(running);
-            this.#open -= 1;
-            if (this.#lanes.get(stream) === lane) this.#lanes.delete(stream);
-            else this.#closing -= 1;
-            this.#openLanes();
-            this.#endWhenDone();
-          },
-        }),
+      input.pipe(this.#publishTo(stream, room)).subscribe({
+        next: (answer) => {
+          lane.unanswered -= 1;
+          this.#subscriber.next(answer);
+          if (isIdle(lane)) this.#rest(stream, lane);
+        },
+        error: (error) => this.#subscriber.error(error),
+        complete: () => {
+          this.#subscriber.remove(running);
+          this.#open -= 1;
+          if (this.#lanes.get(stream) === lane) this.#lanes.delete(stream);
+          else this.#closing -= 1;
+          this.#openLanes();
+          this.#endWhenDone();
+        },
+      }),
     );
+    // Who has not subscribed yet would miss it.
+    lane.input = input;
+    this.#send(lane);
+  }
+
+  #send(lane: StreamLane<P>): void {
+    const { input, waiting } = lane;
+    while (input !== undefined && lane.hasRoom && waiting.length > 0 && !this.#subscriber.closed) {
+      const [next = [], ...later] = batchesOf(waiting.splice(0).flat(), this.#options.limits);
+      waiting.push(...later);
+      lane.unanswered += 1;
+      input.next(next);
+    }
   }
 
   #rest(stream: string, lane: StreamLane<P>): void {
-    if (this.#isDrained) lane.complete();
+    if (this.#isDrained) lane.input?.complete();
     else if (this.#lanes.get(stream) === lane) {
       this.#resting.add(stream);
       this.#openLanes();
@@ -198,4 +159,8 @@ export class StreamLanes<P, A> {
   #endWhenDone(): void {
     if (this.#isDrained && this.#lanes.size === 0 && this.#open === 0) this.#subscriber.complete();
   }
+}
+
+function isIdle<P>({ unanswered, waiting }: StreamLane<P>): boolean {
+  return unanswered === 0 && waiting.length === 0;
 }

@@ -18,12 +18,7 @@ export function findingError<P>(
 ): RxaddError {
   switch (found.reply) {
     case "fenced":
-      return rxaddError(
-        "Fenced",
-        `${state}: found ${found.epoch === sent.epoch ? "another owner" : `epoch ${found.epoch}, mine is ${sent.epoch}`}: another writer with this sink id has taken over; run one writer per sink id`,
-        undefined,
-        { epoch: sent.epoch, storedEpoch: found.epoch },
-      );
+      return fenced(state, sent.epoch, found.epoch);
     case "gap":
       if (found.sequence >= acknowledged) {
         return rxaddError(
@@ -53,6 +48,16 @@ export function findingError<P>(
         { position: none },
       );
   }
+}
+
+/** Another writer has opened what stands under a key. */
+export function fenced(key: string, epoch: number, storedEpoch: number): RxaddError {
+  return rxaddError(
+    "Fenced",
+    `${key}: found ${storedEpoch === epoch ? "another owner" : `epoch ${storedEpoch}, mine is ${epoch}`}: another writer with this sink id has taken over; run one writer per sink id`,
+    undefined,
+    { epoch, storedEpoch },
+  );
 }
 
 /** The producer state is gone, and its streams stand: beginning again may double what they hold. */

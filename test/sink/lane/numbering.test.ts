@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type StandardPosition, standardPositions } from "../../../src/event/positions.ts";
 import { type Entry, skipped } from "../../../src/sink/encode/entry.ts";
-import { Numbering, type NumberingOptions } from "../../../src/sink/lane/numbering.ts";
+import { type NumberingOptions, numbering } from "../../../src/sink/lane/numbering.ts";
 import { entryWith } from "./entries.ts";
 
 type P = StandardPosition;
@@ -12,35 +12,35 @@ const at = (position: number, part: Partial<Entry<P>> = {}) =>
 const inTransaction = (id: string, safe = 5) =>
   at(7, { id, safe, transaction: { id: "t", last: safe === 7 } });
 
-function numbering(told: Partial<NumberingOptions<P>> = {}, position = "5", ahead = "") {
+function numbers(told: Partial<NumberingOptions<P>> = {}, position = "5", ahead = "") {
   const newest = { owner: "me", epoch: 3, sequence: 10 };
   const options = { positions: standardPositions, ...told };
-  return new Numbering<P>(options, "key", newest, { position, ahead }, position === "" ? undefined : 5);
+  return numbering<P>(options, "key", newest, { position, ahead }, position === "" ? undefined : 5);
 }
 
-describe("a numbering", () => {
+describe("numbering", () => {
   it("gives each batch the next number, and the same batch the same", () => {
-    const lane = numbering();
+    const lane = numbers();
     const [one, two] = [[at(6), at(7)], [at(8)]];
-    const first = lane.number(one);
+    const first = lane(one);
 
     expect(first.sent).toMatchObject({ owner: "me", epoch: 3, sequence: 11, position: "7", ahead: "" });
-    expect(lane.number(two)).toMatchObject({ sequence: 12, stand: { position: "8", ahead: "" } });
-    expect(lane.number(one)).toBe(first);
+    expect(lane(two)).toMatchObject({ sequence: 12, stand: { position: "8", ahead: "" } });
+    expect(lane(one)).toBe(first);
   });
 
   it("leaves out what is there already, and sends nothing of a batch that is there as a whole", () => {
-    const lane = numbering();
+    const lane = numbers();
 
-    expect(lane.number([at(4), at(5)])).toMatchObject({ sent: undefined, sequence: 10, replayed: 2 });
-    const mixed = lane.number([at(5), at(6)]);
+    expect(lane([at(4), at(5)])).toMatchObject({ sent: undefined, sequence: 10, replayed: 2 });
+    const mixed = lane([at(5), at(6)]);
     expect(mixed).toMatchObject({ sequence: 11, replayed: 1 });
     expect(mixed.entries.map(({ position }) => position)).toEqual([6]);
   });
 
   it("moves on with what is passed over, of which it sends nothing", () => {
     const batch = [at(6, { written: skipped }), at(7), at(8, { written: skipped })];
-    const { sent, entries, stand } = numbering().number(batch);
+    const { sent, entries, stand } = numbers()(batch);
 
     expect(sent?.entries).toEqual([batch[1]?.written]);
     expect(entries).toEqual([batch[1]]);
@@ -48,23 +48,23 @@ describe("a numbering", () => {
   });
 
   it("counts the events of a position that is not whole yet, over batches and from an earlier run", () => {
-    const lane = numbering();
-    expect(lane.number([inTransaction("a"), inTransaction("b")]).stand).toEqual({
+    const lane = numbers();
+    expect(lane([inTransaction("a"), inTransaction("b")]).stand).toEqual({
       position: "5",
       ahead: "2 7",
     });
-    expect(lane.number([inTransaction("c")]).stand).toEqual({ position: "5", ahead: "3 7" });
-    expect(lane.number([inTransaction("d", 7)]).stand).toEqual({ position: "7", ahead: "" });
+    expect(lane([inTransaction("c")]).stand).toEqual({ position: "5", ahead: "3 7" });
+    expect(lane([inTransaction("d", 7)]).stand).toEqual({ position: "7", ahead: "" });
 
-    const later = numbering({}, "5", "2 7");
-    expect(later.number([inTransaction("a"), inTransaction("b"), inTransaction("c")])).toMatchObject({
+    const later = numbers({}, "5", "2 7");
+    expect(later([inTransaction("a"), inTransaction("b"), inTransaction("c")])).toMatchObject({
       replayed: 2,
       stand: { position: "5", ahead: "3 7" },
     });
   });
 
   it("holds what stood ahead for whole as soon as another position comes", () => {
-    expect(numbering({}, "5", "2 7").number([at(8, { safe: undefined })]).stand).toEqual({
+    expect(numbers({}, "5", "2 7")([at(8, { safe: undefined })]).stand).toEqual({
       position: "7",
       ahead: "1 8",
     });
@@ -72,28 +72,28 @@ describe("a numbering", () => {
 
   it("tells once what is sent, and each time that it looks what is left out", () => {
     const told: unknown[] = [];
-    const lane = numbering({
+    const lane = numbers({
       sending: (_batch, { sequence }) => told.push(`sending ${sequence}`),
       replayed: ({ events }) => told.push(`left out ${events}`),
     });
     const batch = [at(5), at(6, { id: "o6" })];
-    lane.number(batch);
-    lane.number(batch);
-    lane.number([at(6, { id: "o6" })]);
+    lane(batch);
+    lane(batch);
+    lane([at(6, { id: "o6" })]);
 
     expect(told).toEqual(["left out 1", "sending 11", "left out 1"]);
   });
 
   it("refuses another event at the position of the one before", () => {
-    const lane = numbering();
-    expect(() => lane.number([at(6, { id: "a" }), at(6, { id: "b" })])).toThrow(
+    const lane = numbers();
+    expect(() => lane([at(6, { id: "a" }), at(6, { id: "b" })])).toThrow(
       "events a and b: found the same position 6 on both, expected increasing positions",
     );
   });
 
   it("refuses a stored position that is none of this source", () => {
     const positions = { ...standardPositions, decode: () => ({ _tag: "None" }) as const };
-    expect(() => numbering({ positions }, "5", "2 7").number([at(8)])).toThrow(
+    expect(() => numbers({ positions }, "5", "2 7")([at(8)])).toThrow(
       "key: found position 7, expected one of this source",
     );
   });
