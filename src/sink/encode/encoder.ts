@@ -28,6 +28,9 @@ export type EncoderTuning = Pick<
 /** More would not fit on the stack of the Lua script, which must not fail half way. */
 const maxFields = 1000;
 
+/** Of the name `event`. */
+const nameBytes = 5;
+
 /** Makes the encoder of a sink. An entry's size is that of its fields and values without the name `event`, which each has. */
 export function encoder<T, P>(
   settings: EncoderSettings<T, P>,
@@ -61,18 +64,16 @@ export function encoder<T, P>(
     const bytes = Buffer.byteLength(payload);
     if (toFields === undefined)
       return { fate: "publish", form: "event", stream: routed(event, bytes), payload, bytes };
-    const extra = attempt("fields", event, toFields);
-    const all = bytes + bytesOf(extra);
-    const words = ["event", payload, ...extra];
+    const words = ["event", payload, ...attempt("fields", event, toFields)];
+    const all = bytesOf(words) - nameBytes;
     return { fate: "publish", form: "fields", stream: routed(event, all), words, bytes: all };
   }
 
   function setAside(stream: string, event: T, cause: RxaddError, position: string): SetAside {
     const original = ifItCan(event, toPayload) ?? describeEvent(event);
     const origin = { sink: settings.id, stream: ifItCan(event, toStream) ?? "", position };
-    const { payload, extra } = deadLetterOf(original, cause, origin, maxEventBytes);
-    const bytes = Buffer.byteLength(payload) + bytesOf(extra);
-    return { fate: "setAside", form: "fields", stream, words: ["event", payload, ...extra], bytes, cause };
+    const words = deadLetterOf(original, cause, origin, maxEventBytes);
+    return { fate: "setAside", form: "fields", stream, words, bytes: bytesOf(words) - nameBytes, cause };
   }
 
   return {
