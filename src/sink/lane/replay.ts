@@ -1,6 +1,7 @@
 import type { Positions } from "../../event/positions.ts";
 import type { Entry } from "../encode/entry.ts";
-import { comparePositions } from "./comparePositions.ts";
+import type { Ahead } from "./stand.ts";
+import { comparePositions } from "./standOrder.ts";
 
 /**
  * Whether an event is in the stream already:
@@ -10,12 +11,6 @@ import { comparePositions } from "./comparePositions.ts";
  * - `clash`: it stands where another event does, and nobody could tell after a crash which of the two is there.
  */
 export type Replay = "new" | "known" | "behind" | "clash";
-
-/** So many events at one position are there, the position in the text of the producer state. */
-export interface Ahead {
-  readonly events: number;
-  readonly position: string;
-}
 
 /** Whether it is one event. The ID alone does not tell: it may be that of a row, which a transaction changes several times. */
 function isSame<P>(one: Entry<P>, other: Entry<P>): boolean {

@@ -4,13 +4,18 @@ import type { Positions } from "../../event/positions.ts";
 import type { NumberedBatch } from "../../redis/publish/publishPort.ts";
 import type { Batch, Entry } from "../encode/entry.ts";
 import { order } from "../encode/safePosition.ts";
-import type { Ahead } from "./replay.ts";
 
 /** Where a lane stands, as its producer state says. */
 export type LaneStand = Pick<NumberedBatch, "position" | "ahead">;
 
 /** Of a lane that has nothing. */
 export const nowhere: LaneStand = { position: "", ahead: "" };
+
+/** So many events at one position are there, the position in the text of the producer state. */
+export interface Ahead {
+  readonly events: number;
+  readonly position: string;
+}
 
 /** Reads the field `ahead` of a producer state. */
 export function aheadOf(text: string): Ahead | undefined {

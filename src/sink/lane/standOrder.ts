@@ -1,7 +1,7 @@
 import { isNone, type Option } from "fp-ts/lib/Option.js";
 import { type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
+import { messageOf } from "../../errors/thrown.ts";
 import type { Positions } from "../../event/positions.ts";
-import { comparePositions } from "./comparePositions.ts";
 import { aheadOf, type LaneStand, storedPosition } from "./stand.ts";
 
 /** How a sink's stored positions are read and compared. */
@@ -40,4 +40,19 @@ export function withoutOrder<P>({ positions, key }: StandOrder<P>, position: P):
     "PositionInvalid",
     `${key}: found position ${positions.encode(position)}, expected positions with an order: over the streams of a Cluster nothing else tells what is there already`,
   );
+}
+
+/**
+ * The order of two positions: less than, equal to or greater than 0; undefined where they have none.
+ *
+ * @throws PositionInvalid - they are of different kinds
+ */
+export function comparePositions<P>(positions: Positions<P>, a: P, b: P): number | undefined {
+  const ord = positions.orderOf(a);
+  if (isNone(ord)) return undefined;
+  try {
+    return ord.value.compare(a, b);
+  } catch (error) {
+    throw rxaddError("PositionInvalid", messageOf(error), error);
+  }
 }

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type StandardPosition, standardPositions } from "../../../src/event/positions.ts";
 import type { Entry } from "../../../src/sink/encode/entry.ts";
-import { type Ahead, replay } from "../../../src/sink/lane/replay.ts";
+import { replay } from "../../../src/sink/lane/replay.ts";
+import type { Ahead } from "../../../src/sink/lane/stand.ts";
 import { entryWith } from "./entries.ts";
 
 type Given = Partial<Pick<Entry<StandardPosition>, "id" | "position" | "transaction">> & {
