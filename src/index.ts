@@ -35,7 +35,7 @@ export type { TlsSettings } from "./redis/connect/tls.ts";
 export type { Durability } from "./redis/publish/durability.ts";
 export type { TrimOption } from "./redis/publish/trimming.ts";
 export { type Envelope, encoderOf } from "./sink/encode/envelope.ts";
-export { partitionOf } from "./sink/encode/partition.ts";
+export { partitionOf } from "./sink/encode/route.ts";
 export { type RedisSink, redisSink } from "./sink/redisSink.ts";
 export type { SinkOptions, SinkSettings } from "./sink/sinkOptions.ts";
 export { fromAsyncIterable } from "./sources/fromAsyncIterable.ts";

@@ -3,7 +3,7 @@ import { BehaviorSubject, lastValueFrom } from "rxjs";
 import type { BenchEvent } from "../benchEvent.ts";
 import { type Contender, streamOf, type Task } from "../contender.ts";
 
-async function publish(task: Task, form: "script" | "pipeline"): Promise<undefined> {
+async function publish(task: Task, form: "script" | "multi"): Promise<undefined> {
   const { uri, ca, stream, streams, events, batchSize, window } = task;
   const flow = new BehaviorSubject<Flow>("resume");
   const checkpoint = await lastValueFrom(
@@ -33,6 +33,6 @@ export const rxaddScript: Contender = {
 };
 
 export const rxaddPipeline: Contender = {
-  name: "rxadd, publish: pipeline",
-  publish: (task) => publish(task, "pipeline"),
+  name: "rxadd, publish: multi",
+  publish: (task) => publish(task, "multi"),
 };

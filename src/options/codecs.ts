@@ -210,12 +210,23 @@ export const entryId: t.Type<string, unknown> = expected(
 );
 
 /** One of a few words. */
-export function oneOf<Word extends string>(...words: readonly Word[]): t.Type<Word, unknown> {
+export function oneOf<Word extends string>(...words: readonly Word[]): Described<Word> {
   const isWord = (value: unknown): value is Word => words.some((word) => word === value);
   const schema = { anyOf: [{ enum: words }, fromEnvironment] };
   return new Described(schema, words.join(" or "), isWord, (value, context) =>
     isWord(value) ? t.success(value) : t.failure(value, context),
   );
+}
+
+/** The same, and former names, each of which is read as the word that it has become. */
+export function formerly<Word extends string>(
+  { schema, name, is, validate }: Described<Word>,
+  former: Readonly<Record<string, NoInfer<Word>>>,
+): Described<Word> {
+  const now = (value: unknown) =>
+    typeof value === "string" && Object.hasOwn(former, value) ? former[value] : value;
+  const both = { anyOf: [schema, { enum: Object.keys(former), deprecated: true }] };
+  return new Described(both, name, is, (value, context) => validate(now(value), context));
 }
 
 /** A codec that only looks. */

@@ -3,7 +3,7 @@ import { isRxaddError } from "../errors/rxaddError.ts";
 import type { LaneKeys } from "../redis/publish/publishPort.ts";
 import type { BatchSpan, SinkTracer } from "../telemetry/sinkTracer.ts";
 import type { Batch } from "./encode/entry.ts";
-import type { SentBatch } from "./lane/lane.ts";
+import type { SentBatch } from "./lane/numbering.ts";
 
 /** The spans of one subscription's batches, each from its first sending to its acknowledgement. */
 export interface BatchSpans<P> {
@@ -74,7 +74,7 @@ export function batchSpans<P>({ tracer, sink, stream }: BatchSpansOptions): Batc
 /** The stream that all of them go to, dead letters apart; undefined: they go to several. */
 function onlyStreamOf<P>(entries: Batch<P>): string | undefined {
   const streams = new Set(
-    entries.flatMap(({ stream, deadLetter }) => (deadLetter === undefined ? [stream] : [])),
+    entries.flatMap(({ written }) => (written.fate === "publish" ? [written.stream] : [])),
   );
   const [first] = streams;
   return streams.size === 1 ? first : undefined;

@@ -37,12 +37,13 @@ import { type SinkWatchers, sinkWatchers } from "../telemetry/sinkWatchers.ts";
 import { type StatusReporter, statusReporter } from "../telemetry/statusReporter.ts";
 import type { Watchable } from "../telemetry/watchable.ts";
 import { batchSpans } from "./batchSpans.ts";
+import { encoder } from "./encode/encoder.ts";
 import type { Entry } from "./encode/entry.ts";
 import { order } from "./encode/safePosition.ts";
 import { toEntry } from "./encode/toEntry.ts";
 import type { Safe } from "./lane/heldBack.ts";
 import type { AcknowledgedBatch } from "./lane/lane.ts";
-import { type Lanes, lanes } from "./lane/publishing.ts";
+import { type Lanes, lanes } from "./lane/lanes.ts";
 import { programOptions, type SinkOptions } from "./sinkOptions.ts";
 import { decodeTuning, type SinkTuning } from "./sinkTuning.ts";
 
@@ -190,13 +191,13 @@ function chain<T, P>(
   watchers.buffered(fill);
 
   return pipe(
-    map(toEntry(options, tuning, positions, watchers.isWatched)),
+    map(toEntry(encoder(options, tuning), options.event, positions, watchers.isWatched)),
     arrived === undefined ? identity : tap(arrived),
     boundedBuffer(
       {
         maxItems,
         maxBytes,
-        sizeOf: ({ bytes }) => bytes,
+        sizeOf: ({ written }) => written.bytes,
         released: ({ left }: Safe<Entry<P>, AcknowledgedBatch<P>>) => {
           if (left === undefined) return { items: 0, bytes: 0 };
           const bytes = left.last.totalBytes - releasedBytes;

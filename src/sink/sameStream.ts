@@ -2,7 +2,7 @@ import { isLeft } from "fp-ts/lib/Either.js";
 import { tryCatch } from "fp-ts/lib/Option.js";
 import { isStreamTemplate } from "../options/codecs.ts";
 import { parseRedisUri } from "../redis/connect/address.ts";
-import { partitionAt } from "./encode/partition.ts";
+import { partitionAt } from "./encode/route.ts";
 import { streamTemplate } from "./encode/template.ts";
 
 /** Where a sink writes. */

@@ -66,13 +66,13 @@ export interface SinkSettings<T, P> extends ReachOptions {
   };
   /** Default: 100 ms, doubled up to 10 s, ±20 %, for ever. */
   readonly retry?: RetryOptions;
-  /** Most batches in flight, in a Cluster per stream. Default 4; 1 with `publish: "pipeline"`. */
+  /** Most batches in flight, in a Cluster per stream. Default 4; 1 with `publish: "multi"`. */
   readonly window?: number;
   /**
-   * `script`, the default, is one script call a batch; `pipeline` is for servers where scripts are
-   * forbidden, with the same guarantees and slower.
+   * `script`, the default, is one script call a batch; `multi` is for servers where scripts are
+   * forbidden, with the same guarantees and slower. `pipeline` is its old name.
    */
-  readonly publish?: "script" | "pipeline";
+  readonly publish?: "script" | "multi" | "pipeline";
   /** In bytes; a larger event is a dead letter, or an `EventTooLarge`. Default 64 MiB. */
   readonly maxEventBytes?: number;
   /**

@@ -3,6 +3,7 @@ import {
   count,
   duration,
   flag,
+  formerly,
   looked,
   oneOf,
   seconds,
@@ -48,12 +49,12 @@ export const sinkTuning = {
   window: withDefault(
     count,
     4,
-    "Most batches in flight, in a Cluster per stream; with `publish: pipeline` always 1",
+    "Most batches in flight, in a Cluster per stream; with `publish: multi` always 1",
   ),
   publish: withDefault(
-    oneOf("script", "pipeline"),
+    formerly(oneOf("script", "multi"), { pipeline: "multi" }),
     "script",
-    "`script`: one script call a batch; `pipeline`: for servers where scripts are forbidden",
+    "`script`: one script call a batch; `multi`: for servers where scripts are forbidden",
   ),
   max_event_bytes: withDefault(count, 67_108_864, "A larger event is a dead letter, or an error"),
   dead_letters: optional(

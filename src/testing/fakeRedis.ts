@@ -1,24 +1,10 @@
-import {
-  asyncScheduler,
-  defer,
-  EMPTY,
-  filter,
-  map,
-  NEVER,
-  Observable,
-  of,
-  pairwise,
-  ReplaySubject,
-  type SchedulerLike,
-  Subscription,
-  throwError,
-} from "rxjs";
+import { asyncScheduler, EMPTY, NEVER, type SchedulerLike } from "rxjs";
 import { TestScheduler } from "rxjs/testing";
 import { rxaddError } from "../errors/rxaddError.ts";
 import { type FakeServer, openFake } from "../redis/publish/fakeServer.ts";
 import type { Connection, ConnectionOptions } from "../redis/publish/publishConnection.ts";
 import { computedLaneKeys, laneKeys } from "../redis/publish/publishPort.ts";
-import { redisErrorOf } from "../redis/wire/redisError.ts";
+import { FakeLine, known } from "./fakeLine.ts";
 import { MemoryRedis } from "./memoryRedis.ts";
 import type { FakeEntry } from "./memoryStream.ts";
 
@@ -65,8 +51,6 @@ const refusals: Readonly<Record<string, string>> = {
   r: "READONLY You can't write against a read only replica.",
 };
 
-const where = "redis://fake";
-
 /**
  * A Redis in memory that speaks the publish protocol, for testing pipelines with marbles: what a real server answers to
  * a sink, it answers, and what a failing one does, it does when it is told.
@@ -94,71 +78,29 @@ export function fakeRedis({
 }: FakeRedisOptions = {}): FakeRedis {
   const happenings = timetable(replies);
   const memory = new MemoryRedis(happenings.reduce((sum, { sign }) => sum + (Number(sign) || 0), 0));
-  const condition$ = new ReplaySubject<string>(1);
-  let condition = "o";
+  const line = new FakeLine(latencyMs, scheduler);
 
   function happen(sign: string): void {
     if (sign === "f") memory.takeOver();
     else if (/[1-9]/.test(sign)) memory.lose(Number(sign));
     else {
-      condition = sign;
       memory.refuseWrites(refusals[sign]);
-      condition$.next(sign);
+      line.isUp = sign !== "x";
     }
   }
 
-  condition$.next(condition);
   for (const { frame, sign } of happenings) {
     if (frame === 0) happen(sign);
     else scheduler.schedule(() => happen(sign), frame);
   }
 
-  const lost$ = condition$.pipe(filter((sign) => sign === "x"));
-  const back$ = condition$.pipe(
-    pairwise(),
-    filter(([before, now]) => before === "x" && now !== "x"),
-  );
-
-  /** Sends a command, if there is a line to send it on. */
-  function call<A>(command: () => A): Observable<A> {
-    return defer(() =>
-      condition === "x"
-        ? throwError(() => rxaddError("Unreachable", `${where}: connect ECONNREFUSED`))
-        : exchange(command),
-    );
-  }
-
-  /** It is done after half of the latency, whoever still listens, and answered after the other half. */
-  function exchange<A>(command: () => A): Observable<A> {
-    return new Observable((subscriber) => {
-      const line = new Subscription();
-      line.add(
-        lost$.subscribe(() => {
-          line.unsubscribe();
-          subscriber.error(rxaddError("ConnectionLost", `${where}: Connection is closed.`));
-        }),
-      );
-      line.add(
-        scheduler.schedule(() => {
-          const answer$ = outcomeOf(command);
-          const answering = scheduler.schedule(() => {
-            line.unsubscribe();
-            answer$.subscribe(subscriber);
-          }, latencyMs / 2);
-          line.add(answering);
-          subscriber.add(line);
-        }, latencyMs / 2),
-      );
-    });
-  }
-
   const connection = ({ trim }: ConnectionOptions): Connection => ({
-    publisher: {
-      open: (keys, owner, adopt) => call(() => memory.open(keys, owner, adopt)),
-      publish: (keys, batch) => call(() => memory.publish(keys, batch, scheduler.now(), trim)),
+    publishPort: {
+      open: (keys, owner, adopt) => line.call(() => memory.open(keys, owner, adopt)),
+      publish: (keys, batch) => line.call(() => memory.publish(keys, batch, scheduler.now(), trim)),
     },
     isCluster: false,
-    ready$: back$.pipe(map(() => undefined)),
+    ready$: line.back$,
     failure$: NEVER,
     warnings$: EMPTY,
     close$: EMPTY,
@@ -188,24 +130,6 @@ export function fakeRedis({
     set: (key) => memory.set(key),
     del: (key) => memory.delete(key),
   };
-}
-
-/** Runs a command; its failure is the RxaddError that a sink gets for it. */
-function known<A>(command: () => A): A {
-  try {
-    return command();
-  } catch (error) {
-    throw redisErrorOf(error, where);
-  }
-}
-
-/** Does it now, to be told later. */
-function outcomeOf<A>(command: () => A): Observable<A> {
-  try {
-    return of(known(command));
-  } catch (error) {
-    return throwError(() => error);
-  }
 }
 
 function stateKeyOf(sinkId: string, stream: string | undefined): string {

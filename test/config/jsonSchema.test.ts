@@ -18,7 +18,7 @@ import { codeBlocks } from "../repository/codeBlocks.ts";
 const env = {
   REDIS_URI: "redis://localhost",
   POSTGRES_URI: "postgres://localhost/shop",
-  PUBLISH: "pipeline",
+  PUBLISH: "multi",
   COMMIT: "all",
   TYPE: "ndjson",
   WINDOW: "4",
@@ -54,6 +54,7 @@ const values: readonly unknown[] = [
     "5",
     "true",
     "script",
+    "multi",
     "pipeline",
     "native",
     "raw",

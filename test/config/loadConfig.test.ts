@@ -110,7 +110,7 @@ describe("loadConfig", () => {
     ["window: hunter2", "window: found a text, expected a whole number from 1 on"],
     ["uri: hunter2", "uri: found a text without a scheme, expected a URI"],
     ["uri: host=h password=hunter2", "uri: found a text without a scheme, expected a URI"],
-    ["publish: redis://u:hunter2@h", "publish: found redis://u:***@h, expected script or pipeline"],
+    ["publish: redis://u:hunter2@h", "publish: found redis://u:***@h, expected script or multi"],
     ["? uri:redis://u:hunter2@h\n      : x", "no such setting"],
     ["uri: *hunter2", "not YAML: found an alias without its anchor"],
     ['uri: "redis://u:hunter2@h', "not YAML: Missing closing"],
@@ -127,8 +127,8 @@ describe("loadConfig", () => {
     ["window: .nan", "window: found NaN, expected a whole number from 1 on"],
     ["window:", "window: found null, expected a whole number from 1 on"],
     ['required: "true"', 'required: found "true", expected true or false'],
-    ['publish: ""', 'publish: found "", expected script or pipeline'],
-    ["publish: lua", "publish: found lua, expected script or pipeline"],
+    ['publish: ""', 'publish: found "", expected script or multi'],
+    ["publish: lua", "publish: found lua, expected script or multi"],
     ["batch: 500", "batch: found 500, expected an object with max_events, max_bytes, linger_ms"],
     ["batch: { linger_ms: -1 }", "batch.linger_ms: found -1, expected a number of milliseconds from 0 to"],
     ["batch: { linger_ms: .inf }", "batch.linger_ms: found Infinity, expected a number of milliseconds"],
@@ -195,6 +195,15 @@ describe("loadConfig", () => {
       expect.stringContaining(`: source${complaint}`),
     ]);
   });
+
+  it.each(["multi", "pipeline"])(
+    "reads publish: %s, the name that it has and the one that it had",
+    (publish) => {
+      expect(loadConfig(withSink(...good, `publish: ${publish}`), {})).toMatchObject({
+        right: { sinks: [{ config: { publish: "multi" } }] },
+      });
+    },
+  );
 
   it("reads a source and fills in its defaults", () => {
     const source = "source: { type: postgres, config: { dsn: postgres://h/db, tables: [public.orders] } }\n";

@@ -16,11 +16,11 @@ const state = `{${stream}}:rxadd:${sinkId}`;
 /** Eval or not: the page gives the rights for scripts, and what differs without them. */
 const rights = {
   script: documentedRights("producer"),
-  pipeline: [
+  multi: [
     ...documentedRights("producer"),
     "-eval",
     "-evalsha",
-    ...documentedExtra("producer", '`publish: "pipeline"`'),
+    ...documentedExtra("producer", '`publish: "multi"`'),
   ],
 };
 
@@ -32,7 +32,7 @@ async function setUser({ server }: OneServer, ...rules: readonly string[]): Prom
 
 /** Gives the user the least rights that the sink needs, and no more; the password stays. */
 async function grant(bed: OneServer): Promise<void> {
-  const rules = rights[bed.settings.publish ?? "script"].filter((rule) => !rule.startsWith(">"));
+  const rules = rights[bed.settings.publish === "multi" ? "multi" : "script"].filter((rule) => !rule.startsWith(">"));
   await setUser(bed, ...rules);
 }
 
@@ -41,7 +41,7 @@ async function guarded({
   publish = "script",
   user = "producer",
 }: {
-  readonly publish?: "script" | "pipeline";
+  readonly publish?: "script" | "multi";
   readonly user?: string;
 } = {}): Promise<Guarded> {
   const { settings: _, ...server } = await oneServer();
@@ -156,7 +156,7 @@ faults("access", () => {
       ["writing the state's key", "resetkeys", `~${stream}`, `%R~{${stream}}:rxadd:*`],
       ...keys,
     ],
-    pipeline: [
+    multi: [
       ["WATCH", "-watch"],
       ["XADD", "-xadd"],
       ["HSET", "-hset"],
@@ -165,7 +165,7 @@ faults("access", () => {
       ...keys,
     ],
   } as const;
-  for (const publish of ["script", "pipeline"] as const) {
+  for (const publish of ["script", "multi"] as const) {
     for (const [right, ...rules] of forms[publish]) {
       fault({
         fault: `right taken away: ${right} (${publish})`,

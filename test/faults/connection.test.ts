@@ -22,7 +22,7 @@ const resetInReply: Kind = {
   times: { short: 15, long: 60 },
   inject: ({ bed: { proxy, settings }, random }) => {
     // An EXEC answers with each entry's ID, a script with the last one.
-    const longest = settings.publish === "pipeline" ? 4000 : 60;
+    const longest = settings.publish === "multi" ? 4000 : 60;
     return proxy.resetAfter(random.between(0, longest), "replies");
   },
 };
@@ -55,7 +55,7 @@ async function lastEvent({ client }: RedisServer): Promise<number> {
 const forms = [
   { publish: "script", window: 4 },
   { publish: "script", window: 1 },
-  { publish: "pipeline" },
+  { publish: "multi" },
 ] as const;
 
 /** The network does something until the sink has noticed, and mends. */

@@ -81,7 +81,7 @@ faults("keys", () => {
     promise: { ...exactlyOnce, text: `0 / 0 / 0 in streams of ${perStream}` },
   });
 
-  for (const publish of ["script", "pipeline"] as const) {
+  for (const publish of ["script", "multi"] as const) {
     fault({
       fault: `the stream deleted (${publish})`,
       times: { short: 3, long: 20 },

@@ -122,7 +122,7 @@ async function overflow({ bed: { server, left }, load }: Scene<Unpausable>): Pro
 }
 
 faults("memory", () => {
-  for (const publish of ["script", "pipeline"] as const) {
+  for (const publish of ["script", "multi"] as const) {
     fault({
       fault: `OOM until somebody makes room (${publish})`,
       times: { short: 1, long: 4 },
@@ -144,7 +144,7 @@ faults("memory", () => {
     { publish: "script", window: 1 },
     { publish: "script", window: 4 },
     { publish: "script", window: 16 },
-    { publish: "pipeline" },
+    { publish: "multi" },
   ] as const) {
     fault({
       ...pressed,

@@ -80,7 +80,7 @@ async function ends({ load }: Scene<OneServer>, tag: ErrorTag): Promise<string> 
 }
 
 faults("poison", () => {
-  for (const publish of ["script", "pipeline"] as const) {
+  for (const publish of ["script", "multi"] as const) {
     fault({
       fault: `every 97th event cannot be encoded, connections killed (${publish})`,
       times: { short: 10, long: 60 },

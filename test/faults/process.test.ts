@@ -66,7 +66,7 @@ async function crashUnheard({
 }
 
 faults("process", () => {
-  for (const publish of ["script", "pipeline"] as const) {
+  for (const publish of ["script", "multi"] as const) {
     fault({
       fault: `the writer crashes in mid-flight and is started again (${publish})`,
       times: { short: 20, long: 200 },
@@ -214,7 +214,7 @@ describe("process", () => {
 
   it.for([
     ["script", { short: 8, long: 60 }],
-    ["pipeline", { short: 3, long: 30 }],
+    ["multi", { short: 3, long: 30 }],
   ] as const)(
     "a batch of a fenced writer that arrives late changes nothing (%s): 0 / 0 / 0",
     { timeout: 300_000 },
@@ -236,7 +236,7 @@ describe("process", () => {
         // It has the lane, and a batch on its way, when the other one comes: before WATCH, before EXEC, after it.
         proxy.delay(100);
         for (const event of news) events$.next(event);
-        if (publish === "pipeline") await delay(random.between(0, 350));
+        if (publish === "multi") await delay(random.between(0, 350));
         await lastValueFrom(from(news).pipe(redisSink({ ...settings, uri: redis.uri })));
         // For one that was done before.
         for (const event of numbers((round + 1) * 1000).slice(0, 1)) events$.next(event);

@@ -74,7 +74,7 @@ faults("server", () => {
   for (const settings of [
     { publish: "script", window: 4 },
     { publish: "script", window: 1 },
-    { publish: "pipeline" },
+    { publish: "multi" },
   ] as const) {
     const form = Object.values(settings).join(", window ");
     fault({
@@ -116,7 +116,7 @@ faults("server", () => {
     },
   });
 
-  for (const publish of ["script", "pipeline"] as const) {
+  for (const publish of ["script", "multi"] as const) {
     fault({
       fault: `stopped for longer than sendTimeoutMs (${publish})`,
       times: { short: 3, long: 15 },

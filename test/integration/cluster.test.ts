@@ -122,11 +122,11 @@ describe("redisSink over a Cluster of the caller's", () => {
     expect(await cluster.hget("{shop}.orders:rxadd:a", "position")).toBe("5");
   });
 
-  it("refuses publish: pipeline, which needs one connection", () => {
+  it("refuses publish: multi, which needs one connection", () => {
     const failure = lastValueFrom(
       range(1, 1).pipe(
         map((position) => ({ position })),
-        redisSink({ id: "a", connection: cluster, stream: "s", publish: "pipeline" }),
+        redisSink({ id: "a", connection: cluster, stream: "s", publish: "multi" }),
       ),
     );
 

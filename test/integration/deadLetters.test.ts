@@ -48,7 +48,7 @@ async function positionsIn(key: string): Promise<number[]> {
   return (await readEvents(redis.client, key)).map((event) => JSON.parse(event).position);
 }
 
-describe.each(["script", "pipeline"] as const)("deadLetters with publish: %s", (publish) => {
+describe.each(["script", "multi"] as const)("deadLetters with publish: %s", (publish) => {
   it("sets an event aside that cannot be encoded, with reason, original and position", async () => {
     const events = [order(1), order(2, { note: circular }), order(3)];
 

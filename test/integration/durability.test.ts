@@ -59,7 +59,7 @@ function publishing(settings: Partial<SinkOptions<Numbered, number>> = {}) {
   };
 }
 
-describe.each(["script", "pipeline"] as const)("durability: { replicas: 1 } with publish: %s", (publish) => {
+describe.each(["script", "multi"] as const)("durability: { replicas: 1 } with publish: %s", (publish) => {
   it("emits a checkpoint when the replica has the batch", async () => {
     const sink = publishing({ publish });
     sink.emit(1);

@@ -76,7 +76,7 @@ async function writer(settings: Partial<SinkOptions<Row, number>> = {}) {
   return { rows, ...run };
 }
 
-describe.each(["script", "pipeline"] as const)("exactly once with publish: %s", (publish) => {
+describe.each(["script", "multi"] as const)("exactly once with publish: %s", (publish) => {
   it("fences the older of two writers, when Redis has lost one opening and both have the same epoch", async () => {
     const older = await writer({ publish });
     await redis.client.flushall();

@@ -196,7 +196,7 @@ describe("an event of which a function of the user's gives what it should not", 
     const bytes = new Uint8Array([0, 123, 255, 13, 10]);
     const event = { encode: () => bytes.subarray(1), fields: () => ({ more: bytes }) };
 
-    for (const publish of ["script", "pipeline"]) {
+    for (const publish of ["script", "multi"]) {
       await lastValueFrom(from([{ id: publish }]).pipe(sink({ id: publish, event, publish })));
     }
 

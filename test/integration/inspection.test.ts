@@ -98,12 +98,12 @@ describe("inspect, as the producer of docs/connections.md", () => {
   );
 
   it("finds what publishing without scripts needs, and that it is enough", async () => {
-    const asked: Asked = { use: { ...plain, publish: "pipeline" } };
+    const asked: Asked = { use: { ...plain, publish: "multi" } };
     await setUser(redis, "-eval", "-evalsha");
     const around = ["WATCH {orders.events}:rxadd:orders-redis", "UNWATCH", "EXEC", "MULTI"];
     expect(await deniedTo(asked)).toEqual(around);
 
-    await setUser(redis, ...documentedExtra("producer", '`publish: "pipeline"`'));
+    await setUser(redis, ...documentedExtra("producer", '`publish: "multi"`'));
     expect(await deniedTo(asked)).toEqual([]);
 
     await setUser(redis, "-hset", "-xrevrange");

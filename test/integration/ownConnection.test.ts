@@ -50,7 +50,7 @@ function untilOpened(status$: Observable<Status>): Promise<Status> {
 /** Each way to publish opens its own connections beside the caller's. */
 const ways: readonly (readonly [string, Partial<SinkSettings<Numbered, number>>])[] = [
   ["publish: script", {}],
-  ["publish: pipeline", { publish: "pipeline" }],
+  ["publish: multi", { publish: "multi" }],
   ["durability", { durability: { replicas: 0, timeoutMs: 100 } }],
 ];
 
@@ -72,7 +72,7 @@ describe("a connection of the caller's that has selected another database", () =
     await redis.signal("SIGKILL");
     await lastValueFrom(fromEvent(own, "reconnecting").pipe(take(2)));
 
-    const published = publish(own, { publish: "pipeline" });
+    const published = publish(own, { publish: "multi" });
     await redis.start();
     await published;
 
@@ -187,7 +187,7 @@ describe("a connection of the caller's that is closed", () => {
     const opened = untilOpened(status$);
     const failure = failureOf(
       NEVER.pipe(
-        redisSink({ id: "x", connection: own, stream: "orders", publish: "pipeline", status: status$ }),
+        redisSink({ id: "x", connection: own, stream: "orders", publish: "multi", status: status$ }),
       ),
     );
     await opened;

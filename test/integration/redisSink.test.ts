@@ -62,7 +62,7 @@ async function failureOf(result: Promise<unknown>): Promise<RxaddError> {
 
 const zero = { lost: 0, duplicates: 0, inversions: 0 };
 
-describe.each(["script", "pipeline"] as const)("redisSink with publish: %s", (publish) => {
+describe.each(["script", "multi"] as const)("redisSink with publish: %s", (publish) => {
   it("puts the event's JSON into the field event and emits a checkpoint for it", async () => {
     const event: ChangeEvent<number> = {
       id: "1",
@@ -434,7 +434,7 @@ describe("redisSink", () => {
     expect(events$.observed).toBe(false);
   });
 
-  it.each(["script", "pipeline"] as const)(
+  it.each(["script", "multi"] as const)(
     "leaves the state as it was when Redis refuses an entry (publish: %s)",
     async (publish) => {
       await lastValueFrom(numbered(1, 5).pipe(sink({ publish })));

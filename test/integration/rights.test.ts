@@ -92,21 +92,21 @@ describe("the rights that docs/connections.md gives a producer", () => {
     ["`trim`", { trim: { acknowledged: true } }],
     ["`trim`", { trim: { maxAgeMs: 60_000 } }],
     ["computed streams", { stream: ({ position }) => `orders.${position % 2}` }],
-    ['`publish: "pipeline"`', { publish: "pipeline" }],
+    ['`publish: "multi"`', { publish: "multi" }],
   ];
 
   it.each(extras)("are enough for %s with what the page adds, and not without", async (what, settings) => {
     const extra = documentedExtra("producer", what);
     expect(extra.length).toBeGreaterThan(0);
     await setUser(redis, "producer", ...producer, "-eval", "-evalsha");
-    if (what.includes("pipeline")) await setUser(redis, "producer", ...extra);
+    if (what.includes("multi")) await setUser(redis, "producer", ...extra);
     else
       await setUser(redis, "producer", "+eval", "+evalsha", ...extra.filter((rule) => rule !== "+waitaof"));
     expect(await publish(settings)).toBe(3);
 
     await redis.client.flushall();
     await setUser(redis, "producer", ...producer);
-    if (what.includes("pipeline")) await setUser(redis, "producer", "-eval", "-evalsha");
+    if (what.includes("multi")) await setUser(redis, "producer", "-eval", "-evalsha");
     await expect(publish(settings)).rejects.toMatchObject({ _tag: "PermissionDenied" });
     expect(await redis.client.xlen("orders.events")).toBeLessThanOrEqual(3);
   });

@@ -27,7 +27,7 @@ function expectNothingSecret(error: RxaddError): void {
   expect(shown(error)).not.toContain(event.note);
 }
 
-describe.each(["script", "pipeline"] as const)("an error of a sink with publish: %s", (publish) => {
+describe.each(["script", "multi"] as const)("an error of a sink with publish: %s", (publish) => {
   it("shows no password that is wrong", async () => {
     await redis.client.acl("SETUSER", "app", "on", ">other", "~*", "+@all");
 

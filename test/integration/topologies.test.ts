@@ -120,8 +120,8 @@ describe("redis-cluster://", () => {
     await expect(failure).rejects.toMatchObject({ _tag: "CrossSlot" });
   });
 
-  it("refuses publish: pipeline, which needs one connection", async () => {
-    const failure = publish({ uri: cluster.uri, publish: "pipeline" });
+  it("refuses publish: multi, which needs one connection", async () => {
+    const failure = publish({ uri: cluster.uri, publish: "multi" });
 
     await expect(failure).rejects.toMatchObject({ _tag: "ConfigurationInvalid" });
   });

@@ -44,7 +44,7 @@ function numbers(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, index) => first + index);
 }
 
-describe.each(["script", "pipeline"] as const)("trim with publish: %s", (form) => {
+describe.each(["script", "multi"] as const)("trim with publish: %s", (form) => {
   it("keeps exactly so many entries after each batch", async () => {
     await publish(1000, { publish: form, trim: { maxLen: 50, approximate: false } });
 
@@ -192,8 +192,8 @@ describe("trim that cannot be", () => {
   });
 
   it("is refused where it needs a script and scripts are forbidden", async () => {
-    await expect(publish(1, { publish: "pipeline", trim: { maxAgeMs: 5 } })).rejects.toThrow(
-      /trim: found maxAgeMs or acknowledged with publish: 'pipeline'/,
+    await expect(publish(1, { publish: "multi", trim: { maxAgeMs: 5 } })).rejects.toThrow(
+      /trim: found maxAgeMs or acknowledged with publish: 'multi'/,
     );
   });
 });

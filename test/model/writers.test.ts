@@ -40,12 +40,12 @@ describe("many writers, Redis", () => {
 
   const kinds: Readonly<Record<string, RealKind>> = {
     script: { publish: "script", streams: 1 },
-    pipeline: { publish: "pipeline", streams: 1 },
+    multi: { publish: "multi", streams: 1 },
     "script, computed streams": { publish: "script", streams: 3 },
-    "pipeline, computed streams": { publish: "pipeline", streams: 3 },
+    "multi, computed streams": { publish: "multi", streams: 3 },
     "script, durability": { publish: "script", streams: 1, isDurable: true },
     "script, the caller's connection": { publish: "script", streams: 1, db: 5 },
-    "pipeline, the caller's connection": { publish: "pipeline", streams: 1, db: 5 },
+    "multi, the caller's connection": { publish: "multi", streams: 1, db: 5 },
     "durability, the caller's connection": { publish: "script", streams: 1, isDurable: true, db: 5 },
   };
 

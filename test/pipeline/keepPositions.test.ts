@@ -218,7 +218,7 @@ describe("keepPositions", () => {
     );
   });
 
-  describe.each(["script", "pipeline"] as const)("before a sink with publish: %s", (publish) => {
+  describe.each(["script", "multi"] as const)("before a sink with publish: %s", (publish) => {
     const stream = "orders.events";
     const redis = emptyRedis();
 

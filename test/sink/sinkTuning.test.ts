@@ -6,6 +6,7 @@ import type { StandardPosition } from "../../src/event/positions.ts";
 import { type FanOutPolicy, fanOut } from "../../src/pipeline/fanOut.ts";
 import { replicate } from "../../src/pipeline/replicate.ts";
 import { redisSink } from "../../src/sink/redisSink.ts";
+import { decodeTuning } from "../../src/sink/sinkTuning.ts";
 
 const good = { id: "orders-redis", uri: "redis://h", stream: "orders.events" };
 
@@ -25,7 +26,7 @@ describe("the options of redisSink", () => {
     [{ ...good, batch: { maxEvent: 5 } }, "batch.maxEvent: no such setting; did you mean maxEvents?"],
     [{ ...good, window: 1.5 }, "window: found 1.5, expected a whole number from 1 on"],
     [{ ...good, retry: { jitter: 2 } }, "retry.jitter: found 2, expected a number from 0 to 1"],
-    [{ ...good, publish: "lua" }, "publish: found lua, expected script or pipeline"],
+    [{ ...good, publish: "lua" }, "publish: found lua, expected script or multi"],
     [
       { ...good, uri: "http://u:hunter2@h" },
       "uri: found http://u:***@h, expected a URI that starts with redis://",
@@ -52,7 +53,7 @@ describe("the options of redisSink", () => {
     ],
     [{ ...good, stream: "" }, 'stream: found "", expected a text or a function of the event'],
     [{ ...good, sendTimeoutMs: 0 }, "sendTimeoutMs: found 0, expected a number of milliseconds from 1"],
-    [{ ...good, publish: () => "hunter2" }, "publish: found a function, expected script or pipeline"],
+    [{ ...good, publish: () => "hunter2" }, "publish: found a function, expected script or multi"],
     [{ id: "a", stream: "s" }, "uri: found nothing, expected a uri, or a connection of ioredis"],
     [{ ...good, bufer: {} }, "bufer: no such option; did you mean buffer?"],
     [{ ...good, statu: { next: () => {} } }, "statu: no such option; did you mean status?"],
@@ -74,6 +75,11 @@ describe("the options of redisSink", () => {
     ],
   ])("are refused at once: %j", (options, complaint) => {
     expect(complaintOf(options)).toContain(complaint);
+  });
+
+  it.each(["multi", "pipeline"] as const)("may say publish: %s, which is one form", (publish) => {
+    expect(complaintOf({ ...good, publish })).toBe("");
+    expect(decodeTuning({ ...good, publish }, []).publish).toBe("multi");
   });
 
   it("are refused with all that is wrong with them", () => {

@@ -9,7 +9,7 @@ import {
 import type { TrimOption } from "../../src/redis/publish/trimming.ts";
 import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 import * as beds from "./publisherBeds.ts";
-import { type Bed, contents, exactly, fake, real, reset } from "./publisherBeds.ts";
+import { type Bed, contents, entryOf, exactly, fake, real, reset } from "./publisherBeds.ts";
 
 const stream = "orders";
 const dead = "orders.dead";
@@ -48,10 +48,10 @@ const opened = {
 describe.each([
   ["fakeRedis", fake],
   ["Redis, script", (trim?: TrimOption) => real(server, "script", trim)],
-  ["Redis, pipeline", (trim?: TrimOption) => real(server, "pipeline", trim)],
+  ["Redis, multi", (trim?: TrimOption) => real(server, "multi", trim)],
 ] as const)("the publish protocol of %s", (name, start) => {
   // It asks for the newest ID when it needs it, and opening always writes.
-  const isPipeline = name === "Redis, pipeline";
+  const isMulti = name === "Redis, multi";
   let bed: Bed;
   beforeEach(() => {
     bed = start();
@@ -68,7 +68,7 @@ describe.each([
       sequence: 1,
       position: "p1",
       ahead: "",
-      entryId: !isPipeline,
+      entryId: !isMulti,
       foreignEntries: 0,
     });
   });
@@ -183,7 +183,7 @@ describe.each([
     expect(await publish(bed, batch(1))).toEqual(published);
     expect(await publish(bed, batch(3))).toEqual({ reply: "gap", sequence: 1, position: "p1" });
     expect(await publish(bed, batch(2, 2))).toEqual({ reply: "outdated", position: "p1" });
-    if (!isPipeline) expect(await open(bed, "me")).toMatchObject({ epoch: 1, sequence: 1 });
+    if (!isMulti) expect(await open(bed, "me")).toMatchObject({ epoch: 1, sequence: 1 });
     expect(await publish(bed, batch(2))).toEqual({ refused: tag });
     expect(await contents(bed, stream)).toHaveLength(2);
   });
@@ -200,11 +200,11 @@ describe.each([
   it("names the newest entry of a batch that is no dead letter, also when the batch comes again", async () => {
     const keys = laneKeys(stream, "shop", dead);
     const sent = batch(1, 1, entry("good"), entry("better"), entry("bad", dead));
-    const { publisher } = bed.connection;
+    const { publishPort } = bed.connection;
     await open(bed, "me", keys);
 
-    const first = await exactly(bed, publisher.publish(keys, sent));
-    const again = await exactly(bed, publisher.publish(keys, sent));
+    const first = await exactly(bed, publishPort.publish(keys, sent));
+    const again = await exactly(bed, publishPort.publish(keys, sent));
 
     const newest = { ...published, entryId: (await bed.entries(stream)).at(-1)?.entryId };
     expect([first, again]).toEqual([newest, newest]);
@@ -236,8 +236,8 @@ describe.each([
 
   it("adds further fields, and entries without a field event", async () => {
     await open(bed, "me");
-    const further = { ...entry("x"), extra: ["key", "7"] };
-    const whole = { ...entry(""), extra: ["user", "7", "action", "log in"], isWhole: true };
+    const further = entryOf(["event", "x", "key", "7"], stream);
+    const whole = entryOf(["user", "7", "action", "log in"], stream);
 
     await publish(bed, batch(1, 1, further, whole));
 
@@ -260,13 +260,13 @@ describe.each([
     expect(await contents(bed, stream)).toHaveLength(1);
   });
 
-  it.skipIf(isPipeline)("names the newest entry of before for a batch of dead letters alone", async () => {
+  it.skipIf(isMulti)("names the newest entry of before for a batch of dead letters alone", async () => {
     const keys = laneKeys(stream, "shop", dead);
-    const { publisher } = bed.connection;
+    const { publishPort } = bed.connection;
     await open(bed, "me", keys);
-    const good = await exactly(bed, publisher.publish(keys, batch(1, 1, entry("good"))));
+    const good = await exactly(bed, publishPort.publish(keys, batch(1, 1, entry("good"))));
 
-    expect(await exactly(bed, publisher.publish(keys, batch(2, 1, entry("bad", dead))))).toEqual(good);
+    expect(await exactly(bed, publishPort.publish(keys, batch(2, 1, entry("bad", dead))))).toEqual(good);
   });
 
   it("spreads a batch over computed streams", async () => {

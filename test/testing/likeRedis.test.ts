@@ -7,7 +7,7 @@ import {
   laneKeys,
 } from "../../src/redis/publish/publishPort.ts";
 import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
-import { type Bed, contents, entry, fake, open, publish, real, reset } from "./publisherBeds.ts";
+import { type Bed, contents, entry, entryOf, fake, open, publish, real, reset } from "./publisherBeds.ts";
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -81,7 +81,11 @@ const publishing = sink.chain(({ keys, streams }) =>
           text: fc.string({ unit: "grapheme" }),
           extra: fc.constantFrom(undefined, ["key", "7"]),
         })
-        .map(({ where, text, extra }) => ({ ...entry(text, where), extra, bytes: Buffer.byteLength(text) })),
+        .map(({ where, text, extra }) =>
+          extra === undefined
+            ? { ...entry(text, where), bytes: Buffer.byteLength(text) }
+            : entryOf(["event", text, ...extra], where),
+        ),
       { maxLength: 3 },
     ),
   }),
@@ -157,7 +161,7 @@ async function run(bed: Bed, commands: readonly Command[]): Promise<readonly unk
 }
 
 /** The plain form neither stores the newest ID nor, with dead letters, tells that a stream begins anew. */
-function likePipeline(answers: readonly unknown[]): readonly unknown[] {
+function likeMulti(answers: readonly unknown[]): readonly unknown[] {
   return answers.map((one) =>
     typeof one === "object" && one !== null && !Array.isArray(one)
       ? { ...one, entryId: undefined, isRenewed: undefined }
@@ -172,7 +176,7 @@ it.each([
     compared: (answers: readonly unknown[]) => answers,
   },
   // Opening again always writes there, also while there is no memory.
-  { form: "pipeline", command: fc.oneof(...steps), compared: likePipeline },
+  { form: "multi", command: fc.oneof(...steps), compared: likeMulti },
 ] as const)(
   "fakeRedis answers as Redis does with $form, whatever is done to it in whatever order",
   async ({ form, command, compared }) => {

@@ -58,7 +58,7 @@ export function fake(trim?: TrimOption): Bed {
 }
 
 /** A real server. */
-export function real({ uri, client }: RedisServer, publish: "script" | "pipeline", trim?: TrimOption): Bed {
+export function real({ uri, client }: RedisServer, publish: "script" | "multi", trim?: TrimOption): Bed {
   const connection = openConnection({ ...settings, publish, trim, server: { uri } });
   let maxMemory = "0";
   /** What a test puts there is there, also while the sink's writes are refused. */
@@ -94,7 +94,12 @@ export async function reset({ client }: RedisServer): Promise<void> {
 
 /** An entry with the field `event` alone. */
 export function entry(text: string, where: string): EntryContent {
-  return { stream: where, payload: text, extra: undefined, isWhole: false, bytes: text.length };
+  return { form: "event", stream: where, payload: text, bytes: text.length };
+}
+
+/** An entry of these names and values, alternating. */
+export function entryOf(words: readonly string[], where: string): EntryContent {
+  return { form: "fields", stream: where, words, bytes: words.join("").length };
 }
 
 /** What a step answers. */
@@ -117,12 +122,12 @@ async function answer(bed: Bed, step$: Observable<object>): Promise<object> {
 
 /** Opens a lane. */
 export function open(bed: Bed, owner: string, keys: LaneKeys, adopt = false): Promise<object> {
-  return answer(bed, bed.connection.publisher.open(keys, owner, adopt));
+  return answer(bed, bed.connection.publishPort.open(keys, owner, adopt));
 }
 
 /** Publishes a batch. */
 export function publish(bed: Bed, sent: NumberedBatch, keys: LaneKeys): Promise<object> {
-  return answer(bed, bed.connection.publisher.publish(keys, sent));
+  return answer(bed, bed.connection.publishPort.publish(keys, sent));
 }
 
 /** The names and values of a stream's entries. */

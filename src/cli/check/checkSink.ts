@@ -9,8 +9,8 @@ import {
   leadsToCluster,
 } from "../../redis/inspect/inspection.ts";
 import type { KnownKeys } from "../../redis/inspect/rights.ts";
-import { computedLaneKeys, laneKeys } from "../../redis/publish/publishPort.ts";
-import { partitionAt } from "../../sink/encode/partition.ts";
+import { partitionAt } from "../../sink/encode/route.ts";
+import { laneLayout } from "../../sink/lane/laneLayout.ts";
 import { type Finder, type Finding, findings } from "./finding.ts";
 
 type SinkConfig = Config["sinks"][0]["config"];
@@ -44,25 +44,27 @@ export function positionsIn(config: SinkConfig): Observable<readonly string[]> {
 }
 
 /** Where the streams depend on the events, these say which there are. */
-function lanesOf({ id, uri, stream, partitions, deadLetters }: SinkConfig): readonly KnownKeys[] {
-  const dead = deadLetters?.stream;
-  const isTemplate = isStreamTemplate(stream);
-  const alone = (key: string): KnownKeys => {
-    const { state, mark } = laneKeys(key, id);
-    return { state, mark, streams: [key], deadLetters: undefined, isComputed: false };
-  };
-  if (!isTemplate && partitions === undefined) return [{ ...alone(stream), deadLetters: dead }];
-
-  const known = isTemplate ? [] : partitionsOf(stream, partitions ?? 0);
-  const { state, mark } = computedLaneKeys(id);
-  if (leadsToCluster(uri)) {
-    const own = { state, mark: undefined, streams: [], deadLetters: undefined, isComputed: true };
-    return [{ ...own, isLedger: true }, ...[...known, ...(dead === undefined ? [] : [dead])].map(alone)];
+function lanesOf(config: SinkConfig): readonly KnownKeys[] {
+  const layout = laneLayout(config, leadsToCluster(config.uri));
+  const streams = knownStreams(config);
+  const dead = config.deadLetters?.stream;
+  if (layout.kind === "one") {
+    const { stream, state, mark } = layout.keys;
+    return [{ state, mark, streams, deadLetters: dead, isComputed: stream === undefined }];
   }
-  return [{ state, mark, streams: known, deadLetters: dead, isComputed: true }];
+  const none = { mark: undefined, deadLetters: undefined };
+  return [
+    { ...none, state: layout.ledgerKey, streams: [], isComputed: true, isLedger: true },
+    ...(dead === undefined ? streams : [...streams, dead]).map((stream) => {
+      const { state, mark } = layout.keysOf(stream);
+      return { ...none, state, mark, streams: [stream], isComputed: false };
+    }),
+  ];
 }
 
-function partitionsOf(stream: string, partitions: number): readonly string[] {
+function knownStreams({ stream, partitions }: SinkConfig): readonly string[] {
+  if (isStreamTemplate(stream)) return [];
+  if (partitions === undefined) return [stream];
   const length = Math.min(partitions, mostPartitions);
   return Array.from({ length }, (_, index) => partitionAt(stream, index));
 }

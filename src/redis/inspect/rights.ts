@@ -7,7 +7,7 @@ import { script } from "../wire/script.ts";
 
 /** What a sink does with its keys. */
 export interface LaneUse {
-  readonly publish: "script" | "pipeline";
+  readonly publish: "script" | "multi";
   readonly durability: { readonly aof: boolean } | undefined;
   readonly trim: TrimOption | undefined;
 }
@@ -62,7 +62,7 @@ function neededBy(keys: KnownKeys, { publish, durability, trim }: LaneUse): read
     ...streams.flatMap((key) => [
       ...written(key, keys),
       onKey("XLEN", key),
-      ...(publish === "pipeline" ? [onKey("XREVRANGE", key, "+", "-", "COUNT", "1")] : []),
+      ...(publish === "multi" ? [onKey("XREVRANGE", key, "+", "-", "COUNT", "1")] : []),
       ...(trim === undefined ? [] : trimmed(key, trim)),
     ]),
     ...(deadLetters === undefined ? [] : written(deadLetters, keys)),
@@ -93,7 +93,7 @@ function waited(aof: boolean): Needed {
   return aof ? alone("WAITAOF", "1", "0", "1") : alone("WAIT", "0", "1");
 }
 
-/** What `publish: "pipeline"` does around its transaction. EXEC by itself only tells whether it is allowed. */
+/** What `publish: "multi"` does around its transaction. EXEC by itself only tells whether it is allowed. */
 function aroundTransaction(state: string): readonly Needed[] {
   return [onKey("WATCH", state), alone("UNWATCH"), alone("EXEC")];
 }
@@ -124,7 +124,7 @@ export async function rightsOn(
   use: LaneUse,
 ): Promise<Rights> {
   const needed = neededBy(keys, use);
-  if (use.publish === "pipeline" && !isCluster(client)) {
+  if (use.publish === "multi" && !isCluster(client)) {
     const around = await denialsOf(client, where, [...aroundTransaction(keys.state), multi]);
     if (around.denied.length > 0) return around;
     return denialsOf(client, where, needed);

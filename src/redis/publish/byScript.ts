@@ -6,7 +6,7 @@ import {
   type LaneKeys,
   type NumberedBatch,
   type OpenReply,
-  type Publisher,
+  type PublishPort,
   type PublishReply,
   streamsOf,
   wordsOf,
@@ -23,10 +23,10 @@ interface Request {
 
 function requestOf(lane: LaneKeys, batch: NumberedBatch): Request {
   const { owner, epoch, sequence, position, ahead, entries } = batch;
-  const isPlain = entries.every(({ extra }) => extra === undefined);
   const start = (dead: string, layout: string) => {
     return [owner, `${epoch}`, `${sequence}`, position, ahead, dead, layout];
   };
+  const isPlain = entries.every(isEvent);
   if (isPlain && entries.every(({ stream }) => stream === lane.stream)) {
     const keys = keysOf(lane, lane.stream);
     return { keys, args: [...start("0", "1"), ...entries] };
@@ -35,14 +35,19 @@ function requestOf(lane: LaneKeys, batch: NumberedBatch): Request {
   const numbers = numbersOf(streams);
   const numberOf = (stream = "") => numbers.get(stream) ?? "0";
   const args: Argument[] = start(numberOf(lane.deadLetters), isPlain ? "2" : "3");
-  for (const entry of entries) args.push(numberOf(entry.stream), ...fieldsOf(entry, isPlain));
+  if (isPlain) {
+    for (const entry of entries) args.push(numberOf(entry.stream), entry);
+  } else {
+    for (const entry of entries) {
+      const words = wordsOf(entry);
+      args.push(numberOf(entry.stream), `${words.length}`, ...words);
+    }
+  }
   return { keys: keysOf(lane, ...streams), args };
 }
 
-function fieldsOf(entry: EntryContent, isPlain: boolean): readonly Argument[] {
-  if (isPlain) return [entry];
-  const words = wordsOf(entry);
-  return [`${words.length}`, ...words];
+function isEvent(entry: EntryContent): entry is EntryContent & { readonly form: "event" } {
+  return entry.form === "event";
 }
 
 /** The number of each stream among the keys. */
@@ -55,7 +60,7 @@ function keysOf({ state }: LaneKeys, ...streams: readonly (string | undefined)[]
 }
 
 /** Publishes a batch by one script call: the exact form, and the fastest. */
-export function scriptPublisher(client: Redis | Cluster, trim?: TrimOption): Publisher {
+export function scriptPort(client: Redis | Cluster, trim?: TrimOption): PublishPort {
   const open = script(client, openScript);
   const publish = script(client, publishScript(trim));
   return {

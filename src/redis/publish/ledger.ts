@@ -3,9 +3,8 @@ import * as t from "io-ts";
 import type { Cluster, Redis } from "ioredis";
 import { defer, EMPTY, expand, map, type Observable } from "rxjs";
 import { rxaddError } from "../../errors/rxaddError.ts";
-import { isCluster } from "../connect/topology.ts";
 import { script } from "../wire/script.ts";
-import type { Durability } from "./durability.ts";
+import { type Durability, writeAndWait } from "./durability.ts";
 import type { Stored } from "./protocol.ts";
 
 /**
@@ -187,27 +186,16 @@ function argsOf({ owner, epoch, sequence, position, lanes }: LedgerPage): readon
   return [owner, `${epoch}`, `${sequence}`, position, ...lanes];
 }
 
-/** Writes a page and waits for the replicas on the same connection, which is all that WAIT speaks of. */
 async function writeDurably(
   client: Redis | Cluster,
-  { replicas, timeoutMs, aof }: Durability,
+  durability: Durability,
   key: string,
   args: readonly string[],
 ): Promise<unknown> {
+  const { replicas, timeoutMs } = durability;
   const writing = client.pipeline().eval(writeScript, 1, key, ...args);
-  const waiting = aof ? writing.call("WAITAOF", 1, replicas, timeoutMs) : writing.wait(replicas, timeoutMs);
-  try {
-    const [reply, waited] = ((await waiting.exec()) ?? []).map(([error, reply]) => {
-      if (error !== null) throw error;
-      return reply;
-    });
-    const [onDisk, having = 0] = Array.isArray(waited) ? waited.map(Number) : [1, Number(waited)];
-    if (onDisk !== 0 && having >= replicas) return reply;
-  } catch (error) {
-    // ioredis learns that a slot has moved from a single command, not from such a pipeline.
-    if (isCluster(client)) await client.hmget(key, "sequence");
-    throw error;
-  }
+  const { replies, isOnDisk, having } = await writeAndWait(client, key, writing, durability);
+  if (isOnDisk && having >= replicas) return replies[0];
   throw rxaddError(
     "NotEnoughReplicas",
     `${key}: found fewer replicas with the newest position after ${timeoutMs} ms than the ${replicas} expected; the checkpoint waits for them`,

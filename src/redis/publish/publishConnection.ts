@@ -7,17 +7,17 @@ import type { Link } from "../connect/link.ts";
 import { nameOf, openLink, openWaitingLink } from "../connect/openLink.ts";
 import { isCluster } from "../connect/topology.ts";
 import { evictionWarning } from "../inspect/evictionWarning.ts";
-import { pipelinePublisher } from "./byMulti.ts";
-import { scriptPublisher } from "./byScript.ts";
+import { MultiPort } from "./byMulti.ts";
+import { scriptPort } from "./byScript.ts";
 import { confirmWith, type Durability } from "./durability.ts";
 import { type FakeServer, isFake, openFake } from "./fakeServer.ts";
 import { type LedgerStore, ledgerStore } from "./ledger.ts";
-import type { Publisher } from "./publishPort.ts";
+import type { PublishPort } from "./publishPort.ts";
 import { type TrimOption, trimArgs } from "./trimming.ts";
 
 export interface ConnectionOptions extends Omit<ClientOptions, "uri"> {
   readonly server: Server | { readonly connection: FakeServer };
-  readonly publish: "script" | "pipeline";
+  readonly publish: "script" | "multi";
   /** Undefined: a batch is safe when the master has it. */
   readonly durability: Durability | undefined;
   /** Undefined: nothing is removed. */
@@ -27,7 +27,7 @@ export interface ConnectionOptions extends Omit<ClientOptions, "uri"> {
 /** An open connection: unsubscribing closes it at once, unless it is the caller's. */
 export interface Connection extends Unsubscribable {
   /** Its errors are RxaddErrors. */
-  readonly publisher: Publisher;
+  readonly publishPort: PublishPort;
   /** Keys stand on several servers, a script call and a lane on one. */
   readonly isCluster: boolean;
   /** In a Cluster: the hash under a key that says where a sink with several lanes stands. */
@@ -53,29 +53,29 @@ export function openConnection(options: ConnectionOptions): Connection {
 
 function openRealConnection(options: ConnectionOptions & { readonly server: Server }): Connection {
   const { server, publish, durability, trim } = options;
-  if (publish === "pipeline" && leadsToCluster(server)) {
+  if (publish === "multi" && leadsToCluster(server)) {
     throw rxaddError(
       "ConfigurationInvalid",
-      "publish: found 'pipeline' with a Cluster, expected 'script': WATCH needs one connection",
+      "publish: found 'multi' with a Cluster, expected 'script': WATCH needs one connection",
     );
   }
 
   const publishWith =
-    publish === "script" ? (client: Redis | Cluster) => scriptPublisher(client, trim) : pipelineWith(trim);
+    publish === "script" ? (client: Redis | Cluster) => scriptPort(client, trim) : multiWith(trim);
 
   // WATCH needs a connection of its own, so does WAIT, which holds up everything behind it.
-  const main = publish === "pipeline" ? openWaitingLink(server, options, 0) : openLink(server, options);
+  const main = publish === "multi" ? openWaitingLink(server, options, 0) : openLink(server, options);
   const replicas =
     durability === undefined ? undefined : openWaitingLink(server, options, durability.timeoutMs);
   const links = replicas === undefined ? [main] : [main, replicas];
 
-  const publisher = publishWith(main.client);
+  const publishPort = publishWith(main.client);
   const confirm = replicas && durability && confirmWith(replicas.client, durability);
 
   return {
-    publisher: {
-      open: (keys, owner, adopt) => main.call(() => publisher.open(keys, owner, adopt)),
-      publish: (keys, batch) => main.call(() => publisher.publish(keys, batch)),
+    publishPort: {
+      open: (keys, owner, adopt) => main.call(() => publishPort.open(keys, owner, adopt)),
+      publish: (keys, batch) => main.call(() => publishPort.publish(keys, batch)),
       ...(confirm && { confirm: (keys, upTo, stream) => replicas.call(() => confirm(keys, upTo, stream)) }),
     },
     isCluster: leadsToCluster(server),
@@ -109,16 +109,16 @@ function linkedLedger(store: LedgerStore, main: Link, writing: Link): LedgerStor
 }
 
 /** The plain form cannot look at the server's clock or at groups before it trims. */
-function pipelineWith(trim: TrimOption | undefined): (client: Redis | Cluster) => Publisher {
+function multiWith(trim: TrimOption | undefined): (client: Redis | Cluster) => PublishPort {
   const args = trim && trimArgs(trim);
   if (trim !== undefined && args === undefined) {
     throw rxaddError(
       "ConfigurationInvalid",
-      "trim: found maxAgeMs or acknowledged with publish: 'pipeline', expected maxLen or minId: the others need a script",
+      "trim: found maxAgeMs or acknowledged with publish: 'multi', expected maxLen or minId: the others need a script",
     );
   }
   // A Cluster has been refused.
-  return (client) => pipelinePublisher(client as Redis, args);
+  return (client) => new MultiPort(client as Redis, args);
 }
 
 function leadsToCluster(server: Server): boolean {

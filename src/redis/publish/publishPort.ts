@@ -25,21 +25,21 @@ export type OpenReply =
   /** There has been a producer state, which is gone, while the streams stand or may stand. */
   | { readonly reply: "gone" };
 
-/** Where an entry goes, its fields and values; the first field is `event`. */
-export interface EntryContent {
-  readonly stream: string;
-  readonly payload: string | Buffer;
-  /** Further fields and values, alternating; undefined when there are none. */
-  readonly extra: readonly (string | Buffer)[] | undefined;
-  /** `extra` is all that the entry has: there is no field `event` before it. */
-  readonly isWhole: boolean;
-  /** The bytes of all of them. */
-  readonly bytes: number;
-}
+/** What XADD gets: the field `event` alone, or all names and values, alternating. */
+export type EntryContent =
+  | { readonly form: "event"; readonly stream: string; readonly payload: Bytes; readonly bytes: number }
+  | {
+      readonly form: "fields";
+      readonly stream: string;
+      readonly words: readonly Bytes[];
+      readonly bytes: number;
+    };
 
-/** All fields and values of an entry, alternating. */
-export function wordsOf({ payload, extra = [], isWhole }: EntryContent): readonly (string | Buffer)[] {
-  return isWhole ? extra : ["event", payload, ...extra];
+type Bytes = string | Buffer;
+
+/** All names and values of an entry, alternating. */
+export function wordsOf(content: EntryContent): readonly Bytes[] {
+  return content.form === "event" ? ["event", content.payload] : content.words;
 }
 
 /** A batch as it is sent: the same each time that it is sent again. */
@@ -85,7 +85,7 @@ export function findingOf(
 }
 
 /** Port to Redis: the two steps of the publish protocol. Each yields once, or fails with an RxaddError. */
-export interface Publisher {
+export interface PublishPort {
   /**
    * Raises the lane's epoch for `owner`, which fences every other writer, and says where the lane
    * stands. Asked again by the same owner it raises nothing. With `adopt` it begins where a state has been and is gone.

@@ -12,12 +12,6 @@ export interface DeadLetterOrigin {
   readonly position: string;
 }
 
-/** The entry of an event that is set aside: its field `event`, and the fields that say why. */
-export interface DeadLetterContent {
-  readonly payload: string | Buffer;
-  readonly extra: readonly string[];
-}
-
 /** Shows what JSON cannot express; runs no code of the event but what names its type. */
 export function describeEvent(event: unknown): string {
   try {
@@ -33,7 +27,7 @@ export function describeEvent(event: unknown): string {
 }
 
 /**
- * Makes the entry of an event that is set aside: the fields `event`, the original or as much of it as
+ * The names and values of an event that is set aside: the fields `event`, the original or as much of it as
  * `maxBytes` allows, `error`, `reason`, `sink`, `stream`, `position` and `bytes`, the size of the original.
  */
 export function deadLetterOf(
@@ -41,13 +35,11 @@ export function deadLetterOf(
   cause: RxaddError,
   { sink, stream, position }: DeadLetterOrigin,
   maxBytes: number,
-): DeadLetterContent {
+): readonly (string | Buffer)[] {
   const bytes = Buffer.byteLength(original);
-  return {
-    payload: bytes > maxBytes ? Buffer.from(original).subarray(0, maxBytes) : original,
-    extra: [
-      ...["error", cause._tag, "reason", cause.message],
-      ...["sink", sink, "stream", stream, "position", position, "bytes", `${bytes}`],
-    ],
-  };
+  return [
+    ...["event", bytes > maxBytes ? Buffer.from(original).subarray(0, maxBytes) : original],
+    ...["error", cause._tag, "reason", cause.message],
+    ...["sink", sink, "stream", stream, "position", position, "bytes", `${bytes}`],
+  ];
 }

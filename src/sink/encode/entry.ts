@@ -1,21 +1,21 @@
 import type { TransactionMark } from "../../../operators/batch.ts";
 import type { RxaddError } from "../../errors/rxaddError.ts";
+import type { EntryContent } from "../../redis/publish/publishPort.ts";
 
-/** An event on its way through the chain: encoded, and with all that the chain asks of it. */
+/** What is written of an event. */
+export type Published = EntryContent & { readonly fate: "publish" };
+
+/** What is written of one that goes to the dead letters, and why. */
+export type SetAside = EntryContent & { readonly fate: "setAside"; readonly cause: RxaddError };
+
+/** Of an event that is passed over nothing is written; it only moves the position on. */
+export const skipped = { fate: "skip", stream: "", bytes: 0 } as const;
+
+/** An event on its way through the chain: what becomes of it, and what the chain asks of it. */
 export interface Entry<P> {
   /** Its number within the subscription, from 0. */
   readonly ordinal: number;
-  readonly stream: string;
-  readonly payload: string | Buffer;
-  /** Further entry fields and values, alternating. */
-  readonly extra: readonly (string | Buffer)[] | undefined;
-  /** Why the event goes to the dead letters; undefined: it does not. */
-  readonly deadLetter: RxaddError | undefined;
-  /** `extra` is all that the entry has: there is no field `event` before it. */
-  readonly isWhole: boolean;
-  /** Nothing is published for it; it only moves the position on. */
-  readonly isSkipped: boolean;
-  readonly bytes: number;
+  readonly written: Published | SetAside | typeof skipped;
   /** The bytes of all entries up to this one. */
   readonly totalBytes: number;
   readonly id: string | undefined;

@@ -1,8 +1,7 @@
-import { isNone, none, type Option, toUndefined } from "fp-ts/lib/Option.js";
+import { type Option, toUndefined } from "fp-ts/lib/Option.js";
 import {
   catchError,
   concatMap,
-  identity,
   type MonoTypeOperatorFunction,
   map,
   type Observable,
@@ -12,24 +11,12 @@ import {
   tap,
   throwError,
 } from "rxjs";
-import { type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
-import type { Positions } from "../../event/positions.ts";
 import type { BatchNumber } from "../../redis/publish/protocol.ts";
-import type {
-  LaneKeys,
-  NumberedBatch,
-  OpenedState,
-  Publisher,
-  PublishReply,
-} from "../../redis/publish/publishPort.ts";
-import { positionText } from "../../telemetry/positionText.ts";
-import type { Batch, Entry } from "../encode/entry.ts";
-import { order } from "../encode/safePosition.ts";
-import { replay } from "./replay.ts";
-import type { Replayed } from "./replayReport.ts";
-import { withSizeHint } from "./sizeHint.ts";
-import { aheadOf, type LaneStand } from "./stand.ts";
-import { findingError, stateGone } from "./verdictError.ts";
+import type { LaneKeys, OpenedState, PublishPort, PublishReply } from "../../redis/publish/publishPort.ts";
+import type { Batch } from "../encode/entry.ts";
+import { type Numbered, type NumberingOptions, numbering } from "./numbering.ts";
+import { type LaneStand, storedPosition } from "./stand.ts";
+import { findingError, stateGone, withSizeHint } from "./verdictError.ts";
 
 /** A batch that Redis has. */
 export interface AcknowledgedBatch<P> {
@@ -43,20 +30,6 @@ export interface AcknowledgedBatch<P> {
   readonly stand: LaneStand;
   readonly sequence: number;
   readonly entryId: string;
-}
-
-/** What of a batch is published, and under which number. */
-export interface SentBatch<P> {
-  readonly entries: Batch<P>;
-  readonly sequence: number;
-}
-
-/** A batch with its number and with what of it is to be published. */
-interface Numbered<P> extends NumberedBatch, SentBatch<P> {
-  readonly entries: Batch<P>;
-  readonly replayed: number;
-  /** Whether all of it was there already. */
-  readonly isKnown: boolean;
 }
 
 /** Where a lane stands when it is opened. */
@@ -77,229 +50,103 @@ export interface Lane<P> {
   readonly confirm: (acknowledged: AcknowledgedBatch<P>) => Observable<unknown>;
 }
 
-export interface LaneOptions<P> {
+export interface LaneOptions<P> extends NumberingOptions<P> {
   readonly keys: LaneKeys;
   /** Tells this subscription from every other one. */
   readonly owner: string;
-  readonly publisher: Publisher;
-  readonly positions: Positions<P>;
+  readonly publishPort: PublishPort;
   /** Begins although a producer state has been there and is gone. */
-  readonly adopt?: boolean;
+  readonly adopt: boolean;
   /** What follows when opening fails. */
   readonly retry: MonoTypeOperatorFunction<OpenedState>;
   /** Told once, when the lane is open. */
-  readonly opened?: (lane: OpenedLane<P>) => void;
-  /** Told of each batch before it is sent for the first time. */
-  readonly sending?: ((batch: Batch<P>, sent: SentBatch<P>) => void) | undefined;
-  /** Told of each batch what of it is left out, being in the stream already. */
-  readonly replayed?: ((replayed: Replayed<P>) => void) | undefined;
+  readonly opened: (lane: OpenedLane<P>) => void;
   /** Told what the user should know although the lane goes on. */
-  readonly warned?: (message: string) => void;
+  readonly warned: (message: string) => void;
 }
 
 /**
  * One writer's side of the publish protocol: numbers the batches, leaves out events that are already
  * in the stream, and turns what Redis found into success or an RxaddError.
  */
-export function lane<P>({
-  keys,
-  owner,
-  publisher,
-  positions,
-  adopt = false,
-  retry,
-  opened,
-  sending,
-  replayed: told,
-  warned,
-}: LaneOptions<P>): Lane<P> {
-  let writer: Pick<Lane<P>, "publish"> | undefined;
-  const opening$ = publisher.open(keys, owner, adopt).pipe(
+export function lane<P>(options: LaneOptions<P>): Lane<P> {
+  const { keys, owner, publishPort, adopt, retry, opened } = options;
+  let open: OpenLane<P> | undefined;
+  const opening$ = publishPort.open(keys, owner, adopt).pipe(
     map((found) => {
       if (found.reply === "gone") throw stateGone(keys);
       return found;
     }),
     retry,
-    map((state) => {
-      const position = decodePosition(state.position);
-      return {
-        epoch: state.epoch,
-        foreignEntries: state.foreignEntries,
-        position,
-        ...writerFrom(state, position),
-      };
-    }),
+    map((state) => openLane(options, state)),
     tap((lane) => {
-      writer = lane;
-      opened?.(lane);
+      open = lane;
+      opened(lane);
     }),
     share({ connector: () => new ReplaySubject(1), resetOnComplete: false, resetOnError: false }),
   );
-
-  function decodePosition(text: string): Option<P> {
-    const position = text === "" ? none : positions.decode(text);
-    if (text === "" || !isNone(position)) return position;
-    throw rxaddError(
-      "PositionInvalid",
-      `${keys.state}: found position ${text}, expected one of this source: give each source a sink id of its own`,
-    );
-  }
-
-  /** What changes as batches go by, from where the lane was opened. */
-  function writerFrom(state: OpenedState, from: Option<P>): Pick<Lane<P>, "publish" | "confirm"> {
-    const numbered = new WeakMap<Batch<P>, Numbered<P>>();
-    let { sequence, position } = state;
-    let ahead = aheadOf(state.ahead);
-    let reached = toUndefined(from);
-    let newest: Entry<P> | undefined;
-    const replayOf = replay(positions, reached, ahead);
-    let acknowledged = { sequence, entryId: state.entryId };
-
-    /** What of a batch is not in the stream. */
-    function unknownOf(batch: Batch<P>): { readonly fresh: Batch<P>; readonly replayed: number } {
-      const fresh: Entry<P>[] = [];
-      let replayed = 0;
-      let behind: Entry<P> | undefined;
-      let upTo: P | undefined;
-      for (const entry of batch) {
-        const verdict = replayOf(entry);
-        if (verdict === "clash") throw clash(newest, entry);
-        if (verdict === "new") {
-          fresh.push(entry);
-          newest = entry;
-        } else if (!entry.isSkipped) {
-          replayed += 1;
-          upTo = entry.position;
-          if (verdict === "behind") behind ??= entry;
-        }
-      }
-      told?.({ events: replayed, behind, position: upTo });
-      return { fresh, replayed };
-    }
-
-    function wholeUpTo(safe: P | undefined): void {
-      if (safe === undefined || (reached !== undefined && order(positions, safe, reached) <= 0)) return;
-      reached = safe;
-      position = positions.encode(reached);
-    }
-
-    /** Moves the position on to the end of a batch, but not beyond what is whole. Events without a position change nothing of it. */
-    function moveTo(fresh: Batch<P>): void {
-      const last = fresh.findLast(isPlaced);
-      if (last?.position === undefined) return;
-      const here = last.position;
-      const first = fresh.find(isPlaced)?.position;
-      // Where another position comes, no more comes of the one that stood ahead: the source may have begun after it.
-      if (ahead !== undefined && first !== undefined && positions.encode(first) !== ahead.position)
-        wholeUpTo(toUndefined(decodePosition(ahead.position)));
-      wholeUpTo(last.safe);
-      if (last.safe !== undefined && order(positions, here, last.safe) === 0) {
-        ahead = undefined;
-        return;
-      }
-      const isBefore = ({ position }: Entry<P>) =>
-        position !== undefined && order(positions, position, here) !== 0;
-      const before = fresh.findLastIndex(isBefore);
-      const text = positions.encode(here);
-      const earlier = before < 0 && ahead?.position === text ? ahead.events : 0;
-      const events = fresh.slice(before + 1).filter(isPlaced).length;
-      ahead = { position: text, events: events + earlier };
-    }
-
-    /** The same batch gets the same number each time that it is sent. */
-    function number(batch: Batch<P>): Numbered<P> {
-      const known = numbered.get(batch);
-      if (known !== undefined) return known;
-      const { fresh, replayed } = unknownOf(batch);
-      const isKnown = fresh.length === 0;
-      if (!isKnown) sequence += 1;
-      moveTo(fresh);
-      const next = {
-        owner,
-        epoch: state.epoch,
-        sequence,
-        position,
-        ahead: ahead === undefined ? "" : `${ahead.events} ${ahead.position}`,
-        entries: withContent(fresh),
-        replayed,
-        isKnown,
-      };
-      numbered.set(batch, next);
-      if (!isKnown) sending?.(batch, next);
-      return next;
-    }
-
-    function acknowledge(batch: Batch<P>, sent: Numbered<P>, entryId: string): AcknowledgedBatch<P> {
-      if (sent.sequence > acknowledged.sequence) acknowledged = { sequence: sent.sequence, entryId };
-      return {
-        stream: keys.stream ?? newestStreamOf(batch),
-        batch,
-        published: sent.entries,
-        replayed: sent.replayed,
-        stand: sent,
-        sequence: sent.sequence,
-        entryId,
-      };
-    }
-
-    /** Turns what Redis found into success or an error. */
-    function check<A>(reply: PublishReply, sent: BatchNumber, onSuccess: (entryId: string) => A): A {
-      if (reply.reply === "published") {
-        // Of computed streams there may be new ones at any time.
-        if (reply.isRenewed && keys.stream !== undefined)
-          warned?.(`${keys.stream} was deleted; it begins anew with batch ${sent.sequence}`);
-        return onSuccess(reply.entryId);
-      }
-      throw findingError(reply, keys, sent, acknowledged.sequence, decodePosition);
-    }
-
-    return {
-      publish: (batch) => {
-        const sent = number(batch);
-        if (sent.isKnown) return of(acknowledge(batch, sent, acknowledged.entryId));
-        return publisher.publish(keys, sent).pipe(
-          map((reply) => check(reply, sent, (entryId) => acknowledge(batch, sent, entryId))),
-          catchError((error) => throwError(() => withSizeHint(error, sent.entries))),
-        );
-      },
-      confirm: ({ sequence, stream }) => {
-        const upTo = { owner, epoch: state.epoch, sequence };
-        return (
-          publisher.confirm?.(keys, upTo, stream) ??
-          of({ reply: "published", entryId: "", isRenewed: false } as const)
-        ).pipe(map((reply) => check(reply, upTo, identity)));
-      },
-    };
-  }
-
   return {
     keys,
     opened$: opening$,
-    publish: (batch) => writer?.publish(batch) ?? opening$.pipe(concatMap((lane) => lane.publish(batch))),
+    publish: (batch) => open?.publish(batch) ?? opening$.pipe(concatMap((lane) => lane.publish(batch))),
     confirm: (acknowledged) => opening$.pipe(concatMap((lane) => lane.confirm(acknowledged))),
   };
 }
 
-/** After a crash between two events at one position nobody could tell whether the second one is there. */
-function clash<P>(one: Entry<P> | undefined, other: Entry<P>): RxaddError {
-  const names = [one, other].map((entry) => entry?.id ?? entry?.ordinal ?? "before").join(" and ");
-  return rxaddError(
-    "PositionInvalid",
-    `events ${names}: found the same position ${positionText(other.position)} on both, expected increasing positions; only events of one transaction may share one`,
-  );
-}
+type OpenLane<P> = OpenedLane<P> & Pick<Lane<P>, "publish" | "confirm">;
 
-function isPlaced<P>({ position }: Entry<P>): boolean {
-  return position !== undefined;
-}
+/** A lane from where it was opened. */
+function openLane<P>(options: LaneOptions<P>, state: OpenedState): OpenLane<P> {
+  const { keys, owner, publishPort, positions, warned } = options;
+  const { epoch, sequence, entryId, foreignEntries } = state;
+  const decode = (text: string) => storedPosition(positions, keys.state, text);
+  const position = decode(state.position);
+  const number = numbering(options, keys.state, { owner, epoch, sequence }, state, toUndefined(position));
+  /** The newest batch that is there. */
+  let newest = { sequence, entryId };
 
-function withContent<P>(entries: Batch<P>): Batch<P> {
-  return entries.some(({ isSkipped }) => isSkipped) ? entries.filter(({ isSkipped }) => !isSkipped) : entries;
+  /** Turns what Redis found into the ID of the newest entry, or an error. */
+  function check(reply: PublishReply, sent: BatchNumber): string {
+    if (reply.reply !== "published") throw findingError(reply, keys, sent, newest.sequence, decode);
+    // Of computed streams there may be new ones at any time.
+    if (reply.isRenewed && keys.stream !== undefined)
+      warned(`${keys.stream} was deleted; it begins anew with batch ${sent.sequence}`);
+    return reply.entryId;
+  }
+
+  function acknowledged(
+    batch: Batch<P>,
+    { entries, sequence, replayed, stand }: Numbered<P>,
+    entryId: string,
+  ): AcknowledgedBatch<P> {
+    if (sequence > newest.sequence) newest = { sequence, entryId };
+    const stream = keys.stream ?? newestStreamOf(batch);
+    return { stream, batch, published: entries, replayed, stand, sequence, entryId };
+  }
+
+  return {
+    epoch,
+    position,
+    foreignEntries,
+    publish: (batch) => {
+      const numbered = number(batch);
+      const { sent, entries } = numbered;
+      if (sent === undefined) return of(acknowledged(batch, numbered, newest.entryId));
+      return publishPort.publish(keys, sent).pipe(
+        map((reply) => acknowledged(batch, numbered, check(reply, sent))),
+        catchError((error) => throwError(() => withSizeHint(error, entries))),
+      );
+    },
+    confirm: ({ sequence, stream }) => {
+      const upTo = { owner, epoch, sequence };
+      const confirmed$ = publishPort.confirm?.(keys, upTo, stream);
+      return confirmed$?.pipe(map((reply) => check(reply, upTo))) ?? of(undefined);
+    },
+  };
 }
 
 /** Of a batch over several streams: that of its last entry which is no dead letter. */
 function newestStreamOf<P>(batch: Batch<P>): string {
-  const last =
-    batch.findLast(({ deadLetter, isSkipped }) => deadLetter === undefined && !isSkipped) ?? batch.at(-1);
-  return last?.stream ?? "";
+  const last = batch.findLast(({ written }) => written.fate === "publish") ?? batch.at(-1);
+  return last?.written.stream ?? "";
 }

@@ -1,6 +1,7 @@
 import type { Positions } from "../../event/positions.ts";
 import type { Entry } from "../encode/entry.ts";
-import { comparePositions } from "./comparePositions.ts";
+import type { Ahead } from "./stand.ts";
+import { comparePositions } from "./standOrder.ts";
 
 /**
  * Whether an event is in the stream already:
@@ -11,21 +12,19 @@ import { comparePositions } from "./comparePositions.ts";
  */
 export type Replay = "new" | "known" | "behind" | "clash";
 
-/** So many events at one position are there, the position in the text of the producer state. */
-export interface Ahead {
-  readonly events: number;
-  readonly position: string;
-}
-
 /** Whether it is one event. The ID alone does not tell: it may be that of a row, which a transaction changes several times. */
 function isSame<P>(one: Entry<P>, other: Entry<P>): boolean {
-  if (one.id === undefined || one.id !== other.id || !isSamePart(one.payload, other.payload)) return false;
-  const { extra = [] } = one;
-  const { extra: others = [] } = other;
-  return extra.length === others.length && extra.every((part, index) => isSamePart(part, others[index]));
+  return one.id !== undefined && one.id === other.id && isSameContent(one.written, other.written);
 }
 
-function isSamePart(one: string | Buffer, other: string | Buffer | undefined): boolean {
+function isSameContent<P>(one: Entry<P>["written"], other: Entry<P>["written"]): boolean {
+  if (one.fate === "skip" || other.fate === "skip") return false;
+  if (one.form === "event") return other.form === "event" && isSameWord(one.payload, other.payload);
+  if (other.form === "event" || one.words.length !== other.words.length) return false;
+  return one.words.every((word, index) => isSameWord(word, other.words[index]));
+}
+
+function isSameWord(one: string | Buffer, other: string | Buffer | undefined): boolean {
   if (typeof one === "string" || typeof other === "string") return one === other;
   return other !== undefined && one.equals(other);
 }

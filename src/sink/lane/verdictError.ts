@@ -1,7 +1,8 @@
 import { none, type Option } from "fp-ts/lib/Option.js";
-import { type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
+import { isRxaddError, type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
 import type { BatchNumber } from "../../redis/publish/protocol.ts";
 import type { LaneKeys, PublishReply } from "../../redis/publish/publishPort.ts";
+import type { Batch } from "../encode/entry.ts";
 
 /**
  * What it means that Redis did not take a batch.
@@ -17,12 +18,7 @@ export function findingError<P>(
 ): RxaddError {
   switch (found.reply) {
     case "fenced":
-      return rxaddError(
-        "Fenced",
-        `${state}: found ${found.epoch === sent.epoch ? "another owner" : `epoch ${found.epoch}, mine is ${sent.epoch}`}: another writer with this sink id has taken over; run one writer per sink id`,
-        undefined,
-        { epoch: sent.epoch, storedEpoch: found.epoch },
-      );
+      return fenced(state, sent.epoch, found.epoch);
     case "gap":
       if (found.sequence >= acknowledged) {
         return rxaddError(
@@ -54,6 +50,16 @@ export function findingError<P>(
   }
 }
 
+/** Another writer has opened what stands under a key. */
+export function fenced(key: string, epoch: number, storedEpoch: number): RxaddError {
+  return rxaddError(
+    "Fenced",
+    `${key}: found ${storedEpoch === epoch ? "another owner" : `epoch ${storedEpoch}, mine is ${epoch}`}: another writer with this sink id has taken over; run one writer per sink id`,
+    undefined,
+    { epoch, storedEpoch },
+  );
+}
+
 /** The producer state is gone, and its streams stand: beginning again may double what they hold. */
 export function stateGone({
   stream = "the computed streams",
@@ -62,5 +68,28 @@ export function stateGone({
   return rxaddError(
     "ProducerStateMissing",
     `${state}: the producer state is gone but ${stream} stands: somebody deleted it; restore it, or delete the stream and ${state}:mark as well; or start once with adopt: true, which publishes again what the source sends again`,
+  );
+}
+
+/** The least that `client-query-buffer-limit` can be set to. */
+const suspiciousBytes = 1_048_576;
+
+/**
+ * Adds the batch's largest event to an error that its size may explain: Redis closes the connection
+ * on what is above its limits, at times without a word.
+ */
+export function withSizeHint<P>(error: unknown, batch: Batch<P>): unknown {
+  if (!isRxaddError(error) || (error._tag !== "EventTooLarge" && error._tag !== "ConnectionLost"))
+    return error;
+  const largest = batch.reduce((one, other) => (other.written.bytes > one.written.bytes ? other : one));
+  const { bytes } = largest.written;
+  const event = `event ${largest.id ?? largest.ordinal} has ${bytes} bytes`;
+  if (error._tag === "EventTooLarge")
+    return rxaddError("EventTooLarge", `${error.message} The batch's largest ${event}.`, error);
+  if (bytes < suspiciousBytes) return error;
+  return rxaddError(
+    "ConnectionLost",
+    `${error.message} (${event}: if this comes again, the server's client-query-buffer-limit may be below that; raise it, or set maxEventBytes)`,
+    error,
   );
 }

@@ -114,12 +114,12 @@ function connect(redis: FakeServer): Line {
       connection: {
         [openFake]: (options) => {
           const connection = redis[openFake](options);
-          const { publisher } = connection;
+          const { publishPort } = connection;
           return {
             ...connection,
-            publisher: {
-              open: (lane, owner, adopt) => exchange(publisher.open(lane, owner, adopt)),
-              publish: (lane, batch) => exchange(publisher.publish(lane, batch)),
+            publishPort: {
+              open: (lane, owner, adopt) => exchange(publishPort.open(lane, owner, adopt)),
+              publish: (lane, batch) => exchange(publishPort.publish(lane, batch)),
             },
           };
         },

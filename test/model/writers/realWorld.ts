@@ -8,7 +8,7 @@ import { sinkId } from "./writer.ts";
 
 /** A sink on a server of its own kind. */
 export interface RealKind {
-  readonly publish: "script" | "pipeline";
+  readonly publish: "script" | "multi";
   /** How many streams the sink computes; 1: it has a fixed one. */
   readonly streams: number;
   /** A replica has to have each batch. */

@@ -14,28 +14,21 @@ import {
 import { describe, expect, it } from "vitest";
 import { inFlight } from "../../../operators/inFlight.ts";
 import type { Batch, Entry } from "../../../src/sink/encode/entry.ts";
-import { byStream, type PublishTo } from "../../../src/sink/lane/byStream.ts";
+import { byStream } from "../../../src/sink/lane/byStream.ts";
+import type { PublishTo } from "../../../src/sink/lane/streamLanes.ts";
 import { marbles } from "../../kit/time/marbles.ts";
+import { entryWith } from "./entries.ts";
 
 /** "a1" goes to the stream a; "a1!" is the last event of a transaction, "a1~" one before it. */
 function entryOf(text: string, ordinal: number): Entry<number> {
-  return {
+  return entryWith(
+    {
+      written: { fate: "publish", form: "event", stream: text.charAt(0), payload: text, bytes: 1 },
+      id: text,
+      transaction: /[~!]/.test(text) ? { id: "t", last: text.endsWith("!") } : undefined,
+    },
     ordinal,
-    stream: text.charAt(0),
-    payload: text,
-    extra: undefined,
-    bytes: 1,
-    totalBytes: ordinal + 1,
-    deadLetter: undefined,
-    isWhole: false,
-    isSkipped: false,
-    id: text,
-    position: ordinal,
-    safe: ordinal,
-    transaction: /[~!]/.test(text) ? { id: "t", last: text.endsWith("!") } : undefined,
-    timeMs: undefined,
-    arrivedMs: 0,
-  };
+  );
 }
 
 interface Settings {
@@ -47,7 +40,7 @@ interface Settings {
 }
 
 function textOf(batch: Batch<number>): string {
-  return batch.map(({ payload }) => payload).join(" ");
+  return batch.map(({ id }) => id).join(" ");
 }
 
 /** What is published, as text. */

@@ -2,29 +2,19 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type StandardPosition, standardPositions } from "../../../src/event/positions.ts";
 import type { Entry } from "../../../src/sink/encode/entry.ts";
-import { type Ahead, replay } from "../../../src/sink/lane/replay.ts";
+import { replay } from "../../../src/sink/lane/replay.ts";
+import type { Ahead } from "../../../src/sink/lane/stand.ts";
+import { entryWith } from "./entries.ts";
 
-type Given = Partial<Pick<Entry<StandardPosition>, "id" | "position" | "transaction" | "payload">>;
+type Given = Partial<Pick<Entry<StandardPosition>, "id" | "position" | "transaction">> & {
+  readonly payload?: string | Buffer;
+};
 
-function entry(given: Given, ordinal: number): Entry<StandardPosition> {
-  return {
+function entry({ payload = "", ...given }: Given, ordinal: number): Entry<StandardPosition> {
+  return entryWith(
+    { ...given, written: { fate: "publish", form: "event", stream: "s", payload, bytes: 0 } },
     ordinal,
-    stream: "s",
-    payload: "",
-    extra: undefined,
-    deadLetter: undefined,
-    isWhole: false,
-    isSkipped: false,
-    bytes: 0,
-    totalBytes: 0,
-    id: undefined,
-    position: undefined,
-    safe: undefined,
-    transaction: undefined,
-    timeMs: undefined,
-    arrivedMs: 0,
-    ...given,
-  };
+  );
 }
 
 function verdicts(stored: StandardPosition | undefined, given: readonly Given[], ahead?: Ahead) {

@@ -29,11 +29,11 @@ function source(settings: Partial<StreamSourceOptions> = {}) {
   return streamSource({ uri: here.uri, stream, blockMs: 200, ...settings });
 }
 
-const sink = (publish: "script" | "pipeline" = "script") =>
+const sink = (publish: "script" | "multi" = "script") =>
   redisSink({ id: "copy", uri: there.uri, stream, publish, ...entryCopies });
 
 /** Copies until the target is as far as an entry of the source. */
-function copyTo(entryId: string, publish?: "script" | "pipeline") {
+function copyTo(entryId: string, publish?: "script" | "multi") {
   return lastValueFrom(
     replicate({ source: source(), sink: sink(publish) }).pipe(
       takeWhile(({ position }) => position !== entryId, true),
@@ -47,7 +47,7 @@ async function contents({ client }: RedisServer): Promise<unknown[]> {
 }
 
 describe("streamSource", () => {
-  it.each(["script", "pipeline"] as const)(
+  it.each(["script", "multi"] as const)(
     "copies a stream to another server, whatever its entries hold, byte for byte, publish: %s",
     async (publish) => {
       await here.client.xadd(stream, "1-0", "event", '{"n": 1}');

@@ -1,0 +1,123 @@
+import type { RxaddError } from "../../errors/rxaddError.ts";
+import { kindOf } from "../../errors/thrown.ts";
+import { ifItCan } from "../../event/eventAccess.ts";
+import type { SinkSettings } from "../sinkOptions.ts";
+import type { SinkTuning } from "../sinkTuning.ts";
+import { attempt, EventFailure } from "./attempt.ts";
+import { deadLetterOf, describeEvent } from "./deadLetter.ts";
+import type { Published, SetAside } from "./entry.ts";
+import { encoderOf } from "./envelope.ts";
+import { streamOf } from "./route.ts";
+import { fieldTemplates } from "./template.ts";
+
+/** Makes what is written of an event; knows none but the one in hand. */
+export interface Encoder<T> {
+  /** What an entry of it holds, and where it goes; throws an {@link EventFailure}. */
+  readonly publish: (event: T) => Published;
+  /** Its dead letter, as much of the event as can be had; `position` is empty without one. Undefined: the sink has no stream for it. */
+  readonly setAside: ((event: T, cause: RxaddError, position: string) => SetAside) | undefined;
+}
+
+export type EncoderSettings<T, P> = Pick<SinkSettings<T, P>, "id" | "stream" | "key" | "event">;
+
+export type EncoderTuning = Pick<
+  SinkTuning,
+  "maxEventBytes" | "deadLetters" | "partitions" | "envelope" | "fields"
+>;
+
+/** More would not fit on the stack of the Lua script, which must not fail half way. */
+const maxFields = 1000;
+
+/** Of the name `event`. */
+const nameBytes = 5;
+
+/** Makes the encoder of a sink. An entry's size is that of its fields and values without the name `event`, which each has. */
+export function encoder<T, P>(
+  settings: EncoderSettings<T, P>,
+  { maxEventBytes, deadLetters, partitions, envelope, fields: templates }: EncoderTuning,
+): Encoder<T> {
+  const {
+    encode = encoderOf(envelope),
+    fields = templates && fieldTemplates(templates),
+    content,
+  } = settings.event ?? {};
+  const toPayload = (event: T) => contentFrom(encode(event));
+  const toFields = fields && ((event: T) => fieldsOf(fields(event)));
+  const toContent = content && ((event: T) => contentOf(content(event)));
+  const toStream = streamOf(settings, partitions);
+
+  function routed(event: T, bytes: number): string {
+    if (bytes <= maxEventBytes) return attempt("stream", event, toStream);
+    throw new EventFailure(
+      "EventTooLarge",
+      `found ${bytes} bytes, expected at most ${maxEventBytes}: raise maxEventBytes, or set deadLetters`,
+    );
+  }
+
+  function publish(event: T): Published {
+    if (toContent !== undefined) {
+      const words = attempt("content", event, toContent);
+      const bytes = bytesOf(words);
+      return { fate: "publish", form: "fields", stream: routed(event, bytes), words, bytes };
+    }
+    const payload = attempt("encode", event, toPayload);
+    const bytes = Buffer.byteLength(payload);
+    if (toFields === undefined)
+      return { fate: "publish", form: "event", stream: routed(event, bytes), payload, bytes };
+    const words = ["event", payload, ...attempt("fields", event, toFields)];
+    const all = bytesOf(words) - nameBytes;
+    return { fate: "publish", form: "fields", stream: routed(event, all), words, bytes: all };
+  }
+
+  function setAside(stream: string, event: T, cause: RxaddError, position: string): SetAside {
+    const original = ifItCan(event, toPayload) ?? describeEvent(event);
+    const origin = { sink: settings.id, stream: ifItCan(event, toStream) ?? "", position };
+    const words = deadLetterOf(original, cause, origin, maxEventBytes);
+    return { fate: "setAside", form: "fields", stream, words, bytes: bytesOf(words) - nameBytes, cause };
+  }
+
+  return {
+    publish,
+    setAside: deadLetters && ((...letter) => setAside(deadLetters.stream, ...letter)),
+  };
+}
+
+/** Text or bytes, as a user's function gives them. */
+type Content = string | Uint8Array;
+
+/** Text, or a copy of bytes: who gave them may write the next event there. Throws a TypeError for anything else. */
+function contentFrom(value: unknown, what?: string | number): string | Buffer {
+  if (typeof value === "string") return value;
+  if (value instanceof Uint8Array) return Buffer.from(value);
+  const found = `found ${kindOf(value)}, expected text or bytes`;
+  throw new TypeError(what === undefined ? found : `${what}: ${found}`);
+}
+
+/** Fields and values, alternating; throws a TypeError that names the field that is wrong. */
+function fieldsOf(fields: Readonly<Record<string, Content>>): readonly (string | Buffer)[] {
+  if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
+    throw new TypeError(`found ${kindOf(fields)}, expected an object of texts or bytes by field`);
+  }
+  const pairs = Object.entries(fields);
+  if (pairs.length > maxFields)
+    throw new TypeError(`found ${pairs.length} fields, expected at most ${maxFields}`);
+  return pairs.flatMap(([name, value]) => [name, contentFrom(value, name)]);
+}
+
+/** Names and values of an entry, alternating, as XADD wants them. */
+function contentOf(words: readonly Content[]): readonly (string | Buffer)[] {
+  if (!Array.isArray(words))
+    throw new TypeError(`found ${kindOf(words)}, expected a list of names and values`);
+  if (words.length === 0 || words.length % 2 !== 0 || words.length > 2 * maxFields) {
+    throw new TypeError(
+      `found ${words.length} names and values, expected as many names as values, at least 1 and at most ${maxFields}`,
+    );
+  }
+  return words.map((word, index) => contentFrom(word, index + 1));
+}
+
+function bytesOf(words: readonly (string | Buffer)[]): number {
+  let bytes = 0;
+  for (const word of words) bytes += Buffer.byteLength(word);
+  return bytes;
+}

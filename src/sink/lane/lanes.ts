@@ -1,0 +1,217 @@
+import { randomUUID } from "node:crypto";
+import type { Option } from "fp-ts/lib/Option.js";
+import { BehaviorSubject, EMPTY, map, type Observable, type OperatorFunction, pipe, share, tap } from "rxjs";
+import { type BatchOptions, batch, type UnfinishedTransaction } from "../../../operators/batch.ts";
+import type { Progress } from "../../../operators/checkpoint.ts";
+import type { StatusReporter } from "../../telemetry/statusReporter.ts";
+import type { Batch, Entry } from "../encode/entry.ts";
+import type { SinkSettings } from "../sinkOptions.ts";
+import { type ByStreamOptions, byStream } from "./byStream.ts";
+import { heldBack, type Safe } from "./heldBack.ts";
+import type { AcknowledgedBatch, OpenedLane } from "./lane.ts";
+import { type LaneLayout, laneLayout } from "./laneLayout.ts";
+import { type LaneStatus, lanesStatus } from "./lanesStatus.ts";
+import { Ledger } from "./ledger.ts";
+import type { Resumption } from "./ledgerLook.ts";
+import { again, laneOf, type Publishing, publishTo } from "./publishing.ts";
+import { recent } from "./recent.ts";
+import { replayReport } from "./replayReport.ts";
+import { nowhere } from "./stand.ts";
+
+/** How far everything is in the lanes, in the order of the source. */
+type Acknowledged<P> = Progress<Entry<P>, AcknowledgedBatch<P>>;
+
+/** All lanes of one subscription. */
+export interface Lanes<P> {
+  /** Opens what can be opened before the first event; emits where the source goes on, if it is known, completes. */
+  readonly opened$: Observable<Option<P>>;
+  /** Whether the status says when that is done. */
+  readonly tellsOpening: boolean;
+  /** Told of each entry before it is published; undefined: there is nothing to tell. */
+  readonly arrived: ((entry: Entry<P>) => void) | undefined;
+  /** Publishes each entry to its stream: batch → retry with backoff → XADD. */
+  readonly publish: OperatorFunction<Entry<P>, AcknowledgedBatch<P>>;
+  /** What of it a checkpoint may say. */
+  readonly safe: OperatorFunction<Acknowledged<P>, Safe<Entry<P>, AcknowledgedBatch<P>>>;
+  /** Tells what is left to tell. */
+  readonly end: () => void;
+}
+
+export interface LanesOptions<T, P> extends Omit<Publishing<P>, "id" | "scheduler" | "wake"> {
+  readonly options: Pick<SinkSettings<T, P>, "id" | "stream" | "scheduler">;
+  /** Whether the source is opened where the lanes stand. */
+  readonly isResuming: boolean;
+}
+
+type OneLane = LaneLayout & { readonly kind: "one" };
+type LaneEach = LaneLayout & { readonly kind: "perStream" };
+
+/** In ms: so long at least from one writing of the ledger to the next. */
+const ledgerIntervalMs = 100;
+/** A lane that is opened says so; of so many. */
+const mostOpenedTold = 100;
+
+/** Makes the lanes of a sink. */
+export function lanes<T, P>({ options, isResuming, ...parts }: LanesOptions<T, P>): Lanes<P> {
+  const { id, stream, scheduler } = options;
+  const { tuning, connection } = parts;
+  // Once for all lanes: an emitter warns of more than ten listeners.
+  const shared = { ...parts, id, scheduler, wake: connection.ready$.pipe(share()) };
+  const layout = laneLayout({ ...tuning, id, stream }, connection.isCluster);
+  const name = typeof stream === "string" ? stream : "(computed)";
+  return layout.kind === "one" ? oneLane(shared, name, layout) : laneEach(shared, name, layout, isResuming);
+}
+
+function oneLane<P>(shared: Publishing<P>, name: string, { keys }: OneLane): Lanes<P> {
+  const { connection, status } = shared;
+  const replayed = replayReport<P>(name, status.report);
+  const lane = laneOf(shared, keys, status, {
+    owner: randomUUID(),
+    publishPort: connection.publishPort,
+    opened: tellOpened(status, name),
+    replayed: replayed.next,
+  });
+  const room = new BehaviorSubject(true);
+  return {
+    opened$: lane.opened$.pipe(map(({ position }) => position)),
+    tellsOpening: true,
+    arrived: undefined,
+    publish: pipe(batch({ ...limitsOf(shared), room }), publishTo(shared, lane, status, room)),
+    safe: atOnce(),
+    end: replayed.end,
+  };
+}
+
+/** Each stream has a lane, which is made when an event asks for it, and kept while it is one of the newest. */
+function laneEach<P>(shared: Publishing<P>, name: string, layout: LaneEach, isResuming: boolean): Lanes<P> {
+  const { connection, status, scheduler } = shared;
+  const { maxEvents } = shared.tuning.buffer;
+  const owner = randomUUID();
+  const statusOf = lanesStatus(status);
+  const book = isResuming ? ledgerOf(shared, layout, statusOf("the ledger")) : undefined;
+  const replayed = replayReport<P>(name, status.report);
+  let made = 0;
+  const laneFor = recent(maxEvents / 2, (stream: string) => {
+    made += 1;
+    return laneOf(shared, layout.keysOf(stream), statusOf(stream), {
+      owner: book?.laneOwner() ?? owner,
+      publishPort: book?.guard(connection.publishPort) ?? connection.publishPort,
+      opened: made > mostOpenedTold || book !== undefined ? () => {} : tellOpened(status, stream),
+      // Of some streams it is over before it is of others.
+      replayed: (batch) => batch.events > 0 && replayed.next(batch),
+    });
+  });
+  const publish = byStream<P, AcknowledgedBatch<P>>(spreading(shared), (stream, room) =>
+    // What is skipped has no stream, and nothing to publish.
+    stream === "" ? map(passedOver) : publishTo(shared, laneFor(stream), statusOf(stream), room),
+  );
+  if (book === undefined) {
+    return {
+      opened$: EMPTY,
+      tellsOpening: false,
+      arrived: undefined,
+      publish,
+      safe: atOnce(),
+      end: replayed.end,
+    };
+  }
+  return {
+    opened$: book.opened$.pipe(map((found) => begun(status, name, found))),
+    tellsOpening: true,
+    arrived: (entry) => book.arrived(entry),
+    publish: pipe(
+      publish,
+      tap((batch) => book.acknowledged(batch)),
+    ),
+    safe: pipe(
+      tap(({ last: { safe } }) => safe !== undefined && book.reached(safe)),
+      heldBack({
+        positionOf: ({ safe, position }) => safe ?? (position === undefined ? undefined : book.start()),
+        beside: (position) => book.beside(position),
+        write: (position) => book.write(position),
+        isFull: () => book.moved() > maxEvents,
+        intervalMs: ledgerIntervalMs,
+        scheduler,
+      }),
+      tap(({ reached }) => reached && replayed.end()),
+    ),
+    end: replayed.end,
+  };
+}
+
+function ledgerOf<P>(
+  shared: Publishing<P>,
+  { keysOf, ledgerKey: key }: LaneEach,
+  status: LaneStatus,
+): Ledger<P> | undefined {
+  const { connection, positions, tuning } = shared;
+  const store = connection.ledger?.(key);
+  if (store === undefined) return undefined;
+  const stateKeyOf = (stream: string) => keysOf(stream).state;
+  const retry = <A>() => pipe(again<A, P>(shared, status), tap(status.published));
+  return new Ledger({ store, key, stateKeyOf, positions, retry, adopt: tuning.adopt });
+}
+
+/** When a batch is full. */
+function limitsOf<P>({ id, tuning, status, scheduler }: Publishing<P>): BatchOptions<Entry<P>> {
+  const { batch: batching, buffer } = tuning;
+  return {
+    // A quarter of the buffer at most: one that waits for more than the source may send would wait for `lingerMs`.
+    maxItems: Math.max(1, Math.min(batching.maxEvents, Math.floor(buffer.maxEvents / 4))),
+    maxBytes: Math.max(1, Math.min(batching.maxBytes, buffer.maxBytes / 4)),
+    sizeOf: ({ written }) => written.bytes,
+    lingerMs: batching.lingerMs,
+    transactionOf: ({ transaction }) => transaction,
+    // A quarter of the buffer: half of it would pause the source in mid-transaction, for ever.
+    maxTransactionItems: buffer.maxEvents / 4,
+    maxTransactionBytes: buffer.maxBytes / 4,
+    unfinished: { next: (left) => status.report({ state: "warning", message: unfinishedText(id, left) }) },
+    ...(scheduler && { scheduler }),
+  };
+}
+
+/** How what comes is shared out to the lanes. */
+function spreading<P>(shared: Publishing<P>): ByStreamOptions<P> {
+  const { tuning, scheduler } = shared;
+  const { maxEvents, maxBytes } = tuning.buffer;
+  return {
+    limits: limitsOf(shared),
+    // At half of the buffer the source pauses: more would not come.
+    gathering: { maxItems: Math.max(1, maxEvents / 2), maxBytes: Math.max(1, maxBytes / 2) },
+    maxLanes: Math.max(1, Math.floor(maxEvents / 10)),
+    nextTurn: (work) => {
+      if (scheduler === undefined) setImmediate(work);
+      else scheduler.schedule(work);
+    },
+  };
+}
+
+function tellOpened<P>(status: StatusReporter, stream: string): (opened: OpenedLane<P>) => void {
+  return ({ epoch, position, foreignEntries }) =>
+    status.report({ state: "opened", stream, epoch, position, foreignEntries });
+}
+
+function begun<P>(
+  status: StatusReporter,
+  stream: string,
+  { epoch, position, streamsBack }: Resumption<P>,
+): Option<P> {
+  status.report({ state: "opened", stream, epoch, position, foreignEntries: 0 });
+  if (streamsBack > 0) {
+    const message = `Redis has lost acknowledged batches of ${streamsBack} streams: the source is opened before them`;
+    status.report({ state: "warning", message });
+  }
+  return position;
+}
+
+function atOnce<P>(): Lanes<P>["safe"] {
+  return map((progress) => ({ left: progress, reached: progress }));
+}
+
+function unfinishedText(sink: string, { id, items }: UnfinishedTransaction): string {
+  return `sink ${sink}: the source ended in the middle of transaction ${id}; its events so far, ${items}, are not published, and come again with the next run. If a filter took out the last one, use keepPositions`;
+}
+
+function passedOver<P>(batch: Batch<P>): AcknowledgedBatch<P> {
+  return { stream: "", batch, published: [], replayed: 0, stand: nowhere, sequence: 0, entryId: "" };
+}

@@ -1,0 +1,114 @@
+import { type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
+import type { Positions } from "../../event/positions.ts";
+import type { BatchNumber } from "../../redis/publish/protocol.ts";
+import type { EntryContent, NumberedBatch } from "../../redis/publish/publishPort.ts";
+import { positionText } from "../../telemetry/positionText.ts";
+import type { Batch, Entry } from "../encode/entry.ts";
+import { replay } from "./replay.ts";
+import type { Replayed } from "./replayReport.ts";
+import { aheadOf, type LaneStand, standing } from "./stand.ts";
+
+/** What of a batch is published, and under which number. */
+export interface SentBatch<P> {
+  /** Those of which something is written. */
+  readonly entries: Batch<P>;
+  readonly sequence: number;
+}
+
+/** A batch with its number. */
+export interface Numbered<P> extends SentBatch<P> {
+  /** What is sent of it; undefined: all of it was there already. */
+  readonly sent: NumberedBatch | undefined;
+  /** How many of its events were there already. */
+  readonly replayed: number;
+  /** What the lane's producer state holds with it. */
+  readonly stand: LaneStand;
+}
+
+export interface NumberingOptions<P> {
+  readonly positions: Positions<P>;
+  /** Told of each batch before it is sent for the first time. */
+  readonly sending?: ((batch: Batch<P>, sent: SentBatch<P>) => void) | undefined;
+  /** Told of each batch what of it is left out, being in the stream already. */
+  readonly replayed?: ((replayed: Replayed<P>) => void) | undefined;
+}
+
+/**
+ * Makes the function that numbers the batches of a lane in the order in which they come, and leaves out events that are
+ * in the stream already. The same batch gets the same number each time that it is asked for.
+ *
+ * @param key - where the producer state stands, for messages
+ * @param newest - who writes, and the newest batch that is there
+ * @param stored - the position of the stand, decoded
+ */
+export function numbering<P>(
+  { positions, sending, replayed: told }: NumberingOptions<P>,
+  key: string,
+  { owner, epoch, sequence }: BatchNumber,
+  stand: LaneStand,
+  stored: P | undefined,
+): (batch: Batch<P>) => Numbered<P> {
+  const numbered = new WeakMap<Batch<P>, Numbered<P>>();
+  const standsAt = standing(positions, key, stand, stored);
+  const replayOf = replay(positions, stored, aheadOf(stand.ahead));
+  let newest: Entry<P> | undefined;
+  let number = sequence;
+
+  /** What of a batch is not in the stream. */
+  function unknownOf(batch: Batch<P>): { readonly fresh: Batch<P>; readonly replayed: number } {
+    const fresh: Entry<P>[] = [];
+    let replayed = 0;
+    let behind: Entry<P> | undefined;
+    let upTo: P | undefined;
+    for (const entry of batch) {
+      const verdict = replayOf(entry);
+      if (verdict === "clash") throw clash(newest, entry);
+      if (verdict === "new") {
+        fresh.push(entry);
+        newest = entry;
+      } else if (isWritten(entry)) {
+        replayed += 1;
+        upTo = entry.position;
+        if (verdict === "behind") behind ??= entry;
+      }
+    }
+    told?.({ events: replayed, behind, position: upTo });
+    return { fresh, replayed };
+  }
+
+  return (batch) => {
+    const known = numbered.get(batch);
+    if (known !== undefined) return known;
+    const { fresh, replayed } = unknownOf(batch);
+    if (fresh.length > 0) number += 1;
+    standsAt.moveTo(fresh);
+    const now = standsAt.now();
+    const contents = contentsOf(fresh);
+    const entries = contents.length === fresh.length ? fresh : fresh.filter(isWritten);
+    const sent =
+      fresh.length === 0 ? undefined : { owner, epoch, sequence: number, ...now, entries: contents };
+    const next = { sent, entries, sequence: number, replayed, stand: now };
+    numbered.set(batch, next);
+    if (sent !== undefined) sending?.(batch, next);
+    return next;
+  };
+}
+
+/** After a crash between two events at one position nobody could tell whether the second one is there. */
+function clash<P>(one: Entry<P> | undefined, other: Entry<P>): RxaddError {
+  const names = [one, other].map((entry) => entry?.id ?? entry?.ordinal ?? "before").join(" and ");
+  return rxaddError(
+    "PositionInvalid",
+    `events ${names}: found the same position ${positionText(other.position)} on both, expected increasing positions; only events of one transaction may share one`,
+  );
+}
+
+function isWritten<P>({ written }: Entry<P>): boolean {
+  return written.fate !== "skip";
+}
+
+function contentsOf<P>(entries: Batch<P>): readonly EntryContent[] {
+  const contents: EntryContent[] = [];
+  for (const { written } of entries) if (written.fate !== "skip") contents.push(written);
+  return contents;
+}

@@ -1,0 +1,58 @@
+import { isNone, type Option } from "fp-ts/lib/Option.js";
+import { type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
+import { messageOf } from "../../errors/thrown.ts";
+import type { Positions } from "../../event/positions.ts";
+import { aheadOf, type LaneStand, storedPosition } from "./stand.ts";
+
+/** How a sink's stored positions are read and compared. */
+export interface StandOrder<P> {
+  readonly positions: Positions<P>;
+  /** The key that they stand under, for messages. */
+  readonly key: string;
+}
+
+/** Whether one position stands before another; none stands before all others. */
+export function isBefore<P>(by: StandOrder<P>, a: Option<P>, b: Option<P>): boolean {
+  if (isNone(a) || isNone(b)) return isNone(a) && !isNone(b);
+  const order = comparePositions(by.positions, a.value, b.value);
+  if (order === undefined) throw withoutOrder(by, a.value);
+  return order < 0;
+}
+
+/** Whether something that one stand has is not there at another. */
+export function isBehind<P>(by: StandOrder<P>, a: LaneStand, b: LaneStand): boolean {
+  const [upToA, upToB] = [farthest(by, a), farthest(by, b)];
+  if (isBefore(by, upToA.position, upToB.position)) return true;
+  return !isBefore(by, upToB.position, upToA.position) && upToA.events < upToB.events;
+}
+
+/** The last position that a lane has events of, and how many of them. */
+function farthest<P>(
+  { positions, key }: StandOrder<P>,
+  { position, ahead }: LaneStand,
+): { readonly position: Option<P>; readonly events: number } {
+  const { events, position: last } = aheadOf(ahead) ?? { events: Number.POSITIVE_INFINITY, position };
+  return { position: storedPosition(positions, key, last), events };
+}
+
+export function withoutOrder<P>({ positions, key }: StandOrder<P>, position: P): RxaddError {
+  return rxaddError(
+    "PositionInvalid",
+    `${key}: found position ${positions.encode(position)}, expected positions with an order: over the streams of a Cluster nothing else tells what is there already`,
+  );
+}
+
+/**
+ * The order of two positions: less than, equal to or greater than 0; undefined where they have none.
+ *
+ * @throws PositionInvalid - they are of different kinds
+ */
+export function comparePositions<P>(positions: Positions<P>, a: P, b: P): number | undefined {
+  const ord = positions.orderOf(a);
+  if (isNone(ord)) return undefined;
+  try {
+    return ord.value.compare(a, b);
+  } catch (error) {
+    throw rxaddError("PositionInvalid", messageOf(error), error);
+  }
+}
