@@ -35,6 +35,8 @@ export interface FanOutState<P> {
   readonly begunAt: Option<P>;
   /** How many events a checkpoint was given out for. */
   readonly emitted: number;
+  /** Up to where the last one goes. */
+  readonly reached: Option<P>;
   /** Of the source. */
   readonly failure: Option<unknown>;
 }
@@ -80,7 +82,7 @@ export function newFanOut<P>(sinks: readonly Omit<Standing<P>, "from">[]): FanOu
     const fresh = { from: none, phase: "opening", intake: "open", safe: 0, newest: undefined } as const;
     return { id, positions, isVoter, index, ...fresh };
   });
-  return { branches, source: "closed", start: none, begunAt: none, emitted: 0, failure: none };
+  return { branches, source: "closed", start: none, begunAt: none, emitted: 0, reached: none, failure: none };
 }
 
 /** What the source is told: it goes on while as many sinks take its events as the checkpoint needs. */
@@ -218,7 +220,9 @@ function endWhenDone<P>({ votes }: FanOutRules, state: FanOutState<P>): Stepped<
 }
 
 function patienceOver<P>(rules: FanOutRules, state: FanOutState<P>): Stepped<P> {
-  if (state.source === "waiting") return openSource(rules, state);
+  // Of those that were there some may have gone.
+  if (state.source === "waiting")
+    return isReady(rules, state) ? openSource(rules, state) : still({ ...state, source: "closed" });
   if (state.source !== "ended") return still(state);
   const cause = new Error(`it made no progress for ${rules.patienceMs} ms at the end`);
   return leave(rules, state, state.branches.filter(isUnderWay), () => cause);
@@ -238,8 +242,11 @@ function emitted<P>({ votes }: FanOutRules, state: FanOutState<P>): Stepped<P> {
   const slowest = voters(state.branches).sort((a, b) => b.safe - a.safe)[votes - 1];
   if (slowest?.newest === undefined || slowest.safe <= state.emitted) return still(state);
   const position = common(votes, state, slowest);
+  const reached = position === undefined ? state.reached : some(position);
+  // Another one was further, and has lost what it had.
+  if (relation(slowest.positions, reached, state.reached) === "before") return still(state);
   const checkpoint = { ...slowest.newest, position, events: slowest.safe - state.emitted };
-  return [{ ...state, emitted: slowest.safe }, [{ type: "emit", checkpoint }]];
+  return [{ ...state, emitted: slowest.safe, reached }, [{ type: "emit", checkpoint }]];
 }
 
 /**
