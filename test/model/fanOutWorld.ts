@@ -328,7 +328,7 @@ export class FanOutWorld {
   #holds(): void {
     const { votes } = this.#start;
     const safe = nth(votes, this.#voters(), ({ told }) => told);
-    const at = nth(votes, this.#voters(), ({ has }) => has);
+    const at = nth(votes, this.#voters(), ({ told, has }) => (told === 0 ? 0 : has));
     // After a loss it is told once it is further than before.
     if (this.safe < safe && at >= this.#emittedAt) this.#breaks(`${safe} are safe, ${this.safe} told`);
     if (this.#source !== "open") return;
