@@ -14,8 +14,8 @@ import {
 } from "../../admin/index.ts";
 import { type StreamsFlags, streamAtFrom } from "../flags/streamFlags.ts";
 import { type ExitWith, UsageError } from "../terminal/exitCode.ts";
-import { log } from "../terminal/log.ts";
 import { printResult, printRows } from "../terminal/table.ts";
+import type { Terminal } from "../terminal/terminal.ts";
 
 interface PendingFlags extends StreamsFlags {
   readonly group?: string;
@@ -39,7 +39,8 @@ interface TrimFlags extends StreamsFlags {
 }
 
 /** Adds `rxadd streams …`, which looks after a stream and its groups by hand. */
-export function addStreamsCommand(program: Command, exitWith: ExitWith): void {
+export function addStreamsCommand(program: Command, terminal: Terminal, exitWith: ExitWith): void {
+  const at = (flags: StreamsFlags) => streamAtFrom(flags, terminal.env);
   const streams = program
     .command("streams")
     .description("look after a stream and its consumer groups: a table for people, or JSON lines");
@@ -54,15 +55,15 @@ export function addStreamsCommand(program: Command, exitWith: ExitWith): void {
       .option("--json", "print each row as one JSON line");
 
   verb("length", "how many entries the stream has").action((flags: StreamsFlags) =>
-    exitWith(() => length(streamAtFrom(flags), flags)),
+    exitWith(() => length(terminal, at(flags), flags)),
   );
 
   verb("info", "the stream's length, groups and entry IDs").action((flags: StreamsFlags) =>
-    exitWith(() => info(streamAtFrom(flags), flags)),
+    exitWith(() => info(terminal, at(flags), flags)),
   );
 
   verb("groups", "the consumer groups, and how far each is").action((flags: StreamsFlags) =>
-    exitWith(() => groups(streamAtFrom(flags), flags)),
+    exitWith(() => groups(terminal, at(flags), flags)),
   );
 
   verb("pending", "what was delivered and is not acknowledged: for each group, or entry by entry")
@@ -71,7 +72,7 @@ export function addStreamsCommand(program: Command, exitWith: ExitWith): void {
     .option("--consumer <name>", "only this consumer's")
     .option("--idle <ms>", "only what was delivered last at least so long ago", wholeNumber)
     .option("--count <n>", "the oldest n entries (default: 100)", wholeNumber)
-    .action((flags: PendingFlags) => exitWith(() => pending(streamAtFrom(flags), flags)));
+    .action((flags: PendingFlags) => exitWith(() => pending(terminal, at(flags), flags)));
 
   verb("claim", "hand stuck entries to another consumer of their group")
     .argument("[entry-id...]", "only these; default: all that are idle for so long")
@@ -79,7 +80,7 @@ export function addStreamsCommand(program: Command, exitWith: ExitWith): void {
     .requiredOption("--consumer <name>", "who gets them")
     .requiredOption("--idle <ms>", "those delivered last at least so long ago", wholeNumber)
     .action((entryIds: string[], flags: ClaimFlags) =>
-      exitWith(() => claim(streamAtFrom(flags), entryIds, flags)),
+      exitWith(() => claim(terminal, at(flags), entryIds, flags)),
     );
 
   verb("trim", "remove the oldest entries")
@@ -87,12 +88,12 @@ export function addStreamsCommand(program: Command, exitWith: ExitWith): void {
     .option("--min-id <entry-id>", "keep the entries from this one on")
     .option("--acknowledged", "keep what a group has not read or not acknowledged")
     .option("--approximate", "remove only whole nodes of the stream, which is cheaper")
-    .action((flags: TrimFlags) => exitWith(() => trim(streamAtFrom(flags), flags)));
+    .action((flags: TrimFlags) => exitWith(() => trim(terminal, at(flags), flags)));
 
   verb("delete", "delete entries, also those that are not acknowledged yet")
     .argument("<entry-id...>", "the entries")
     .action((entryIds: string[], flags: StreamsFlags) =>
-      exitWith(() => remove(streamAtFrom(flags), entryIds, flags)),
+      exitWith(() => remove(terminal, at(flags), entryIds, flags)),
     );
 }
 
@@ -106,9 +107,10 @@ function counted(count: number): string {
   return `${count} ${count === 1 ? "entry" : "entries"}`;
 }
 
-function length(at: StreamAt, { json = false }: StreamsFlags): Promise<void> {
+function length({ out }: Terminal, at: StreamAt, { json = false }: StreamsFlags): Promise<void> {
   const rows$ = streamLength(at).pipe(map((entries) => ({ stream: at.stream, length: entries })));
   return printRows(
+    out,
     rows$,
     [
       ["stream", "STREAM"],
@@ -118,8 +120,9 @@ function length(at: StreamAt, { json = false }: StreamsFlags): Promise<void> {
   );
 }
 
-function info(at: StreamAt, { json = false }: StreamsFlags): Promise<void> {
+function info({ out }: Terminal, at: StreamAt, { json = false }: StreamsFlags): Promise<void> {
   return printRows(
+    out,
     streamInfo(at).pipe(map((found) => ({ ...found }))),
     [
       ["stream", "STREAM"],
@@ -134,8 +137,9 @@ function info(at: StreamAt, { json = false }: StreamsFlags): Promise<void> {
   );
 }
 
-function groups(at: StreamAt, { json = false }: StreamsFlags): Promise<void> {
+function groups({ out }: Terminal, at: StreamAt, { json = false }: StreamsFlags): Promise<void> {
   return printRows(
+    out,
     streamGroups(at).pipe(mergeMap((found) => found.map((group) => ({ ...group })))),
     [
       ["group", "GROUP"],
@@ -148,22 +152,27 @@ function groups(at: StreamAt, { json = false }: StreamsFlags): Promise<void> {
   );
 }
 
-function pending(at: StreamAt, flags: PendingFlags): Promise<void> {
+function pending(terminal: Terminal, at: StreamAt, flags: PendingFlags): Promise<void> {
   const { group, consumer, idle, count, details } = flags;
   const isDetailed = details ?? (consumer ?? idle ?? count) !== undefined;
-  if (!isDetailed) return pendingSummary(at, flags);
+  if (!isDetailed) return pendingSummary(terminal, at, flags);
   if (group === undefined) {
     throw new UsageError("--group: found nothing, expected a group: entries are pending in a group");
   }
-  return pendingDetails(at, group, flags);
+  return pendingDetails(terminal, at, group, flags);
 }
 
-function pendingSummary(at: StreamAt, { group, json = false }: PendingFlags): Promise<void> {
+function pendingSummary(
+  { out }: Terminal,
+  at: StreamAt,
+  { group, json = false }: PendingFlags,
+): Promise<void> {
   const groups$: Observable<string> =
     group === undefined
       ? streamGroups(at).pipe(mergeMap((found) => found.map(({ group: name }) => name)))
       : of(group);
   return printRows(
+    out,
     groups$.pipe(
       mergeMap((name) => groupPending(at, name), 1),
       map((found) => ({ ...found })),
@@ -179,7 +188,12 @@ function pendingSummary(at: StreamAt, { group, json = false }: PendingFlags): Pr
   );
 }
 
-async function pendingDetails(at: StreamAt, group: string, flags: PendingFlags): Promise<void> {
+async function pendingDetails(
+  { out, log }: Terminal,
+  at: StreamAt,
+  group: string,
+  flags: PendingFlags,
+): Promise<void> {
   const { consumer, idle, count = 100, json = false } = flags;
   let found = 0;
   const rows$ = pendingEntries(at, { group, consumer, minIdleMs: idle }).pipe(
@@ -191,6 +205,7 @@ async function pendingDetails(at: StreamAt, group: string, flags: PendingFlags):
     map((entry) => ({ ...entry })),
   );
   await printRows(
+    out,
     rows$,
     [
       ["entryId", "ENTRY"],
@@ -203,7 +218,12 @@ async function pendingDetails(at: StreamAt, group: string, flags: PendingFlags):
   if (found > count) log(`there are more than ${count}; --count shows more`);
 }
 
-async function claim(at: StreamAt, entryIds: readonly string[], flags: ClaimFlags): Promise<void> {
+async function claim(
+  { out, log }: Terminal,
+  at: StreamAt,
+  entryIds: readonly string[],
+  flags: ClaimFlags,
+): Promise<void> {
   const { group, consumer, idle, json = false } = flags;
   const these = entryIds.length === 0 ? undefined : entryIds;
   let claimed = 0;
@@ -219,6 +239,7 @@ async function claim(at: StreamAt, entryIds: readonly string[], flags: ClaimFlag
     ]),
   );
   await printRows(
+    out,
     rows$,
     [
       ["entryId", "ENTRY"],
@@ -231,7 +252,7 @@ async function claim(at: StreamAt, entryIds: readonly string[], flags: ClaimFlag
   log(`${consumer} of ${group} has ${counted(claimed)} more to handle${gone}`);
 }
 
-async function trim(at: StreamAt, flags: TrimFlags): Promise<void> {
+async function trim(terminal: Terminal, at: StreamAt, flags: TrimFlags): Promise<void> {
   const { maxLength, minId, acknowledged, approximate, json = false } = flags;
   const given = [maxLength, minId, acknowledged].filter((flag) => flag !== undefined);
   if (given.length !== 1) {
@@ -239,17 +260,21 @@ async function trim(at: StreamAt, flags: TrimFlags): Promise<void> {
       `found ${given.length} of --max-length, --min-id and --acknowledged, expected exactly one of them`,
     );
   }
-  if (acknowledged) return trimByGroups(at, flags);
+  if (acknowledged) return trimByGroups(terminal, at, flags);
   const limit = minId === undefined ? { maxLength: maxLength ?? 0, approximate } : { minId, approximate };
   const { removed, length: left } = await lastValueFrom(trimStream(at, limit));
-  printResult({ stream: at.stream, removed, length: left }, trimmed(at, removed, left), json);
+  printResult(terminal.out, { stream: at.stream, removed, length: left }, trimmed(at, removed, left), json);
 }
 
 function trimmed({ stream }: StreamAt, removed: number, left: number): string {
   return `${stream}: removed ${counted(removed)}, ${left} left`;
 }
 
-async function trimByGroups(at: StreamAt, { approximate, json = false }: TrimFlags): Promise<void> {
+async function trimByGroups(
+  { out }: Terminal,
+  at: StreamAt,
+  { approximate, json = false }: TrimFlags,
+): Promise<void> {
   const result = await lastValueFrom(trimAcknowledged(at, { approximate }));
   const { removed, length: left, groups: number, heldBy, heldAt } = result;
   const why =
@@ -258,15 +283,21 @@ async function trimByGroups(at: StreamAt, { approximate, json = false }: TrimFla
     number === 0
       ? `${at.stream}: no group reads this stream, so nothing was removed, ${left} left`
       : `${trimmed(at, removed, left)}${why}`;
-  printResult({ stream: at.stream, ...result }, sentence, json);
+  printResult(out, { stream: at.stream, ...result }, sentence, json);
 }
 
-async function remove(at: StreamAt, entryIds: readonly string[], { json = false }: StreamsFlags) {
+async function remove(
+  { out }: Terminal,
+  at: StreamAt,
+  entryIds: readonly string[],
+  { json = false }: StreamsFlags,
+) {
   const deleted = await lastValueFrom(deleteEntries(at, entryIds));
   const missing = entryIds.length - deleted;
   const unknown =
     missing === 0 ? "" : `; ${counted(missing)} named ${missing === 1 ? "was" : "were"} not there`;
   printResult(
+    out,
     { stream: at.stream, deleted, missing },
     `${at.stream}: deleted ${counted(deleted)}${unknown}`,
     json,
