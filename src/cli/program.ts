@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError } from "commander";
 import { lastValueFrom, type Observable, tap } from "rxjs";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import { checkConfig } from "./commands/check.ts";
@@ -9,6 +9,7 @@ import { type ReplicateFlags, replicateSource } from "./commands/replicate.ts";
 import { configSchema } from "./commands/schema.ts";
 import { addStreamsCommand } from "./commands/streams.ts";
 import type { MonitoringOptions } from "./configured/monitoring.ts";
+import { portOf } from "./flags/numbers.ts";
 import { configFrom, configOf, type OnceFlags, once, type SinkFlags } from "./flags/sinkFlags.ts";
 import { type ExitCode, type ExitWith, exitCodeOf } from "./terminal/exitCode.ts";
 import type { Io } from "./terminal/io.ts";
@@ -154,10 +155,4 @@ async function printCheckpoints(
   const done = outcome.text();
   const end = out.isClosed ? "stopped, as standard output takes no more" : "done";
   log(done === undefined ? `${end}, no events` : `${end}: ${done}, up to position ${position}`);
-}
-
-function portOf(text: string): number {
-  const port = Number(text);
-  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
-  throw new InvalidArgumentError("expected a port from 0 to 65535; 0 takes a free one");
 }

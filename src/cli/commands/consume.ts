@@ -5,12 +5,12 @@ import { acknowledge } from "../../consumer/acknowledge.ts";
 import { groupDeliveries } from "../../consumer/groupDeliveries.ts";
 import { streamEntries } from "../../reader/streamEntries.ts";
 import type { StreamEntry } from "../../reader/streamEntry.ts";
+import { wholeNumber } from "../flags/numbers.ts";
 import { streamAtFrom } from "../flags/streamFlags.ts";
 import { type ExitWith, UsageError } from "../terminal/exitCode.ts";
 import { consumerLog } from "../terminal/log.ts";
 import type { Stdout } from "../terminal/stdout.ts";
 import type { Terminal } from "../terminal/terminal.ts";
-import { wholeNumber } from "./streams.ts";
 
 interface ConsumeFlags {
   readonly config?: string;
