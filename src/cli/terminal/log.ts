@@ -1,12 +1,11 @@
 import { withoutSecrets } from "../../errors/withoutSecrets.ts";
 import type { ConsumerStatus } from "../../telemetry/consumerStatus.ts";
+import { type AnyStatus, isWork, levelOf } from "../../telemetry/states.ts";
 import type { Status } from "../../telemetry/status.ts";
 import { statusText } from "../../telemetry/statusText.ts";
 import type { Bar } from "./bar.ts";
 import { UsageError } from "./exitCode.ts";
 import { printable, printableLines } from "./printable.ts";
-
-type AnyStatus = Status | ConsumerStatus;
 
 /** Writes a line for people on stderr; stdout is for results. */
 export type Log = (text: string) => void;
@@ -23,13 +22,6 @@ export function logFailure({ bar, log }: { readonly bar: Bar; readonly log: Log 
   else log(message);
 }
 
-/** What goes without saying. */
-const unsaid: ReadonlySet<AnyStatus["state"]> = new Set([
-  ...(["publishing", "paused", "resumed"] as const),
-  ...(["reading", "draining"] as const),
-  "closed",
-]);
-
 /** Logs statuses, and that it goes on with what it is `doing` after trouble; `who` goes before each line. */
 function statusLogOf<S extends AnyStatus>(log: Log, doing: S["state"], who: string) {
   let wasRetrying = false;
@@ -37,7 +29,8 @@ function statusLogOf<S extends AnyStatus>(log: Log, doing: S["state"], who: stri
     next: (status: S) => {
       if (wasRetrying && status.state === doing) log(`${who}${doing} again`);
       if (status.state === "retrying" || status.state === doing) wasRetrying = status.state === "retrying";
-      if (unsaid.has(status.state)) return;
+      // What goes without saying, or is said when the command ends.
+      if (isWork(status) || levelOf(status) === "debug" || status.state === "closed") return;
       log(`${who}${status.state === "warning" ? "warning: " : ""}${statusText(status)}`);
     },
   };
