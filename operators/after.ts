@@ -13,3 +13,41 @@ export function after(ms: number, scheduler: SchedulerLike, work: () => void): S
   }
   return waiting;
 }
+
+/** Does a work after a time; runs once at a time. */
+export class Timer {
+  readonly #ms: number;
+  readonly #scheduler: SchedulerLike;
+  readonly #due: () => void;
+  #running: Subscription | undefined;
+  #isDue = false;
+
+  constructor(ms: number, scheduler: SchedulerLike, work: () => void) {
+    this.#ms = ms;
+    this.#scheduler = scheduler;
+    this.#due = () => {
+      this.#running = undefined;
+      this.#isDue = true;
+      work();
+    };
+  }
+
+  /** Whether its time is over, and it was not started again or stopped. */
+  get isDue(): boolean {
+    return this.#isDue;
+  }
+
+  /** Says whether it has: not while it runs. */
+  start(): boolean {
+    if (this.#running !== undefined) return false;
+    this.#isDue = false;
+    this.#running = after(this.#ms, this.#scheduler, this.#due);
+    return true;
+  }
+
+  stop(): void {
+    this.#running?.unsubscribe();
+    this.#running = undefined;
+    this.#isDue = false;
+  }
+}

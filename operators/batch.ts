@@ -5,35 +5,14 @@ import {
   type Observer,
   type OperatorFunction,
   type SchedulerLike,
-  type Subscription,
   takeWhile,
   tap,
 } from "rxjs";
-import { after } from "./after.ts";
+import { Timer } from "./after.ts";
 import { checkNumbers, checkSize } from "./checkNumber.ts";
+import { TransactionBuffer, type TransactionMark, type UnfinishedTransaction } from "./transactionBuffer.ts";
 
-/** What `batch` has to know of an item's transaction. */
-export interface TransactionMark {
-  readonly id: string;
-  /** Whether the item is the transaction's last; undefined when the source does not say. */
-  readonly last?: boolean | undefined;
-}
-
-/** A source completed in the middle of a transaction, whose last item it marks and has not emitted. */
-export class UnfinishedTransaction extends Error {
-  override readonly name = "UnfinishedTransaction";
-  readonly id: string;
-  /** How many items of it were emitted, and are left out. */
-  readonly items: number;
-
-  constructor(id: string, items: number) {
-    super(
-      `transaction ${id}: found no last item before the source completed, its items so far, ${items}, are left out: let the last one through, or give \`unfinished\` to go without them`,
-    );
-    this.id = id;
-    this.items = items;
-  }
-}
+export { type TransactionMark, UnfinishedTransaction } from "./transactionBuffer.ts";
 
 /** When {@link batch} closes a batch. */
 export interface BatchOptions<T> {
@@ -108,113 +87,60 @@ export function batch<T>(options: BatchOptions<T> = {}): OperatorFunction<T, T[]
     maxTransactionItems = 5_000,
     maxTransactionBytes = 16 * 1024 * 1024,
     transactionIdleMs = 10,
-    unfinished,
+    unfinished = { next: fail },
     room,
     scheduler,
   } = options;
   checkNumbers("batch", { maxItems, maxBytes }, 1);
   checkNumbers("batch", { lingerMs, maxTransactionItems, maxTransactionBytes, transactionIdleMs }, 0);
+  const limits = { maxItems, maxBytes, maxTransactionItems, maxTransactionBytes };
   const lingerScheduler = scheduler ?? (lingerMs > 0 ? asyncScheduler : asapScheduler);
   const idleScheduler = scheduler ?? asyncScheduler;
 
   return (source) =>
     new Observable((subscriber) => {
-      const closed: T[][] = [];
-      let open: T[] = [];
-      let openBytes = 0;
-      // Where in `open` the last complete transaction ends, and how many bytes stand before it.
-      let boundary = 0;
-      let boundaryBytes = 0;
-      let transaction: TransactionMark | undefined;
-      let arrived = 0;
       let hasRoom = room === undefined;
-      let isDue = false;
       let sourceDone = false;
-      let linger: Subscription | undefined;
-      let idle: Subscription | undefined;
-
-      function markBoundary(): void {
-        boundary = open.length;
-        boundaryBytes = openBytes;
-      }
-
-      function takeToBoundary(): T[] {
-        const taken = boundary === open.length ? open : open.slice(0, boundary);
-        open = boundary === open.length ? [] : open.slice(boundary);
-        openBytes -= boundaryBytes;
-        boundary = 0;
-        boundaryBytes = 0;
-        isDue = false;
-        linger?.unsubscribe();
-        linger = undefined;
-        return taken;
-      }
+      let arrivedBefore = 0;
+      const linger = new Timer(lingerMs, lingerScheduler, emit);
+      const idle = new Timer(transactionIdleMs, idleScheduler, () => {
+        // Nothing came meanwhile: the transaction counts as ended.
+        if (buffer.arrived === arrivedBefore) buffer.endTransaction();
+        emit();
+      });
+      // What it begins with then has a time of its own.
+      const buffer = new TransactionBuffer<T>(limits, () => linger.stop());
 
       function emit(): void {
         while (hasRoom && !subscriber.closed) {
-          const next = closed.shift() ?? (isDue && boundary > 0 ? takeToBoundary() : undefined);
+          const next = buffer.take(linger.isDue || sourceDone);
           if (next === undefined) break;
           subscriber.next(next);
         }
-        if (sourceDone && closed.length === 0 && boundary === 0) end();
+        if (sourceDone && !buffer.hasWhole) end();
         else wait();
       }
 
       function end(): void {
-        if (open.length > 0 && transaction !== undefined) {
-          const left = new UnfinishedTransaction(transaction.id, open.length);
-          try {
-            if (unfinished === undefined) throw left;
-            unfinished.next(left);
-          } catch (error) {
-            subscriber.error(error);
-          }
+        try {
+          const left = buffer.unfinished;
+          if (left !== undefined) unfinished.next(left);
+          subscriber.complete();
+        } catch (error) {
+          subscriber.error(error);
         }
-        subscriber.complete();
       }
 
-      /** Sets the timers that `open` needs; `emit` comes back here. */
+      /** Sets the timers that what is open needs; `emit` comes back here. */
       function wait(): void {
-        if (open.length === 0 || sourceDone || subscriber.closed) return;
-        if (!isDue) {
-          linger ??= after(lingerMs, lingerScheduler, () => {
-            linger = undefined;
-            isDue = true;
-            emit();
-          });
-        } else if (boundary < open.length && transaction?.last === undefined) {
-          const seen = arrived;
-          idle ??= after(transactionIdleMs, idleScheduler, () => {
-            idle = undefined;
-            // Nothing came meanwhile: the transaction counts as ended.
-            if (arrived === seen) markBoundary();
-            emit();
-          });
-        }
-      }
-
-      function add(item: T): void {
-        const mark = transactionOf(item) ?? undefined;
-        const size = checkSize("batch", "sizeOf", sizeOf(item));
-        if (mark?.id !== transaction?.id) markBoundary();
-        transaction = mark;
-        arrived += 1;
-
-        const overflows = open.length >= maxItems || openBytes + size > maxBytes;
-        if (overflows && boundary > 0) closed.push(takeToBoundary());
-        open.push(item);
-        openBytes += size;
-        const isTooLarge =
-          open.length - boundary >= maxTransactionItems || openBytes - boundaryBytes >= maxTransactionBytes;
-        if (mark === undefined || mark.last === true || isTooLarge) markBoundary();
-        if (boundary === open.length && (open.length >= maxItems || openBytes >= maxBytes)) {
-          closed.push(takeToBoundary());
-        }
+        if (!buffer.isOpen || sourceDone || subscriber.closed) return;
+        if (!linger.isDue) linger.start();
+        else if (buffer.awaitsEnd && idle.start()) arrivedBefore = buffer.arrived;
       }
 
       subscriber.add(() => {
-        linger?.unsubscribe();
-        idle?.unsubscribe();
+        linger.stop();
+        idle.stop();
       });
       subscriber.add(
         room?.subscribe({
@@ -231,25 +157,28 @@ export function batch<T>(options: BatchOptions<T> = {}): OperatorFunction<T, T[]
             takeWhile(() => !subscriber.closed),
             // In `tap`, so that what a callback throws comes out as an error of the source does.
             tap((item) => {
-              add(item);
+              const mark = transactionOf(item) ?? undefined;
+              buffer.add(item, mark, checkSize("batch", "sizeOf", sizeOf(item)));
               emit();
             }),
           )
           .subscribe({
             error: (error) => {
               // Room that opens meanwhile may take some of them.
-              for (let next = closed.shift(); next !== undefined; next = closed.shift())
+              for (let next = buffer.take(true); next !== undefined; next = buffer.take(true))
                 subscriber.next(next);
-              if (boundary > 0) subscriber.next(takeToBoundary());
               subscriber.error(error);
             },
             complete: () => {
               sourceDone = true;
-              isDue = true;
-              if (transaction?.last === undefined) markBoundary();
+              if (buffer.awaitsEnd) buffer.endTransaction();
               emit();
             },
           }),
       );
     });
+}
+
+function fail(error: unknown): never {
+  throw error;
 }

@@ -94,55 +94,16 @@ export function boundedBuffer<T, R>(
 
   return (source) =>
     new Observable((subscriber) => {
-      // Not a Subject, which would make a closure for each item.
-      let input: Subscriber<T> | undefined;
-      /** What came before the chain subscribed. */
-      const early: T[] = [];
-      let isSubscribed = false;
-      let hasEnded = false;
-      const input$ = new Observable<T>((entering) => {
-        if (isSubscribed)
-          throw new Error("boundedBuffer: the chain subscribes to its input twice, expected once");
-        isSubscribed = true;
-        // Also what comes while they go in.
-        for (const item of early) entering.next(item);
-        early.length = 0;
-        input = entering;
-        if (hasEnded) entering.complete();
-      });
+      const input = new Input<T>();
+      const level = new Level(maxItems, maxBytes, fill, flow);
       const reading = new Subscription();
-      let items = 0;
-      let bytes = 0;
-      let isPaused = false;
-      let toldItems = 0;
       let failure: { readonly error: unknown } | undefined;
-
-      function tellFill(): void {
-        toldItems = items;
-        fill?.next({ items, bytes });
-      }
-
-      function regulate(): void {
-        const share = Math.max(items / maxItems, bytes / maxBytes);
-        if (isPaused ? share > 0.25 : share < 0.5) {
-          if (items > toldItems * 1.1) tellFill();
-          return;
-        }
-        isPaused = !isPaused;
-        tellFill();
-        flow?.next(isPaused ? "pause" : "resume");
-      }
-
-      function end(): void {
-        hasEnded = true;
-        input?.complete();
-      }
 
       function fail(error: unknown): void {
         failure = { error };
         reading.unsubscribe();
         // Drains the chain; its completion brings the failure out.
-        end();
+        input.end();
       }
 
       function overflow(error: BufferOverflow): void {
@@ -159,31 +120,29 @@ export function boundedBuffer<T, R>(
 
       function accept(item: T): void {
         const size = checkSize("boundedBuffer", "sizeOf", sizeOf(item));
-        // Nothing that comes before the first word to pause is too much.
-        if (isPaused && (items >= maxItems || bytes + size > maxBytes)) {
-          overflow(new BufferOverflow({ items, bytes }));
+        if (!level.takes(size)) {
+          overflow(new BufferOverflow(level.fill));
           return;
         }
-        items += 1;
-        bytes += size;
-        if (input === undefined) early.push(item);
-        else input.next(item);
+        level.add(size);
+        input.next(item);
         // After the item, lest what the source does when it is told overtakes it.
-        if (!subscriber.closed) regulate();
+        if (!subscriber.closed) level.regulate();
       }
 
       function release(result: R): void {
         const left = released(result);
-        items = Math.max(0, items - checkSize("boundedBuffer", "released.items", left.items));
-        bytes = Math.max(0, bytes - checkSize("boundedBuffer", "released.bytes", left.bytes));
-        tellFill();
+        level.remove(
+          checkSize("boundedBuffer", "released.items", left.items),
+          checkSize("boundedBuffer", "released.bytes", left.bytes),
+        );
         subscriber.next(result);
-        if (!subscriber.closed) regulate();
+        if (!subscriber.closed) level.regulate();
       }
 
       // Both work in `tap`, so that what a callback throws comes out as an error.
       subscriber.add(
-        chain(input$)
+        chain(input.items$)
           .pipe(tap(release))
           .subscribe({
             error: (error) => subscriber.error(error),
@@ -201,11 +160,105 @@ export function boundedBuffer<T, R>(
             takeWhile(() => !reading.closed),
             tap(accept),
           )
-          .subscribe({ error: fail, complete: end }),
+          .subscribe({ error: fail, complete: () => input.end() }),
       );
       // Or the next subscription would wait for ever for a source that is still told to pause.
-      subscriber.add(() => {
-        if (isPaused) flow?.next("resume");
-      });
+      subscriber.add(() => level.resume());
     });
+}
+
+/** What goes into the chain. Not a Subject, which would make a closure for each item. */
+class Input<T> {
+  /** What came before the chain subscribed. */
+  readonly #early: T[] = [];
+  #chain: Subscriber<T> | undefined;
+  #isSubscribed = false;
+  #hasEnded = false;
+
+  readonly items$ = new Observable<T>((chain) => {
+    if (this.#isSubscribed)
+      throw new Error("boundedBuffer: the chain subscribes to its input twice, expected once");
+    this.#isSubscribed = true;
+    // Also what comes while they go in.
+    for (const item of this.#early) chain.next(item);
+    this.#early.length = 0;
+    this.#chain = chain;
+    if (this.#hasEnded) chain.complete();
+  });
+
+  next(item: T): void {
+    if (this.#chain === undefined) this.#early.push(item);
+    else this.#chain.next(item);
+  }
+
+  end(): void {
+    this.#hasEnded = true;
+    this.#chain?.complete();
+  }
+}
+
+/** How much is inside, and what the source is told of that. */
+class Level {
+  readonly #maxItems: number;
+  readonly #maxBytes: number;
+  readonly #told: Pick<Observer<Fill>, "next"> | undefined;
+  readonly #flow: Pick<Observer<Flow>, "next"> | undefined;
+  #items = 0;
+  #bytes = 0;
+  #toldItems = 0;
+  #isPaused = false;
+
+  constructor(
+    maxItems: number,
+    maxBytes: number,
+    told: Pick<Observer<Fill>, "next"> | undefined,
+    flow: Pick<Observer<Flow>, "next"> | undefined,
+  ) {
+    this.#maxItems = maxItems;
+    this.#maxBytes = maxBytes;
+    this.#told = told;
+    this.#flow = flow;
+  }
+
+  get fill(): Fill {
+    return { items: this.#items, bytes: this.#bytes };
+  }
+
+  /** Nothing that comes before the first word to pause is too much. */
+  takes(size: number): boolean {
+    return !this.#isPaused || (this.#items < this.#maxItems && this.#bytes + size <= this.#maxBytes);
+  }
+
+  add(size: number): void {
+    this.#items += 1;
+    this.#bytes += size;
+  }
+
+  remove(items: number, bytes: number): void {
+    this.#items = Math.max(0, this.#items - items);
+    this.#bytes = Math.max(0, this.#bytes - bytes);
+    this.#tell();
+  }
+
+  /** Tells the source to pause or to resume, where it is time for that. */
+  regulate(): void {
+    const share = Math.max(this.#items / this.#maxItems, this.#bytes / this.#maxBytes);
+    if (this.#isPaused ? share > 0.25 : share < 0.5) {
+      if (this.#items > this.#toldItems * 1.1) this.#tell();
+      return;
+    }
+    this.#isPaused = !this.#isPaused;
+    this.#tell();
+    this.#flow?.next(this.#isPaused ? "pause" : "resume");
+  }
+
+  /** Takes a pause back, whatever is inside. */
+  resume(): void {
+    if (this.#isPaused) this.#flow?.next("resume");
+  }
+
+  #tell(): void {
+    this.#toldItems = this.#items;
+    this.#told?.next(this.fill);
+  }
 }

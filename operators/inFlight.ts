@@ -6,6 +6,7 @@ import {
   type ObservableInput,
   type Observer,
   type OperatorFunction,
+  type Subscriber,
   Subscription,
   takeWhile,
 } from "rxjs";
@@ -22,11 +23,6 @@ export interface InFlightOptions<R> {
   readonly resend?: MonoTypeOperatorFunction<R>;
   /** Told whether the window has room, at subscription and whenever that changes. */
   readonly room?: Pick<Observer<boolean>, "next">;
-}
-
-interface Slot<T, R> {
-  readonly item: T;
-  outcome: { readonly result: R } | { readonly error: unknown } | undefined;
 }
 
 /**
@@ -63,13 +59,13 @@ export function inFlight<T, R>(
   return (source) =>
     new Observable((subscriber) => {
       // In source order; the first of them are in flight.
-      const unacknowledged: Slot<T, R>[] = [];
+      const slots: Slot<T, R>[] = [];
+      let round: Round<T, R> | undefined;
       let sourceEnd: { readonly error?: unknown } | undefined;
       let hadRoom: boolean | undefined;
-      let arrived = () => {};
 
       function tellRoom(): void {
-        const hasRoom = unacknowledged.length < window;
+        const hasRoom = slots.length < window;
         if (hasRoom === hadRoom) return;
         hadRoom = hasRoom;
         try {
@@ -80,91 +76,113 @@ export function inFlight<T, R>(
       }
 
       /** One go at the window: ends with the first failure, or when all is done. */
-      const round$ = new Observable<R>((round) => {
-        const sends = new Subscription();
-        let sent = 0;
-        let isAdvancing = false;
-
-        /** Acknowledges and sends as far as it goes: a loop, as sends may settle at once. */
-        function advance(): void {
-          if (isAdvancing) return;
-          isAdvancing = true;
-          while (!round.closed && (acknowledgeOldest() || sendNext())) {}
-          isAdvancing = false;
-          if (round.closed) return;
+      const round$ = new Observable<R>((results) => {
+        for (const slot of slots) slot.outcome = undefined;
+        round = new Round({ slots, send, window }, results, () => {
           tellRoom();
-          if (sourceEnd === undefined || unacknowledged.length > 0) return;
+          if (sourceEnd === undefined || slots.length > 0) return;
           if ("error" in sourceEnd) subscriber.error(sourceEnd.error);
-          else round.complete();
-        }
-
-        function acknowledgeOldest(): boolean {
-          const outcome = unacknowledged[0]?.outcome;
-          if (outcome === undefined) return false;
-          if ("error" in outcome) {
-            round.error(outcome.error);
-          } else {
-            unacknowledged.shift();
-            sent -= 1;
-            round.next(outcome.result);
-          }
-          return true;
-        }
-
-        function sendNext(): boolean {
-          const slot = sent < window ? unacknowledged[sent] : undefined;
-          if (slot === undefined) return false;
-          sent += 1;
-          start(slot);
-          return true;
-        }
-
-        function start(slot: Slot<T, R>): void {
-          let last: { readonly result: R } | undefined;
-          const sending = new Subscription();
-          sends.add(sending);
-
-          function settle(outcome: NonNullable<Slot<T, R>["outcome"]>): void {
-            sends.remove(sending);
-            slot.outcome = outcome;
-            advance();
-          }
-
-          sending.add(
-            defer(() => send(slot.item)).subscribe({
-              next: (result) => {
-                last = { result };
-              },
-              error: (error) => settle({ error }),
-              complete: () =>
-                settle(last ?? { error: new Error("inFlight: send completed without a value") }),
-            }),
-          );
-        }
-
-        round.add(sends);
-        for (const slot of unacknowledged) slot.outcome = undefined;
-        arrived = advance;
-        advance();
+          else results.complete();
+        });
+        round.advance();
       });
 
       subscriber.add(round$.pipe(resend).subscribe(subscriber));
       subscriber.add(
         source.pipe(takeWhile(() => !subscriber.closed)).subscribe({
           next: (item) => {
-            unacknowledged.push({ item, outcome: undefined });
-            arrived();
+            slots.push({ item, outcome: undefined });
+            round?.advance();
             tellRoom();
           },
           error: (error) => {
             sourceEnd = { error };
-            arrived();
+            round?.advance();
           },
           complete: () => {
             sourceEnd = {};
-            arrived();
+            round?.advance();
           },
         }),
       );
     });
+}
+
+type Outcome<R> = { readonly result: R } | { readonly error: unknown };
+
+interface Slot<T, R> {
+  readonly item: T;
+  outcome: Outcome<R> | undefined;
+}
+
+interface Sending<T, R> {
+  readonly slots: Slot<T, R>[];
+  readonly send: (item: T) => ObservableInput<R>;
+  readonly window: number;
+}
+
+/** Sends what stands in the slots, and takes out what is acknowledged, in order, until the first failure. */
+class Round<T, R> {
+  readonly #sending: Sending<T, R>;
+  readonly #results: Subscriber<R>;
+  readonly #rested: () => void;
+  readonly #inFlight = new Subscription();
+  #sent = 0;
+  #isAdvancing = false;
+
+  /** @param rested - told when it has gone as far as it goes */
+  constructor(sending: Sending<T, R>, results: Subscriber<R>, rested: () => void) {
+    this.#sending = sending;
+    this.#results = results;
+    this.#rested = rested;
+    results.add(this.#inFlight);
+  }
+
+  /** Acknowledges and sends as far as it goes: a loop, as sends may settle at once. */
+  advance(): void {
+    if (this.#isAdvancing) return;
+    this.#isAdvancing = true;
+    while (!this.#results.closed && (this.#acknowledgeOldest() || this.#sendNext())) {}
+    this.#isAdvancing = false;
+    if (!this.#results.closed) this.#rested();
+  }
+
+  #acknowledgeOldest(): boolean {
+    const { slots } = this.#sending;
+    const outcome = slots[0]?.outcome;
+    if (outcome === undefined) return false;
+    if ("error" in outcome) {
+      this.#results.error(outcome.error);
+    } else {
+      slots.shift();
+      this.#sent -= 1;
+      this.#results.next(outcome.result);
+    }
+    return true;
+  }
+
+  #sendNext(): boolean {
+    const { slots, send, window } = this.#sending;
+    const slot = this.#sent < window ? slots[this.#sent] : undefined;
+    if (slot === undefined) return false;
+    this.#sent += 1;
+    const sending = new Subscription();
+    this.#inFlight.add(sending);
+    const settle = (outcome: Outcome<R>) => {
+      this.#inFlight.remove(sending);
+      slot.outcome = outcome;
+      this.advance();
+    };
+    let last: Outcome<R> | undefined;
+    sending.add(
+      defer(() => send(slot.item)).subscribe({
+        next: (result) => {
+          last = { result };
+        },
+        error: (error) => settle({ error }),
+        complete: () => settle(last ?? { error: new Error("inFlight: send completed without a value") }),
+      }),
+    );
+    return true;
+  }
 }

@@ -164,3 +164,8 @@ export function isRxaddError(error: unknown): error is RxaddError {
 export function isRetryable(error: unknown): boolean {
   return isRxaddError(error) && (error.kind === "retryable" || error.kind === "unknown");
 }
+
+/** Whether Redis has lost batches that it had acknowledged: the source must go back. */
+export function isRewind(error: unknown): error is Extract<RxaddError, { readonly kind: "rewind" }> {
+  return isRxaddError(error) && error.kind === "rewind";
+}

@@ -4,7 +4,7 @@ import type { Checkpoint } from "../event/checkpoint.ts";
 import { count, duration } from "../options/codecs.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { Settings, withDefault } from "../options/settings.ts";
-import { branches } from "./fanOutBranches.ts";
+import { FanOutRun } from "./fanOutRun.ts";
 import type { Skipped } from "./keepPositions.ts";
 import type { OpenSource, Sink } from "./sink.ts";
 
@@ -91,7 +91,7 @@ export function fanOut<T, P>(
   const run = (source: OpenSource<T, P>, isResuming: boolean) =>
     new Observable<Checkpoint<P>>((subscriber) => {
       const how = { sinks, voters, votes, patienceMs, maxLateEvents, scheduler };
-      return branches({ ...how, source, isResuming }, subscriber);
+      return new FanOutRun({ ...how, source, isResuming }, subscriber).start();
     });
   const sink = (events$: Observable<T | Skipped<P>>) => run(() => events$, false);
   return Object.assign(sink, {

@@ -11,7 +11,7 @@ import {
   throwError,
 } from "rxjs";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
-import { isRxaddError, type RxaddError } from "../errors/rxaddError.ts";
+import { isRewind } from "../errors/rxaddError.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import type { StandardPosition } from "../event/positions.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
@@ -93,10 +93,6 @@ export function replicate<T, P>(options: {
       }),
     );
   });
-}
-
-function isRewind(error: unknown): error is RxaddError {
-  return isRxaddError(error) && error.kind === "rewind";
 }
 
 interface NeverBack<P> {

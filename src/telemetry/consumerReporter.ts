@@ -1,10 +1,9 @@
-import type { Option } from "fp-ts/lib/Option.js";
 import type { Observer } from "rxjs";
-import type { FailedAttempt } from "../../operators/retryBackoff.ts";
-import { isRxaddError } from "../errors/rxaddError.ts";
 import type { ConsumerReport } from "./consumerReport.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
 import { guard } from "./guard.ts";
+import { type Reporter, reporter } from "./reporter.ts";
+import { consumerStates } from "./states.ts";
 
 /** Who is told what a consumer is doing. */
 export interface ConsumerObservers {
@@ -13,22 +12,7 @@ export interface ConsumerObservers {
 }
 
 /** Tells the user's observer and the metrics what a consumer is doing; what they throw ends nothing. */
-export interface ConsumerReporter extends Omit<ConsumerReport, "status"> {
-  readonly report: (status: ConsumerStatus) => void;
-  /** Redis answered: reports `reading` if the consumer was not. */
-  readonly reached: () => void;
-  /** Told by `retryBackoff`. */
-  readonly failed: (attempt: FailedAttempt) => void;
-  readonly closed: (cause: Option<Error>) => void;
-}
-
-const doings: ReadonlySet<ConsumerStatus["state"]> = new Set([
-  "connecting",
-  "reading",
-  "retrying",
-  "draining",
-  "closed",
-]);
+export interface ConsumerReporter extends Omit<ConsumerReport, "status">, Reporter<ConsumerStatus> {}
 
 const nothing = () => {};
 
@@ -38,19 +22,16 @@ const nothing = () => {};
  * @param who - the consumer, for the warning that one of them throws
  */
 export function consumerReporter(who: string, { status, metrics }: ConsumerObservers): ConsumerReporter {
-  let state: ConsumerStatus["state"] | undefined;
   const guarded = guard((message) => {
     // Whoever has failed may be the one who hears of the status.
     process.emitWarning(`${who}: ${message}`, "RxaddWarning");
-    report({ state: "warning", message });
+    told.report({ state: "warning", message });
   });
 
-  function report(next: ConsumerStatus): void {
-    if (state === "closed") return;
-    if (doings.has(next.state)) state = next.state;
-    if (status !== undefined) guarded("status", () => status.next(next));
-    if (metrics !== undefined) guarded("metrics", () => metrics.status(next));
-  }
+  const told = reporter<ConsumerStatus>(consumerStates, { state: "reading" }, (now) => {
+    if (status !== undefined) guarded("status", () => status.next(now));
+    if (metrics !== undefined) guarded("metrics", () => metrics.status(now));
+  });
 
   const counts: Pick<ConsumerReport, "delivered" | "acknowledged" | "held"> =
     metrics === undefined
@@ -61,15 +42,5 @@ export function consumerReporter(who: string, { status, metrics }: ConsumerObser
           held: (deliveries) => guarded("metrics", () => metrics.held(deliveries)),
         };
 
-  return {
-    ...counts,
-    report,
-    reached: () => {
-      if (state !== "reading" && state !== "draining") report({ state: "reading" });
-    },
-    failed: ({ attempt, delayMs, error }) => {
-      if (isRxaddError(error)) report({ state: "retrying", attempt, delayMs, cause: error });
-    },
-    closed: (cause) => report({ state: "closed", cause }),
-  };
+  return { ...counts, ...told };
 }

@@ -5,7 +5,8 @@ import { guard } from "./guard.ts";
 import { guardedTracer } from "./guardedTracer.ts";
 import type { BufferFill, SinkMetrics } from "./sinkReport.ts";
 import type { SinkTracer } from "./sinkTracer.ts";
-import { isAside, type Status } from "./status.ts";
+import { sinkStates } from "./states.ts";
+import type { Status } from "./status.ts";
 
 /** All whom a sink tells what it does. What one of them throws ends nothing, and keeps nothing from the others. */
 export interface SinkWatchers extends Required<SinkMetrics> {
@@ -49,7 +50,7 @@ export function sinkWatchers(observers: SinkObservers): SinkWatchers {
     // Whoever goes on for a sink that was rewound may report its end as well.
     if (status.state === "closed" && state?.state === "closed") return;
     if (status.state === "opened") opened = status;
-    if (!isAside(status)) state = status;
+    if (sinkStates[status.state].is !== "aside") state = status;
     guarded("status", () => observers.status?.next(status));
     toldAll((watcher) => watcher.status(status));
   }

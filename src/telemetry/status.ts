@@ -50,16 +50,3 @@ export type Status =
   | { readonly state: "warning"; readonly message: string }
   /** Ended: with an error of the sink or of its source, or because it was done or unsubscribed. */
   | { readonly state: "closed"; readonly cause: Option<Error> };
-
-const asides: ReadonlySet<Status["state"]> = new Set([
-  "warning",
-  "paused",
-  "resumed",
-  "deadLetter",
-  "replayed",
-]);
-
-/** Whether it comes beside what the sink is doing. */
-export function isAside({ state }: Status): boolean {
-  return asides.has(state);
-}

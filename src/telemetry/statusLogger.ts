@@ -1,9 +1,6 @@
-import { isNone, type Option, toUndefined } from "fp-ts/lib/Option.js";
-import type { ConsumerStatus } from "./consumerStatus.ts";
-import type { Status } from "./status.ts";
+import { type Option, toUndefined } from "fp-ts/lib/Option.js";
+import { type AnyStatus, levelOf } from "./states.ts";
 import { statusText } from "./statusText.ts";
-
-type AnyStatus = Status | ConsumerStatus;
 
 type Log = (fields: Readonly<Record<string, unknown>>, message: string) => void;
 
@@ -15,29 +12,6 @@ export interface Logger {
   /** Told what may happen many times a second. Default: nobody is. */
   readonly debug?: Log;
 }
-
-/** What somebody has to see to is an error, what it gets over by itself a warning. */
-const levels = {
-  connecting: "info",
-  opened: "info",
-  publishing: "info",
-  reading: "info",
-  claimed: "info",
-  draining: "info",
-  replayed: "info",
-  paused: "debug",
-  resumed: "debug",
-  retrying: "warn",
-  rewound: "warn",
-  rejected: "warn",
-  lost: "warn",
-  gone: "warn",
-  deleted: "warn",
-  warning: "warn",
-  deadLetter: "error",
-  gap: "error",
-  behind: "error",
-} as const satisfies Record<Exclude<AnyStatus["state"], "closed">, keyof Logger>;
 
 /**
  * Logs what a sink or a consumer is doing: give it to either as its `status`.
@@ -62,11 +36,6 @@ export function statusLogger(logger: Logger): { readonly next: (status: AnyStatu
   return {
     next: (status) => logger[levelOf(status)]?.(fieldsOf(status), statusText(status)),
   };
-}
-
-function levelOf(status: AnyStatus): keyof Logger {
-  if (status.state !== "closed") return levels[status.state];
-  return isNone(status.cause) ? "info" : "error";
 }
 
 /** The fields of a status as a log has them: positions without Option, errors where loggers look for them. */

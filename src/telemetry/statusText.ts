@@ -2,12 +2,13 @@ import { isNone } from "fp-ts/lib/Option.js";
 import { reasonOf } from "../errors/reasonOf.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
 import { positionText } from "./positionText.ts";
+import type { AnyStatus } from "./states.ts";
 import type { Status } from "./status.ts";
 
 type Of<S extends { readonly state: string }, State extends S["state"]> = Extract<S, { state: State }>;
 
 /** Puts what a sink or a consumer is doing into a line for people. */
-export function statusText(status: Status | ConsumerStatus): string {
+export function statusText(status: AnyStatus): string {
   switch (status.state) {
     case "connecting":
     case "publishing":

@@ -6,6 +6,7 @@ import { lastValueFrom, of } from "rxjs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { redisSink } from "../../src/index.ts";
 import { rxadd } from "../kit/program/cli.ts";
+import { rxaddHere } from "../kit/program/inProcess.ts";
 import { type PostgresServer, startPostgres } from "../kit/servers/postgresServer.ts";
 import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 
@@ -39,7 +40,7 @@ async function check(config = "", uri = redis.uri, source = ""): Promise<Outcome
     file,
     `${source}\nsinks: [{ type: redis, config: { id: orders-redis, uri: "${uri}", stream: orders.events ${config} } }]\n`,
   );
-  const run = rxadd(["check", file, "--json"]);
+  const run = rxaddHere(["check", file, "--json"]);
   const code = await run.ended;
   const rows: { part: string; what: string; state: string; found: string }[] = run
     .stdout()

@@ -1,15 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { type Run, rxadd } from "../kit/program/cli.ts";
+import { rxaddHere } from "../kit/program/inProcess.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 import { waitUntil } from "../kit/time/waitUntil.ts";
 
 const stream = "orders.events";
 const redis = emptyRedis([], "s3cr3t");
 
+const env = () => ({ REDIS_URI: `redis://:s3cr3t@127.0.0.1:${redis.port}` });
+
 function consume(...args: readonly string[]): Run {
-  return rxadd(["consume", "--stream", stream, ...args], "", {
-    REDIS_URI: `redis://:s3cr3t@127.0.0.1:${redis.port}`,
-  });
+  return rxadd(["consume", "--stream", stream, ...args], "", env());
 }
 
 /** Entries from 1-0 on. */
@@ -144,7 +145,7 @@ describe("rxadd consume", () => {
     ["no JSON, without dead letters", ["--from", "0-0"], /entry 1-0 cannot be decoded: event: found no JSON/],
   ])("ends with exit code 2 on %s, and says what is wrong", async (_case, args, message) => {
     await redis.client.xadd(stream, "1-0", "event", "{");
-    const run = consume(...args);
+    const run = rxaddHere(["consume", "--stream", stream, ...args], "", env());
 
     expect(await run.ended).toBe(2);
     expect(run.stderr()).toMatch(message);
@@ -152,7 +153,7 @@ describe("rxadd consume", () => {
   });
 
   it("ends with exit code 3 where the password is wrong", async () => {
-    const run = rxadd(["consume", "--stream", stream], "", {
+    const run = rxaddHere(["consume", "--stream", stream], "", {
       REDIS_URI: `redis://:wrong@127.0.0.1:${redis.port}`,
     });
 

@@ -5,6 +5,7 @@ import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { readEvents } from "../kit/load/tally.ts";
 import { rxadd } from "../kit/program/cli.ts";
+import { rxaddHere } from "../kit/program/inProcess.ts";
 import { makeCertificates, tlsOf } from "../kit/servers/certificates.ts";
 import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 
@@ -95,7 +96,7 @@ describe("rxadd pipe", () => {
     expect(await run.ended).toBe(0);
     expect(await server.client.xlen("s")).toBe(1);
 
-    const refusing = rxadd(["pipe", "--config", file("no-tls.yaml", sink)], '{"n":1}\n');
+    const refusing = rxaddHere(["pipe", "--config", file("no-tls.yaml", sink)], '{"n":1}\n');
     expect(await refusing.ended).toBe(3);
     expect(refusing.stderr()).toContain("TLS failed with");
   });
@@ -115,7 +116,7 @@ describe("rxadd pipe", () => {
     await rxadd(flags(), '{"n":1}\n').ended;
     await redis.client.del("{orders.events}:rxadd:orders-redis");
 
-    const refused = rxadd(flags(), '{"n":1}\n{"n":2}\n');
+    const refused = rxaddHere(flags(), '{"n":1}\n{"n":2}\n');
     expect(await refused.ended).toBe(3);
     const adopting = rxadd([...flags(), "--adopt"], '{"n":1}\n{"n":2}\n');
     expect(await adopting.ended).toBe(0);
@@ -171,7 +172,7 @@ describe("rxadd pipe", () => {
 
   it("refuses another input under an id of old, which is shorter than what it had, with exit code 2", async () => {
     await rxadd(flags(), '{"id":"monday/1"}\n{"id":"monday/2"}\n{"id":"monday/3"}\n').ended;
-    const run = rxadd(flags(), '{"id":"tuesday/1"}\n{"id":"tuesday/2"}\n');
+    const run = rxaddHere(flags(), '{"id":"tuesday/1"}\n{"id":"tuesday/2"}\n');
     expect(await run.ended).toBe(2);
     expect(run.stderr()).toContain("found its end at line 2, expected line 3");
     expect(run.stderr()).toContain("Give it an id of its own");
@@ -179,7 +180,7 @@ describe("rxadd pipe", () => {
   });
 
   it("says which line is bad with exit code 2, and has published the lines before it", async () => {
-    const run = rxadd(flags(), '{"n":1}\n{"n":2}\nnot json\n{"n":4}\n');
+    const run = rxaddHere(flags(), '{"n":1}\n{"n":2}\nnot json\n{"n":4}\n');
 
     expect(await run.ended).toBe(2);
     expect(run.stderr()).toContain("standard input, line 3: found no JSON, expected a JSON object");
@@ -192,7 +193,7 @@ describe("rxadd pipe", () => {
       "sinks:\n  - type: redis\n    config:\n      id: orders-redis\n      uri: http://u:s3cr3t@h\n      steam: orders.events\n",
     );
 
-    const run = rxadd(["pipe", "--config", config], "");
+    const run = rxaddHere(["pipe", "--config", config], "");
 
     expect(await run.ended).toBe(2);
     expect(run.stderr()).toContain(
@@ -204,7 +205,7 @@ describe("rxadd pipe", () => {
   });
 
   it("says which flag is missing, with exit code 2", async () => {
-    const run = rxadd(["pipe", "--id", "x"], "", { REDIS_URI: uri() });
+    const run = rxaddHere(["pipe", "--id", "x"], "", { REDIS_URI: uri() });
 
     expect(await run.ended).toBe(2);
     expect(run.stderr()).toContain("--stream: found nothing");
@@ -218,7 +219,7 @@ describe("rxadd pipe", () => {
     );
     expect(await redis.client.xlen("s")).toBe(2);
 
-    const run = rxadd(flags, "", { REDIS_URI: undefined });
+    const run = rxaddHere(flags, "", { REDIS_URI: undefined });
     expect(await run.ended).toBe(2);
     expect(run.stderr()).toContain(
       "--uri: the environment variable REDIS_URI is not set; give --uri, set REDIS_URI, or use --config FILE",
@@ -226,7 +227,7 @@ describe("rxadd pipe", () => {
   });
 
   it.each(["", "80a", "65536", "1e3", " 80"])("takes no port %j", async (port) => {
-    const run = rxadd([...flags(), "--metrics-port", port], "");
+    const run = rxaddHere([...flags(), "--metrics-port", port], "");
     expect(await run.ended).toBe(2);
     expect(run.stderr()).toContain("expected a port from 0 to 65535");
   });
@@ -255,7 +256,7 @@ describe("rxadd pipe", () => {
   });
 
   it("ends with exit code 2 when the host is unknown", async () => {
-    const run = rxadd(
+    const run = rxaddHere(
       ["pipe", "--uri", "redis://no-such-host.invalid", "--stream", "s", "--id", "t"],
       '{"n":1}\n',
     );
@@ -266,7 +267,7 @@ describe("rxadd pipe", () => {
 
   it("ends with exit code 3 when the password is wrong, at once and without printing it", async () => {
     // Input that never ends: only the refusal can end it.
-    const run = rxadd(["pipe", "--uri", uri("hunter2"), "--stream", "s", "--id", "t"], new PassThrough());
+    const run = rxaddHere(["pipe", "--uri", uri("hunter2"), "--stream", "s", "--id", "t"], new PassThrough());
 
     expect(await run.ended).toBe(3);
     expect(run.stderr()).toContain("WRONGPASS");
@@ -286,7 +287,7 @@ describe("rxadd pipe", () => {
   });
 
   it("ends with exit code 3 when a password is missing", async () => {
-    const run = rxadd(
+    const run = rxaddHere(
       ["pipe", "--uri", `redis://127.0.0.1:${redis.port}`, "--stream", "s", "--id", "t"],
       '{"n":1}\n',
     );
@@ -298,7 +299,7 @@ describe("rxadd pipe", () => {
   it("ends with exit code 3 when the key is not a stream, and leaves it as it is", async () => {
     await redis.client.set("orders.events", "text");
 
-    const run = rxadd(flags(), '{"n":1}\n');
+    const run = rxaddHere(flags(), '{"n":1}\n');
 
     expect(await run.ended).toBe(3);
     expect(run.stderr()).toContain("WRONGTYPE orders.events holds a string");

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { partitionOf } from "../../src/index.ts";
 import { readEvents, tallyStream } from "../kit/load/tally.ts";
 import { rxadd } from "../kit/program/cli.ts";
+import { rxaddHere } from "../kit/program/inProcess.ts";
 import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 import { waitUntil } from "../kit/time/waitUntil.ts";
 
@@ -30,10 +31,14 @@ function file(name: string, text: string): string {
 }
 
 /** Starts `rxadd replicate` with this YAML. */
+function flags(yaml: string): string[] {
+  return ["replicate", "--config", file("pipeline.yaml", yaml), "--metrics-port", "0"];
+}
+
+const env = () => ({ MAIN: main.uri, COPY: copy.uri });
+
 function replicate(yaml: string) {
-  const config = file("pipeline.yaml", yaml);
-  const env = { MAIN: main.uri, COPY: copy.uri };
-  return rxadd(["replicate", "--config", config, "--metrics-port", "0"], "", env);
+  return rxadd(flags(yaml), "", env());
 }
 
 function lines(count: number): string {
@@ -134,8 +139,10 @@ describe("a pipeline that cannot be", () => {
     ["commit: { quorum: 0 }", /commit.quorum: found 0, expected a whole number from 1 on/],
     ["commit: most", /commit: found most, expected required, all, or \{ quorum: 2 \}/],
   ])("is refused with exit code 2: %s", async (line, message) => {
-    const run = replicate(
-      `${line}\nsinks: [{ type: redis, config: { id: a, uri: "\${MAIN}", stream: s } }]\n`,
+    const run = rxaddHere(
+      flags(`${line}\nsinks: [{ type: redis, config: { id: a, uri: "\${MAIN}", stream: s } }]\n`),
+      "",
+      env(),
     );
 
     expect(await run.ended).toBe(2);
@@ -148,8 +155,10 @@ describe("a pipeline that cannot be", () => {
   ])("is refused with exit code 2: %s", async (_case, required, second, message) => {
     const sink = (id: string) =>
       `{ type: redis, config: { id: ${id}, uri: "\${MAIN}", stream: s, ${required} } }`;
-    const run = replicate(
-      `source: { type: ndjson, config: { path: x } }\nsinks: [${sink("a")}, ${sink(second)}]\n`,
+    const run = rxaddHere(
+      flags(`source: { type: ndjson, config: { path: x } }\nsinks: [${sink("a")}, ${sink(second)}]\n`),
+      "",
+      env(),
     );
 
     expect(await run.ended).toBe(2);

@@ -5,6 +5,7 @@ import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readEvents, tally } from "../kit/load/tally.ts";
 import { type Run, rxadd } from "../kit/program/cli.ts";
+import { rxaddHere } from "../kit/program/inProcess.ts";
 import { type PostgresServer, startPostgres } from "../kit/servers/postgresServer.ts";
 import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 
@@ -102,7 +103,7 @@ describe("rxadd replicate", () => {
     const file = join(folder, "no-source.yaml");
     writeFileSync(file, "sinks:\n  - type: redis\n    config: { id: a, uri: redis://h, stream: s }\n");
 
-    const run = rxadd(["replicate", "--config", file], "");
+    const run = rxaddHere(["replicate", "--config", file], "");
 
     expect(await run.ended).toBe(2);
     expect(run.stderr()).toContain("source: found nothing, expected a source");
@@ -114,7 +115,7 @@ describe("rxadd replicate", () => {
       REDIS_URI: redis.uri,
     };
 
-    const run = rxadd(["replicate", "--config", config, "--metrics-port", "0"], "", wrong);
+    const run = rxaddHere(["replicate", "--config", config, "--metrics-port", "0"], "", wrong);
 
     expect(await run.ended).toBe(2);
     expect(run.stderr()).toContain("password authentication failed");

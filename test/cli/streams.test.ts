@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { rxadd } from "../kit/program/cli.ts";
+import { rxaddHere } from "../kit/program/inProcess.ts";
 import { freePort, type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 
 const stream = "orders.events";
@@ -34,8 +35,9 @@ interface Outcome {
 async function streams(
   args: readonly string[],
   env: NodeJS.ProcessEnv = { REDIS_URI: uri() },
+  how: typeof rxaddHere = rxaddHere,
 ): Promise<Outcome> {
-  const run = rxadd(["streams", ...args], "", env);
+  const run = how(["streams", ...args], "", env);
   const code = await run.ended;
   expect(run.stdout() + run.stderr()).not.toContain("s3cr3t");
   return { code, stdout: run.stdout(), stderr: run.stderr() };
@@ -64,7 +66,7 @@ describe("rxadd streams", () => {
   it("prints the length as a table, or as a JSON line", async () => {
     await fill(3, 0);
 
-    expect(await ofStream("length")).toEqual({
+    expect(await streams(["length", "--stream", stream], undefined, rxadd)).toEqual({
       code: 0,
       stdout: "STREAM         ENTRIES\norders.events        3\n",
       stderr: "",

@@ -3,10 +3,11 @@ import type { Config } from "../../config/config.ts";
 import { checkSink } from "../check/checkSink.ts";
 import { checkSource } from "../check/checkSource.ts";
 import type { ExitCode } from "../terminal/exitCode.ts";
+import type { Stdout } from "../terminal/stdout.ts";
 import { printRows } from "../terminal/table.ts";
 
 /** Looks at all that a configuration names, and changes nothing; returns how the command ends. */
-export async function checkConfig(config: Config, isJson: boolean): Promise<ExitCode> {
+export async function checkConfig(out: Stdout, config: Config, isJson: boolean): Promise<ExitCode> {
   let first: ExitCode = 0;
   const rows$ = concat(checkSource(config), ...config.sinks.map(({ config: sink }) => checkSink(sink))).pipe(
     map(({ exitCode, ...row }) => {
@@ -15,6 +16,7 @@ export async function checkConfig(config: Config, isJson: boolean): Promise<Exit
     }),
   );
   await printRows(
+    out,
     rows$,
     [
       ["part", "PART"],

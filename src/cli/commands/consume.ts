@@ -5,12 +5,12 @@ import { acknowledge } from "../../consumer/acknowledge.ts";
 import { groupDeliveries } from "../../consumer/groupDeliveries.ts";
 import { streamEntries } from "../../reader/streamEntries.ts";
 import type { StreamEntry } from "../../reader/streamEntry.ts";
+import { wholeNumber } from "../flags/numbers.ts";
 import { streamAtFrom } from "../flags/streamFlags.ts";
 import { type ExitWith, UsageError } from "../terminal/exitCode.ts";
 import { consumerLog } from "../terminal/log.ts";
-import { isStdoutClosed, stdoutClosed$, stdoutDrained$, taken, writeOut } from "../terminal/stdout.ts";
-import { stopSignal } from "../terminal/stopSignal.ts";
-import { wholeNumber } from "./streams.ts";
+import type { Stdout } from "../terminal/stdout.ts";
+import type { Terminal } from "../terminal/terminal.ts";
 
 interface ConsumeFlags {
   readonly config?: string;
@@ -25,7 +25,7 @@ interface ConsumeFlags {
 }
 
 /** Adds `rxadd consume`, which prints the entries of streams. */
-export function addConsumeCommand(program: Command, exitWith: ExitWith): void {
+export function addConsumeCommand(program: Command, terminal: Terminal, exitWith: ExitWith): void {
   program
     .command("consume")
     .description("print entries as JSON lines, until it is stopped")
@@ -39,26 +39,26 @@ export function addConsumeCommand(program: Command, exitWith: ExitWith): void {
     .option("--claim-idle-ms <ms>", "take over what others do not settle for so long (60000)", wholeNumber)
     .option("--dead-letters <key>", "set aside what cannot be decoded, in this stream")
     .action((flags: ConsumeFlags) =>
-      exitWith(() => lastValueFrom(printed(flags, stopSignal()), { defaultValue: undefined })),
+      exitWith(() => lastValueFrom(printed(terminal, flags), { defaultValue: undefined })),
     );
 }
 
 /** Prints entries; completes once it is stopped. */
-function printed(flags: ConsumeFlags, stop$: Observable<unknown>): Observable<never> {
+function printed({ env, out, log, stop }: Terminal, flags: ConsumeFlags): Observable<never> {
   const { stream: streams = [], from, group, config, uri } = flags;
   const [first] = streams;
-  const { stream, ...server } = streamAtFrom({ config, uri, stream: first });
+  const { stream, ...server } = streamAtFrom({ config, uri, stream: first }, env);
   const reader = {
     ...server,
     stream: streams.length > 1 ? streams : stream,
-    until: stop$,
-    status: unlessClosed(consumerLog()),
+    until: stop(),
+    status: unlessClosed(out, consumerLog(log)),
   };
   const toLine = lineMaker(streams.length > 1);
 
   if (group === undefined) {
     refuseWithoutGroup(flags);
-    return printFlowing((flow) => streamEntries({ ...reader, from, flow }).pipe(map(toLine)));
+    return printFlowing(out, (flow) => streamEntries({ ...reader, from, flow }).pipe(map(toLine)));
   }
   if (from !== undefined)
     throw new UsageError("found both --from and --group, expected one of them: a group knows where it is");
@@ -71,7 +71,7 @@ function printed(flags: ConsumeFlags, stop$: Observable<unknown>): Observable<ne
     claimIdleMs,
     deadLetters: deadLetters === undefined ? undefined : { stream: deadLetters },
   }).pipe(
-    acknowledge((_event, delivery) => taken(toLine(delivery)), { concurrency: Number.POSITIVE_INFINITY }),
+    acknowledge((_event, delivery) => out.taken(toLine(delivery)), { concurrency: Number.POSITIVE_INFINITY }),
     ignoreElements(),
   );
 }
@@ -97,23 +97,23 @@ function lineMaker(isOfSeveral: boolean): (entry: StreamEntry<unknown>) => strin
 }
 
 /** Prints lines; reading pauses while stdout has not taken what it has. */
-function printFlowing(lines: (flow: Observable<Flow>) => Observable<string>): Observable<never> {
+function printFlowing(out: Stdout, lines: (flow: Observable<Flow>) => Observable<string>): Observable<never> {
   const full$ = new Subject<Flow>();
-  const flow$ = merge(full$, stdoutDrained$.pipe(map((): Flow => "resume")));
+  const flow$ = merge(full$, out.drained$.pipe(map((): Flow => "resume")));
   return lines(flow$).pipe(
     tap((line) => {
-      if (!writeOut(line)) full$.next("pause");
+      if (!out.write(line)) full$.next("pause");
     }),
     ignoreElements(),
-    takeUntil(stdoutClosed$),
+    takeUntil(out.closed$),
   );
 }
 
 /** Once nothing can be printed, everything that is held fails and is handed back, which is one thing and not as many. */
-function unlessClosed({ next }: ReturnType<typeof consumerLog>): ReturnType<typeof consumerLog> {
+function unlessClosed(out: Stdout, { next }: ReturnType<typeof consumerLog>): ReturnType<typeof consumerLog> {
   return {
     next: (status) => {
-      if (status.state !== "rejected" || !isStdoutClosed()) next(status);
+      if (status.state !== "rejected" || !out.isClosed) next(status);
     },
   };
 }

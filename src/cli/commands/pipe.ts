@@ -12,6 +12,7 @@ import { type NdjsonLine, ndjson, ndjsonAccess } from "../../sources/ndjson/ndjs
 import { type MonitoringOptions, monitoring } from "../configured/monitoring.ts";
 import { idsOf, oneSink } from "../configured/sinks.ts";
 import { fileInput, standardInput } from "../terminal/input.ts";
+import type { Terminal } from "../terminal/terminal.ts";
 
 /** A template speaks of the event in the line. */
 function ofLine(text: string): string | ((line: NdjsonLine) => string) {
@@ -43,13 +44,14 @@ function accessOf({ envelope, fields }: SinkConfig): EventAccess<NdjsonLine, Sta
 
 /** Publishes NDJSON lines from a file or standard input; goes on where the stream ends. */
 export function pipeLines(
+  terminal: Terminal,
   input: string | undefined,
   { pipeline, sinks, commit }: Config,
   options: MonitoringOptions,
   stop$: Observable<unknown>,
 ): Observable<Checkpoint<StandardPosition>> {
-  const { of, whileServing } = monitoring(pipeline, idsOf(sinks), options);
-  const text = input === undefined ? standardInput() : fileInput(input);
+  const { of, whileServing } = monitoring(terminal, pipeline, idsOf(sinks), options);
+  const text = input === undefined ? standardInput(terminal.stdin) : fileInput(input);
   const source = ndjson(text.open, text.name);
   const lineSinks = sinks.map(({ config }) =>
     redisSink({ ...config, ...ofLines(config), event: accessOf(config), ...of(config.id) }),

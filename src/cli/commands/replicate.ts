@@ -12,12 +12,14 @@ import { importPostgres } from "../configured/importPostgres.ts";
 import { type MonitoringOptions, monitoring } from "../configured/monitoring.ts";
 import { idsOf, oneSink } from "../configured/sinks.ts";
 import { UsageError } from "../terminal/exitCode.ts";
-import { consumerLog, log } from "../terminal/log.ts";
+import { consumerLog, type Log } from "../terminal/log.ts";
+import type { Terminal } from "../terminal/terminal.ts";
 import { pipeLines } from "./pipe.ts";
 
 type Configured<Type> = Extract<Config["source"], { readonly type: Type }>;
 
 function postgres(
+  log: Log,
   { config: { dsn, slot, publication, tables, acceptHole } }: Configured<"postgres">,
   flags: ReplicateFlags,
 ) {
@@ -48,31 +50,32 @@ export interface ReplicateFlags extends MonitoringOptions {
 
 /** Publishes the changes of the source that a configuration names. */
 export function replicateSource(
+  terminal: Terminal,
   config: Config,
   options: ReplicateFlags,
   stop$: Observable<unknown>,
 ): Observable<Checkpoint<unknown>> {
   const { pipeline, source, sinks, commit } = config;
-  const { of, whileServing } = monitoring(pipeline, idsOf(sinks), options);
+  const { of, whileServing } = monitoring(terminal, pipeline, idsOf(sinks), options);
   switch (source?.type) {
     case undefined:
       throw new UsageError(
         "source: found nothing, expected a source, such as { type: postgres, config: { dsn: … } }",
       );
     case "ndjson":
-      return pipeLines(source.config.path, config, options, stop$);
+      return pipeLines(terminal, source.config.path, config, options, stop$);
     case "postgres": {
       const made = sinks.map(({ config }) =>
         redisSink<ChangeEvent<Lsn>, Lsn>({ ...config, ...of(config.id) }),
       );
-      const replicating$ = postgres(source, options).pipe(
+      const replicating$ = postgres(terminal.log, source, options).pipe(
         switchMap((changes) => replicateUntil(stop$, { source: changes, sink: oneSink(made, commit) })),
       );
       return whileServing(made, replicating$);
     }
     case "redis": {
       const made = sinks.map(({ config }) => redisSink({ ...config, ...of(config.id), ...entryCopies }));
-      const copied = streamSource({ ...source.config, status: consumerLog() });
+      const copied = streamSource({ ...source.config, status: consumerLog(terminal.log) });
       return whileServing(made, replicateUntil(stop$, { source: copied, sink: oneSink(made, commit) }));
     }
   }

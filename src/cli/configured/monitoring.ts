@@ -14,13 +14,15 @@ import {
   tap,
 } from "rxjs";
 import { dashboard, watchSink } from "../../dashboard/index.ts";
+import type { Checkpoint } from "../../event/checkpoint.ts";
 import { serveMetrics, sinkHealth, sinkMetrics, streamMetrics } from "../../metrics/index.ts";
 import type { SinkMetrics } from "../../telemetry/sinkReport.ts";
 import type { Status } from "../../telemetry/status.ts";
 import type { Watchable } from "../../telemetry/watchable.ts";
-import { withProgress } from "../progress/withProgress.ts";
-import { log, statusLog } from "../terminal/log.ts";
+import { type Extended, withProgress } from "../progress/withProgress.ts";
+import { statusLog } from "../terminal/log.ts";
 import type { Outcome } from "../terminal/outcome.ts";
+import type { Terminal } from "../terminal/terminal.ts";
 
 /** What a sink reports to. */
 interface Reports {
@@ -33,7 +35,11 @@ export interface Monitoring {
   /** For the sink of an id. */
   readonly of: (sink: string) => Reports;
   /** Serves metrics, health and dashboard of the sinks for as long as the work takes, and shows how far it is. */
-  readonly whileServing: typeof withProgress;
+  readonly whileServing: <C extends Checkpoint<unknown>>(
+    sinks: Parameters<typeof withProgress>[1],
+    work$: Observable<C>,
+    input?: Extended,
+  ) => Observable<C>;
 }
 
 /** What is shown beside the log, and where; 0 takes a free port. */
@@ -51,10 +57,12 @@ const redisEveryMs = 5000;
 
 /** Logs and metrics of sinks; metrics and dashboard are served where a port is given. */
 export function monitoring(
+  terminal: Terminal,
   pipeline: string,
   ids: readonly string[],
   { metricsPort, dashboardPort, progress = true, outcome }: MonitoringOptions,
 ): Monitoring {
+  const { log } = terminal;
   const registry = new Registry();
   const health = ids.map(sinkHealth);
 
@@ -82,7 +90,7 @@ export function monitoring(
 
   return {
     of: (sink) => {
-      const logged = statusLog(ids.length > 1 ? `${sink}: ` : "");
+      const logged = statusLog(log, ids.length > 1 ? `${sink}: ` : "");
       const metrics = sinkMetrics({ pipeline, sink, registry });
       const counts = outcome?.of(sink);
       return {
@@ -108,7 +116,7 @@ export function monitoring(
     whileServing: (sinks, work$, input) =>
       defer(() => {
         const done = new Subject<void>();
-        const shown$ = progress ? withProgress(sinks, work$, input) : work$;
+        const shown$ = progress ? withProgress(terminal, sinks, work$, input) : work$;
         // The work takes over from a writer that runs: not before all is served that is to be.
         return combineLatest([of(undefined), ...servers(sinks)]).pipe(
           switchMap(() =>

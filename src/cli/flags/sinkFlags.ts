@@ -3,6 +3,7 @@ import type { Config } from "../../config/config.ts";
 import { formatProblems, loadConfig, type Problem } from "../../config/loadConfig.ts";
 import { loadConfigFile } from "../../config/loadConfigFile.ts";
 import { UsageError } from "../terminal/exitCode.ts";
+import type { Io } from "../terminal/io.ts";
 
 /** The sink of a command, from `--config` or from `--id`, `--uri` and `--stream`. */
 export interface SinkFlags {
@@ -13,8 +14,8 @@ export interface SinkFlags {
 }
 
 /** Reads a configuration file, or fails with all that is wrong with it. */
-export function configOf(file: string): Config {
-  const config = loadConfigFile(file, process.env);
+export function configOf(file: string, env: Io["env"]): Config {
+  const config = loadConfigFile(file, env);
   if (isLeft(config)) throw new UsageError(formatProblems(config.left, file));
   return config.right;
 }
@@ -34,15 +35,15 @@ export function once(config: Config, { adopt = false }: OnceFlags): Config {
 }
 
 /** The configuration that the flags make: from a file, or as if the flags stood in one, with the URI of the environment. */
-export function configFrom({ config: file, id, uri, stream }: SinkFlags): Config {
+export function configFrom({ config: file, id, uri, stream }: SinkFlags, env: Io["env"]): Config {
   const flags = { id, uri, stream };
   if (file !== undefined) {
     const [extra] = Object.entries(flags).find(([, value]) => value !== undefined) ?? [];
-    if (extra === undefined) return configOf(file);
+    if (extra === undefined) return configOf(file, env);
     throw new UsageError(`found both --config and --${extra}, expected one of them: the file names the sink`);
   }
   const sink = { ...flags, uri: uri ?? "${REDIS_URI}" };
-  const config = loadConfig(JSON.stringify({ sinks: [{ type: "redis", config: sink }] }), process.env);
+  const config = loadConfig(JSON.stringify({ sinks: [{ type: "redis", config: sink }] }), env);
   if (isLeft(config)) throw new UsageError(config.left.problems.map(flagProblem).join("\n"));
   return config.right;
 }

@@ -2,6 +2,7 @@ import type { StreamAt } from "../../admin/index.ts";
 import { expandEnv } from "../../config/expandEnv.ts";
 import { isStreamTemplate } from "../../options/codecs.ts";
 import { UsageError } from "../terminal/exitCode.ts";
+import type { Io } from "../terminal/io.ts";
 import { configOf } from "./sinkFlags.ts";
 
 /** Which stream, and how to print what is found. */
@@ -13,12 +14,12 @@ export interface StreamsFlags {
 }
 
 /** The stream that the flags name; a configuration file says how to reach it, and may name it. */
-export function streamAtFrom(flags: StreamsFlags): StreamAt {
-  return flags.config === undefined ? fromFlags(flags) : fromFile(flags.config, flags);
+export function streamAtFrom(flags: StreamsFlags, env: Io["env"]): StreamAt {
+  return flags.config === undefined ? fromFlags(flags, env) : fromFile(flags.config, flags, env);
 }
 
-function fromFlags({ uri = "${REDIS_URI}", stream }: StreamsFlags): StreamAt {
-  const { value, missing } = expandEnv(uri, process.env);
+function fromFlags({ uri = "${REDIS_URI}", stream }: StreamsFlags, env: Io["env"]): StreamAt {
+  const { value, missing } = expandEnv(uri, env);
   if (missing.length > 0) {
     const names = missing.map(({ name }) => name).join(", ");
     throw new UsageError(
@@ -29,11 +30,11 @@ function fromFlags({ uri = "${REDIS_URI}", stream }: StreamsFlags): StreamAt {
   return { uri: `${value}`, stream };
 }
 
-function fromFile(file: string, { uri, stream: named }: StreamsFlags): StreamAt {
+function fromFile(file: string, { uri, stream: named }: StreamsFlags, env: Io["env"]): StreamAt {
   if (uri !== undefined) {
     throw new UsageError("found both --config and --uri, expected one of them: the file says where Redis is");
   }
-  const [{ config }] = configOf(file).sinks;
+  const [{ config }] = configOf(file, env).sinks;
   const stream = named ?? config.stream;
   if (named === undefined && isStreamTemplate(stream)) {
     throw new UsageError(`--stream: found nothing, expected a stream key: ${file} has a template, ${stream}`);

@@ -7,8 +7,8 @@ import {
   tap,
   throttleTime,
 } from "rxjs";
-import { clearBar, drawBar, hasTerminal } from "../terminal/bar.ts";
-import { log } from "../terminal/log.ts";
+import type { Bar } from "../terminal/bar.ts";
+import type { Terminal } from "../terminal/terminal.ts";
 import type { Progress } from "./progress.ts";
 import { progressLines } from "./progressLines.ts";
 
@@ -16,18 +16,22 @@ import { progressLines } from "./progressLines.ts";
 const drawMs = 100;
 
 /** Draws a bar on a terminal, writes lines elsewhere, in which a share is one `of` something; while it is subscribed to. Never emits. */
-export function showProgress(progress$: Observable<Progress | undefined>, of?: string): Observable<never> {
-  const shown$: Observable<unknown> = hasTerminal
-    ? progress$.pipe(asBar())
+export function showProgress(
+  { bar, log }: Pick<Terminal, "bar" | "log">,
+  progress$: Observable<Progress | undefined>,
+  of?: string,
+): Observable<never> {
+  const shown$: Observable<unknown> = bar.isPossible
+    ? progress$.pipe(asBar(bar))
     : progress$.pipe(progressLines(of), tap(log));
   return shown$.pipe(ignoreElements());
 }
 
-function asBar(): MonoTypeOperatorFunction<Progress | undefined> {
+function asBar(bar: Bar): MonoTypeOperatorFunction<Progress | undefined> {
   return (progress$) =>
     progress$.pipe(
       throttleTime(drawMs, asyncScheduler, { leading: true, trailing: true }),
-      tap((progress) => (progress === undefined ? clearBar() : drawBar(progress))),
-      finalize(clearBar),
+      tap((progress) => (progress === undefined ? bar.clear() : bar.draw(progress))),
+      finalize(() => bar.clear()),
     );
 }

@@ -1,7 +1,8 @@
 import { defer, finalize, map, merge, Observable, Subject, takeUntil, tap, timer } from "rxjs";
 import type { Checkpoint } from "../../event/checkpoint.ts";
 import type { Watchable } from "../../telemetry/watchable.ts";
-import { log } from "../terminal/log.ts";
+import type { Log } from "../terminal/log.ts";
+import type { Terminal } from "../terminal/terminal.ts";
 import { type Advance, type CaughtUp, catchingUp } from "./catchingUp.ts";
 import { progress, type Reading } from "./progress.ts";
 import { durationText } from "./progressText.ts";
@@ -26,6 +27,7 @@ const everyMs = 250;
  * catches up with its source.
  */
 export function withProgress<C extends Checkpoint<unknown>>(
+  terminal: Pick<Terminal, "bar" | "log">,
   sinks: readonly (Watchable & { readonly required: boolean })[],
   work$: Observable<C>,
   input?: Extended,
@@ -46,15 +48,17 @@ export function withProgress<C extends Checkpoint<unknown>>(
     const extent = input?.extent;
     const readings$: Observable<Reading | undefined> =
       extent === undefined
-        ? merge(watched$(sinks, eventTimes), advances.pipe(catchingUp({ next: sayCaughtUp })))
+        ? merge(watched$(sinks, eventTimes), advances.pipe(catchingUp({ next: caughtUpLog(terminal.log) })))
         : timer(0, everyMs).pipe(map(() => ({ atMs: Date.now(), events, ...extent() })));
-    return merge(showProgress(readings$.pipe(progress(), takeUntil(done)), input?.name), working$);
+    return merge(showProgress(terminal, readings$.pipe(progress(), takeUntil(done)), input?.name), working$);
   });
 }
 
-function sayCaughtUp({ events, seconds, isLevel }: CaughtUp): void {
-  const work = `${events.toLocaleString("en")} events in ${durationText(seconds)}`;
-  log(isLevel ? `caught up with the source: ${work}` : `catching up: ${work}, and nothing more since`);
+function caughtUpLog(log: Log): (caughtUp: CaughtUp) => void {
+  return ({ events, seconds, isLevel }) => {
+    const work = `${events.toLocaleString("en")} events in ${durationText(seconds)}`;
+    log(isLevel ? `caught up with the source: ${work}` : `catching up: ${work}, and nothing more since`);
+  };
 }
 
 /** Keeps when what is safe happened in the source, for each sink that gates. Never emits. */

@@ -1,70 +1,80 @@
 import { type GenericFormatter, MultiBar, type SingleBar } from "cli-progress";
 import type { Progress } from "../progress/progress.ts";
 import { progressText } from "../progress/progressText.ts";
-import { writeOut } from "./stdout.ts";
-
-/** The bar on the terminal, while there is one. */
-let shown: { readonly bars: MultiBar; readonly bar: SingleBar } | undefined;
-/** The last result that the bar stands in for. */
-let held: string | undefined;
-
-/** Whether a bar can be drawn. */
-export const hasTerminal = process.stderr.isTTY === true;
-
-/** Writes a line for people on stderr, above the bar if there is one. */
-export function sayLine(line: string): void {
-  if (shown === undefined) {
-    process.stderr.write(`${line}\n`);
-    return;
-  }
-  shown.bars.log(`${line}\n`);
-  // At once: a bar that goes before it is drawn again takes along what it has not written.
-  shown.bars.update();
-}
-
-/**
- * Writes a result on stdout. Where that is the terminal on which a bar is drawn, the bar says the same: of those lines the
- * last one is written when the bar goes.
- */
-export function writeResult(line: string): void {
-  if (shown !== undefined && process.stdout.isTTY) held = line;
-  else writeOut(`${line}\n`);
-}
+import type { Output } from "./io.ts";
+import type { Stdout } from "./stdout.ts";
 
 const width = 24;
-const format: GenericFormatter = (_, { total }, { progress }: { progress: Progress }) => {
-  const filled = Math.round((progress.share ?? 0) * width);
-  const bar = total > 0 ? `${"█".repeat(filled)}${"░".repeat(width - filled)}  ` : "";
-  return `${bar}${progressText(progress)}`.slice(0, (process.stderr.columns || 80) - 1);
-};
 
-/** Draws the bar, or draws it anew. */
-export function drawBar(progress: Progress): void {
-  const total = progress.share === undefined ? 0 : 1;
-  if (shown === undefined) {
-    const bars = new MultiBar({
-      stream: process.stderr,
-      format,
-      clearOnComplete: true,
-      // Whatever ends the command, the cursor is there.
-      hideCursor: false,
-      // Ctrl-C finishes what is queued, and the bar goes on meanwhile.
-      gracefulExit: false,
-      linewrap: true,
-      emptyOnZero: true,
-    });
-    shown = { bars, bar: bars.create(total, 0, { progress }) };
+/** The bar on a terminal, while there is one, and the lines above it. */
+export class Bar {
+  readonly #stderr: Output;
+  readonly #out: Stdout;
+  #shown: { readonly bars: MultiBar; readonly bar: SingleBar } | undefined;
+  /** The last result that the bar stands in for. */
+  #held: string | undefined;
+
+  constructor(stderr: Output, out: Stdout) {
+    this.#stderr = stderr;
+    this.#out = out;
   }
-  shown.bar.update(progress.share ?? 0, { progress });
-}
 
-/** Takes the bar away. */
-export function clearBar(): void {
-  shown?.bars.stop();
-  shown = undefined;
-  if (held !== undefined) writeOut(`${held}\n`);
-  held = undefined;
-}
+  /** Whether it can be drawn. */
+  get isPossible(): boolean {
+    return this.#stderr.isTTY === true;
+  }
 
-// A second Ctrl-C ends the command at once, bar or not.
-process.once("exit", clearBar);
+  /** Writes a line for people on stderr, above the bar if there is one. */
+  sayLine(line: string): void {
+    if (this.#shown === undefined) {
+      this.#stderr.write(`${line}\n`);
+      return;
+    }
+    this.#shown.bars.log(`${line}\n`);
+    // At once: a bar that goes before it is drawn again takes along what it has not written.
+    this.#shown.bars.update();
+  }
+
+  /**
+   * Writes a result on stdout. Where that is the terminal on which a bar is drawn, the bar says the same: of those lines the
+   * last one is written when the bar goes.
+   */
+  writeResult(line: string): void {
+    if (this.#shown !== undefined && this.#out.isTerminal) this.#held = line;
+    else this.#out.write(`${line}\n`);
+  }
+
+  /** Draws it, or draws it anew. */
+  draw(progress: Progress): void {
+    const total = progress.share === undefined ? 0 : 1;
+    if (this.#shown === undefined) {
+      const bars = new MultiBar({
+        stream: this.#stderr,
+        format: this.#format,
+        clearOnComplete: true,
+        // Whatever ends the command, the cursor is there.
+        hideCursor: false,
+        // Ctrl-C finishes what is queued, and the bar goes on meanwhile.
+        gracefulExit: false,
+        linewrap: true,
+        emptyOnZero: true,
+      });
+      this.#shown = { bars, bar: bars.create(total, 0, { progress }) };
+    }
+    this.#shown.bar.update(progress.share ?? 0, { progress });
+  }
+
+  /** Takes it away. */
+  clear(): void {
+    this.#shown?.bars.stop();
+    this.#shown = undefined;
+    if (this.#held !== undefined) this.#out.write(`${this.#held}\n`);
+    this.#held = undefined;
+  }
+
+  readonly #format: GenericFormatter = (_, { total }, { progress }: { progress: Progress }) => {
+    const filled = Math.round((progress.share ?? 0) * width);
+    const bar = total > 0 ? `${"█".repeat(filled)}${"░".repeat(width - filled)}  ` : "";
+    return `${bar}${progressText(progress)}`.slice(0, (this.#stderr.columns || 80) - 1);
+  };
+}

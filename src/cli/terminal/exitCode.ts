@@ -3,8 +3,8 @@ import { isRxaddError } from "../../errors/rxaddError.ts";
 /** How the command ends: 0 done, 2 the configuration or the input is wrong, 3 Redis refused, 1 anything else. */
 export type ExitCode = 0 | 1 | 2 | 3;
 
-/** Runs a command's work and makes its failure an exit code. */
-export type ExitWith = (work: () => Promise<void>) => Promise<void>;
+/** Runs a command's work; what it finds, or its failure, becomes the exit code. */
+export type ExitWith = (work: () => Promise<ExitCode> | Promise<void>) => Promise<void>;
 
 /** The configuration, or an option, is not usable. */
 export class UsageError extends Error {

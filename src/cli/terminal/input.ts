@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { rxaddError } from "../../errors/rxaddError.ts";
 import type { Extended, Extent } from "../progress/withProgress.ts";
 import { UsageError } from "./exitCode.ts";
+import type { Io } from "./io.ts";
 
 /** Text to publish. */
 export interface Input extends Extended {
@@ -14,11 +15,11 @@ export interface Input extends Extended {
 }
 
 /** Standard input, which can be read once. */
-export function standardInput(): Input {
+export function standardInput(stdin: Io["stdin"]): Input {
   let isRead = false;
   return {
     name: "standard input",
-    prepare: async () => refuseFolder("standard input", fstatSync(process.stdin.fd)),
+    prepare: async () => refuseFolder("standard input", fstatSync(stdin.fd)),
     open: () => {
       if (isRead) {
         throw rxaddError(
@@ -27,10 +28,10 @@ export function standardInput(): Input {
         );
       }
       isRead = true;
-      return process.stdin;
+      return stdin;
     },
     // A file, if the shell has put one there: `< orders.ndjson`.
-    extent: process.stdin.isTTY ? undefined : () => extentOf(process.stdin, fstatSync(process.stdin.fd)),
+    extent: stdin.isTTY ? undefined : () => extentOf(stdin, fstatSync(stdin.fd)),
   };
 }
 

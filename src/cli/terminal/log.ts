@@ -1,47 +1,43 @@
 import { withoutSecrets } from "../../errors/withoutSecrets.ts";
 import type { ConsumerStatus } from "../../telemetry/consumerStatus.ts";
+import { type AnyStatus, isWork, levelOf } from "../../telemetry/states.ts";
 import type { Status } from "../../telemetry/status.ts";
 import { statusText } from "../../telemetry/statusText.ts";
-import { sayLine } from "./bar.ts";
+import type { Bar } from "./bar.ts";
 import { UsageError } from "./exitCode.ts";
 import { printable, printableLines } from "./printable.ts";
 
-type AnyStatus = Status | ConsumerStatus;
+/** Writes a line for people on stderr; stdout is for results. */
+export type Log = (text: string) => void;
 
-/** Writes a line for people on stderr; stdout is for results. A URI may stand where a stream's key or an id should. */
-export function log(text: string): void {
-  sayLine(`rxadd: ${printable(withoutSecrets(text))}`);
+/** Logs above the bar. A URI may stand where a stream's key or an id should. */
+export function logAbove(bar: Bar): Log {
+  return (text) => bar.sayLine(`rxadd: ${printable(withoutSecrets(text))}`);
 }
 
 /** Writes why the command failed. Only what it says itself of the configuration may take several lines. */
-export function logFailure(error: unknown): void {
+export function logFailure({ bar, log }: { readonly bar: Bar; readonly log: Log }, error: unknown): void {
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof UsageError) sayLine(`rxadd: ${printableLines(withoutSecrets(message))}`);
+  if (error instanceof UsageError) bar.sayLine(`rxadd: ${printableLines(withoutSecrets(message))}`);
   else log(message);
 }
 
-/** What goes without saying. */
-const unsaid: ReadonlySet<AnyStatus["state"]> = new Set([
-  ...(["publishing", "paused", "resumed"] as const),
-  ...(["reading", "draining"] as const),
-  "closed",
-]);
-
 /** Logs statuses, and that it goes on with what it is `doing` after trouble; `who` goes before each line. */
-function statusLogOf<S extends AnyStatus>(doing: S["state"], who: string) {
+function statusLogOf<S extends AnyStatus>(log: Log, doing: S["state"], who: string) {
   let wasRetrying = false;
   return {
     next: (status: S) => {
       if (wasRetrying && status.state === doing) log(`${who}${doing} again`);
       if (status.state === "retrying" || status.state === doing) wasRetrying = status.state === "retrying";
-      if (unsaid.has(status.state)) return;
+      // What goes without saying, or is said when the command ends.
+      if (isWork(status) || levelOf(status) === "debug" || status.state === "closed") return;
       log(`${who}${status.state === "warning" ? "warning: " : ""}${statusText(status)}`);
     },
   };
 }
 
 /** Logs what a sink does; `who` goes before each line. */
-export const statusLog = (who: string) => statusLogOf<Status>("publishing", who);
+export const statusLog = (log: Log, who: string) => statusLogOf<Status>(log, "publishing", who);
 
 /** Logs what a consumer does. */
-export const consumerLog = () => statusLogOf<ConsumerStatus>("reading", "");
+export const consumerLog = (log: Log) => statusLogOf<ConsumerStatus>(log, "reading", "");

@@ -1,6 +1,6 @@
 import { lastValueFrom, map, type Observable, takeUntil, tap, toArray } from "rxjs";
 import { printable } from "./printable.ts";
-import { stdoutClosed$, writeOut } from "./stdout.ts";
+import type { Stdout } from "./stdout.ts";
 
 /** One thing to tell; the names are those in JSON. */
 export type StreamsRow = Readonly<Record<string, string | number | undefined | readonly object[]>>;
@@ -10,6 +10,7 @@ export type Columns = readonly (readonly [name: string, heading: string])[];
 
 /** Prints rows: a table for people, which needs all of them first, or each as one JSON line. */
 export async function printRows(
+  out: Stdout,
   rows$: Observable<StreamsRow>,
   columns: Columns,
   isJson: boolean,
@@ -20,12 +21,18 @@ export async function printRows(
         toArray(),
         map((rows) => tableOf(rows, columns)),
       );
-  await lastValueFrom(text$.pipe(takeUntil(stdoutClosed$), tap(writeOut)), { defaultValue: undefined });
+  await lastValueFrom(
+    text$.pipe(
+      takeUntil(out.closed$),
+      tap((text) => out.write(text)),
+    ),
+    { defaultValue: undefined },
+  );
 }
 
 /** Prints a result: a sentence for people, or one JSON line. */
-export function printResult(row: StreamsRow, sentence: string, isJson: boolean): void {
-  writeOut(isJson ? jsonLine(row) : `${printable(sentence)}\n`);
+export function printResult(out: Stdout, row: StreamsRow, sentence: string, isJson: boolean): void {
+  out.write(isJson ? jsonLine(row) : `${printable(sentence)}\n`);
 }
 
 /** Every name is there in each line, also what is not known. */

@@ -1,0 +1,158 @@
+import { createRequire } from "node:module";
+import { Command, CommanderError } from "commander";
+import { lastValueFrom, type Observable, tap } from "rxjs";
+import type { Checkpoint } from "../event/checkpoint.ts";
+import { checkConfig } from "./commands/check.ts";
+import { addConsumeCommand } from "./commands/consume.ts";
+import { pipeLines } from "./commands/pipe.ts";
+import { type ReplicateFlags, replicateSource } from "./commands/replicate.ts";
+import { configSchema } from "./commands/schema.ts";
+import { addStreamsCommand } from "./commands/streams.ts";
+import type { MonitoringOptions } from "./configured/monitoring.ts";
+import { portOf } from "./flags/numbers.ts";
+import { configFrom, configOf, type OnceFlags, once, type SinkFlags } from "./flags/sinkFlags.ts";
+import { type ExitCode, type ExitWith, exitCodeOf } from "./terminal/exitCode.ts";
+import type { Io } from "./terminal/io.ts";
+import { logFailure } from "./terminal/log.ts";
+import { newOutcome, type Outcome } from "./terminal/outcome.ts";
+import { printableLines } from "./terminal/printable.ts";
+import { type Terminal, terminalOf } from "./terminal/terminal.ts";
+
+/** Runs the command with its arguments; resolves with how it ends. */
+export async function program(args: readonly string[], io: Io): Promise<ExitCode> {
+  const terminal = terminalOf(io);
+  let code: ExitCode = 0;
+
+  /** Every failure becomes one message and an exit code. */
+  const exitWith: ExitWith = async (work) => {
+    try {
+      const found = await work();
+      if (typeof found === "number") code ||= found;
+    } catch (error) {
+      logFailure(terminal, error);
+      // What went wrong first counts.
+      code ||= exitCodeOf(error);
+    }
+  };
+
+  try {
+    await commandLine(terminal, io, exitWith).parseAsync(args, { from: "user" });
+  } catch (error) {
+    // Help, and what commander has said is wrong with the arguments, end the command as well.
+    if (!(error instanceof CommanderError)) throw error;
+    code = error.exitCode === 0 ? 0 : 2;
+  }
+  await exitWith(() => terminal.out.flushed());
+  return code;
+}
+
+const adopt = [
+  "--adopt",
+  "begin although the producer state is gone while the streams stand; may double events",
+] as const;
+
+const { version } = createRequire(import.meta.url)("rxadd/package.json");
+
+/** All commands and their flags. */
+function commandLine(terminal: Terminal, { stdout, stderr }: Io, exitWith: ExitWith): Command {
+  const { env, out, stop } = terminal;
+  const program = new Command("rxadd")
+    .version(version)
+    .description(
+      "Publishes change events to a Redis Stream, exactly once, and reads them. Results go to stdout, logs to stderr.",
+    )
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 done; 2 the configuration or the input is wrong; 3 Redis refused for good.\nCtrl-C finishes what is queued first.",
+    )
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      outputError: (text, write) => write(printableLines(text.replace(/^error: /, "rxadd: "))),
+    })
+    .exitOverride();
+
+  program
+    .command("pipe")
+    .description("publish NDJSON change events from standard input or a file")
+    .option("--config <file>", "YAML with the sink")
+    .option("--id <id>", "the sink's id: one writer at a time has it")
+    .option("--uri <uri>", "where Redis is: redis://… or rediss://…; default: the environment's REDIS_URI")
+    .option("--stream <key>", "the stream key, or a template such as cdc.${source.table}")
+    .option("--input <file>", "read this file; it can be read again if Redis loses data")
+    .option(...adopt)
+    .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf)
+    .option("--dashboard-port <port>", "show on a page on this port what the sink does", portOf)
+    .option("--no-progress", "show no progress; without it a bar on a terminal stands in for the checkpoints")
+    .action((flags: SinkFlags & OnceFlags & MonitoringOptions & { input?: string }) =>
+      exitWith(() =>
+        printCheckpoints(terminal, (outcome) =>
+          pipeLines(
+            terminal,
+            flags.input,
+            once(configFrom(flags, env), flags),
+            { ...flags, outcome },
+            stop(),
+          ),
+        ),
+      ),
+    );
+
+  program
+    .command("replicate")
+    .description("publish the changes of a database, as a YAML file says")
+    .requiredOption("--config <file>", "YAML with the source and the sink")
+    .option(...adopt)
+    .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf, 9000)
+    .option("--dashboard-port <port>", "show on a page on this port what the sinks do", portOf)
+    .option("--no-progress", "do not show how far it is while it catches up")
+    .option("--accept-hole", "go on, this once, although the database no longer has all changes")
+    .action(({ config, ...flags }: { config: string } & OnceFlags & ReplicateFlags) =>
+      exitWith(() =>
+        printCheckpoints(terminal, (outcome) =>
+          replicateSource(terminal, once(configOf(config, env), flags), { ...flags, outcome }, stop()),
+        ),
+      ),
+    );
+
+  program
+    .command("check")
+    .description("look at all that a YAML file names, and change nothing")
+    .argument("<file>", "YAML with the sinks, and perhaps a source")
+    .option("--json", "print each finding as one JSON line")
+    .action((file: string, { json = false }: { json?: boolean }) =>
+      exitWith(() => checkConfig(out, configOf(file, env), json)),
+    );
+
+  program
+    .command("schema")
+    .description("print the JSON Schema of the YAML, for editors")
+    .action(() => {
+      out.write(configSchema());
+    });
+
+  addConsumeCommand(program, terminal, exitWith);
+  addStreamsCommand(program, terminal, exitWith);
+  return program;
+}
+
+/** Prints each checkpoint as one JSON line, and says at the end what was done. */
+async function printCheckpoints(
+  { bar, out, log }: Terminal,
+  publish: (outcome: Outcome) => Observable<Checkpoint<unknown>>,
+): Promise<void> {
+  const outcome = newOutcome();
+  let position: unknown;
+  await lastValueFrom(
+    publish(outcome).pipe(
+      tap((checkpoint) => {
+        bar.writeResult(JSON.stringify(checkpoint));
+        position = checkpoint.position;
+      }),
+    ),
+    { defaultValue: undefined },
+  );
+  const done = outcome.text();
+  const end = out.isClosed ? "stopped, as standard output takes no more" : "done";
+  log(done === undefined ? `${end}, no events` : `${end}: ${done}, up to position ${position}`);
+}

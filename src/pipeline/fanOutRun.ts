@@ -1,0 +1,194 @@
+import { fromNullable, none } from "fp-ts/lib/Option.js";
+import {
+  asyncScheduler,
+  BehaviorSubject,
+  distinctUntilChanged,
+  Observable,
+  type SchedulerLike,
+  type Subscriber,
+  Subscription,
+} from "rxjs";
+import type { Flow } from "../../operators/flow.ts";
+import type { Checkpoint } from "../event/checkpoint.ts";
+import { FanOutInput } from "./fanOutInput.ts";
+import {
+  type Command,
+  type FanOutRules,
+  type FanOutState,
+  flowOf,
+  type Happening,
+  newFanOut,
+  step,
+} from "./fanOutState.ts";
+import { isSkipped, type Skipped } from "./keepPositions.ts";
+import type { OpenSource, Sink } from "./sink.ts";
+
+/** What one run of a fan-out goes by. */
+export interface FanOutRunOptions<T, P> extends FanOutRules {
+  readonly sinks: readonly Sink<T, P>[];
+  /** The sinks that count for the checkpoint. */
+  readonly voters: readonly Sink<T, P>[];
+  readonly source: OpenSource<T, P>;
+  /** Whether the source can be opened where the sinks stand. */
+  readonly isResuming: boolean;
+  readonly maxLateEvents: number;
+  readonly scheduler: SchedulerLike | undefined;
+}
+
+/** One sink, and what it is given. */
+interface Branch<T, P> {
+  readonly index: number;
+  readonly sink: Sink<T, P>;
+  readonly input: FanOutInput<T | Skipped<P>>;
+  readonly subscription: Subscription;
+}
+
+/** Runs the sinks side by side on one source, as {@link step} says. Events go straight to the sinks. */
+export class FanOutRun<T, P> {
+  readonly #options: FanOutRunOptions<T, P>;
+  readonly #scheduler: SchedulerLike;
+  readonly #subscriber: Subscriber<Checkpoint<P>>;
+  readonly #branches: readonly Branch<T, P>[];
+  readonly #flow = new BehaviorSubject<Flow>("resume");
+  readonly #running = new Subscription();
+  #waiting = Subscription.EMPTY;
+  #state: FanOutState<P>;
+
+  constructor(options: FanOutRunOptions<T, P>, subscriber: Subscriber<Checkpoint<P>>) {
+    const { sinks, voters, maxLateEvents, scheduler = asyncScheduler } = options;
+    this.#options = options;
+    this.#scheduler = scheduler;
+    this.#subscriber = subscriber;
+    this.#state = newFanOut(
+      sinks.map((sink) => ({ id: sink.id, positions: sink.positions, isVoter: voters.includes(sink) })),
+    );
+    const tooMany = `more than ${maxLateEvents} events came before it was reached`;
+    this.#branches = sinks.map((sink, index) => ({
+      index,
+      sink,
+      input: new FanOutInput(maxLateEvents, () =>
+        this.#happens({ type: "failed", branch: index, error: new Error(tooMany) }),
+      ),
+      subscription: new Subscription(),
+    }));
+  }
+
+  /** Returns what ends it. */
+  start(): Subscription {
+    for (const branch of this.#branches) this.#running.add(branch.subscription);
+    for (const branch of this.#branches) {
+      this.#run(
+        branch,
+        this.#options.isResuming ? this.#resuming(branch) : branch.sink(this.#inputOf(branch)),
+      );
+      // Events that may not come again go to all sinks at once.
+      if (!this.#options.isResuming) this.#happens({ type: "opened", branch: branch.index, from: none });
+    }
+    return this.#running;
+  }
+
+  #run({ index, subscription }: Branch<T, P>, checkpoints$: Observable<Checkpoint<P>>): void {
+    subscription.add(
+      checkpoints$.subscribe({
+        next: (checkpoint) => this.#happens({ type: "acknowledged", branch: index, checkpoint }),
+        error: (error) => this.#happens({ type: "failed", branch: index, error }),
+        complete: () => this.#happens({ type: "completed", branch: index }),
+      }),
+    );
+  }
+
+  /** Asks the sink where it stands, and gives it events from there. */
+  #resuming(branch: Branch<T, P>): Observable<Checkpoint<P>> {
+    const { index, sink } = branch;
+    return sink.resuming((from, flow) => {
+      this.#running.add(flow.subscribe((signal) => this.#happens({ type: "flow", branch: index, signal })));
+      return new Observable((chain) => {
+        chain.add(this.#inputOf(branch).subscribe(chain));
+        this.#happens({ type: "opened", branch: index, from });
+      });
+    });
+  }
+
+  #inputOf({ index, input }: Branch<T, P>): Observable<T | Skipped<P>> {
+    return input.events$(() => this.#happens({ type: "left", branch: index }));
+  }
+
+  /** What a source or the user's order of positions throws, ends all. */
+  #happens(happening: Happening<P>): void {
+    if (this.#subscriber.closed) return;
+    try {
+      const [state, commands] = step(this.#options, this.#state, happening);
+      this.#state = state;
+      for (const command of commands) if (!this.#subscriber.closed) this.#perform(command);
+    } catch (error) {
+      this.#subscriber.error(error);
+    }
+    this.#flow.next(flowOf(this.#options, this.#state));
+  }
+
+  #perform(command: Command<P>): void {
+    switch (command.type) {
+      case "openSource":
+        this.#openSource(command);
+        break;
+      case "feed":
+        this.#branches[command.branch]?.input.open();
+        break;
+      case "endInput":
+        this.#branches[command.branch]?.input.end();
+        break;
+      case "listen":
+        this.#after(0, { type: "silent", branch: command.branch });
+        break;
+      case "leave":
+        this.#leave(command);
+        break;
+      case "emit":
+        this.#subscriber.next(command.checkpoint);
+        break;
+      case "wait":
+        this.#waiting.unsubscribe();
+        this.#waiting = this.#after(this.#options.patienceMs, { type: "patienceOver" });
+        break;
+      case "end":
+        if (command.failure._tag === "Some") this.#subscriber.error(command.failure.value);
+        else this.#subscriber.complete();
+        break;
+    }
+  }
+
+  #after(ms: number, happening: Happening<P>): Subscription {
+    const timer = this.#scheduler.schedule(() => this.#happens(happening), ms);
+    this.#running.add(timer);
+    return timer;
+  }
+
+  #leave({ branch: index, at, cause }: Extract<Command<P>, { readonly type: "leave" }>): void {
+    const branch = this.#branches[index];
+    if (branch === undefined) return;
+    branch.input.drop();
+    branch.subscription.unsubscribe();
+    // The last word, after that it is closed.
+    branch.sink.report({ state: "behind", position: at, cause });
+  }
+
+  #openSource({ from, reached }: Extract<Command<P>, { readonly type: "openSource" }>): void {
+    this.#waiting.unsubscribe();
+    this.#flow.next(flowOf(this.#options, this.#state));
+    let hasBegun = false;
+    const events$ = this.#options.source(from, this.#flow.pipe(distinctUntilChanged()), reached);
+    this.#running.add(
+      events$.subscribe({
+        next: (event) => {
+          if (!hasBegun) {
+            hasBegun = true;
+            this.#happens({ type: "begun", at: isSkipped<P>(event) ? fromNullable(event.position) : none });
+          }
+          for (const { input } of this.#branches) input.next(event);
+        },
+        error: (error) => this.#happens({ type: "sourceFailed", error }),
+        complete: () => this.#happens({ type: "sourceCompleted" }),
+      }),
+    );
+  }
+}
