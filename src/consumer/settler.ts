@@ -222,10 +222,9 @@ export function groupSettler<E>({
     const { stream, entryId, deliveries } = delivery;
     const delayMs = backoffMs(deliveries, redelivery);
     report({ state: "rejected", stream, entryId, deliveries, delayMs, reason });
-    const wait = merge(timer(delayMs), stop$)
-      .pipe(take(1))
-      .subscribe(() => {
-        waiting.remove(wait);
+    const itsTime$ = merge(timer(delayMs), stop$).pipe(take(1));
+    waiting.add(
+      itsTime$.subscribe(() => {
         if (!holds(delivery)) done("another's");
         else if (isStopping) handBack(delivery, done);
         else {
@@ -234,8 +233,8 @@ export function groupSettler<E>({
           reporter.delivered(1);
           done({ again });
         }
-      });
-    waiting.add(wait);
+      }),
+    );
   }
 
   const settler: GroupSettler<E> = {
