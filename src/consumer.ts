@@ -1,15 +1,11 @@
 export * from "./admin/index.ts";
-export {
-  type Acknowledged,
-  type AcknowledgeOptions,
-  acknowledge,
-  type Handled,
-} from "./consumer/acknowledge.ts";
+export { type Acknowledged, type AcknowledgeOptions, acknowledge } from "./consumer/acknowledge.ts";
 export { type DeduplicateOptions, deduplicate } from "./consumer/deduplicate.ts";
 export type { Delivery, Mark, Settler } from "./consumer/delivery.ts";
 export { Effects, effects } from "./consumer/effects.ts";
 export { groupDeliveries } from "./consumer/groupDeliveries.ts";
 export type { GroupOptions, GroupStatusOptions } from "./consumer/groupOptions.ts";
+export type { Handled } from "./consumer/handlerOutput.ts";
 export { groupStatus } from "./consumer/watchGroup.ts";
 export {
   type ConsumerMetrics,

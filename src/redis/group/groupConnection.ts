@@ -1,17 +1,14 @@
+import type { Cluster, Redis } from "ioredis";
 import {
   catchError,
   concat,
   EMPTY,
   from,
-  fromEvent,
   ignoreElements,
   map,
   merge,
   type Observable,
   of,
-  startWith,
-  switchMap,
-  tap,
   throwError,
   type Unsubscribable,
 } from "rxjs";
@@ -19,7 +16,6 @@ import { isRxaddError } from "../../errors/rxaddError.ts";
 import type { Server } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
 import { nameOf, openLink, openWaitingLink } from "../connect/openLink.ts";
-import { isCluster } from "../connect/topology.ts";
 import { keyBeside } from "../publish/publishPort.ts";
 import { type Standing, standingOf } from "../read/readConnection.ts";
 import {
@@ -31,14 +27,9 @@ import {
   tablesOf,
 } from "../wire/replies.ts";
 import { script } from "../wire/script.ts";
+import { readInterrupter } from "./readInterrupter.ts";
 import { argsOf, isFinal, isPlain, keysOf, type Outcome, outcomesOf, type Settlement } from "./settlement.ts";
 import { leaveScript, pendingScript, settleScript } from "./settleScript.ts";
-
-/** Who reads. */
-export interface Membership {
-  readonly group: string;
-  readonly consumer: string;
-}
 
 /** How much one read may bring. */
 export interface Room {
@@ -105,52 +96,31 @@ export function isAnswer(error: unknown, code: string): boolean {
 
 export interface GroupConnectionOptions extends Omit<ClientOptions, "uri"> {
   readonly server: Server;
-  readonly membership: Membership;
+  readonly group: string;
+  /** Who reads. */
+  readonly consumer: string;
   /** How long a read waits for entries, in ms. */
   readonly blockMs: number;
 }
 
 /** Opens one connection that waits for entries, and one for all the rest, which is the caller's if there is one. */
 export function openGroupConnection(options: GroupConnectionOptions): GroupConnection {
-  const { server, blockMs } = options;
-  const { group, consumer } = options.membership;
-  const reading = openWaitingLink(server, options, blockMs);
+  const { server, group, consumer } = options;
+  const reading = openWaitingLink(server, options, options.blockMs);
   const settling = openLink(server, options);
   const links = [reading, settling];
-  const settle = script(settling.client, settleScript);
-  const pending = script(settling.client, pendingScript, "bytes");
-  const leave = script(settling.client, leaveScript);
-
   const readClient = reading.client;
   const client = settling.client;
-  const marksOf = (stream: string) => keyBeside(stream, `${group}:processed`);
-  const consumersOf = (stream: string) => keyBeside(stream, `${group}:consumers`);
-  const memoryOf = (stream: string) => keyBeside(stream, `${group}:settled:${consumer}`);
-  // Whom to interrupt; another one after each reconnect, and nobody until it has said its name. A Cluster's reads end
-  // by themselves.
-  let clientId: number | undefined;
-  const watching = isCluster(readClient)
-    ? undefined
-    : merge(reading.ready$, fromEvent(readClient, "close"))
-        .pipe(
-          startWith(undefined),
-          tap(() => {
-            clientId = undefined;
-          }),
-          switchMap(() =>
-            readClient.status === "ready"
-              ? from(readClient.client("ID")).pipe(catchError(() => EMPTY))
-              : EMPTY,
-          ),
-        )
-        .subscribe((id) => {
-          clientId = Number(id);
-        });
+  const pending = script(client, pendingScript, "bytes");
+  const leave = script(client, leaveScript);
+  const settle = settleBy(client, options);
+  const interrupter = readInterrupter(reading, client);
+  const { marks, consumers, memory } = keysBeside(options);
 
   function pendingOf(stream: string, after: string, room: Room, idleMs: string): Observable<Pending> {
     const args = [group, consumer, after, `${room.entries}`, `${room.bytes}`, idleMs];
     return settling
-      .call(() => from(pending([stream, consumersOf(stream)], args)))
+      .call(() => from(pending([stream, consumers(stream)], args)))
       .pipe(map((reply) => pendingRead(stream, reply)));
   }
 
@@ -164,7 +134,7 @@ export function openGroupConnection(options: GroupConnectionOptions): GroupConne
         ),
 
     introduce: (stream, claimIdleMs) =>
-      settling.call(() => from(client.hset(consumersOf(stream), consumer, `${Math.ceil(claimIdleMs)}`))),
+      settling.call(() => from(client.hset(consumers(stream), consumer, `${Math.ceil(claimIdleMs)}`))),
 
     // By the connection that reads: its answer is of before what is read next.
     progress: (stream) =>
@@ -199,57 +169,64 @@ export function openGroupConnection(options: GroupConnectionOptions): GroupConne
     readOwn: (stream, after, room) => pendingOf(stream, after, room, ""),
     claim: (stream, idleMs, after, room) => pendingOf(stream, after, room, `${Math.round(idleMs)}`),
 
-    settle: (stream, settlements, keep, token) => {
-      if (settlements.every(isPlain)) {
-        const entryIds = settlements.map(({ entryId }) => entryId);
-        return settling
-          .call(() =>
-            from(
-              client
-                .call("XACK", [stream, group, ...entryIds])
-                // None was pending: they are acknowledged already, or the group is gone, which XACK does not tell.
-                .then((count) => (count === 0 ? client.xpending(stream, group) : undefined)),
-            ),
-          )
-          .pipe(map(() => settlements.map(() => "acknowledged" as const)));
-      }
-      const remembers = settlements.some(isFinal);
-      const keys = new Set([
-        stream,
-        marksOf(stream),
-        memoryOf(stream),
-        consumersOf(stream),
-        ...settlements.flatMap(keysOf),
-      ]);
-      const args = [...[group, consumer, `${keep}`, remembers ? token : ""], ...settlements.flatMap(argsOf)];
-      return settling
-        .call(() => from(settle([...keys], args)))
-        .pipe(map((reply) => outcomesOf(reply, settlements.length, nameOf(server))));
-    },
+    settle: (...call) => settling.call(() => from(settle(...call))),
 
-    processed: (stream, marks) =>
+    processed: (stream, ids) =>
       settling
-        .call(() => from(client.zmscore(marksOf(stream), ...marks)))
+        .call(() => from(client.zmscore(marks(stream), ...ids)))
         .pipe(map((scores) => scores.map((score) => score !== null))),
 
     leave: (stream) =>
       client.status === "ready"
-        ? settling.call(() => from(leave([stream, consumersOf(stream), memoryOf(stream)], [group, consumer])))
+        ? settling.call(() => from(leave([stream, consumers(stream), memory(stream)], [group, consumer])))
         : EMPTY,
 
-    interrupt: () => {
-      if (clientId !== undefined && !isCluster(client)) {
-        // Without the right to it, the read ends when its time is over.
-        client.client("UNBLOCK", clientId).catch(() => {});
-      }
-    },
+    interrupt: interrupter.interrupt,
     ready$: merge(...links.map(({ ready$ }) => ready$)),
     failure$: merge(...links.map(({ failure$ }) => failure$)),
     close$: concat(...links.map(({ close$ }) => close$)).pipe(ignoreElements()),
     unsubscribe: () => {
-      watching?.unsubscribe();
+      interrupter.unsubscribe();
       for (const { unsubscribe } of links) unsubscribe();
     },
+  };
+}
+
+/** The keys of a group beside its stream. */
+function keysBeside({ group, consumer }: Pick<GroupConnectionOptions, "group" | "consumer">) {
+  return {
+    marks: (stream: string) => keyBeside(stream, `${group}:processed`),
+    consumers: (stream: string) => keyBeside(stream, `${group}:consumers`),
+    memory: (stream: string) => keyBeside(stream, `${group}:settled:${consumer}`),
+  };
+}
+
+/** Settles with XACK where that is all, else with the script. */
+function settleBy(client: Redis | Cluster, options: GroupConnectionOptions) {
+  const { server, group, consumer } = options;
+  const { marks, consumers, memory } = keysBeside(options);
+  const settle = script(client, settleScript);
+
+  return async (
+    stream: string,
+    settlements: readonly Settlement[],
+    keep: number,
+    token: string,
+  ): Promise<readonly Outcome[]> => {
+    if (settlements.every(isPlain)) {
+      const count = await client.call("XACK", [
+        ...[stream, group],
+        ...settlements.map(({ entryId }) => entryId),
+      ]);
+      // None was pending: they are acknowledged already, or the group is gone, which XACK does not tell.
+      if (count === 0) await client.xpending(stream, group);
+      return settlements.map(() => "acknowledged");
+    }
+    const beside = [marks(stream), memory(stream), consumers(stream)];
+    const keys = new Set([stream, ...beside, ...settlements.flatMap(keysOf)]);
+    const remembers = settlements.some(isFinal);
+    const args = [...[group, consumer, `${keep}`, remembers ? token : ""], ...settlements.flatMap(argsOf)];
+    return outcomesOf(await settle([...keys], args), settlements.length, nameOf(server));
   };
 }
 
