@@ -2,7 +2,7 @@ import { Observable, type OperatorFunction, type Subscriber, Subscription } from
 import type { Outcome } from "../redis/group/settlement.ts";
 import { type Delivery, handled, isAgain, type Settled, type Verdict } from "./delivery.ts";
 import { Effects } from "./effects.ts";
-import { handlingTuning } from "./groupOptions.ts";
+import { type HandlingTuning, handlingTuning } from "./groupOptions.ts";
 import { type Handled, outputOf } from "./handlerOutput.ts";
 import { keyOf } from "./keyOf.ts";
 import { Lines } from "./lines.ts";
@@ -64,7 +64,7 @@ export function acknowledge<E, R = unknown>(
   const { concurrency } = handlingTuning(options, handler);
   return (source) =>
     new Observable((subscriber) => {
-      const handling = new Handling(handler, concurrency, options.orderBy, subscriber);
+      const handling = new Handling(handler, { ...options, concurrency }, subscriber);
       subscriber.add(handling.handlers);
       subscriber.add(
         source.subscribe({
@@ -75,6 +75,8 @@ export function acknowledge<E, R = unknown>(
       );
     });
 }
+
+type Running<E> = AcknowledgeOptions<E> & Pick<HandlingTuning, "concurrency">;
 
 /** A delivery on its way through. */
 interface Task<E, R> {
@@ -89,8 +91,7 @@ interface Task<E, R> {
 class Handling<E, R> {
   readonly handlers = new Subscription();
   readonly #handler: Handler<E, R>;
-  readonly #concurrency: number;
-  readonly #orderBy: ((event: E) => string) | undefined;
+  readonly #options: Running<E>;
   readonly #subscriber: Subscriber<Acknowledged<E, R>>;
   readonly #ready: Task<E, R>[] = [];
   readonly #lines = new Lines<Task<E, R>>();
@@ -99,15 +100,9 @@ class Handling<E, R> {
   #isPumping = false;
   #sourceDone = false;
 
-  constructor(
-    handler: Handler<E, R>,
-    concurrency: number,
-    orderBy: ((event: E) => string) | undefined,
-    subscriber: Subscriber<Acknowledged<E, R>>,
-  ) {
+  constructor(handler: Handler<E, R>, options: Running<E>, subscriber: Subscriber<Acknowledged<E, R>>) {
     this.#handler = handler;
-    this.#concurrency = concurrency;
-    this.#orderBy = orderBy;
+    this.#options = options;
     this.#subscriber = subscriber;
   }
 
@@ -124,13 +119,14 @@ class Handling<E, R> {
 
   /** Takes one on; or again, where its key could not be told before. */
   #take(task: Task<E, R>): void {
-    if (this.#orderBy === undefined) {
+    const { orderBy } = this.#options;
+    if (orderBy === undefined) {
       this.#enqueue(task);
       return;
     }
     let key: string;
     try {
-      key = keyOf("orderBy", this.#orderBy(task.delivery.event));
+      key = keyOf("orderBy", orderBy(task.delivery.event));
     } catch (reason) {
       this.#settle(task, { kind: "failed", reason });
       return;
@@ -153,7 +149,7 @@ class Handling<E, R> {
   #pump(): void {
     if (this.#isPumping) return;
     this.#isPumping = true;
-    while (this.#running < this.#concurrency && !this.#subscriber.closed) {
+    while (this.#running < this.#options.concurrency && !this.#subscriber.closed) {
       const task = this.#ready.shift();
       if (task === undefined) break;
       this.#running += 1;

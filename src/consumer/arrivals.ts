@@ -1,36 +1,24 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import { rxaddError } from "../errors/rxaddError.ts";
-import { type DecodeEntry, decodeEntry } from "../reader/decodeEntry.ts";
+import type { DecodeEntry } from "../reader/decodeEntry.ts";
 import type { PendingEntry, RawEntry } from "../redis/wire/replies.ts";
-import type { ConsumerReporter } from "../telemetry/consumerReporter.ts";
-import type { Consumption } from "./consumption.ts";
+import type { ConsumerParts } from "./consumerParts.ts";
 import type { DeadLetterCause } from "./deadLetterFields.ts";
 import type { Delivery } from "./delivery.ts";
-import type { GroupOptions, GroupTuning } from "./groupOptions.ts";
 import type { Arrived } from "./groupReader.ts";
-import type { Held } from "./held.ts";
 import type { GroupSettler } from "./settler.ts";
-import type { Settling } from "./settling.ts";
 import { unsureStarts } from "./unsureStarts.ts";
-
-interface ArrivalsOptions<E> {
-  readonly options: GroupOptions<E>;
-  readonly tuning: GroupTuning;
-  readonly held: Held;
-  readonly settlements: Settling;
-  readonly settler: GroupSettler<E>;
-  readonly consumption: Consumption;
-  readonly reporter: ConsumerReporter;
-}
 
 /** Makes deliveries of what was read; what cannot be one is set aside. */
 export class Arrivals<E> {
-  readonly #parts: ArrivalsOptions<E>;
+  readonly #parts: ConsumerParts;
+  readonly #settler: GroupSettler<E>;
   readonly #decode: DecodeEntry<E>;
 
-  constructor(parts: ArrivalsOptions<E>) {
+  constructor(parts: ConsumerParts, settler: GroupSettler<E>, decode: DecodeEntry<E>) {
     this.#parts = parts;
-    this.#decode = decodeEntry<E>(parts.options);
+    this.#settler = settler;
+    this.#decode = decode;
   }
 
   receive(arrived: Arrived): readonly Delivery<E>[] {
@@ -68,7 +56,7 @@ export class Arrivals<E> {
   /** @param counted - how often Redis says that it was started */
   #deliver(entry: RawEntry, counted: number, received: Delivery<E>[]): void {
     const { tuning, held, consumption } = this.#parts;
-    const { settler } = this.#parts.settler;
+    const { settler } = this.#settler;
     if (consumption.failure !== undefined) return;
     const { deadLetters, maxDeliveries } = tuning;
     const decoded = this.#decode(entry.fields ?? []);
@@ -88,7 +76,7 @@ export class Arrivals<E> {
   }
 
   #setAside(entry: RawEntry, counted: number, cause: DeadLetterCause, reason: string): void {
-    const { tuning, held, settler, consumption } = this.#parts;
+    const { tuning, held, consumption } = this.#parts;
     const { stream, entryId, bytes } = entry;
     if (tuning.deadLetters === undefined) {
       consumption.fail(
@@ -101,7 +89,7 @@ export class Arrivals<E> {
     }
     const holding = { stream, entryId, deliveries: counted + 1, content: entry.fields ?? [] };
     held.add(holding, bytes, counted);
-    settler.setAside(holding, cause, reason, tuning.deadLetters.stream, (outcome) => {
+    this.#settler.setAside(holding, cause, reason, tuning.deadLetters.stream, (outcome) => {
       if (!(outcome instanceof Error)) return;
       held.remove(holding);
       consumption.fail(outcome);

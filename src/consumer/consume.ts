@@ -24,20 +24,22 @@ import {
   throwError,
   timer,
 } from "rxjs";
-import { type RetryBackoffOptions, retryBackoff } from "../../operators/retryBackoff.ts";
+import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { isRetryable } from "../errors/rxaddError.ts";
+import { decodeEntry } from "../reader/decodeEntry.ts";
 import { session } from "../redis/connect/session.ts";
-import { type GroupConnection, openGroupConnection } from "../redis/group/groupConnection.ts";
-import { type ConsumerReporter, consumerReporter } from "../telemetry/consumerReporter.ts";
+import { openGroupConnection } from "../redis/group/groupConnection.ts";
+import { consumerReporter } from "../telemetry/consumerReporter.ts";
 import { Arrivals } from "./arrivals.ts";
 import { consumerName } from "./consumerName.ts";
+import type { ConsumerParts } from "./consumerParts.ts";
 import { Consumption } from "./consumption.ts";
 import type { Delivery } from "./delivery.ts";
 import type { GroupOptions, GroupTuning } from "./groupOptions.ts";
 import { GroupReader } from "./groupReader.ts";
 import { Held } from "./held.ts";
 import { GroupSettler } from "./settler.ts";
-import { type Settling, settling } from "./settling.ts";
+import { settling } from "./settling.ts";
 import { signsOfLife } from "./signsOfLife.ts";
 
 /** How often a read that waits is told to end, once it shall: it may have begun after being told. */
@@ -51,58 +53,31 @@ export function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Obser
   const reporter = consumerReporter(`groupDeliveries ${group}`, options);
   const name = `rxadd:${group}:${consumer}`;
   const open = () => openGroupConnection({ ...tuning, server: options, name, consumer });
-  return session({ open, retry, reporter }, (connection, again) =>
-    deliveriesOf({ options, tuning, consumer, reporter, connection, again }),
-  ).pipe(finalize(release));
-}
-
-interface Connected<E> {
-  readonly options: GroupOptions<E>;
-  readonly tuning: GroupTuning;
-  readonly consumer: string;
-  readonly reporter: ConsumerReporter;
-  readonly connection: GroupConnection;
-  readonly again: RetryBackoffOptions;
-}
-
-interface Parts<E> extends Connected<E> {
-  readonly consumption: Consumption;
-  readonly held: Held;
-  readonly settlements: Settling;
-}
-
-function deliveriesOf<E>(connected: Connected<E>): Observable<Delivery<E>> {
-  const { tuning, reporter, connection, again } = connected;
-  const { stream: streams, window, windowBytes, count } = tuning;
-  const enough = Math.max(streams.length, Math.min(count, Math.ceil(window / 2)));
-  const consumption = new Consumption();
-  const held = new Held({ window, windowBytes, enough }, reporter.report);
-  const settlements = settling(connection, retryBackoff(again));
-  const parts: Parts<E> = { ...connected, consumption, held, settlements };
-  const settler = new GroupSettler<E>({
-    ...parts,
-    processed: (stream, ids) =>
-      connection.processed(stream, ids).pipe(
-        retryBackoff(again),
-        // Whoever asks for more has lost them: nothing is held any more.
-        takeUntil(consumption.closed$),
-        defaultIfEmpty(ids.map(() => false)),
-      ),
-  });
-  const arrivals = new Arrivals<E>({ ...parts, settler });
-  return merge(
-    background(parts).pipe(takeUntil(consumption.closed$)),
-    concat(opening(parts), reading(parts, arrivals), draining(parts), leaving(parts), closing(parts)),
-  ).pipe(
-    concatWith(connection.close$),
-    finalize(() => settler.unsubscribe()),
-  );
+  return session({ open, retry, reporter }, (connection, again) => {
+    const { stream: streams, window, windowBytes, count } = tuning;
+    const enough = Math.max(streams.length, Math.min(count, Math.ceil(window / 2)));
+    const consumption = new Consumption();
+    const held = new Held({ window, windowBytes, enough }, reporter.report);
+    const settlements = settling(connection, retryBackoff(again));
+    const parts = { tuning, consumer, reporter, connection, again, consumption, held, settlements };
+    const settler = new GroupSettler<E>(parts);
+    const arrivals = new Arrivals(parts, settler, decodeEntry<E>(options));
+    return merge(
+      background(parts, options).pipe(takeUntil(consumption.closed$)),
+      concat(opening(parts), reading(parts, arrivals), draining(parts), leaving(parts), closing(parts)),
+    ).pipe(
+      concatWith(connection.close$),
+      finalize(() => settler.unsubscribe()),
+    );
+  }).pipe(finalize(release));
 }
 
 /** What goes on until it is closed. */
-function background<E>(parts: Parts<E>): Observable<never> {
-  const { options, tuning, reporter, connection, consumption, held, settlements } = parts;
-  const { until = NEVER } = options;
+function background(
+  parts: ConsumerParts,
+  { until = NEVER, metrics }: Pick<GroupOptions<unknown>, "until" | "metrics">,
+): Observable<never> {
+  const { reporter, connection, consumption, held, settlements } = parts;
   const stopping$ = until.pipe(
     defaultIfEmpty(undefined),
     take(1),
@@ -114,15 +89,15 @@ function background<E>(parts: Parts<E>): Observable<never> {
   );
   return merge(
     settlements.run$,
-    signsOfLife(held, settlements, tuning.claimIdleMs / 3),
+    signsOfLife(parts),
     stopping$,
     interrupting$,
-    options.metrics === undefined ? EMPTY : held.count$.pipe(tap(reporter.held)),
+    metrics === undefined ? EMPTY : held.count$.pipe(tap(reporter.held)),
     connection.failure$,
   ).pipe(ignoreElements());
 }
 
-function opening<E>({ tuning, reporter, connection, again, consumption }: Parts<E>): Observable<never> {
+function opening({ tuning, reporter, connection, again, consumption }: ConsumerParts): Observable<never> {
   const { stream: streams, start, claimIdleMs } = tuning;
   return forkJoin(
     streams.map((stream) =>
@@ -142,7 +117,7 @@ function opening<E>({ tuning, reporter, connection, again, consumption }: Parts<
   );
 }
 
-function reading<E>(parts: Parts<E>, arrivals: Arrivals<E>): Observable<Delivery<E>> {
+function reading<E>(parts: ConsumerParts, arrivals: Arrivals<E>): Observable<Delivery<E>> {
   const { reporter, connection, again, consumption, held } = parts;
   const reader = new GroupReader(parts);
   /** Reads once, unless it shall stop: then a read that fails has brought nothing that could be waited for. */
@@ -170,7 +145,7 @@ function reading<E>(parts: Parts<E>, arrivals: Arrivals<E>): Observable<Delivery
   );
 }
 
-function draining<E>({ reporter, consumption, held }: Parts<E>): Observable<never> {
+function draining({ reporter, consumption, held }: ConsumerParts): Observable<never> {
   return defer(() => {
     consumption.happened("readEnded");
     reporter.report({ state: "draining", deliveries: held.all().length });
@@ -179,14 +154,14 @@ function draining<E>({ reporter, consumption, held }: Parts<E>): Observable<neve
 }
 
 /** What is pending for it keeps it in the group; what goes wrong with leaving is no reason to fail. */
-function leaving<E>({ tuning, connection }: Parts<E>): Observable<never> {
+function leaving({ tuning, connection }: ConsumerParts): Observable<never> {
   return defer(() => merge(...tuning.stream.map((stream) => connection.leave(stream)))).pipe(
     ignoreElements(),
     catchError(() => EMPTY),
   );
 }
 
-function closing<E>({ consumption, settlements }: Parts<E>): Observable<never> {
+function closing({ consumption, settlements }: ConsumerParts): Observable<never> {
   return defer(() => {
     consumption.happened("settled");
     settlements.end();

@@ -4,8 +4,8 @@ import { guard } from "../telemetry/guard.ts";
 import { type Delivery, handled, isAgain, type Settler } from "./delivery.ts";
 import { deduplicateTuning } from "./groupOptions.ts";
 import { keyOf } from "./keyOf.ts";
+import { Lines } from "./lines.ts";
 import { type Checked, checked, type Marked } from "./processed.ts";
-import { Repeats } from "./repeats.ts";
 
 /** What {@link deduplicate} goes by. */
 export interface DeduplicateOptions<E> {
@@ -51,7 +51,8 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
   const { key, skipped } = options;
   return (source) =>
     new Observable((subscriber) => {
-      const repeats = new Repeats<E>();
+      // By stream and key: what repeats one that is being handled waits for its outcome.
+      const lines = new Lines<Marked<E>>();
       const watched = new Map<Settler<E>, Settler<E>>();
       const asked$ = new Subject<Marked<E>>();
       const guarded = guard((message) => process.emitWarning(`deduplicate: ${message}`, "RxaddWarning"));
@@ -91,7 +92,7 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
         const first: Marked<E>[] = [];
         for (const { delivery, isProcessed } of deliveries) {
           if (isProcessed) skip(delivery);
-          else if (repeats.isFirst(delivery)) first.push(delivery);
+          else if (lines.join(nameOf(delivery), delivery) === "goes") first.push(delivery);
         }
         // Only now, as one may be settled at once: those that repeat it have to be waiting for it.
         for (const delivery of first) subscriber.next({ ...delivery, settler: watch(delivery.settler) });
@@ -99,7 +100,7 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
 
       /** Those that repeat it were handled with it; or nobody here knows, and it is asked again. */
       function release(delivery: Delivery<E>, isProcessed: boolean): void {
-        for (const next of repeats.release(delivery)) {
+        for (const next of lines.end(nameOf(delivery))) {
           if (isProcessed) skip(next);
           else asked$.next(next);
         }
@@ -156,4 +157,8 @@ function telling<E>(
         settled(delivery, isHandled && outcome === "acknowledged");
       }),
   };
+}
+
+function nameOf<E>({ stream, mark }: Delivery<E>): string {
+  return `${stream}\n${mark?.id}`;
 }

@@ -9,13 +9,11 @@ import {
   tap,
   throwError,
 } from "rxjs";
-import { type GroupConnection, isAnswer, type Room } from "../redis/group/groupConnection.ts";
+import { isAnswer, type Room } from "../redis/group/groupConnection.ts";
 import type { Pending, PendingEntry, RawEntry } from "../redis/wire/replies.ts";
-import type { ConsumerReporter } from "../telemetry/consumerReporter.ts";
+import type { ConsumerParts } from "./consumerParts.ts";
 import { groupGaps } from "./groupGaps.ts";
-import type { GroupTuning } from "./groupOptions.ts";
 import { renewGroup } from "./groupRenewal.ts";
-import type { Held } from "./held.ts";
 import { ReadCount } from "./readCount.ts";
 
 /** What one read brought. */
@@ -29,13 +27,6 @@ const nothing: Arrived = { kind: "new", entries: [] };
 /** For how long a group that had read everything is taken to be up to date. */
 const upToDateForMs = 20;
 
-interface GroupReaderOptions {
-  readonly connection: GroupConnection;
-  readonly tuning: GroupTuning;
-  readonly held: Held;
-  readonly reporter: Pick<ConsumerReporter, "report">;
-}
-
 /**
  * Reads in turns: what this consumer has had before, then new entries, and every now and then what others
  * have had for too long.
@@ -43,9 +34,13 @@ interface GroupReaderOptions {
 export class GroupReader {
   /** Reads once; emits what came, perhaps nothing. */
   readonly read$: Observable<Arrived> = defer(() => this.#next()).pipe(
-    catchError((error) => (isGone(error) ? this.#renew() : throwError(() => error))),
+    catchError((error) =>
+      isGone(error)
+        ? renewGroup(this.#parts, this.#latest).pipe(map(() => nothing))
+        : throwError(() => error),
+    ),
   );
-  readonly #options: GroupReaderOptions;
+  readonly #parts: ConsumerParts;
   readonly #gaps: ReturnType<typeof groupGaps>;
   readonly #count: ReadCount;
   // By stream: the last ID that was looked at; empty: none.
@@ -57,9 +52,9 @@ export class GroupReader {
   // When the group was known to be up to date: what waits meanwhile may be trimmed unread.
   #upToDateMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: GroupReaderOptions) {
-    const { tuning, reporter } = options;
-    this.#options = options;
+  constructor(parts: ConsumerParts) {
+    const { tuning, reporter } = parts;
+    this.#parts = parts;
     this.#gaps = groupGaps(reporter.report);
     this.#count = new ReadCount(tuning.stream.length);
     this.#claimDueMs = performance.now() + tuning.claimIdleMs / 2;
@@ -68,12 +63,12 @@ export class GroupReader {
 
   /** An answer was lost: what Redis has delivered since the last one is looked for first. */
   recover(): void {
-    for (const stream of this.#options.tuning.stream) this.#own.set(stream, "");
+    for (const stream of this.#parts.tuning.stream) this.#own.set(stream, "");
     this.#upToDateMs = Number.NEGATIVE_INFINITY;
   }
 
   #next(): Observable<Arrived> {
-    const { stream: streams, claimIdleMs } = this.#options.tuning;
+    const { stream: streams, claimIdleMs } = this.#parts.tuning;
     const [mine] = this.#own;
     if (mine !== undefined) return this.#readOwn(...mine);
     if (performance.now() >= this.#claimDueMs) {
@@ -85,13 +80,13 @@ export class GroupReader {
   }
 
   #readOwn(stream: string, after: string): Observable<Arrived> {
-    return this.#options.connection
+    return this.#parts.connection
       .readOwn(stream, after, this.#room())
       .pipe(map((pending) => found(pending, this.#own, stream)));
   }
 
   #claim(stream: string, after: string): Observable<Arrived> {
-    const { connection, tuning, reporter } = this.#options;
+    const { connection, tuning, reporter } = this.#parts;
     return connection.claim(stream, tuning.claimIdleMs, after, this.#room()).pipe(
       map((pending) => found(pending, this.#stale, stream)),
       tap(({ entries }) => {
@@ -102,7 +97,7 @@ export class GroupReader {
   }
 
   #readNew(): Observable<Arrived> {
-    const { connection, tuning } = this.#options;
+    const { connection, tuning } = this.#parts;
     const untilClaimMs = Math.max(1, Math.ceil(this.#claimDueMs - performance.now()));
     const most = this.#count.next(this.#room());
     const isUpToDate = performance.now() - this.#upToDateMs < upToDateForMs;
@@ -123,7 +118,7 @@ export class GroupReader {
 
   /** Looks, before what is read next, whether something was trimmed that the group should have read. */
   #look(): Observable<never> {
-    const { connection, tuning } = this.#options;
+    const { connection, tuning } = this.#parts;
     return forkJoin(
       tuning.stream.map((stream) =>
         connection.progress(stream).pipe(
@@ -137,15 +132,9 @@ export class GroupReader {
     ).pipe(ignoreElements());
   }
 
-  #renew(): Observable<Arrived> {
-    const { connection, tuning, held, reporter } = this.#options;
-    const { report } = reporter;
-    return renewGroup({ connection, tuning, held, report }, this.#latest).pipe(map(() => nothing));
-  }
-
   /** How much a read may bring now. */
   #room(): Room {
-    const { tuning, held } = this.#options;
+    const { tuning, held } = this.#parts;
     return {
       entries: Math.max(1, Math.min(tuning.count * tuning.stream.length, held.room())),
       // What one read brings is there twice and three times until it is decoded.

@@ -1,16 +1,6 @@
 import { concatMap, forkJoin, map, type Observable, of, tap } from "rxjs";
 import { entryIdBefore } from "../event/entryId.ts";
-import type { GroupConnection } from "../redis/group/groupConnection.ts";
-import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
-import type { GroupTuning } from "./groupOptions.ts";
-import type { Held } from "./held.ts";
-
-interface RenewalOptions {
-  readonly connection: GroupConnection;
-  readonly tuning: GroupTuning;
-  readonly held: Held;
-  readonly report: (status: ConsumerStatus) => void;
-}
+import type { ConsumerParts } from "./consumerParts.ts";
 
 /**
  * Makes a group anew that is gone, with its stream or without.
@@ -18,7 +8,7 @@ interface RenewalOptions {
  * @param latest - by stream, the last entry that was read
  */
 export function renewGroup(
-  { connection, tuning, held, report }: RenewalOptions,
+  { connection, tuning, held, reporter }: ConsumerParts,
   latest: ReadonlyMap<string, string>,
 ): Observable<unknown> {
   const { stream: streams, start, claimIdleMs } = tuning;
@@ -43,7 +33,7 @@ export function renewGroup(
         concatMap((from) =>
           connection.create(stream, from).pipe(
             tap((wasThere) => {
-              if (!wasThere) report({ state: "warning", message: renewedText(stream, from) });
+              if (!wasThere) reporter.report({ state: "warning", message: renewedText(stream, from) });
             }),
           ),
         ),

@@ -26,4 +26,11 @@ export class Lines<T> {
     line.isLeft = true;
     return line.waiting.splice(0);
   }
+
+  /** Those that waited for one: there is no line any more. */
+  end(key: string): readonly T[] {
+    const waiting = this.#lines.get(key)?.waiting ?? [];
+    this.#lines.delete(key);
+    return waiting;
+  }
 }

@@ -1,26 +1,22 @@
-import { merge, Subscription, take, timer, type Unsubscribable } from "rxjs";
-import { backoffMs } from "../../operators/retryBackoff.ts";
+import {
+  defaultIfEmpty,
+  merge,
+  type Observable,
+  Subscription,
+  take,
+  takeUntil,
+  timer,
+  type Unsubscribable,
+} from "rxjs";
+import { backoffMs, retryBackoff } from "../../operators/retryBackoff.ts";
 import { reasonOf } from "../errors/reasonOf.ts";
 import type { Effect, Outcome } from "../redis/group/settlement.ts";
-import type { ConsumerReporter } from "../telemetry/consumerReporter.ts";
-import type { Consumption } from "./consumption.ts";
+import type { ConsumerParts } from "./consumerParts.ts";
 import { type DeadLetterCause, deadLetterFields } from "./deadLetterFields.ts";
 import { type Delivery, isLoss, type Settled, type Settler, type Verdict } from "./delivery.ts";
-import type { GroupTuning } from "./groupOptions.ts";
-import type { Held, Holding } from "./held.ts";
-import type { Settling } from "./settling.ts";
+import type { Holding } from "./held.ts";
 import { Starts } from "./starts.ts";
 import { unsureStarts } from "./unsureStarts.ts";
-
-interface GroupSettlerOptions {
-  readonly tuning: GroupTuning;
-  readonly consumer: string;
-  readonly held: Held;
-  readonly settlements: Settling;
-  readonly processed: Settler<unknown>["processed"];
-  readonly consumption: Consumption;
-  readonly reporter: ConsumerReporter;
-}
 
 type Told = (outcome: Outcome) => void;
 
@@ -31,27 +27,26 @@ const handedBackMs = 86_400_000;
 export class GroupSettler<E> implements Unsubscribable {
   /** What each delivery has with it. */
   readonly settler: Settler<E>;
-  readonly #options: GroupSettlerOptions;
+  readonly #parts: ConsumerParts;
   readonly #starts: Starts;
   readonly #waiting = new Subscription();
 
-  constructor(options: GroupSettlerOptions) {
-    const { held, settlements, tuning, processed } = options;
-    const starts = new Starts(held, settlements, tuning.claimIdleMs / 3);
-    this.#options = options;
+  constructor(parts: ConsumerParts) {
+    const starts = new Starts(parts);
+    this.#parts = parts;
     this.#starts = starts;
     this.#waiting.add(starts);
     this.settler = {
       mayStart: (delivery) => starts.may(delivery),
       start: (delivery, begin) => starts.ask(delivery, begin),
       settle: (delivery, verdict, told) => this.#settle(delivery, verdict, told),
-      processed,
+      processed: (stream, ids) => this.#processed(stream, ids),
     };
   }
 
   /** Makes an entry a dead letter; told an error if Redis does not take it. */
   setAside(entry: Holding, cause: DeadLetterCause, reason: string, deadLetters: string, told: Told): void {
-    const { tuning, consumer, settlements, reporter } = this.#options;
+    const { tuning, consumer, settlements, reporter } = this.#parts;
     const { stream, entryId, deliveries } = entry;
     const why = { error: cause, reason, group: tuning.group, consumer };
     settlements.ask({
@@ -81,7 +76,7 @@ export class GroupSettler<E> implements Unsubscribable {
       told(outcome);
       return;
     }
-    if (outcome === "acknowledged") this.#options.reporter.acknowledged(1);
+    if (outcome === "acknowledged") this.#parts.reporter.acknowledged(1);
     this.#settled(delivery, outcome, told);
   }
 
@@ -92,13 +87,23 @@ export class GroupSettler<E> implements Unsubscribable {
   #settle(delivery: Delivery<E>, verdict: Verdict, told: (outcome: Settled<E>) => void): void {
     this.#starts.ended(delivery);
     if (verdict.kind === "handled")
-      this.#options.settlements.ask(new Acknowledging(delivery, verdict.effects, told, this));
+      this.#parts.settlements.ask(new Acknowledging(delivery, verdict.effects, told, this));
     else if (verdict.kind === "left") this.#handBack(delivery, told);
     else this.#fail(delivery, verdict.reason, told);
   }
 
+  #processed(stream: string, ids: readonly string[]): Observable<readonly boolean[]> {
+    const { connection, again, consumption } = this.#parts;
+    return connection.processed(stream, ids).pipe(
+      retryBackoff(again),
+      // Whoever asks for more has lost them: nothing is held any more.
+      takeUntil(consumption.closed$),
+      defaultIfEmpty(ids.map(() => false)),
+    );
+  }
+
   #fail(delivery: Delivery<E>, reason: unknown, told: (outcome: Settled<E>) => void): void {
-    const { tuning, held, consumption } = this.#options;
+    const { tuning, held, consumption } = this.#parts;
     const { deadLetters, maxDeliveries } = tuning;
     // How often at least, this time included.
     const surely = delivery.deliveries - unsureStarts(held.counted(delivery));
@@ -113,7 +118,7 @@ export class GroupSettler<E> implements Unsubscribable {
   }
 
   #tryLater(delivery: Delivery<E>, reason: unknown, told: (outcome: Settled<E>) => void): void {
-    const { tuning, held, consumption, reporter } = this.#options;
+    const { tuning, held, consumption, reporter } = this.#parts;
     const { stream, entryId, deliveries } = delivery;
     const delayMs = backoffMs(deliveries, tuning.redelivery);
     reporter.report({ state: "rejected", stream, entryId, deliveries, delayMs, reason });
@@ -134,7 +139,7 @@ export class GroupSettler<E> implements Unsubscribable {
 
   /** Counts as idle for so long that any other consumer may claim it at once. */
   #handBack(delivery: Delivery<E>, told: Told): void {
-    const { settlements, tuning } = this.#options;
+    const { settlements, tuning } = this.#parts;
     const { stream, entryId } = delivery;
     settlements.ask({
       kind: "handBack",
@@ -148,7 +153,7 @@ export class GroupSettler<E> implements Unsubscribable {
 
   /** Lets go of what is settled, once that is told: with the last one that is held everything ends. */
   #settled(holding: Holding, outcome: Outcome, told: Told): void {
-    const { held } = this.#options;
+    const { held } = this.#parts;
     if (isLoss(outcome)) held.tellLoss(holding, outcome);
     told(outcome);
     held.remove(holding);
@@ -158,12 +163,8 @@ export class GroupSettler<E> implements Unsubscribable {
 /** What is asked for of nearly each delivery: a class, as an object with a function of its own takes twice as much. */
 class Acknowledging {
   readonly kind = "acknowledge";
-  readonly stream: string;
-  readonly entryId: string;
-  readonly mark: string;
-  readonly keep: number;
   readonly effects: readonly Effect[];
-  readonly #delivery: Holding;
+  readonly #delivery: Holding & Pick<Delivery<unknown>, "mark">;
   readonly #told: Told;
   readonly #settler: Pick<GroupSettler<unknown>, "acknowledged">;
 
@@ -173,15 +174,26 @@ class Acknowledging {
     told: Told,
     settler: Pick<GroupSettler<unknown>, "acknowledged">,
   ) {
-    const { stream, entryId, mark } = delivery;
-    this.stream = stream;
-    this.entryId = entryId;
-    this.mark = mark?.id ?? "";
-    this.keep = mark?.keep ?? 0;
     this.effects = effects;
     this.#delivery = delivery;
     this.#told = told;
     this.#settler = settler;
+  }
+
+  get stream(): string {
+    return this.#delivery.stream;
+  }
+
+  get entryId(): string {
+    return this.#delivery.entryId;
+  }
+
+  get mark(): string {
+    return this.#delivery.mark?.id ?? "";
+  }
+
+  get keep(): number {
+    return this.#delivery.mark?.keep ?? 0;
   }
 
   done(outcome: Outcome): void {

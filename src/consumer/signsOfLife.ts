@@ -1,10 +1,9 @@
 import { ignoreElements, interval, type Observable, tap } from "rxjs";
+import type { ConsumerParts } from "./consumerParts.ts";
 import { isLoss } from "./delivery.ts";
-import type { Held } from "./held.ts";
-import type { Settling } from "./settling.ts";
 
 /** Tells Redis now and then that all that is held is alive; finds out what is not this consumer's any more. */
-export function signsOfLife(held: Held, settlements: Settling, everyMs: number): Observable<never> {
+export function signsOfLife({ tuning, held, settlements }: ConsumerParts): Observable<never> {
   let unanswered = 0;
 
   function giveSigns(): void {
@@ -25,5 +24,5 @@ export function signsOfLife(held: Held, settlements: Settling, everyMs: number):
     }
   }
 
-  return interval(everyMs).pipe(tap(giveSigns), ignoreElements());
+  return interval(tuning.claimIdleMs / 3).pipe(tap(giveSigns), ignoreElements());
 }

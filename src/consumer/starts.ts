@@ -1,7 +1,7 @@
-import { type Subscription, timer, type Unsubscribable } from "rxjs";
+import { Subscription, timer, type Unsubscribable } from "rxjs";
+import type { ConsumerParts } from "./consumerParts.ts";
 import { isLoss, type Loss } from "./delivery.ts";
-import type { Held, Holding } from "./held.ts";
-import type { Settling } from "./settling.ts";
+import type { Holding } from "./held.ts";
 import { startsAlone } from "./unsureStarts.ts";
 
 /** A delivery that is about to be handled. */
@@ -12,18 +12,14 @@ interface Starting {
 
 /** Starts handlers: of a new delivery at once, of one that comes again once Redis has counted it, and perhaps alone. */
 export class Starts implements Unsubscribable {
-  readonly #held: Held;
-  readonly #settlements: Settling;
-  readonly #patienceMs: number;
+  readonly #parts: ConsumerParts;
+  readonly #timers = new Subscription();
   readonly #waiting: Starting[] = [];
   // The one that is being handled and that its consumers may have died of.
   #alone: { readonly delivery: Holding; readonly patience: Subscription } | undefined;
 
-  /** @param patienceMs - how long the others wait for one that starts alone: it may hang */
-  constructor(held: Held, settlements: Settling, patienceMs: number) {
-    this.#held = held;
-    this.#settlements = settlements;
-    this.#patienceMs = patienceMs;
+  constructor(parts: ConsumerParts) {
+    this.#parts = parts;
   }
 
   /** Whether it need not wait, as nearly none does. */
@@ -32,7 +28,7 @@ export class Starts implements Unsubscribable {
       delivery.deliveries === 1 &&
       this.#alone === undefined &&
       this.#waiting.length === 0 &&
-      this.#held.isOurs(delivery)
+      this.#parts.held.isOurs(delivery)
     );
   }
 
@@ -50,7 +46,7 @@ export class Starts implements Unsubscribable {
   }
 
   unsubscribe(): void {
-    this.#alone?.patience.unsubscribe();
+    this.#timers.unsubscribe();
   }
 
   /** One that starts alone holds up those behind it. */
@@ -59,21 +55,25 @@ export class Starts implements Unsubscribable {
       const next = this.#waiting.shift();
       if (next === undefined) return;
       const { delivery, begin } = next;
-      if (!this.#held.isOurs(delivery)) begin("another's");
+      if (!this.#parts.held.isOurs(delivery)) begin("another's");
       else if (delivery.deliveries === 1) begin(undefined);
       else {
-        if (startsAlone(this.#held.counted(delivery))) {
-          const patience = timer(this.#patienceMs).subscribe(() => this.ended(delivery));
-          this.#alone = { delivery, patience };
-        }
+        if (startsAlone(this.#parts.held.counted(delivery))) this.#leaveAlone(delivery);
         this.#count(next);
       }
     }
   }
 
+  /** Until its handler has ended, and for a while at most: it may hang. */
+  #leaveAlone(delivery: Holding): void {
+    const patience = timer(this.#parts.tuning.claimIdleMs / 3).subscribe(() => this.ended(delivery));
+    this.#timers.add(patience);
+    this.#alone = { delivery, patience };
+  }
+
   #count({ delivery, begin }: Starting): void {
     const { stream, entryId, deliveries } = delivery;
-    this.#settlements.ask({
+    this.#parts.settlements.ask({
       kind: "start",
       stream,
       entryId,
@@ -81,8 +81,8 @@ export class Starts implements Unsubscribable {
       keep: 0,
       done: (outcome) => {
         // It may have been lost, and told so, and be back by now: then it comes again.
-        const loss = isLoss(outcome) ? outcome : this.#held.isOurs(delivery) ? undefined : "another's";
-        if (loss !== undefined) this.#held.lose(delivery, loss);
+        const loss = isLoss(outcome) ? outcome : this.#parts.held.isOurs(delivery) ? undefined : "another's";
+        if (loss !== undefined) this.#parts.held.lose(delivery, loss);
         begin(loss);
         if (loss !== undefined) this.ended(delivery);
       },
