@@ -78,13 +78,24 @@ export function acknowledge<E, R = unknown>(
 
 type Running<E> = AcknowledgeOptions<E> & Pick<HandlingTuning, "concurrency">;
 
-/** A delivery on its way through. */
-interface Task<E, R> {
+/** A delivery on its way through, which is told what becomes of it: one object, as there is one for each. */
+class Task<E, R> {
   /** As it came, or as it came again after a failure. */
   delivery: Delivery<E>;
   /** Known from when it was taken on: the handler may change its event. Undefined: it stands in no line. */
-  key: string | undefined;
-  result: R | undefined;
+  key: string | undefined = undefined;
+  result: R | undefined = undefined;
+  verdict: Verdict["kind"] | undefined = undefined;
+  readonly #handling: Handling<E, R>;
+
+  constructor(delivery: Delivery<E>, handling: Handling<E, R>) {
+    this.delivery = delivery;
+    this.#handling = handling;
+  }
+
+  next(outcome: Settled<E>): void {
+    this.#handling.told(this, outcome);
+  }
 }
 
 /** One subscription. */
@@ -108,13 +119,29 @@ class Handling<E, R> {
 
   add(delivery: Delivery<E>): void {
     this.#unsettled += 1;
-    this.#take({ delivery, key: undefined, result: undefined });
+    this.#take(new Task(delivery, this));
   }
 
   /** There will be no more. */
   end(): void {
     this.#sourceDone = true;
     this.#pump();
+  }
+
+  /** What became of one. */
+  told(task: Task<E, R>, outcome: Settled<E>): void {
+    const isHandled = task.verdict === "handled";
+    if (isAgain(outcome)) {
+      task.delivery = outcome.again;
+      if (task.key === undefined) this.#take(task);
+      else this.#enqueue(task);
+    } else if (isHandled && outcome instanceof Error) {
+      this.#settle(task, { kind: "failed", reason: outcome });
+    } else {
+      if (isHandled && outcome === "acknowledged")
+        this.#subscriber.next({ delivery: task.delivery, result: task.result });
+      this.#settled(task, outcome);
+    }
   }
 
   /** Takes one on; or again, where its key could not be told before. */
@@ -208,22 +235,8 @@ class Handling<E, R> {
   }
 
   #settle(task: Task<E, R>, verdict: Verdict): void {
-    const { delivery } = task;
-    delivery.settler.settle(delivery, verdict, (outcome) => this.#told(task, verdict, outcome));
-  }
-
-  #told(task: Task<E, R>, { kind }: Verdict, outcome: Settled<E>): void {
-    if (isAgain(outcome)) {
-      task.delivery = outcome.again;
-      if (task.key === undefined) this.#take(task);
-      else this.#enqueue(task);
-    } else if (kind === "handled" && outcome instanceof Error) {
-      this.#settle(task, { kind: "failed", reason: outcome });
-    } else {
-      if (kind === "handled" && outcome === "acknowledged")
-        this.#subscriber.next({ delivery: task.delivery, result: task.result });
-      this.#settled(task, outcome);
-    }
+    task.verdict = verdict.kind;
+    task.delivery.settler.settle(task.delivery, verdict, task);
   }
 
   /** The next one of its key may go, or all of them go back with it. */

@@ -89,10 +89,12 @@ export class Arrivals<E> {
     }
     const holding = { stream, entryId, deliveries: counted + 1, content: entry.fields ?? [] };
     held.add(holding, bytes, counted);
-    this.#settler.setAside(holding, cause, reason, tuning.deadLetters.stream, (outcome) => {
-      if (!(outcome instanceof Error)) return;
-      held.remove(holding);
-      consumption.fail(outcome);
+    this.#settler.setAside(holding, cause, reason, tuning.deadLetters.stream, {
+      next: (outcome) => {
+        if (!(outcome instanceof Error)) return;
+        held.remove(holding);
+        consumption.fail(outcome);
+      },
     });
   }
 }

@@ -74,10 +74,16 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
         try {
           id = keyOf("key", key(delivery.event));
         } catch (reason) {
-          delivery.settler.settle(delivery, { kind: "failed", reason }, (outcome) => {
-            if (isAgain(outcome)) ask(outcome.again);
-            else settled();
-          });
+          delivery.settler.settle(
+            delivery,
+            { kind: "failed", reason },
+            {
+              next: (outcome) => {
+                if (isAgain(outcome)) ask(outcome.again);
+                else settled();
+              },
+            },
+          );
           return;
         }
         asked$.next({ ...delivery, mark: { id, keep: window } });
@@ -85,7 +91,7 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
 
       function skip(delivery: Delivery<E>): void {
         guarded("skipped", () => skipped?.next(delivery));
-        delivery.settler.settle({ ...delivery, mark: undefined }, handled, settled);
+        delivery.settler.settle({ ...delivery, mark: undefined }, handled, { next: settled });
       }
 
       function take(deliveries: readonly Checked<E>[]): void {
@@ -149,12 +155,14 @@ function telling<E>(
         if (loss !== undefined) settled(delivery, false);
       }),
     settle: (delivery, verdict, told) =>
-      settler.settle(delivery, verdict, (outcome) => {
-        told(outcome);
-        const isHandled = verdict.kind === "handled";
-        // What was refused is settled anew, as one that failed.
-        if (isAgain(outcome) || (isHandled && outcome instanceof Error)) return;
-        settled(delivery, isHandled && outcome === "acknowledged");
+      settler.settle(delivery, verdict, {
+        next: (outcome) => {
+          told.next(outcome);
+          const isHandled = verdict.kind === "handled";
+          // What was refused is settled anew, as one that failed.
+          if (isAgain(outcome) || (isHandled && outcome instanceof Error)) return;
+          settled(delivery, isHandled && outcome === "acknowledged");
+        },
       }),
   };
 }

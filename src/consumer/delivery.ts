@@ -1,4 +1,4 @@
-import type { Observable } from "rxjs";
+import type { Observable, Observer } from "rxjs";
 import type { StreamEntry } from "../reader/streamEntry.ts";
 import type { Effect, Outcome } from "../redis/group/settlement.ts";
 
@@ -36,6 +36,9 @@ export type Verdict =
 /** What became of it: it is time to try again, or it is settled as said. */
 export type Settled<E> = Outcome | { readonly again: Delivery<E> };
 
+/** Told what became of a delivery. */
+export type Told<E> = Pick<Observer<Settled<E>>, "next">;
+
 /** Where deliveries are settled, once each. */
 export interface Settler<E> {
   /** Whether a delivery may be handled now, as one may that is new; if not, `start` says when. */
@@ -54,7 +57,7 @@ export interface Settler<E> {
    *   try again; `acknowledged` if it is a dead letter now, `kept` if it is there for whoever comes next, as this
    *   consumer stops; else why it is lost
    */
-  readonly settle: (delivery: Delivery<E>, verdict: Verdict, told: (outcome: Settled<E>) => void) => void;
+  readonly settle: (delivery: Delivery<E>, verdict: Verdict, told: Told<E>) => void;
   /** Which of these marks of a stream are remembered; emits once. */
   readonly processed: (stream: string, ids: readonly string[]) => Observable<readonly boolean[]>;
 }

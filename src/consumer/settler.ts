@@ -2,6 +2,7 @@ import {
   defaultIfEmpty,
   merge,
   type Observable,
+  type Observer,
   Subscription,
   take,
   takeUntil,
@@ -13,12 +14,12 @@ import { reasonOf } from "../errors/reasonOf.ts";
 import type { Effect, Outcome } from "../redis/group/settlement.ts";
 import type { ConsumerParts } from "./consumerParts.ts";
 import { type DeadLetterCause, deadLetterFields } from "./deadLetterFields.ts";
-import { type Delivery, isLoss, type Settled, type Settler, type Verdict } from "./delivery.ts";
+import { type Delivery, isLoss, type Settler, type Told, type Verdict } from "./delivery.ts";
 import type { Holding } from "./held.ts";
 import { Starts } from "./starts.ts";
 import { unsureStarts } from "./unsureStarts.ts";
 
-type Told = (outcome: Outcome) => void;
+type TellsOutcome = Pick<Observer<Outcome>, "next">;
 
 /** As if it had been idle for a day: longer than anybody waits before taking over. */
 const handedBackMs = 86_400_000;
@@ -45,7 +46,13 @@ export class GroupSettler<E> implements Unsubscribable {
   }
 
   /** Makes an entry a dead letter; told an error if Redis does not take it. */
-  setAside(entry: Holding, cause: DeadLetterCause, reason: string, deadLetters: string, told: Told): void {
+  setAside(
+    entry: Holding,
+    cause: DeadLetterCause,
+    reason: string,
+    deadLetters: string,
+    told: TellsOutcome,
+  ): void {
     const { tuning, consumer, settlements, reporter } = this.#parts;
     const { stream, entryId, deliveries } = entry;
     const why = { error: cause, reason, group: tuning.group, consumer };
@@ -60,7 +67,7 @@ export class GroupSettler<E> implements Unsubscribable {
         if (outcome instanceof Error) {
           const message = `${entryId} cannot be set aside: ${outcome.message}`;
           reporter.report({ state: "warning", message });
-          told(outcome);
+          told.next(outcome);
           return;
         }
         if (outcome === "acknowledged")
@@ -71,9 +78,9 @@ export class GroupSettler<E> implements Unsubscribable {
   }
 
   /** What Redis says of one that was handled. */
-  acknowledged(delivery: Holding, outcome: Outcome, told: Told): void {
+  acknowledged(delivery: Holding, outcome: Outcome, told: TellsOutcome): void {
     if (outcome instanceof Error) {
-      told(outcome);
+      told.next(outcome);
       return;
     }
     if (outcome === "acknowledged") this.#parts.reporter.acknowledged(1);
@@ -84,7 +91,7 @@ export class GroupSettler<E> implements Unsubscribable {
     this.#waiting.unsubscribe();
   }
 
-  #settle(delivery: Delivery<E>, verdict: Verdict, told: (outcome: Settled<E>) => void): void {
+  #settle(delivery: Delivery<E>, verdict: Verdict, told: Told<E>): void {
     this.#starts.ended(delivery);
     if (verdict.kind === "handled")
       this.#parts.settlements.ask(new Acknowledging(delivery, verdict.effects, told, this));
@@ -102,22 +109,24 @@ export class GroupSettler<E> implements Unsubscribable {
     );
   }
 
-  #fail(delivery: Delivery<E>, reason: unknown, told: (outcome: Settled<E>) => void): void {
+  #fail(delivery: Delivery<E>, reason: unknown, told: Told<E>): void {
     const { tuning, held, consumption } = this.#parts;
     const { deadLetters, maxDeliveries } = tuning;
     // How often at least, this time included.
     const surely = delivery.deliveries - unsureStarts(held.counted(delivery));
-    if (!held.isOurs(delivery)) told("another's");
+    if (!held.isOurs(delivery)) told.next("another's");
     else if (deadLetters !== undefined && surely >= maxDeliveries) {
-      this.setAside(delivery, "HandlerFailed", reasonOf(reason), deadLetters.stream, (outcome) => {
-        if (outcome instanceof Error) this.#tryLater(delivery, outcome, told);
-        else told(outcome);
+      this.setAside(delivery, "HandlerFailed", reasonOf(reason), deadLetters.stream, {
+        next: (outcome) => {
+          if (outcome instanceof Error) this.#tryLater(delivery, outcome, told);
+          else told.next(outcome);
+        },
       });
     } else if (consumption.isStopping) this.#handBack(delivery, told);
     else this.#tryLater(delivery, reason, told);
   }
 
-  #tryLater(delivery: Delivery<E>, reason: unknown, told: (outcome: Settled<E>) => void): void {
+  #tryLater(delivery: Delivery<E>, reason: unknown, told: Told<E>): void {
     const { tuning, held, consumption, reporter } = this.#parts;
     const { stream, entryId, deliveries } = delivery;
     const delayMs = backoffMs(deliveries, tuning.redelivery);
@@ -125,20 +134,20 @@ export class GroupSettler<E> implements Unsubscribable {
     const itsTime$ = merge(timer(delayMs), consumption.stop$).pipe(take(1));
     this.#waiting.add(
       itsTime$.subscribe(() => {
-        if (!held.isOurs(delivery)) told("another's");
+        if (!held.isOurs(delivery)) told.next("another's");
         else if (consumption.isStopping) this.#handBack(delivery, told);
         else {
           const again = { ...delivery, deliveries: deliveries + 1 };
           held.replace(again);
           reporter.delivered(1);
-          told({ again });
+          told.next({ again });
         }
       }),
     );
   }
 
   /** Counts as idle for so long that any other consumer may claim it at once. */
-  #handBack(delivery: Delivery<E>, told: Told): void {
+  #handBack(delivery: Delivery<E>, told: TellsOutcome): void {
     const { settlements, tuning } = this.#parts;
     const { stream, entryId } = delivery;
     settlements.ask({
@@ -152,10 +161,10 @@ export class GroupSettler<E> implements Unsubscribable {
   }
 
   /** Lets go of what is settled, once that is told: with the last one that is held everything ends. */
-  #settled(holding: Holding, outcome: Outcome, told: Told): void {
+  #settled(holding: Holding, outcome: Outcome, told: TellsOutcome): void {
     const { held } = this.#parts;
     if (isLoss(outcome)) held.tellLoss(holding, outcome);
-    told(outcome);
+    told.next(outcome);
     held.remove(holding);
   }
 }
@@ -165,13 +174,13 @@ class Acknowledging {
   readonly kind = "acknowledge";
   readonly effects: readonly Effect[];
   readonly #delivery: Holding & Pick<Delivery<unknown>, "mark">;
-  readonly #told: Told;
+  readonly #told: TellsOutcome;
   readonly #settler: Pick<GroupSettler<unknown>, "acknowledged">;
 
   constructor(
     delivery: Holding & Pick<Delivery<unknown>, "mark">,
     effects: readonly Effect[],
-    told: Told,
+    told: TellsOutcome,
     settler: Pick<GroupSettler<unknown>, "acknowledged">,
   ) {
     this.effects = effects;

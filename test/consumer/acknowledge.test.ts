@@ -404,7 +404,7 @@ describe("acknowledge", () => {
             return;
           }
           if (verdict.kind === "left") handedBack.push(delivery.entryId);
-          told("kept");
+          told.next("kept");
         },
       };
       const all = {
@@ -433,7 +433,7 @@ describe("acknowledge", () => {
     "does not emit a delivery that was gone before it could be acknowledged, and goes on with its key",
     marbles(({ hot, expectObservable }) => {
       const { values } = three();
-      const gone = settledBy(values.a, { settle: (_delivery, _verdict, told) => told("gone") });
+      const gone = settledBy(values.a, { settle: (_delivery, _verdict, told) => told.next("gone") });
       const source = hot("-ac-|", { a: gone, c: values.c });
       const expected = "  --c-|";
 
