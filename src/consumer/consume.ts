@@ -39,7 +39,7 @@ import type { GroupOptions, GroupTuning } from "./groupOptions.ts";
 import { GroupReader } from "./groupReader.ts";
 import { Held } from "./held.ts";
 import { GroupSettler } from "./settler.ts";
-import { settling } from "./settling.ts";
+import { Settling } from "./settling.ts";
 import { signsOfLife } from "./signsOfLife.ts";
 
 /** How often a read that waits is told to end, once it shall: it may have begun after being told. */
@@ -58,7 +58,7 @@ export function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Obser
     const enough = Math.max(streams.length, Math.min(count, Math.ceil(window / 2)));
     const consumption = new Consumption();
     const held = new Held({ window, windowBytes, enough }, reporter.report);
-    const settlements = settling(connection, retryBackoff(again));
+    const settlements = new Settling(connection, retryBackoff(again));
     const parts = { tuning, consumer, reporter, connection, again, consumption, held, settlements };
     const settler = new GroupSettler<E>(parts);
     const arrivals = new Arrivals(parts, settler, decodeEntry<E>(options));

@@ -34,7 +34,7 @@ export class SettlingCall {
   }
 
   /** Asks for what is not settled, and tells the outcomes; fails if some of it is to be asked for again. */
-  send(connection: GroupConnection): Observable<unknown> {
+  send(connection: Pick<GroupConnection, "settle">): Observable<unknown> {
     const asked = this.#asked;
     if (asked.length === 0) return of(asked);
     const keep = asked.reduce((most, { keep }) => Math.max(most, keep), 0);
@@ -53,7 +53,7 @@ export class SettlingCall {
   }
 
   /** A Cluster refuses the whole call before any of it is done, and does not say whose key stands in another slot. */
-  #withoutStrays(connection: GroupConnection, refusal: RxaddError): Observable<unknown> {
+  #withoutStrays(connection: Pick<GroupConnection, "settle">, refusal: RxaddError): Observable<unknown> {
     const stream = this.#stream;
     const strayed = this.#asked.filter((one) => strays(stream, one));
     if (strayed.length === 0) return throwError(() => refusal);
