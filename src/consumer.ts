@@ -1,16 +1,12 @@
 // Also here until 1.0: their places are rxadd/admin, rxadd/sources/redis, rxadd/metrics and rxadd/testing.
 export * from "./admin/index.ts";
-export {
-  type Acknowledged,
-  type AcknowledgeOptions,
-  acknowledge,
-  type Handled,
-} from "./consumer/acknowledge.ts";
+export { type Acknowledged, type AcknowledgeOptions, acknowledge } from "./consumer/acknowledge.ts";
 export { type DeduplicateOptions, deduplicate } from "./consumer/deduplicate.ts";
 export type { Delivery, Mark, Settler } from "./consumer/delivery.ts";
 export { Effects, effects } from "./consumer/effects.ts";
 export { groupDeliveries } from "./consumer/groupDeliveries.ts";
 export type { GroupOptions, GroupStatusOptions } from "./consumer/groupOptions.ts";
+export type { Handled } from "./consumer/handlerOutput.ts";
 export { groupStatus } from "./consumer/watchGroup.ts";
 export {
   type ConsumerMetrics,

@@ -1,15 +1,13 @@
-import { from, Observable, type ObservableInput, type OperatorFunction, Subscription } from "rxjs";
-import { kindOf } from "../errors/thrown.ts";
-import type { Effect, Outcome } from "../redis/group/settlement.ts";
-import type { Delivery } from "./delivery.ts";
+import { Observable, type OperatorFunction, type Subscriber, Subscription } from "rxjs";
+import type { Outcome } from "../redis/group/settlement.ts";
+import { type Delivery, handled, isAgain, type Settled, type Verdict } from "./delivery.ts";
 import { Effects } from "./effects.ts";
-import { handlingTuning } from "./groupOptions.ts";
+import { type HandlingTuning, handlingTuning } from "./groupOptions.ts";
+import { type Handled, outputOf } from "./handlerOutput.ts";
 import { keyOf } from "./keyOf.ts";
+import { Lines } from "./lines.ts";
 
-/** What a handler gives: nothing, a value or effects, at once or later; of several values the last counts. */
-export type Handled<R> = ObservableInput<R | Effects> | Effects | undefined;
-
-const noEffects: readonly Effect[] = [];
+type Handler<E, R> = (event: E, delivery: Delivery<E>) => Handled<R>;
 
 /** How {@link acknowledge} runs the handler. */
 export interface AcknowledgeOptions<E> {
@@ -27,22 +25,6 @@ export interface Acknowledged<E, R> {
   readonly delivery: Delivery<E>;
   /** The handler's last value; undefined if it gave none, or effects. */
   readonly result: R | undefined;
-}
-
-/** A delivery on its way through. */
-interface Task<E> {
-  /** As it came, or as it came again after a failure. */
-  delivery: Delivery<E>;
-  /** Those of its key, known from when it was taken on: the handler may change its event. */
-  line: Line<E> | undefined;
-}
-
-/** One key: one delivery that is worked on, and those that wait for it. */
-interface Line<E> {
-  readonly key: string;
-  readonly waiting: Task<E>[];
-  /** One of them is left to whoever comes next, and so are those after it. */
-  isGivenBack: boolean;
 }
 
 /**
@@ -76,196 +58,195 @@ interface Line<E> {
  * ```
  */
 export function acknowledge<E, R = unknown>(
-  handler: (event: E, delivery: Delivery<E>) => Handled<R>,
+  handler: Handler<E, R>,
   options: AcknowledgeOptions<E> = {},
 ): OperatorFunction<Delivery<E>, Acknowledged<E, R>> {
   const { concurrency } = handlingTuning(options, handler);
-  const { orderBy } = options;
   return (source) =>
     new Observable((subscriber) => {
-      const ready: Task<E>[] = [];
-      const lines = new Map<string, Line<E>>();
-      const handlers = new Subscription();
-      let running = 0;
-      let unsettled = 0;
-      let isPumping = false;
-      let sourceDone = false;
-
-      /** Takes one on; or again, where its key could not be told before. */
-      function take(task: Task<E>): void {
-        if (orderBy === undefined) {
-          enqueue(task);
-          return;
-        }
-        let key: string;
-        try {
-          key = keyOf("orderBy", orderBy(task.delivery.event));
-        } catch (reason) {
-          reject(task, reason);
-          return;
-        }
-        const line = lines.get(key);
-        if (line === undefined) {
-          task.line = { key, waiting: [], isGivenBack: false };
-          lines.set(key, task.line);
-          enqueue(task);
-        } else if (line.isGivenBack) {
-          giveBack(task);
-        } else {
-          task.line = line;
-          line.waiting.push(task);
-        }
-      }
-
-      function enqueue(task: Task<E>): void {
-        ready.push(task);
-        pump();
-      }
-
-      /** A loop, as handlers may end at once. */
-      function pump(): void {
-        if (isPumping) return;
-        isPumping = true;
-        while (running < concurrency && !subscriber.closed) {
-          const task = ready.shift();
-          if (task === undefined) break;
-          running += 1;
-          if (task.delivery.settler.mayStart(task.delivery)) run(task);
-          else start(task);
-        }
-        isPumping = false;
-        if (sourceDone && unsettled === 0) subscriber.complete();
-      }
-
-      function start(task: Task<E>): void {
-        const { delivery } = task;
-        delivery.settler.start(delivery, (started, loss) => {
-          task.delivery = started;
-          if (loss === undefined) {
-            if (!subscriber.closed) run(task);
-            return;
-          }
-          running -= 1;
-          settled(task, loss);
-        });
-      }
-
-      function run(task: Task<E>): void {
-        const { delivery } = task;
-        let output: Handled<R>;
-        let output$: Observable<R | Effects> | undefined;
-        try {
-          output = handler(delivery.event, delivery);
-          if (output !== undefined && !(output instanceof Effects)) output$ = valuesOf(output);
-        } catch (reason) {
-          failed(task, reason);
-          return;
-        }
-        if (output$ !== undefined) wait(task, output$);
-        else succeeded(task, output instanceof Effects ? output : undefined);
-      }
-
-      function wait(task: Task<E>, output$: Observable<R | Effects>): void {
-        let last: R | Effects | undefined;
-        const handling = new Subscription();
-        handlers.add(handling);
-        handling.add(
-          output$.subscribe({
-            next: (value) => {
-              last = value;
-            },
-            error: (reason) => {
-              handlers.remove(handling);
-              failed(task, reason);
-            },
-            complete: () => {
-              handlers.remove(handling);
-              succeeded(task, last);
-            },
-          }),
-        );
-      }
-
-      function succeeded(task: Task<E>, output: R | Effects | undefined): void {
-        running -= 1;
-        const { delivery } = task;
-        const isEffects = output instanceof Effects;
-        delivery.settler.acknowledge(delivery, isEffects ? output.commands : noEffects, (outcome) => {
-          if (outcome instanceof Error) {
-            reject(task, outcome);
-            return;
-          }
-          if (outcome === "acknowledged")
-            subscriber.next({ delivery, result: isEffects ? undefined : output });
-          settled(task, outcome);
-        });
-        pump();
-      }
-
-      function failed(task: Task<E>, reason: unknown): void {
-        running -= 1;
-        reject(task, reason);
-        pump();
-      }
-
-      function reject(task: Task<E>, reason: unknown): void {
-        const { delivery } = task;
-        delivery.settler.reject(delivery, reason, (outcome) => {
-          if (typeof outcome === "string" || outcome instanceof Error) {
-            settled(task, outcome);
-            return;
-          }
-          task.delivery = outcome.again;
-          if (task.line === undefined) take(task);
-          else enqueue(task);
-        });
-      }
-
-      /** What comes after one that is left to others must not be handled before it. */
-      function giveBack(task: Task<E>): void {
-        const { delivery } = task;
-        delivery.settler.giveBack(delivery, (outcome) => settled(task, outcome));
-      }
-
-      /** The next one of its key may go, or goes back with it. */
-      function settled({ line }: Task<E>, outcome: Outcome): void {
-        unsettled -= 1;
-        if (line !== undefined) {
-          if (outcome === "kept") line.isGivenBack = true;
-          if (line.isGivenBack) {
-            for (const next of line.waiting.splice(0)) giveBack(next);
-          } else {
-            const next = line.waiting.shift();
-            if (next === undefined) lines.delete(line.key);
-            else ready.push(next);
-          }
-        }
-        pump();
-      }
-
-      subscriber.add(handlers);
+      const handling = new Handling(handler, { ...options, concurrency }, subscriber);
+      subscriber.add(handling.handlers);
       subscriber.add(
         source.subscribe({
-          next: (delivery) => {
-            unsettled += 1;
-            take({ delivery, line: undefined });
-          },
+          next: (delivery) => handling.add(delivery),
           error: (error) => subscriber.error(error),
-          complete: () => {
-            sourceDone = true;
-            pump();
-          },
+          complete: () => handling.end(),
         }),
       );
     });
 }
 
-/** The values that a handler gives; throws if they are none. */
-function valuesOf<A>(output: ObservableInput<A>): Observable<A> {
-  try {
-    return from(output);
-  } catch {
-    const found = output === null ? "null" : kindOf(output);
-    throw new TypeError(`the handler gave ${found}, expected nothing, effects, a Promise or an Observable`);
+type Running<E> = AcknowledgeOptions<E> & Pick<HandlingTuning, "concurrency">;
+
+/** A delivery on its way through, which is told what becomes of it: one object, as there is one for each. */
+class Task<E, R> {
+  /** As it came, or as it came again after a failure. */
+  delivery: Delivery<E>;
+  /** Known from when it was taken on: the handler may change its event. Undefined: it stands in no line. */
+  key: string | undefined = undefined;
+  result: R | undefined = undefined;
+  verdict: Verdict["kind"] | undefined = undefined;
+  readonly #handling: Handling<E, R>;
+
+  constructor(delivery: Delivery<E>, handling: Handling<E, R>) {
+    this.delivery = delivery;
+    this.#handling = handling;
+  }
+
+  next(outcome: Settled<E>): void {
+    this.#handling.told(this, outcome);
+  }
+}
+
+/** One subscription. */
+class Handling<E, R> {
+  readonly handlers = new Subscription();
+  readonly #handler: Handler<E, R>;
+  readonly #options: Running<E>;
+  readonly #subscriber: Subscriber<Acknowledged<E, R>>;
+  readonly #ready: Task<E, R>[] = [];
+  readonly #lines = new Lines<Task<E, R>>();
+  #running = 0;
+  #unsettled = 0;
+  #isPumping = false;
+  #sourceDone = false;
+
+  constructor(handler: Handler<E, R>, options: Running<E>, subscriber: Subscriber<Acknowledged<E, R>>) {
+    this.#handler = handler;
+    this.#options = options;
+    this.#subscriber = subscriber;
+  }
+
+  add(delivery: Delivery<E>): void {
+    this.#unsettled += 1;
+    this.#take(new Task(delivery, this));
+  }
+
+  /** There will be no more. */
+  end(): void {
+    this.#sourceDone = true;
+    this.#pump();
+  }
+
+  /** What became of one. */
+  told(task: Task<E, R>, outcome: Settled<E>): void {
+    const isHandled = task.verdict === "handled";
+    if (isAgain(outcome)) {
+      task.delivery = outcome.again;
+      if (task.key === undefined) this.#take(task);
+      else this.#enqueue(task);
+    } else if (isHandled && outcome instanceof Error) {
+      this.#settle(task, { kind: "failed", reason: outcome });
+    } else {
+      if (isHandled && outcome === "acknowledged")
+        this.#subscriber.next({ delivery: task.delivery, result: task.result });
+      this.#settled(task, outcome);
+    }
+  }
+
+  /** Takes one on; or again, where its key could not be told before. */
+  #take(task: Task<E, R>): void {
+    const { orderBy } = this.#options;
+    if (orderBy === undefined) {
+      this.#enqueue(task);
+      return;
+    }
+    let key: string;
+    try {
+      key = keyOf("orderBy", orderBy(task.delivery.event));
+    } catch (reason) {
+      this.#settle(task, { kind: "failed", reason });
+      return;
+    }
+    const place = this.#lines.join(key, task);
+    if (place === "left") {
+      this.#settle(task, { kind: "left" });
+      return;
+    }
+    task.key = key;
+    if (place === "goes") this.#enqueue(task);
+  }
+
+  #enqueue(task: Task<E, R>): void {
+    this.#ready.push(task);
+    this.#pump();
+  }
+
+  /** A loop, as handlers may end at once. */
+  #pump(): void {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    while (this.#running < this.#options.concurrency && !this.#subscriber.closed) {
+      const task = this.#ready.shift();
+      if (task === undefined) break;
+      this.#running += 1;
+      if (task.delivery.settler.mayStart(task.delivery)) this.#run(task);
+      else this.#start(task);
+    }
+    this.#isPumping = false;
+    if (this.#sourceDone && this.#unsettled === 0) this.#subscriber.complete();
+  }
+
+  #start(task: Task<E, R>): void {
+    task.delivery.settler.start(task.delivery, (loss) => {
+      if (loss !== undefined) {
+        this.#running -= 1;
+        this.#settled(task, loss);
+      } else if (!this.#subscriber.closed) this.#run(task);
+    });
+  }
+
+  #run(task: Task<E, R>): void {
+    const { delivery } = task;
+    let output: Observable<R | Effects> | Effects | undefined;
+    try {
+      output = outputOf(this.#handler(delivery.event, delivery));
+    } catch (reason) {
+      this.#ended(task, { kind: "failed", reason });
+      return;
+    }
+    if (output === undefined || output instanceof Effects) this.#succeeded(task, output);
+    else this.#wait(task, output);
+  }
+
+  #wait(task: Task<E, R>, output$: Observable<R | Effects>): void {
+    let last: R | Effects | undefined;
+    this.handlers.add(
+      output$.subscribe({
+        next: (value) => {
+          last = value;
+        },
+        error: (reason) => this.#ended(task, { kind: "failed", reason }),
+        complete: () => this.#succeeded(task, last),
+      }),
+    );
+  }
+
+  #succeeded(task: Task<E, R>, output: R | Effects | undefined): void {
+    const isEffects = output instanceof Effects;
+    task.result = isEffects ? undefined : output;
+    this.#ended(task, isEffects ? { kind: "handled", effects: output.commands } : handled);
+  }
+
+  #ended(task: Task<E, R>, verdict: Verdict): void {
+    this.#running -= 1;
+    this.#settle(task, verdict);
+    this.#pump();
+  }
+
+  #settle(task: Task<E, R>, verdict: Verdict): void {
+    task.verdict = verdict.kind;
+    task.delivery.settler.settle(task.delivery, verdict, task);
+  }
+
+  /** The next one of its key may go, or all of them go back with it. */
+  #settled({ key }: Task<E, R>, outcome: Outcome): void {
+    this.#unsettled -= 1;
+    if (key !== undefined) {
+      if (outcome === "kept") for (const next of this.#lines.leave(key)) this.#settle(next, { kind: "left" });
+      const next = this.#lines.next(key);
+      if (next !== undefined) this.#ready.push(next);
+    }
+    this.#pump();
   }
 }

@@ -1,18 +1,11 @@
-import {
-  concatMap,
-  forkJoin,
-  type MonoTypeOperatorFunction,
-  map,
-  Observable,
-  type Observer,
-  of,
-  Subject,
-} from "rxjs";
+import { concatMap, type MonoTypeOperatorFunction, Observable, type Observer, Subject } from "rxjs";
 import { batch } from "../../operators/batch.ts";
 import { guard } from "../telemetry/guard.ts";
-import type { Delivery, Mark, Settler } from "./delivery.ts";
+import { type Delivery, handled, isAgain, type Settler } from "./delivery.ts";
 import { deduplicateTuning } from "./groupOptions.ts";
 import { keyOf } from "./keyOf.ts";
+import { Lines } from "./lines.ts";
+import { type Checked, checked, type Marked } from "./processed.ts";
 
 /** What {@link deduplicate} goes by. */
 export interface DeduplicateOptions<E> {
@@ -25,31 +18,6 @@ export interface DeduplicateOptions<E> {
   readonly window?: number;
   /** Told of each delivery that is acknowledged without being handled. */
   readonly skipped?: Pick<Observer<Delivery<NoInfer<E>>>, "next">;
-}
-
-type Marked<E> = Delivery<E> & { readonly mark: Mark };
-
-interface Checked<E> {
-  readonly delivery: Marked<E>;
-  readonly isProcessed: boolean;
-}
-
-/** Asks which of them are processed already, once for each stream. */
-function checked<E>(deliveries: readonly Marked<E>[]): Observable<readonly Checked<E>[]> {
-  const streams = new Set(deliveries.map(({ stream }) => stream));
-  const parts = [...streams].map((name) => {
-    const own = deliveries.filter(({ stream }) => stream === name);
-    const answer = own[0]?.settler.processed(
-      name,
-      own.map(({ mark }) => mark.id),
-    );
-    return (answer ?? of([])).pipe(
-      map((processed) =>
-        own.map((delivery, index) => ({ delivery, isProcessed: processed[index] === true })),
-      ),
-    );
-  });
-  return forkJoin(parts).pipe(map((all) => all.flat()));
 }
 
 /**
@@ -83,15 +51,13 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
   const { key, skipped } = options;
   return (source) =>
     new Observable((subscriber) => {
-      // By stream and key: what waits for the outcome of the one that is being handled.
-      const handled = new Map<string, Marked<E>[]>();
+      // By stream and key: what repeats one that is being handled waits for its outcome.
+      const lines = new Lines<Marked<E>>();
       const watched = new Map<Settler<E>, Settler<E>>();
       const asked$ = new Subject<Marked<E>>();
       const guarded = guard((message) => process.emitWarning(`deduplicate: ${message}`, "RxaddWarning"));
       let unsettled = 0;
       let sourceDone = false;
-
-      const nameOf = ({ stream, mark }: Delivery<E>) => `${stream}\n${mark?.id}`;
 
       function completeIfDone(): void {
         if (sourceDone && unsettled === 0) subscriber.complete();
@@ -108,10 +74,16 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
         try {
           id = keyOf("key", key(delivery.event));
         } catch (reason) {
-          delivery.settler.reject(delivery, reason, (outcome) => {
-            if (typeof outcome === "string" || outcome instanceof Error) settled();
-            else ask(outcome.again);
-          });
+          delivery.settler.settle(
+            delivery,
+            { kind: "failed", reason },
+            {
+              next: (outcome) => {
+                if (isAgain(outcome)) ask(outcome.again);
+                else settled();
+              },
+            },
+          );
           return;
         }
         asked$.next({ ...delivery, mark: { id, keep: window } });
@@ -119,65 +91,31 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
 
       function skip(delivery: Delivery<E>): void {
         guarded("skipped", () => skipped?.next(delivery));
-        delivery.settler.acknowledge({ ...delivery, mark: undefined }, [], settled);
-      }
-
-      /** Whether nothing with its key is being handled; else it waits for that. */
-      function isFirst(delivery: Marked<E>): boolean {
-        const waiting = handled.get(nameOf(delivery));
-        if (waiting === undefined) handled.set(nameOf(delivery), []);
-        else waiting.push(delivery);
-        return waiting === undefined;
+        delivery.settler.settle({ ...delivery, mark: undefined }, handled, { next: settled });
       }
 
       function take(deliveries: readonly Checked<E>[]): void {
         const first: Marked<E>[] = [];
         for (const { delivery, isProcessed } of deliveries) {
           if (isProcessed) skip(delivery);
-          else if (isFirst(delivery)) first.push(delivery);
+          else if (lines.join(nameOf(delivery), delivery) === "goes") first.push(delivery);
         }
         // Only now, as one may be settled at once: those that repeat it have to be waiting for it.
         for (const delivery of first) subscriber.next({ ...delivery, settler: watch(delivery.settler) });
       }
 
-      /** Those with its key that wait repeat it; or nobody here knows, and it is asked again. */
+      /** Those that repeat it were handled with it; or nobody here knows, and it is asked again. */
       function release(delivery: Delivery<E>, isProcessed: boolean): void {
-        const waiting = handled.get(nameOf(delivery)) ?? [];
-        handled.delete(nameOf(delivery));
-        for (const next of waiting) {
+        for (const next of lines.end(nameOf(delivery))) {
           if (isProcessed) skip(next);
           else asked$.next(next);
         }
         settled();
       }
 
-      /** The same settler, watched for what becomes of a delivery. */
+      /** The same settler for all deliveries of one. */
       function watch(settler: Settler<E>): Settler<E> {
-        const known = watched.get(settler);
-        if (known !== undefined) return known;
-        const watching: Settler<E> = {
-          ...settler,
-          start: (delivery, begin) =>
-            settler.start(delivery, (started, loss) => {
-              begin(started, loss);
-              if (loss !== undefined) release(started, false);
-            }),
-          acknowledge: (delivery, effects, done) =>
-            settler.acknowledge(delivery, effects, (outcome) => {
-              done(outcome);
-              if (!(outcome instanceof Error)) release(delivery, outcome === "acknowledged");
-            }),
-          reject: (delivery, reason, done) =>
-            settler.reject(delivery, reason, (outcome) => {
-              done(outcome);
-              if (typeof outcome === "string" || outcome instanceof Error) release(delivery, false);
-            }),
-          giveBack: (delivery, done) =>
-            settler.giveBack(delivery, (outcome) => {
-              done(outcome);
-              release(delivery, false);
-            }),
-        };
+        const watching = watched.get(settler) ?? telling(settler, release);
         watched.set(settler, watching);
         return watching;
       }
@@ -202,4 +140,33 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
         }),
       );
     });
+}
+
+/** A settler that also tells when a delivery is settled, and whether its event counts as processed now. */
+function telling<E>(
+  settler: Settler<E>,
+  settled: (delivery: Delivery<E>, isProcessed: boolean) => void,
+): Settler<E> {
+  return {
+    ...settler,
+    start: (delivery, begin) =>
+      settler.start(delivery, (loss) => {
+        begin(loss);
+        if (loss !== undefined) settled(delivery, false);
+      }),
+    settle: (delivery, verdict, told) =>
+      settler.settle(delivery, verdict, {
+        next: (outcome) => {
+          told.next(outcome);
+          const isHandled = verdict.kind === "handled";
+          // What was refused is settled anew, as one that failed.
+          if (isAgain(outcome) || (isHandled && outcome instanceof Error)) return;
+          settled(delivery, isHandled && outcome === "acknowledged");
+        },
+      }),
+  };
+}
+
+function nameOf<E>({ stream, mark }: Delivery<E>): string {
+  return `${stream}\n${mark?.id}`;
 }

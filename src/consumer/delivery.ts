@@ -1,4 +1,4 @@
-import type { Observable } from "rxjs";
+import type { Observable, Observer } from "rxjs";
 import type { StreamEntry } from "../reader/streamEntry.ts";
 import type { Effect, Outcome } from "../redis/group/settlement.ts";
 
@@ -24,10 +24,22 @@ export interface Mark {
 /** Why a delivery is not this consumer's any more: another one has it, or nobody. */
 export type Loss = Extract<Outcome, "another's" | "gone">;
 
-/** What becomes of a delivery that failed: it is time to try again, or it is settled as said. */
-export type Rejected<E> = Outcome | { readonly again: Delivery<E> };
+/** What shall become of a delivery. */
+export type Verdict =
+  /** It is acknowledged, and `effects` and its mark are written in the same atomic step. */
+  | { readonly kind: "handled"; readonly effects: readonly Effect[] }
+  /** It comes again, or is a dead letter. */
+  | { readonly kind: "failed"; readonly reason: unknown }
+  /** It goes, unhandled, to whoever comes next: one behind another that was `kept`. */
+  | { readonly kind: "left" };
 
-/** Where deliveries are settled, once each: acknowledged, rejected or given back. */
+/** What became of it: it is time to try again, or it is settled as said. */
+export type Settled<E> = Outcome | { readonly again: Delivery<E> };
+
+/** Told what became of a delivery. */
+export type Told<E> = Pick<Observer<Settled<E>>, "next">;
+
+/** Where deliveries are settled, once each. */
 export interface Settler<E> {
   /** Whether a delivery may be handled now, as one may that is new; if not, `start` says when. */
   readonly mayStart: (delivery: Delivery<E>) => boolean;
@@ -36,30 +48,29 @@ export interface Settler<E> {
    *
    * @param begin - called once, with `loss` if it must not be handled: it waited for too long
    */
-  readonly start: (
-    delivery: Delivery<E>,
-    begin: (delivery: Delivery<E>, loss: Loss | undefined) => void,
-  ) => void;
+  readonly start: (delivery: Delivery<E>, begin: (loss: Loss | undefined) => void) => void;
   /**
-   * Acknowledges a delivery, and writes `effects` and its mark in the same atomic step.
+   * Settles a delivery.
    *
-   * @param done - told `acknowledged`; `gone` if it was not pending any more, and so nothing was written; or an error
-   *   if Redis refused an effect
+   * @param told - told of one that was handled `acknowledged`; `gone` if it was not pending any more, and so nothing was
+   *   written; or an error if Redis refused an effect: then it has failed. Of one that failed `again` when it is time to
+   *   try again; `acknowledged` if it is a dead letter now, `kept` if it is there for whoever comes next, as this
+   *   consumer stops; else why it is lost
    */
-  readonly acknowledge: (
-    delivery: Delivery<E>,
-    effects: readonly Effect[],
-    done: (outcome: Outcome) => void,
-  ) => void;
-  /**
-   * Gives a delivery back that failed.
-   *
-   * @param done - told `again` when it is time to try again; `acknowledged` if it is a dead letter now, `kept` if it
-   *   is there for whoever comes next, as this consumer stops; else why it is lost
-   */
-  readonly reject: (delivery: Delivery<E>, reason: unknown, done: (outcome: Rejected<E>) => void) => void;
-  /** Hands a delivery, unhandled, to whoever comes next: one behind another that was, `kept`. */
-  readonly giveBack: (delivery: Delivery<E>, done: (outcome: Outcome) => void) => void;
+  readonly settle: (delivery: Delivery<E>, verdict: Verdict, told: Told<E>) => void;
   /** Which of these marks of a stream are remembered; emits once. */
   readonly processed: (stream: string, ids: readonly string[]) => Observable<readonly boolean[]>;
+}
+
+/** The verdict on nearly all. */
+export const handled: Verdict = { kind: "handled", effects: [] };
+
+/** Whether it is not this consumer's any more. */
+export function isLoss(outcome: Outcome): outcome is Loss {
+  return outcome === "another's" || outcome === "gone";
+}
+
+/** Whether it comes again. */
+export function isAgain<E>(outcome: Settled<E>): outcome is { readonly again: Delivery<E> } {
+  return typeof outcome !== "string" && "again" in outcome;
 }

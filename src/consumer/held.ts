@@ -1,5 +1,6 @@
 import { BehaviorSubject, defer, type Observable, Subject, startWith } from "rxjs";
-import type { Delivery } from "./delivery.ts";
+import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
+import type { Delivery, Loss } from "./delivery.ts";
 
 /** What tells a delivery from every other one: an entry that comes back has been read anew. */
 export type Holding = Pick<Delivery<unknown>, "stream" | "entryId" | "deliveries" | "content">;
@@ -8,6 +9,8 @@ export type Holding = Pick<Delivery<unknown>, "stream" | "entryId" | "deliveries
 interface Kept {
   holding: Holding;
   readonly bytes: number;
+  /** How many starts of it Redis had counted when it came. */
+  readonly counted: number;
 }
 
 /**
@@ -15,31 +18,6 @@ interface Kept {
  * outlives the next collections: this cuts it off.
  */
 const nothing: Holding = { stream: "", entryId: "", deliveries: 0, content: [] };
-
-/** The deliveries that this consumer has and that are not settled. */
-export interface Held {
-  readonly add: (delivery: Holding, bytes: number) => void;
-  /** The same entry, for another time; it takes as much. */
-  readonly replace: (delivery: Holding) => void;
-  readonly get: (stream: string, entryId: string) => Holding | undefined;
-  /** Whether it is held, for this time. */
-  readonly has: (delivery: Holding) => boolean;
-  /** Nothing if it is held for another time by now. */
-  readonly remove: (delivery: Holding) => void;
-  readonly all: () => readonly Holding[];
-  /** How many more there may be. */
-  readonly room: () => number;
-  /** How many bytes more there may be. */
-  readonly bytesRoom: () => number;
-  /** Whether there is enough room for reading to pay. */
-  readonly hasRoom$: Observable<boolean>;
-  /** How many there are, now and whenever that shrinks. */
-  readonly count$: Observable<number>;
-}
-
-function isSame(held: Holding | undefined, { deliveries, content }: Holding): boolean {
-  return held?.deliveries === deliveries && held.content === content;
-}
 
 interface Limits {
   /** Most deliveries. */
@@ -50,72 +28,134 @@ interface Limits {
   readonly enough: number;
 }
 
-/** Holds deliveries up to a window. */
-export function heldDeliveries({ window, windowBytes, enough }: Limits): Held {
-  const byStream = new Map<string, Map<string, Kept>>();
-  const hasRoom$ = new BehaviorSubject(true);
-  const shrunk$ = new Subject<number>();
-  let hadRoom = true;
-  let count = 0;
-  let bytes = 0;
+/** The deliveries that this consumer has and that are not settled, up to a window. */
+export class Held {
+  /** Whether there is enough room for reading to pay. */
+  readonly hasRoom$ = new BehaviorSubject(true);
+  /** How many there are, now and whenever that shrinks. */
+  readonly count$: Observable<number> = defer(() => this.#shrunk$.pipe(startWith(this.#count)));
+  readonly #limits: Limits;
+  readonly #report: (status: ConsumerStatus) => void;
+  readonly #byStream = new Map<string, Map<string, Kept>>();
+  readonly #shrunk$ = new Subject<number>();
+  #hasLost = false;
+  #hadRoom = true;
+  #count = 0;
+  #bytes = 0;
   // Most deliveries are of the stream that the one before was of.
-  let latest = { stream: "", entries: new Map<string, Kept>() };
+  #latest = { stream: "", entries: new Map<string, Kept>() };
 
-  function entriesOf(stream: string): Map<string, Kept> {
-    if (latest.stream !== stream) {
-      const entries = byStream.get(stream) ?? new Map<string, Kept>();
-      byStream.set(stream, entries);
-      latest = { stream, entries };
-    }
-    return latest.entries;
+  constructor(limits: Limits, report: (status: ConsumerStatus) => void) {
+    this.#limits = limits;
+    this.#report = report;
   }
 
-  function bytesOfAll(): number {
+  add(holding: Holding, bytes: number, counted: number): void {
+    const entries = this.#entriesOf(holding.stream);
+    const before = entries.size;
+    entries.set(holding.entryId, { holding, bytes, counted });
+    // To look first whether it is held already takes longer than to add up, once in a lifetime.
+    if (entries.size === before) this.#bytes = this.#bytesOfAll();
+    else this.#bytes += bytes;
+    this.#changed(entries.size - before);
+  }
+
+  /** The same entry, for another time; it takes as much. */
+  replace(holding: Holding): void {
+    const kept = this.#kept(holding);
+    if (kept !== undefined) kept.holding = holding;
+  }
+
+  get(stream: string, entryId: string): Holding | undefined {
+    return this.#entriesOf(stream).get(entryId)?.holding;
+  }
+
+  /** Whether it is held, for this time. */
+  has(holding: Holding): boolean {
+    return isSame(this.#kept(holding)?.holding, holding);
+  }
+
+  /** The same of one that is not settled: as long as nothing was lost, nothing has to be looked up. */
+  isOurs(holding: Holding): boolean {
+    return !this.#hasLost || this.has(holding);
+  }
+
+  /** How many starts of it Redis had counted when it came. */
+  counted(holding: Holding): number {
+    return this.#kept(holding)?.counted ?? 0;
+  }
+
+  /** Nothing if it is held for another time by now. */
+  remove(holding: Holding): void {
+    const entries = this.#entriesOf(holding.stream);
+    const kept = entries.get(holding.entryId);
+    if (kept === undefined || !isSame(kept.holding, holding)) return;
+    entries.delete(holding.entryId);
+    kept.holding = nothing;
+    this.#bytes -= kept.bytes;
+    this.#changed(-1);
+  }
+
+  /** Tells, of what is held, that it is not this consumer's any more. */
+  tellLoss(holding: Holding, loss: Loss): void {
+    if (!this.has(holding)) return;
+    const { stream, entryId } = holding;
+    this.#hasLost = true;
+    this.#report({ state: loss === "gone" ? "gone" : "lost", stream, entryId });
+  }
+
+  lose(holding: Holding, loss: Loss): void {
+    this.tellLoss(holding, loss);
+    this.remove(holding);
+  }
+
+  all(): readonly Holding[] {
+    return [...this.#byStream.values()].flatMap((entries) =>
+      [...entries.values()].map(({ holding }) => holding),
+    );
+  }
+
+  /** How many more there may be. */
+  room(): number {
+    return this.#limits.window - this.#count;
+  }
+
+  /** How many bytes more there may be. */
+  bytesRoom(): number {
+    return this.#limits.windowBytes - this.#bytes;
+  }
+
+  #entriesOf(stream: string): Map<string, Kept> {
+    if (this.#latest.stream !== stream) {
+      const entries = this.#byStream.get(stream) ?? new Map<string, Kept>();
+      this.#byStream.set(stream, entries);
+      this.#latest = { stream, entries };
+    }
+    return this.#latest.entries;
+  }
+
+  #kept({ stream, entryId }: Holding): Kept | undefined {
+    return this.#entriesOf(stream).get(entryId);
+  }
+
+  #bytesOfAll(): number {
     let sum = 0;
-    for (const entries of byStream.values()) for (const kept of entries.values()) sum += kept.bytes;
+    for (const entries of this.#byStream.values()) for (const kept of entries.values()) sum += kept.bytes;
     return sum;
   }
 
-  function counted(change: number): void {
-    count += change;
-    const hasRoom = window - count >= enough && (bytes <= windowBytes / 2 || count === 0);
-    if (hasRoom !== hadRoom) {
-      hadRoom = hasRoom;
-      hasRoom$.next(hasRoom);
+  #changed(change: number): void {
+    const { window, windowBytes, enough } = this.#limits;
+    this.#count += change;
+    const hasRoom = window - this.#count >= enough && (this.#bytes <= windowBytes / 2 || this.#count === 0);
+    if (hasRoom !== this.#hadRoom) {
+      this.#hadRoom = hasRoom;
+      this.hasRoom$.next(hasRoom);
     }
-    if (change < 0 && shrunk$.observed) shrunk$.next(count);
+    if (change < 0 && this.#shrunk$.observed) this.#shrunk$.next(this.#count);
   }
+}
 
-  return {
-    add: (holding, size) => {
-      const entries = entriesOf(holding.stream);
-      const before = entries.size;
-      entries.set(holding.entryId, { holding, bytes: size });
-      // To look first whether it is held already takes longer than to add up, once in a lifetime.
-      if (entries.size === before) bytes = bytesOfAll();
-      else bytes += size;
-      counted(entries.size - before);
-    },
-    replace: (holding) => {
-      const kept = entriesOf(holding.stream).get(holding.entryId);
-      if (kept !== undefined) kept.holding = holding;
-    },
-    get: (stream, entryId) => entriesOf(stream).get(entryId)?.holding,
-    has: (holding) => isSame(entriesOf(holding.stream).get(holding.entryId)?.holding, holding),
-    remove: (holding) => {
-      const entries = entriesOf(holding.stream);
-      const kept = entries.get(holding.entryId);
-      if (kept === undefined || !isSame(kept.holding, holding)) return;
-      entries.delete(holding.entryId);
-      kept.holding = nothing;
-      bytes -= kept.bytes;
-      counted(-1);
-    },
-    all: () =>
-      [...byStream.values()].flatMap((entries) => [...entries.values()].map(({ holding }) => holding)),
-    room: () => window - count,
-    bytesRoom: () => windowBytes - bytes,
-    hasRoom$,
-    count$: defer(() => shrunk$.pipe(startWith(count))),
-  };
+function isSame(held: Holding | undefined, { deliveries, content }: Holding): boolean {
+  return held?.deliveries === deliveries && held.content === content;
 }

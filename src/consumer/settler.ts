@@ -1,328 +1,211 @@
-import { merge, type Observable, Subscription, take, timer, type Unsubscribable } from "rxjs";
-import { backoffMs } from "../../operators/retryBackoff.ts";
+import {
+  defaultIfEmpty,
+  merge,
+  type Observable,
+  type Observer,
+  Subscription,
+  take,
+  takeUntil,
+  timer,
+  type Unsubscribable,
+} from "rxjs";
+import { backoffMs, retryBackoff } from "../../operators/retryBackoff.ts";
 import { reasonOf } from "../errors/reasonOf.ts";
 import type { Effect, Outcome } from "../redis/group/settlement.ts";
-import type { ConsumerReporter } from "../telemetry/consumerReporter.ts";
+import type { ConsumerParts } from "./consumerParts.ts";
 import { type DeadLetterCause, deadLetterFields } from "./deadLetterFields.ts";
-import type { Delivery, Loss, Rejected, Settler } from "./delivery.ts";
-import type { GroupTuning } from "./groupOptions.ts";
-import type { Held, Holding } from "./held.ts";
-import type { Settling } from "./settling.ts";
-import { startsAlone, unsureStarts } from "./unsureStarts.ts";
+import { type Delivery, isLoss, type Settler, type Told, type Verdict } from "./delivery.ts";
+import type { Holding } from "./held.ts";
+import { Starts } from "./starts.ts";
+import { unsureStarts } from "./unsureStarts.ts";
 
-interface GroupSettlerOptions {
-  readonly tuning: GroupTuning;
-  readonly consumer: string;
-  readonly held: Held;
-  readonly settlements: Settling;
-  readonly processed: Settler<unknown>["processed"];
-  /** Emits when nothing shall be tried again. */
-  readonly stop$: Observable<unknown>;
-  readonly reporter: ConsumerReporter;
-}
-
-/** The settler of one consumer, and what else becomes of its deliveries. */
-export interface GroupSettler<E> extends Settler<E>, Unsubscribable {
-  /** It was pending, and Redis says that it was started `counted` times. */
-  readonly found: (holding: Holding, counted: number) => void;
-  /** Sets an entry aside; told an error if Redis does not take it. */
-  readonly setAside: (
-    entry: Holding,
-    cause: DeadLetterCause,
-    reason: string,
-    deadLetters: string,
-    done: (outcome: Outcome) => void,
-  ) => void;
-  /** Acknowledges what nobody has to handle. */
-  readonly dismiss: (stream: string, entryId: string) => void;
-  /** Tells Redis that all that is held is alive; finds out what is not this consumer's any more. */
-  readonly keepAlive: () => void;
-}
-
-/** A delivery that is about to be handled. */
-interface Starting<E> {
-  readonly delivery: Delivery<E>;
-  readonly begin: (delivery: Delivery<E>, loss: Loss | undefined) => void;
-}
-
-/** Lets go of a delivery, and tells. */
-type Settled = (delivery: Holding, outcome: Outcome, told: (outcome: Outcome) => void) => void;
-
-/** What is asked for of nearly each delivery: a class, as an object with a function of its own takes twice as much. */
-class Acknowledging {
-  readonly kind = "acknowledge";
-  readonly stream: string;
-  readonly entryId: string;
-  readonly mark: string;
-  readonly keep: number;
-  readonly effects: readonly Effect[];
-  readonly #delivery: Holding;
-  readonly #told: (outcome: Outcome) => void;
-  readonly #settled: Settled;
-
-  constructor(
-    delivery: Holding & Pick<Delivery<unknown>, "mark">,
-    effects: readonly Effect[],
-    told: (outcome: Outcome) => void,
-    settled: Settled,
-  ) {
-    const { stream, entryId, mark } = delivery;
-    this.stream = stream;
-    this.entryId = entryId;
-    this.mark = mark?.id ?? "";
-    this.keep = mark?.keep ?? 0;
-    this.effects = effects;
-    this.#delivery = delivery;
-    this.#told = told;
-    this.#settled = settled;
-  }
-
-  done(outcome: Outcome): void {
-    this.#settled(this.#delivery, outcome, this.#told);
-  }
-}
+type TellsOutcome = Pick<Observer<Outcome>, "next">;
 
 /** As if it had been idle for a day: longer than anybody waits before taking over. */
 const handedBackMs = 86_400_000;
 
-const isLoss = (outcome: Outcome): outcome is Loss => outcome === "another's" || outcome === "gone";
+/** Settles the deliveries of one consumer with Redis. */
+export class GroupSettler<E> implements Unsubscribable {
+  /** What each delivery has with it. */
+  readonly settler: Settler<E>;
+  readonly #parts: ConsumerParts;
+  readonly #starts: Starts;
+  readonly #waiting = new Subscription();
 
-const nameOf = ({ stream, entryId }: Holding) => `${stream}\n${entryId}`;
-
-/** Settles deliveries with Redis. */
-export function groupSettler<E>({
-  tuning,
-  consumer,
-  held,
-  settlements,
-  processed,
-  stop$,
-  reporter,
-}: GroupSettlerOptions): GroupSettler<E> {
-  const { group, claimIdleMs, redelivery, maxDeliveries, deadLetters } = tuning;
-  const { report } = reporter;
-  const waiting = new Subscription();
-  let isStopping = false;
-  let hasLost = false;
-  let beats = 0;
-  const starting: Starting<E>[] = [];
-  // Of what was pending: how many starts Redis had counted.
-  const found = new Map<string, number>();
-  // The one that is being handled and that its consumers may have died of.
-  let alone: { readonly delivery: Holding; readonly patience: Subscription } | undefined;
-  waiting.add(
-    stop$.subscribe(() => {
-      isStopping = true;
-    }),
-  );
-
-  /** Nothing has to be looked up as long as nothing was lost. */
-  const holds = (holding: Holding) => !hasLost || held.has(holding);
-
-  /** Tells that it is not this consumer's any more. */
-  function tellLoss({ stream, entryId }: Holding, loss: Loss): void {
-    hasLost = true;
-    report({ state: loss === "gone" ? "gone" : "lost", stream, entryId });
+  constructor(parts: ConsumerParts) {
+    const starts = new Starts(parts);
+    this.#parts = parts;
+    this.#starts = starts;
+    this.#waiting.add(starts);
+    this.settler = {
+      mayStart: (delivery) => starts.may(delivery),
+      start: (delivery, begin) => starts.ask(delivery, begin),
+      settle: (delivery, verdict, told) => this.#settle(delivery, verdict, told),
+      processed: (stream, ids) => this.#processed(stream, ids),
+    };
   }
 
-  function lose(holding: Holding, loss: Loss): void {
-    if (!held.has(holding)) return;
-    tellLoss(holding, loss);
-    letGo(holding);
-  }
-
-  function letGo(holding: Holding): void {
-    if (found.size > 0 && held.has(holding)) found.delete(nameOf(holding));
-    held.remove(holding);
-  }
-
-  /** Lets go of what is settled, once that is told: with the last one that is held everything ends. */
-  function settled(holding: Holding, outcome: Outcome, done: (outcome: Outcome) => void): void {
-    if (isLoss(outcome) && held.has(holding)) tellLoss(holding, outcome);
-    done(outcome);
-    letGo(holding);
-  }
-
-  function acknowledged(delivery: Holding, outcome: Outcome, done: (outcome: Outcome) => void): void {
-    if (outcome instanceof Error) {
-      done(outcome);
-      return;
-    }
-    if (outcome === "acknowledged") reporter.acknowledged(1);
-    settled(delivery, outcome, done);
-  }
-
-  /** Starts those that wait, each once Redis has counted it; one that starts alone holds up those behind it. */
-  function startNext(): void {
-    while (alone === undefined) {
-      const next = starting.shift();
-      if (next === undefined) return;
-      const { delivery, begin } = next;
-      if (!holds(delivery)) begin(delivery, "another's");
-      else if (delivery.deliveries === 1) begin(delivery, undefined);
-      else {
-        if (startsAlone(foundOf(delivery))) leaveAlone(delivery);
-        countStart(next);
-      }
-    }
-  }
-
-  const foundOf = (holding: Holding) => found.get(nameOf(holding)) ?? 0;
-
-  function countStart({ delivery, begin }: Starting<E>): void {
-    const { stream, entryId, deliveries } = delivery;
+  /** Makes an entry a dead letter; told an error if Redis does not take it. */
+  setAside(
+    entry: Holding,
+    cause: DeadLetterCause,
+    reason: string,
+    deadLetters: string,
+    told: TellsOutcome,
+  ): void {
+    const { tuning, consumer, settlements, reporter } = this.#parts;
+    const { stream, entryId, deliveries } = entry;
+    const why = { error: cause, reason, group: tuning.group, consumer };
     settlements.ask({
-      kind: "start",
+      kind: "deadLetter",
       stream,
       entryId,
-      deliveries,
+      deadLetters,
+      fields: deadLetterFields(entry, why),
       keep: 0,
       done: (outcome) => {
-        // It may have been lost, and told so, and be back by now: then it comes again.
-        const loss = isLoss(outcome) ? outcome : holds(delivery) ? undefined : "another's";
-        if (loss !== undefined) lose(delivery, loss);
-        begin(delivery, loss);
-        if (loss !== undefined) ended(delivery);
+        if (outcome instanceof Error) {
+          const message = `${entryId} cannot be set aside: ${outcome.message}`;
+          reporter.report({ state: "warning", message });
+          told.next(outcome);
+          return;
+        }
+        if (outcome === "acknowledged")
+          reporter.report({ state: "deadLetter", stream, entryId, deliveries, reason });
+        this.#settled(entry, outcome, told);
       },
     });
   }
 
-  /** How often at least, this time included. */
-  const surelyStarted = (holding: Holding) => holding.deliveries - unsureStarts(foundOf(holding));
-
-  /** Until its handler has ended, and for a while at most: it may hang. */
-  function leaveAlone(delivery: Holding): void {
-    const patience = timer(claimIdleMs / 3).subscribe(() => ended(delivery));
-    waiting.add(patience);
-    alone = { delivery, patience };
+  /** What Redis says of one that was handled. */
+  acknowledged(delivery: Holding, outcome: Outcome, told: TellsOutcome): void {
+    if (outcome instanceof Error) {
+      told.next(outcome);
+      return;
+    }
+    if (outcome === "acknowledged") this.#parts.reporter.acknowledged(1);
+    this.#settled(delivery, outcome, told);
   }
 
-  function ended({ stream, entryId }: Holding): void {
-    if (alone?.delivery.entryId !== entryId || alone.delivery.stream !== stream) return;
-    waiting.remove(alone.patience);
-    alone.patience.unsubscribe();
-    alone = undefined;
-    startNext();
+  unsubscribe(): void {
+    this.#waiting.unsubscribe();
+  }
+
+  #settle(delivery: Delivery<E>, verdict: Verdict, told: Told<E>): void {
+    this.#starts.ended(delivery);
+    if (verdict.kind === "handled")
+      this.#parts.settlements.ask(new Acknowledging(delivery, verdict.effects, told, this));
+    else if (verdict.kind === "left") this.#handBack(delivery, told);
+    else this.#fail(delivery, verdict.reason, told);
+  }
+
+  #processed(stream: string, ids: readonly string[]): Observable<readonly boolean[]> {
+    const { connection, again, consumption } = this.#parts;
+    return connection.processed(stream, ids).pipe(
+      retryBackoff(again),
+      // Whoever asks for more has lost them: nothing is held any more.
+      takeUntil(consumption.closed$),
+      defaultIfEmpty(ids.map(() => false)),
+    );
+  }
+
+  #fail(delivery: Delivery<E>, reason: unknown, told: Told<E>): void {
+    const { tuning, held, consumption } = this.#parts;
+    const { deadLetters, maxDeliveries } = tuning;
+    // How often at least, this time included.
+    const surely = delivery.deliveries - unsureStarts(held.counted(delivery));
+    if (!held.isOurs(delivery)) told.next("another's");
+    else if (deadLetters !== undefined && surely >= maxDeliveries) {
+      this.setAside(delivery, "HandlerFailed", reasonOf(reason), deadLetters.stream, {
+        next: (outcome) => {
+          if (outcome instanceof Error) this.#tryLater(delivery, outcome, told);
+          else told.next(outcome);
+        },
+      });
+    } else if (consumption.isStopping) this.#handBack(delivery, told);
+    else this.#tryLater(delivery, reason, told);
+  }
+
+  #tryLater(delivery: Delivery<E>, reason: unknown, told: Told<E>): void {
+    const { tuning, held, consumption, reporter } = this.#parts;
+    const { stream, entryId, deliveries } = delivery;
+    const delayMs = backoffMs(deliveries, tuning.redelivery);
+    reporter.report({ state: "rejected", stream, entryId, deliveries, delayMs, reason });
+    const itsTime$ = merge(timer(delayMs), consumption.stop$).pipe(take(1));
+    this.#waiting.add(
+      itsTime$.subscribe(() => {
+        if (!held.isOurs(delivery)) told.next("another's");
+        else if (consumption.isStopping) this.#handBack(delivery, told);
+        else {
+          const again = { ...delivery, deliveries: deliveries + 1 };
+          held.replace(again);
+          reporter.delivered(1);
+          told.next({ again });
+        }
+      }),
+    );
   }
 
   /** Counts as idle for so long that any other consumer may claim it at once. */
-  function handBack(delivery: Delivery<E>, done: (outcome: Outcome) => void): void {
+  #handBack(delivery: Delivery<E>, told: TellsOutcome): void {
+    const { settlements, tuning } = this.#parts;
     const { stream, entryId } = delivery;
     settlements.ask({
       kind: "handBack",
       stream,
       entryId,
-      idleMs: Math.max(claimIdleMs, handedBackMs),
+      idleMs: Math.max(tuning.claimIdleMs, handedBackMs),
       keep: 0,
-      done: (outcome) => settled(delivery, outcome, done),
+      done: (outcome) => this.#settled(delivery, outcome, told),
     });
   }
 
-  function tryLater(delivery: Delivery<E>, reason: unknown, done: (outcome: Rejected<E>) => void): void {
-    const { stream, entryId, deliveries } = delivery;
-    const delayMs = backoffMs(deliveries, redelivery);
-    report({ state: "rejected", stream, entryId, deliveries, delayMs, reason });
-    const wait = merge(timer(delayMs), stop$)
-      .pipe(take(1))
-      .subscribe(() => {
-        waiting.remove(wait);
-        if (!holds(delivery)) done("another's");
-        else if (isStopping) handBack(delivery, done);
-        else {
-          const again = { ...delivery, deliveries: deliveries + 1 };
-          held.replace(again);
-          reporter.delivered(1);
-          done({ again });
-        }
-      });
-    waiting.add(wait);
+  /** Lets go of what is settled, once that is told: with the last one that is held everything ends. */
+  #settled(holding: Holding, outcome: Outcome, told: TellsOutcome): void {
+    const { held } = this.#parts;
+    if (isLoss(outcome)) held.tellLoss(holding, outcome);
+    told.next(outcome);
+    held.remove(holding);
+  }
+}
+
+/** What is asked for of nearly each delivery: a class, as an object with a function of its own takes twice as much. */
+class Acknowledging {
+  readonly kind = "acknowledge";
+  readonly effects: readonly Effect[];
+  readonly #delivery: Holding & Pick<Delivery<unknown>, "mark">;
+  readonly #told: TellsOutcome;
+  readonly #settler: Pick<GroupSettler<unknown>, "acknowledged">;
+
+  constructor(
+    delivery: Holding & Pick<Delivery<unknown>, "mark">,
+    effects: readonly Effect[],
+    told: TellsOutcome,
+    settler: Pick<GroupSettler<unknown>, "acknowledged">,
+  ) {
+    this.effects = effects;
+    this.#delivery = delivery;
+    this.#told = told;
+    this.#settler = settler;
   }
 
-  const settler: GroupSettler<E> = {
-    // As nearly all are.
-    mayStart: (delivery) =>
-      delivery.deliveries === 1 && alone === undefined && starting.length === 0 && holds(delivery),
+  get stream(): string {
+    return this.#delivery.stream;
+  }
 
-    start: (delivery, begin) => {
-      starting.push({ delivery, begin });
-      startNext();
-    },
+  get entryId(): string {
+    return this.#delivery.entryId;
+  }
 
-    found: (holding, counted) => found.set(nameOf(holding), counted),
+  get mark(): string {
+    return this.#delivery.mark?.id ?? "";
+  }
 
-    acknowledge: (delivery, effects, done) => {
-      if (alone !== undefined) ended(delivery);
-      settlements.ask(new Acknowledging(delivery, effects, done, acknowledged));
-    },
+  get keep(): number {
+    return this.#delivery.mark?.keep ?? 0;
+  }
 
-    reject: (delivery, reason, done) => {
-      if (alone !== undefined) ended(delivery);
-      if (!holds(delivery)) done("another's");
-      else if (deadLetters !== undefined && surelyStarted(delivery) >= maxDeliveries) {
-        settler.setAside(delivery, "HandlerFailed", reasonOf(reason), deadLetters.stream, (outcome) => {
-          if (outcome instanceof Error) tryLater(delivery, outcome, done);
-          else done(outcome);
-        });
-      } else if (isStopping) handBack(delivery, done);
-      else tryLater(delivery, reason, done);
-    },
-
-    giveBack: handBack,
-
-    setAside: (holding, cause, reason, deadLetters, done) => {
-      const { stream, entryId, deliveries } = holding;
-      const fields = deadLetterFields(holding, { error: cause, reason, group, consumer });
-      settlements.ask({
-        kind: "deadLetter",
-        stream,
-        entryId,
-        deadLetters,
-        fields,
-        keep: 0,
-        done: (outcome) => {
-          if (outcome instanceof Error) {
-            report({ state: "warning", message: `${entryId} cannot be set aside: ${outcome.message}` });
-            done(outcome);
-            return;
-          }
-          if (outcome === "acknowledged")
-            report({ state: "deadLetter", stream, entryId, deliveries, reason });
-          settled(holding, outcome, done);
-        },
-      });
-    },
-
-    dismiss: (stream, entryId) =>
-      settlements.ask({
-        kind: "acknowledge",
-        stream,
-        entryId,
-        mark: "",
-        effects: [],
-        keep: 0,
-        done: () => {},
-      }),
-
-    keepAlive: () => {
-      if (beats > 0) return;
-      for (const holding of held.all()) {
-        const { stream, entryId } = holding;
-        beats += 1;
-        settlements.ask({
-          kind: "keepAlive",
-          stream,
-          entryId,
-          keep: 0,
-          done: (outcome) => {
-            beats -= 1;
-            if (isLoss(outcome)) lose(holding, outcome);
-          },
-        });
-      }
-    },
-
-    processed,
-    unsubscribe: () => waiting.unsubscribe(),
-  };
-  return settler;
+  done(outcome: Outcome): void {
+    this.#settler.acknowledged(this.#delivery, outcome, this.#told);
+  }
 }

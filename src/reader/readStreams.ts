@@ -1,12 +1,9 @@
-import { none, some } from "fp-ts/lib/Option.js";
 import {
   BehaviorSubject,
-  catchError,
   concat,
   defaultIfEmpty,
   defer,
   EMPTY,
-  finalize,
   first,
   forkJoin,
   ignoreElements,
@@ -20,13 +17,12 @@ import {
   take,
   takeUntil,
   tap,
-  throwError,
 } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { spread } from "../../operators/spread.ts";
-import { isRetryable } from "../errors/rxaddError.ts";
-import { openReadConnection } from "../redis/read/readConnection.ts";
+import { session } from "../redis/connect/session.ts";
+import { openReadConnection, type ReadConnection } from "../redis/read/readConnection.ts";
 import type { RawEntry } from "../redis/wire/entryReplies.ts";
 import { consumerReporter } from "../telemetry/consumerReporter.ts";
 import { beginningOf, type Cursor, endOf, gaps, type Skipped } from "./gap.ts";
@@ -38,81 +34,73 @@ export function readStreams<E, A>(
   tuning: ReaderTuning,
   toEntry: (entry: RawEntry) => A,
 ): Observable<A> {
-  const { stream: streams, from, count, blockMs } = tuning;
+  const { stream: streams, from, retry } = tuning;
   const { until = NEVER, flow = EMPTY } = options;
-  const { report, reached, failed, closed } = consumerReporter(`reading ${streams.join(", ")}`, options);
-  const cursors = new Map<string, Cursor>();
-  const skipped$ = new Subject<Skipped>();
-  const isFlowing$ = new BehaviorSubject<Flow>("resume");
+  const reporter = consumerReporter(`reading ${streams.join(", ")}`, options);
+  const open = () => openReadConnection({ ...tuning, server: options, name: "rxadd:reader" });
 
-  report({ state: "connecting" });
-  const connection = openReadConnection({
-    server: options,
-    name: "rxadd:reader",
-    blockMs,
-    tls: tuning.tls,
-    sentinel: tuning.sentinel,
-    connectTimeoutMs: tuning.connectTimeoutMs,
-    sendTimeoutMs: tuning.sendTimeoutMs,
+  return session({ open, retry, reporter }, (connection, again) => {
+    const cursors = new Map<string, Cursor>();
+    const skipped$ = new Subject<Skipped>();
+    const isFlowing$ = new BehaviorSubject<Flow>("resume");
+
+    /** `$` becomes an ID once, or what comes between two reads would be missed. */
+    const opening$ = forkJoin(streams.map((stream) => cursorOf(connection, stream, from))).pipe(
+      retryBackoff(again),
+      tap((found) => {
+        for (const [index, cursor] of found.entries()) {
+          const stream = streams[index] ?? "";
+          cursors.set(stream, cursor);
+          reporter.report({ state: "opened", stream, isNew: false });
+        }
+      }),
+      ignoreElements(),
+    );
+
+    const reading$ = defer(() => connection.read(idsOf(cursors), tuning.count)).pipe(
+      tap((entries) => {
+        reporter.reached();
+        advance(cursors, entries, skipped$);
+      }),
+      retryBackoff(again),
+      spread(isFlowing$),
+      map(toEntry),
+      repeat({ delay: () => isFlowing$.pipe(first((signal) => signal === "resume")) }),
+    );
+
+    const background$ = merge(
+      gaps(connection, skipped$).pipe(tap(reporter.report)),
+      flow.pipe(tap((signal) => isFlowing$.next(signal))),
+      connection.failure$,
+    ).pipe(ignoreElements());
+
+    return merge(background$, concat(opening$, reading$)).pipe(
+      takeUntil(until.pipe(defaultIfEmpty(undefined), take(1))),
+    );
   });
-  const retry = { ...tuning.retry, isRetryable, wake: connection.ready$, failed: { next: failed } };
+}
 
-  function cursorOf(stream: string): Observable<Cursor> {
-    if (from !== "$" && from !== "0-0") return of({ entryId: from, index: undefined });
-    return connection.standing(stream).pipe(map(from === "$" ? endOf : beginningOf));
+/** Where reading begins. */
+function cursorOf(connection: ReadConnection, stream: string, from: string): Observable<Cursor> {
+  if (from !== "$" && from !== "0-0") return of({ entryId: from, index: undefined });
+  return connection.standing(stream).pipe(map(from === "$" ? endOf : beginningOf));
+}
+
+function idsOf(cursors: ReadonlyMap<string, Cursor>): ReadonlyMap<string, string> {
+  return new Map([...cursors].map(([stream, { entryId }]) => [stream, entryId]));
+}
+
+/** Moves the cursors on, and asks whether anything is missing before them. */
+function advance(
+  cursors: Map<string, Cursor>,
+  entries: readonly RawEntry[],
+  skipped$: Subject<Skipped>,
+): void {
+  const moved = new Map<string, Cursor>();
+  for (const { stream, entryId } of entries) {
+    const cursor = moved.get(stream) ?? cursors.get(stream);
+    if (cursor !== undefined && !moved.has(stream)) skipped$.next({ stream, after: cursor, before: entryId });
+    moved.set(stream, { entryId, index: cursor?.index === undefined ? undefined : cursor.index + 1 });
   }
-
-  /** `$` becomes an ID once, or what comes between two reads would be missed. */
-  const opening$ = forkJoin(streams.map(cursorOf)).pipe(
-    retryBackoff(retry),
-    tap((found) => {
-      for (const [index, cursor] of found.entries()) {
-        const stream = streams[index] ?? "";
-        cursors.set(stream, cursor);
-        report({ state: "opened", stream, isNew: false });
-      }
-    }),
-    ignoreElements(),
-  );
-
-  /** Moves the cursors on, and asks whether anything is missing before them. */
-  function advance(entries: readonly RawEntry[]): void {
-    reached();
-    const moved = new Map<string, Cursor>();
-    for (const { stream, entryId } of entries) {
-      const cursor = moved.get(stream) ?? cursors.get(stream);
-      if (cursor !== undefined && !moved.has(stream))
-        skipped$.next({ stream, after: cursor, before: entryId });
-      moved.set(stream, { entryId, index: cursor?.index === undefined ? undefined : cursor.index + 1 });
-    }
-    for (const [stream, cursor] of moved) cursors.set(stream, cursor);
-  }
-
-  const reading$ = defer(() =>
-    connection.read(new Map([...cursors].map(([stream, { entryId }]) => [stream, entryId])), count),
-  ).pipe(
-    tap(advance),
-    retryBackoff(retry),
-    spread(isFlowing$),
-    map(toEntry),
-    repeat({ delay: () => isFlowing$.pipe(first((signal) => signal === "resume")) }),
-  );
-
-  const background$ = merge(
-    gaps(connection, skipped$).pipe(tap(report)),
-    flow.pipe(tap((signal) => isFlowing$.next(signal))),
-    connection.failure$,
-  ).pipe(ignoreElements());
-
-  return merge(background$, concat(opening$, reading$)).pipe(
-    takeUntil(until.pipe(defaultIfEmpty(undefined), take(1))),
-    catchError((error) => {
-      closed(some(error instanceof Error ? error : new Error(String(error))));
-      return throwError(() => error);
-    }),
-    finalize(() => {
-      closed(none);
-      connection.unsubscribe();
-    }),
-  );
+  for (const [stream, cursor] of moved) cursors.set(stream, cursor);
 }

@@ -1,6 +1,6 @@
 import { asyncScheduler, of, type SchedulerLike } from "rxjs";
 import { backoffMs } from "../../operators/retryBackoff.ts";
-import type { Delivery, Settler } from "../consumer/delivery.ts";
+import type { Delivery, Settler, Told } from "../consumer/delivery.ts";
 import { scheduler as schedulerCodec } from "../options/callbacks.ts";
 import { countOrAll } from "../options/codecs.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
@@ -59,28 +59,33 @@ export function memoryGroup<E>(options: MemoryGroupOptions = {}): MemoryGroup<E>
   const processed = new Set<string>();
   let entries = 0;
 
+  function fail(delivery: Delivery<E>, reason: unknown, told: Told<E>): void {
+    const { entryId, deliveries } = delivery;
+    if (deliveries >= maxDeliveries) {
+      deadLetters.push({ entryId, reason });
+      told.next("acknowledged");
+    } else {
+      scheduler.schedule(
+        () => told.next({ again: { ...delivery, deliveries: deliveries + 1 } }),
+        backoffMs(deliveries, { maxMs: 60_000, jitter: 0, ...redelivery }),
+      );
+    }
+  }
+
   const settler: Settler<E> = {
     mayStart: () => true,
-    start: (delivery, begin) => begin(delivery, undefined),
-    acknowledge: ({ entryId, mark }, commands, done) => {
-      acknowledged.push(entryId);
-      if (mark === undefined || !processed.has(mark.id)) effects.push(...commands);
-      if (mark !== undefined) processed.add(mark.id);
-      done("acknowledged");
-    },
-    reject: (delivery, reason, done) => {
-      const { entryId, deliveries } = delivery;
-      if (deliveries >= maxDeliveries) {
-        deadLetters.push({ entryId, reason });
-        done("acknowledged");
-      } else {
-        scheduler.schedule(
-          () => done({ again: { ...delivery, deliveries: deliveries + 1 } }),
-          backoffMs(deliveries, { maxMs: 60_000, jitter: 0, ...redelivery }),
-        );
+    start: (_delivery, begin) => begin(undefined),
+    settle: (delivery, verdict, told) => {
+      if (verdict.kind === "left") told.next("kept");
+      else if (verdict.kind === "failed") fail(delivery, verdict.reason, told);
+      else {
+        const { entryId, mark } = delivery;
+        acknowledged.push(entryId);
+        if (mark === undefined || !processed.has(mark.id)) effects.push(...verdict.effects);
+        if (mark !== undefined) processed.add(mark.id);
+        told.next("acknowledged");
       }
     },
-    giveBack: (_delivery, done) => done("kept"),
     processed: (_stream, ids) => of(ids.map((id) => processed.has(id))),
   };
 

@@ -271,7 +271,7 @@ describe("acknowledge", () => {
     const { group, values } = three();
     const lost = settledBy(values.a, {
       mayStart: () => false,
-      start: (delivery, begin) => begin(delivery, "another's"),
+      start: (_delivery, begin) => begin("another's"),
     });
 
     const handled = await lastValueFrom(
@@ -398,10 +398,13 @@ describe("acknowledge", () => {
       const { group, values } = three();
       const handedBack: string[] = [];
       const stopping: Partial<Settler<Order>> = {
-        reject: (_delivery, _reason, done) => done("kept"),
-        giveBack: ({ entryId }, done) => {
-          handedBack.push(entryId);
-          done("kept");
+        settle: (delivery, verdict, told) => {
+          if (verdict.kind === "handled") {
+            values.a.settler.settle(delivery, verdict, told);
+            return;
+          }
+          if (verdict.kind === "left") handedBack.push(delivery.entryId);
+          told.next("kept");
         },
       };
       const all = {
@@ -430,7 +433,7 @@ describe("acknowledge", () => {
     "does not emit a delivery that was gone before it could be acknowledged, and goes on with its key",
     marbles(({ hot, expectObservable }) => {
       const { values } = three();
-      const gone = settledBy(values.a, { acknowledge: (_delivery, _effects, done) => done("gone") });
+      const gone = settledBy(values.a, { settle: (_delivery, _verdict, told) => told.next("gone") });
       const source = hot("-ac-|", { a: gone, c: values.c });
       const expected = "  --c-|";
 

@@ -172,7 +172,7 @@ describe("deduplicate", () => {
         settler: {
           ...values.a.settler,
           mayStart: () => false,
-          start: (delivery, begin) => begin(delivery, "another's"),
+          start: (_delivery, begin) => begin("another's"),
         },
       };
       const source = hot("  -baA------|", { a: lost, A: values.A, b: values.b });

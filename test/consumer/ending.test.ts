@@ -87,6 +87,28 @@ describe("a consumer that is told to stop", () => {
     expect(handler).toHaveBeenCalledOnce();
   });
 
+  it("hands back what has failed for good, if Redis refuses its dead letter", async () => {
+    await add(1);
+    await redis.client.set("orders.dead", "no stream");
+    const { status, first } = watched();
+    const until = new Subject<void>();
+    const handling = new Subject<void>();
+    const handler = vi.fn(() => handling);
+    const ended = lastValueFrom(
+      deliveries({ status, until, maxDeliveries: 1, deadLetters: { stream: "orders.dead" } }).pipe(
+        acknowledge(handler),
+      ),
+      { defaultValue: "nothing acknowledged" },
+    );
+    await waitUntil(() => handler.mock.calls.length === 1, 5);
+    until.next();
+    await first("draining");
+    handling.error(new Error("the mail box is full"));
+
+    expect(await ended).toBe("nothing acknowledged");
+    expect(await pending()).toBe(1);
+  });
+
   it("ends at once while it has not reached Redis yet", async () => {
     const proxy = await startProxy(redis.port);
     onTestFinished(() => proxy.stop());

@@ -32,7 +32,9 @@ async function setUser({ server }: OneServer, ...rules: readonly string[]): Prom
 
 /** Gives the user the least rights that the sink needs, and no more; the password stays. */
 async function grant(bed: OneServer): Promise<void> {
-  const rules = rights[bed.settings.publish === "multi" ? "multi" : "script"].filter((rule) => !rule.startsWith(">"));
+  const rules = rights[bed.settings.publish === "multi" ? "multi" : "script"].filter(
+    (rule) => !rule.startsWith(">"),
+  );
   await setUser(bed, ...rules);
 }
 

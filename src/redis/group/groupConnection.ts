@@ -1,25 +1,22 @@
+import type { Cluster, Redis } from "ioredis";
 import {
   catchError,
   concat,
   EMPTY,
   from,
-  fromEvent,
   ignoreElements,
   map,
   merge,
   type Observable,
   of,
-  startWith,
-  switchMap,
-  tap,
   throwError,
   type Unsubscribable,
 } from "rxjs";
 import { isRxaddError } from "../../errors/rxaddError.ts";
 import type { Server } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
+import type { Link } from "../connect/link.ts";
 import { nameOf, openLink, openWaitingLink } from "../connect/openLink.ts";
-import { isCluster } from "../connect/topology.ts";
 import { keyBeside } from "../publish/publishPort.ts";
 import { type Standing, standingOf } from "../read/readConnection.ts";
 import {
@@ -30,15 +27,10 @@ import {
   streamsRead,
   tablesOf,
 } from "../wire/entryReplies.ts";
-import { script } from "../wire/script.ts";
+import { type Script, script } from "../wire/script.ts";
+import { type ReadInterrupter, readInterrupter } from "./readInterrupter.ts";
 import { argsOf, isFinal, isPlain, keysOf, type Outcome, outcomesOf, type Settlement } from "./settlement.ts";
 import { leaveScript, pendingScript, settleScript } from "./settleScript.ts";
-
-/** Who reads. */
-export interface Membership {
-  readonly group: string;
-  readonly consumer: string;
-}
 
 /** How much one read may bring. */
 export interface Room {
@@ -55,49 +47,6 @@ export interface Progress {
   readonly standing: Standing;
 }
 
-/** Reads one group's entries and settles them. All fail with RxaddErrors. */
-export interface GroupConnection extends Unsubscribable {
-  /** Makes the group, and the stream, if they are not there; emits whether they were. */
-  readonly create: (stream: string, start: string) => Observable<boolean>;
-  /** Says for how long this consumer may be silent, so that nobody takes from it before. */
-  readonly introduce: (stream: string, claimIdleMs: number) => Observable<unknown>;
-  /** How far the group is; undefined: it is not there. */
-  readonly progress: (stream: string) => Observable<Progress | undefined>;
-  /** Whether the stream still has an entry. */
-  readonly has: (stream: string, entryId: string) => Observable<boolean>;
-  /** New entries, up to `count`, waiting for the first for `blockMs`. */
-  readonly readNew: (
-    streams: readonly string[],
-    count: number,
-    blockMs: number,
-  ) => Observable<readonly RawEntry[]>;
-  /** What was delivered to this consumer before and is pending, after an entry ID. */
-  readonly readOwn: (stream: string, after: string, room: Room) => Observable<Pending>;
-  /** Takes over what others have given no sign of for `idleMs`. */
-  readonly claim: (stream: string, idleMs: number, after: string, room: Room) => Observable<Pending>;
-  /**
-   * Settles deliveries of one stream in their order, in one atomic step; `keep`: how many marks are kept. Sent again
-   * with the same token it answers as it did the first time.
-   */
-  readonly settle: (
-    stream: string,
-    settlements: readonly Settlement[],
-    keep: number,
-    token: string,
-  ) => Observable<readonly Outcome[]>;
-  /** Which of these marks are remembered. */
-  readonly processed: (stream: string, marks: readonly string[]) => Observable<readonly boolean[]>;
-  /** Takes this consumer out of the group if nothing is pending for it; at once nothing if Redis cannot be reached. */
-  readonly leave: (stream: string) => Observable<unknown>;
-  /** Ends a read that waits for entries; those that it has got already come all the same. */
-  readonly interrupt: () => void;
-  /** Emits each time that Redis takes commands again. */
-  readonly ready$: Observable<unknown>;
-  /** Errors when trying again cannot help. Never emits. */
-  readonly failure$: Observable<never>;
-  readonly close$: Observable<never>;
-}
-
 /** Whether an error is this answer of Redis. */
 export function isAnswer(error: unknown, code: string): boolean {
   return isRxaddError(error) && error.cause instanceof Error && error.cause.message.startsWith(code);
@@ -105,152 +54,185 @@ export function isAnswer(error: unknown, code: string): boolean {
 
 export interface GroupConnectionOptions extends Omit<ClientOptions, "uri"> {
   readonly server: Server;
-  readonly membership: Membership;
+  readonly group: string;
+  /** Who reads. */
+  readonly consumer: string;
   /** How long a read waits for entries, in ms. */
   readonly blockMs: number;
 }
 
-/** Opens one connection that waits for entries, and one for all the rest, which is the caller's if there is one. */
-export function openGroupConnection(options: GroupConnectionOptions): GroupConnection {
-  const { server, blockMs } = options;
-  const { group, consumer } = options.membership;
-  const reading = openWaitingLink(server, options, blockMs);
-  const settling = openLink(server, options);
-  const links = [reading, settling];
-  const settle = script(settling.client, settleScript);
-  const pending = script(settling.client, pendingScript, "bytes");
-  const leave = script(settling.client, leaveScript);
+/**
+ * Reads one group's entries and settles them; all fails with RxaddErrors. One connection waits for entries; one, the
+ * caller's if there is one, does all the rest.
+ */
+export class GroupConnection implements Unsubscribable {
+  /** Emits each time that Redis takes commands again. */
+  readonly ready$: Observable<unknown>;
+  /** Errors when trying again cannot help. Never emits. */
+  readonly failure$: Observable<never>;
+  readonly close$: Observable<never>;
+  readonly #options: GroupConnectionOptions;
+  readonly #reading: Link;
+  readonly #settling: Link;
+  readonly #interrupter: ReadInterrupter;
+  readonly #pendingScript: Script;
+  readonly #settleScript: Script;
+  readonly #leaveScript: Script;
 
-  const readClient = reading.client;
-  const client = settling.client;
-  const marksOf = (stream: string) => keyBeside(stream, `${group}:processed`);
-  const consumersOf = (stream: string) => keyBeside(stream, `${group}:consumers`);
-  const memoryOf = (stream: string) => keyBeside(stream, `${group}:settled:${consumer}`);
-  // Whom to interrupt; another one after each reconnect, and nobody until it has said its name. A Cluster's reads end
-  // by themselves.
-  let clientId: number | undefined;
-  const watching = isCluster(readClient)
-    ? undefined
-    : merge(reading.ready$, fromEvent(readClient, "close"))
-        .pipe(
-          startWith(undefined),
-          tap(() => {
-            clientId = undefined;
-          }),
-          switchMap(() =>
-            readClient.status === "ready"
-              ? from(readClient.client("ID")).pipe(catchError(() => EMPTY))
-              : EMPTY,
-          ),
-        )
-        .subscribe((id) => {
-          clientId = Number(id);
-        });
-
-  function pendingOf(stream: string, after: string, room: Room, idleMs: string): Observable<Pending> {
-    const args = [group, consumer, after, `${room.entries}`, `${room.bytes}`, idleMs];
-    return settling
-      .call(() => from(pending([stream, consumersOf(stream)], args)))
-      .pipe(map((reply) => pendingRead(stream, reply)));
+  constructor(options: GroupConnectionOptions) {
+    const reading = openWaitingLink(options.server, options, options.blockMs);
+    const settling = openLink(options.server, options);
+    const links = [reading, settling];
+    this.ready$ = merge(...links.map(({ ready$ }) => ready$));
+    this.failure$ = merge(...links.map(({ failure$ }) => failure$));
+    this.close$ = concat(...links.map(({ close$ }) => close$)).pipe(ignoreElements());
+    this.#options = options;
+    this.#reading = reading;
+    this.#settling = settling;
+    this.#interrupter = readInterrupter(reading, settling.client);
+    this.#pendingScript = script(settling.client, pendingScript, "bytes");
+    this.#settleScript = script(settling.client, settleScript);
+    this.#leaveScript = script(settling.client, leaveScript);
   }
 
-  return {
-    create: (stream, start) =>
-      settling
-        .call(() => from(client.xgroup("CREATE", stream, group, start, "MKSTREAM")))
-        .pipe(
-          map(() => false),
-          catchError((error) => (isAnswer(error, "BUSYGROUP") ? of(true) : throwError(() => error))),
-        ),
+  /** Makes the group, and the stream, if they are not there; emits whether they were. */
+  create(stream: string, start: string): Observable<boolean> {
+    const { group } = this.#options;
+    return this.#call((client) => client.xgroup("CREATE", stream, group, start, "MKSTREAM")).pipe(
+      map(() => false),
+      catchError((error) => (isAnswer(error, "BUSYGROUP") ? of(true) : throwError(() => error))),
+    );
+  }
 
-    introduce: (stream, claimIdleMs) =>
-      settling.call(() => from(client.hset(consumersOf(stream), consumer, `${Math.ceil(claimIdleMs)}`))),
+  /** Says for how long this consumer may be silent, so that nobody takes from it before. */
+  introduce(stream: string, claimIdleMs: number): Observable<unknown> {
+    const { consumer } = this.#options;
+    const { consumers } = this.#keysBeside(stream);
+    return this.#call((client) => client.hset(consumers, consumer, `${Math.ceil(claimIdleMs)}`));
+  }
 
+  /** How far the group is; undefined: it is not there. */
+  progress(stream: string): Observable<Progress | undefined> {
     // By the connection that reads: its answer is of before what is read next.
-    progress: (stream) =>
-      reading
-        .call(() =>
-          from(Promise.all([readClient.xinfo("STREAM", stream), readClient.xinfo("GROUPS", stream)])),
-        )
-        .pipe(
-          map(([standing, groups]) => progressOf(standing, groups, group)),
-          catchError((error) =>
-            isAnswer(error, "ERR no such key") ? of(undefined) : throwError(() => error),
-          ),
-        ),
+    const { client, call } = this.#reading;
+    return call(() =>
+      from(Promise.all([client.xinfo("STREAM", stream), client.xinfo("GROUPS", stream)])),
+    ).pipe(
+      map(([standing, groups]) => progressOf(standing, groups, this.#options.group)),
+      catchError((error) => (isAnswer(error, "ERR no such key") ? of(undefined) : throwError(() => error))),
+    );
+  }
 
-    has: (stream, entryId) =>
-      settling
-        .call(() => from(client.xrange(stream, entryId, entryId)))
-        .pipe(map((reply) => entriesOf(stream, reply).length > 0)),
+  /** Whether the stream still has an entry. */
+  has(stream: string, entryId: string): Observable<boolean> {
+    return this.#call((client) => client.xrange(stream, entryId, entryId)).pipe(
+      map((reply) => entriesOf(stream, reply).length > 0),
+    );
+  }
 
-    readNew: (streams, count, blockMs) =>
-      reading
-        .call(() =>
-          from(
-            readClient.callBuffer("XREADGROUP", [
-              ...["GROUP", group, consumer, "COUNT", count, "BLOCK", blockMs],
-              ...["STREAMS", ...streams, ...streams.map(() => ">")],
-            ]),
-          ),
-        )
-        .pipe(map(streamsRead)),
+  /** New entries, up to `count`, waiting for the first for `blockMs`. */
+  readNew(streams: readonly string[], count: number, blockMs: number): Observable<readonly RawEntry[]> {
+    const { group, consumer } = this.#options;
+    const { client, call } = this.#reading;
+    const args = [
+      ...["GROUP", group, consumer, "COUNT", count, "BLOCK", blockMs],
+      ...["STREAMS", ...streams, ...streams.map(() => ">")],
+    ];
+    return call(() => from(client.callBuffer("XREADGROUP", args))).pipe(map(streamsRead));
+  }
 
-    readOwn: (stream, after, room) => pendingOf(stream, after, room, ""),
-    claim: (stream, idleMs, after, room) => pendingOf(stream, after, room, `${Math.round(idleMs)}`),
+  /** What was delivered to this consumer before and is pending, after an entry ID. */
+  readOwn(stream: string, after: string, room: Room): Observable<Pending> {
+    return this.#readPending(stream, after, room, "");
+  }
 
-    settle: (stream, settlements, keep, token) => {
-      if (settlements.every(isPlain)) {
-        const entryIds = settlements.map(({ entryId }) => entryId);
-        return settling
-          .call(() =>
-            from(
-              client
-                .call("XACK", [stream, group, ...entryIds])
-                // None was pending: they are acknowledged already, or the group is gone, which XACK does not tell.
-                .then((count) => (count === 0 ? client.xpending(stream, group) : undefined)),
-            ),
-          )
-          .pipe(map(() => settlements.map(() => "acknowledged" as const)));
-      }
-      const remembers = settlements.some(isFinal);
-      const keys = new Set([
-        stream,
-        marksOf(stream),
-        memoryOf(stream),
-        consumersOf(stream),
-        ...settlements.flatMap(keysOf),
-      ]);
-      const args = [...[group, consumer, `${keep}`, remembers ? token : ""], ...settlements.flatMap(argsOf)];
-      return settling
-        .call(() => from(settle([...keys], args)))
-        .pipe(map((reply) => outcomesOf(reply, settlements.length, nameOf(server))));
-    },
+  /** Takes over what others have given no sign of for `idleMs`. */
+  claim(stream: string, idleMs: number, after: string, room: Room): Observable<Pending> {
+    return this.#readPending(stream, after, room, `${Math.round(idleMs)}`);
+  }
 
-    processed: (stream, marks) =>
-      settling
-        .call(() => from(client.zmscore(marksOf(stream), ...marks)))
-        .pipe(map((scores) => scores.map((score) => score !== null))),
+  /**
+   * Settles deliveries of one stream in their order, in one atomic step; `keep`: how many marks are kept. Sent again
+   * with the same token it answers as it did the first time.
+   */
+  settle(
+    stream: string,
+    settlements: readonly Settlement[],
+    keep: number,
+    token: string,
+  ): Observable<readonly Outcome[]> {
+    if (settlements.every(isPlain)) return this.#acknowledge(stream, settlements);
+    const { server, group, consumer } = this.#options;
+    const { marks, memory, consumers } = this.#keysBeside(stream);
+    const keys = new Set([stream, marks, memory, consumers, ...settlements.flatMap(keysOf)]);
+    const remembers = settlements.some(isFinal);
+    const args = [...[group, consumer, `${keep}`, remembers ? token : ""], ...settlements.flatMap(argsOf)];
+    return this.#call(() => this.#settleScript([...keys], args)).pipe(
+      map((reply) => outcomesOf(reply, settlements.length, nameOf(server))),
+    );
+  }
 
-    leave: (stream) =>
-      client.status === "ready"
-        ? settling.call(() => from(leave([stream, consumersOf(stream), memoryOf(stream)], [group, consumer])))
-        : EMPTY,
+  /** Which of these marks are remembered. */
+  processed(stream: string, ids: readonly string[]): Observable<readonly boolean[]> {
+    const { marks } = this.#keysBeside(stream);
+    return this.#call((client) => client.zmscore(marks, ...ids)).pipe(
+      map((scores) => scores.map((score) => score !== null)),
+    );
+  }
 
-    interrupt: () => {
-      if (clientId !== undefined && !isCluster(client)) {
-        // Without the right to it, the read ends when its time is over.
-        client.client("UNBLOCK", clientId).catch(() => {});
-      }
-    },
-    ready$: merge(...links.map(({ ready$ }) => ready$)),
-    failure$: merge(...links.map(({ failure$ }) => failure$)),
-    close$: concat(...links.map(({ close$ }) => close$)).pipe(ignoreElements()),
-    unsubscribe: () => {
-      watching?.unsubscribe();
-      for (const { unsubscribe } of links) unsubscribe();
-    },
-  };
+  /** Takes this consumer out of the group if nothing is pending for it; at once nothing if Redis cannot be reached. */
+  leave(stream: string): Observable<unknown> {
+    if (this.#settling.client.status !== "ready") return EMPTY;
+    const { group, consumer } = this.#options;
+    const { consumers, memory } = this.#keysBeside(stream);
+    return this.#call(() => this.#leaveScript([stream, consumers, memory], [group, consumer]));
+  }
+
+  /** Ends a read that waits for entries; those that it has got already come all the same. */
+  interrupt(): void {
+    this.#interrupter.interrupt();
+  }
+
+  unsubscribe(): void {
+    this.#interrupter.unsubscribe();
+    this.#reading.unsubscribe();
+    this.#settling.unsubscribe();
+  }
+
+  #call<A>(command: (client: Redis | Cluster) => Promise<A>): Observable<A> {
+    const { client, call } = this.#settling;
+    return call(() => from(command(client)));
+  }
+
+  #acknowledge(stream: string, settlements: readonly Settlement[]): Observable<readonly Outcome[]> {
+    const { group } = this.#options;
+    const entryIds = settlements.map(({ entryId }) => entryId);
+    return this.#call(async (client) => {
+      const count = await client.call("XACK", [stream, group, ...entryIds]);
+      // None was pending: they are acknowledged already, or the group is gone, which XACK does not tell.
+      if (count === 0) await client.xpending(stream, group);
+      return settlements.map(() => "acknowledged");
+    });
+  }
+
+  #readPending(stream: string, after: string, room: Room, idleMs: string): Observable<Pending> {
+    const { group, consumer } = this.#options;
+    const { consumers } = this.#keysBeside(stream);
+    const args = [group, consumer, after, `${room.entries}`, `${room.bytes}`, idleMs];
+    return this.#call(() => this.#pendingScript([stream, consumers], args)).pipe(
+      map((reply) => pendingRead(stream, reply)),
+    );
+  }
+
+  /** The keys of the group beside a stream. */
+  #keysBeside(stream: string) {
+    const { group, consumer } = this.#options;
+    return {
+      marks: keyBeside(stream, `${group}:processed`),
+      consumers: keyBeside(stream, `${group}:consumers`),
+      memory: keyBeside(stream, `${group}:settled:${consumer}`),
+    };
+  }
 }
 
 function progressOf(standing: unknown, groups: unknown, group: string): Progress | undefined {

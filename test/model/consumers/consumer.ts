@@ -111,9 +111,9 @@ export function startConsumer({
     const start: typeof settler.start = (started, begin) => {
       const isAlone = started.deliveries > 2;
       if (isAlone && item !== undefined) aboutToStart.add(item);
-      settler.start(started, (begun, loss) => {
+      settler.start(started, (loss) => {
         if (item !== undefined && aboutToStart.delete(item) && loss !== undefined) item.missed += 1;
-        begin(begun, loss);
+        begin(loss);
       });
     };
     return { ...delivery, settler: { ...settler, start } };
