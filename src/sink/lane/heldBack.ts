@@ -60,8 +60,9 @@ export function heldBack<T, P, A>({
 
       function arrived(progress: Progress<T, A>): void {
         waiting = together(waiting, progress);
-        if (isFull()) kept = together(kept, progress);
-        else subscriber.next({ left: progress });
+        kept = together(kept, progress);
+        // What was kept goes first: else it would leave after what came later.
+        if (!isFull()) leave();
         goOn();
       }
 
@@ -70,7 +71,7 @@ export function heldBack<T, P, A>({
         if (waiting !== undefined) {
           const position = positionOf(waiting.last);
           if (position === undefined) {
-            tell(waiting);
+            leave(waiting);
             waiting = undefined;
           } else if (isEnd ? beside(position) >= 0 : beside(position) > 0) {
             if (isEnd || pause === undefined) writeDown(waiting, position);
@@ -93,17 +94,17 @@ export function heldBack<T, P, A>({
             error: (error) => subscriber.error(error),
             complete: () => {
               isWriting = false;
-              tell(progress);
+              leave(progress);
               goOn();
             },
           }),
         );
       }
 
-      function tell(reached: Progress<T, A>): void {
+      function leave(reached?: Progress<T, A>): void {
         const left = kept;
         kept = undefined;
-        subscriber.next({ reached, ...(left && { left }) });
+        subscriber.next({ ...(reached && { reached }), ...(left && { left }) });
       }
 
       subscriber.add(() => pause?.unsubscribe());

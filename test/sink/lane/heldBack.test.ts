@@ -1,4 +1,4 @@
-import { ignoreElements, map, type Observable, pipe, throwError, timer } from "rxjs";
+import { ignoreElements, map, type Observable, pipe, tap, throwError, timer } from "rxjs";
 import { describe, it } from "vitest";
 import type { Progress } from "../../../operators/checkpoint.ts";
 import { type HeldBackOptions, heldBack } from "../../../src/sink/lane/heldBack.ts";
@@ -114,6 +114,27 @@ describe("heldBack", () => {
         left,
         "no",
       );
+    }),
+  );
+
+  it(
+    "lets what it kept leave before what comes once there is room",
+    marbles(({ cold, expectObservable }) => {
+      const source = cold("  a-bc---d--|");
+      const expected = "     ---y---la-------(d|)";
+      let isFull = true;
+      const taken = source.pipe(
+        tap((item) => {
+          isFull = item < "c";
+        }),
+      );
+      const write = () => timer(8).pipe(ignoreElements());
+      expectObservable(taken.pipe(held({ isFull: () => isFull, write }))).toBe(expected, {
+        ...left,
+        y: "<3",
+        a: "a1",
+        d: "d3",
+      });
     }),
   );
 });
