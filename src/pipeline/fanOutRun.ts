@@ -1,4 +1,4 @@
-import { fromNullable, none } from "fp-ts/lib/Option.js";
+import { fromNullable, isSome, none, type Option } from "fp-ts/lib/Option.js";
 import {
   asyncScheduler,
   BehaviorSubject,
@@ -75,26 +75,21 @@ export class FanOutRun<T, P> {
 
   /** Returns what ends it. */
   start(): Subscription {
-    for (const branch of this.#branches) this.#running.add(branch.subscription);
+    for (const { subscription } of this.#branches) this.#running.add(subscription);
     for (const branch of this.#branches) {
-      this.#run(
-        branch,
-        this.#options.isResuming ? this.#resuming(branch) : branch.sink(this.#inputOf(branch)),
+      const { index, sink } = branch;
+      const { isResuming } = this.#options;
+      branch.subscription.add(
+        (isResuming ? this.#resuming(branch) : sink(this.#inputOf(branch))).subscribe({
+          next: (checkpoint) => this.#happens({ type: "acknowledged", branch: index, checkpoint }),
+          error: (error) => this.#happens({ type: "failed", branch: index, error }),
+          complete: () => this.#happens({ type: "completed", branch: index }),
+        }),
       );
       // Events that may not come again go to all sinks at once.
-      if (!this.#options.isResuming) this.#happens({ type: "opened", branch: branch.index, from: none });
+      if (!isResuming) this.#happens({ type: "opened", branch: index, from: none });
     }
     return this.#running;
-  }
-
-  #run({ index, subscription }: Branch<T, P>, checkpoints$: Observable<Checkpoint<P>>): void {
-    subscription.add(
-      checkpoints$.subscribe({
-        next: (checkpoint) => this.#happens({ type: "acknowledged", branch: index, checkpoint }),
-        error: (error) => this.#happens({ type: "failed", branch: index, error }),
-        complete: () => this.#happens({ type: "completed", branch: index }),
-      }),
-    );
   }
 
   /** Asks the sink where it stands, and gives it events from there. */
@@ -127,21 +122,25 @@ export class FanOutRun<T, P> {
   }
 
   #perform(command: Command<P>): void {
+    const branch = "branch" in command ? this.#branches[command.branch] : undefined;
     switch (command.type) {
       case "openSource":
-        this.#openSource(command);
+        this.#openSource(command.from, command.reached);
         break;
       case "feed":
-        this.#branches[command.branch]?.input.open();
+        branch?.input.open();
         break;
       case "endInput":
-        this.#branches[command.branch]?.input.end();
+        branch?.input.end();
         break;
       case "listen":
         this.#after(0, { type: "silent", branch: command.branch });
         break;
       case "leave":
-        this.#leave(command);
+        branch?.input.drop();
+        branch?.subscription.unsubscribe();
+        // The last word, after that it is closed.
+        branch?.sink.report({ state: "behind", position: command.at, cause: command.cause });
         break;
       case "emit":
         this.#subscriber.next(command.checkpoint);
@@ -151,7 +150,7 @@ export class FanOutRun<T, P> {
         this.#waiting = this.#after(this.#options.patienceMs, { type: "patienceOver" });
         break;
       case "end":
-        if (command.failure._tag === "Some") this.#subscriber.error(command.failure.value);
+        if (isSome(command.failure)) this.#subscriber.error(command.failure.value);
         else this.#subscriber.complete();
         break;
     }
@@ -163,16 +162,7 @@ export class FanOutRun<T, P> {
     return timer;
   }
 
-  #leave({ branch: index, at, cause }: Extract<Command<P>, { readonly type: "leave" }>): void {
-    const branch = this.#branches[index];
-    if (branch === undefined) return;
-    branch.input.drop();
-    branch.subscription.unsubscribe();
-    // The last word, after that it is closed.
-    branch.sink.report({ state: "behind", position: at, cause });
-  }
-
-  #openSource({ from, reached }: Extract<Command<P>, { readonly type: "openSource" }>): void {
+  #openSource(from: Option<P>, reached: Option<P>): void {
     this.#waiting.unsubscribe();
     this.#flow.next(flowOf(this.#options, this.#state));
     let hasBegun = false;
