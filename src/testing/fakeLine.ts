@@ -16,61 +16,58 @@ import { redisErrorOf } from "../redis/wire/redisError.ts";
 const where = "redis://fake";
 
 /** A line to a server in memory, which can be cut. */
-export class FakeLine {
-  readonly #isUp$ = new BehaviorSubject(true);
-  readonly #latencyMs: number;
-  readonly #scheduler: SchedulerLike;
+export interface FakeLine {
   /** Emits each time that it is there again. */
-  readonly back$: Observable<undefined> = this.#isUp$.pipe(
-    pairwise(),
-    filter(([wasUp, isUp]) => !wasUp && isUp),
-    map(() => undefined),
-  );
-
-  /** @param latencyMs - from sending a command to its answer */
-  constructor(latencyMs: number, scheduler: SchedulerLike) {
-    this.#latencyMs = latencyMs;
-    this.#scheduler = scheduler;
-  }
-
+  readonly back$: Observable<undefined>;
   /** Cuts it, or puts it up. */
-  set isUp(isUp: boolean) {
-    this.#isUp$.next(isUp);
-  }
-
+  readonly put: (isUp: boolean) => void;
   /** Sends a command, if there is a line to send it on. */
-  call<A>(command: () => A): Observable<A> {
-    return defer(() =>
-      this.#isUp$.value
-        ? this.#exchange(command)
-        : throwError(() => rxaddError("Unreachable", `${where}: connect ECONNREFUSED`)),
-    );
-  }
+  readonly call: <A>(command: () => A) => Observable<A>;
+}
+
+/** @param latencyMs - from sending a command to its answer */
+export function fakeLine(latencyMs: number, scheduler: SchedulerLike): FakeLine {
+  const isUp$ = new BehaviorSubject(true);
+  const lost$ = isUp$.pipe(filter((isUp) => !isUp));
 
   /** It is done after half of the latency, whoever still listens, and answered after the other half. */
-  #exchange<A>(command: () => A): Observable<A> {
-    const half = this.#latencyMs / 2;
+  function exchange<A>(command: () => A): Observable<A> {
     return new Observable((subscriber) => {
       const line = new Subscription();
       line.add(
-        this.#isUp$.pipe(filter((isUp) => !isUp)).subscribe(() => {
+        lost$.subscribe(() => {
           line.unsubscribe();
           subscriber.error(rxaddError("ConnectionLost", `${where}: Connection is closed.`));
         }),
       );
       line.add(
-        this.#scheduler.schedule(() => {
+        scheduler.schedule(() => {
           const answer$ = outcomeOf(command);
-          const answering = this.#scheduler.schedule(() => {
+          const answering = scheduler.schedule(() => {
             line.unsubscribe();
             answer$.subscribe(subscriber);
-          }, half);
+          }, latencyMs / 2);
           line.add(answering);
           subscriber.add(line);
-        }, half),
+        }, latencyMs / 2),
       );
     });
   }
+
+  return {
+    back$: isUp$.pipe(
+      pairwise(),
+      filter(([wasUp, isUp]) => !wasUp && isUp),
+      map(() => undefined),
+    ),
+    put: (isUp) => isUp$.next(isUp),
+    call: (command) =>
+      defer(() =>
+        isUp$.value
+          ? exchange(command)
+          : throwError(() => rxaddError("Unreachable", `${where}: connect ECONNREFUSED`)),
+      ),
+  };
 }
 
 /** Runs a command; its failure is the RxaddError that a sink gets for it. */

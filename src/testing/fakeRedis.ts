@@ -4,7 +4,7 @@ import { rxaddError } from "../errors/rxaddError.ts";
 import { type FakeServer, openFake } from "../redis/publish/fakeServer.ts";
 import type { Connection, ConnectionOptions } from "../redis/publish/publishConnection.ts";
 import { computedLaneKeys, laneKeys } from "../redis/publish/publishPort.ts";
-import { FakeLine, known } from "./fakeLine.ts";
+import { fakeLine, known } from "./fakeLine.ts";
 import { MemoryRedis } from "./memoryRedis.ts";
 import type { FakeEntry } from "./memoryStream.ts";
 
@@ -78,14 +78,14 @@ export function fakeRedis({
 }: FakeRedisOptions = {}): FakeRedis {
   const happenings = timetable(replies);
   const memory = new MemoryRedis(happenings.reduce((sum, { sign }) => sum + (Number(sign) || 0), 0));
-  const line = new FakeLine(latencyMs, scheduler);
+  const line = fakeLine(latencyMs, scheduler);
 
   function happen(sign: string): void {
     if (sign === "f") memory.takeOver();
     else if (/[1-9]/.test(sign)) memory.lose(Number(sign));
     else {
       memory.refuseWrites(refusals[sign]);
-      line.isUp = sign !== "x";
+      line.put(sign !== "x");
     }
   }
 

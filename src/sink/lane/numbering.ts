@@ -55,8 +55,9 @@ export function numbering<P>(
   let number = sequence;
 
   /** What of a batch is not in the stream. */
-  function unknownOf(batch: Batch<P>): { readonly fresh: Batch<P>; readonly replayed: number } {
+  function unknownOf(batch: Batch<P>) {
     const fresh: Entry<P>[] = [];
+    const contents: EntryContent[] = [];
     let replayed = 0;
     let behind: Entry<P> | undefined;
     let upTo: P | undefined;
@@ -65,26 +66,27 @@ export function numbering<P>(
       if (verdict === "clash") throw clash(newest, entry);
       if (verdict === "new") {
         fresh.push(entry);
+        if (entry.written.fate !== "skip") contents.push(entry.written);
         newest = entry;
-      } else if (isWritten(entry)) {
+      } else if (entry.written.fate !== "skip") {
         replayed += 1;
         upTo = entry.position;
         if (verdict === "behind") behind ??= entry;
       }
     }
     told?.({ events: replayed, behind, position: upTo });
-    return { fresh, replayed };
+    return { fresh, contents, replayed };
   }
 
   return (batch) => {
     const known = numbered.get(batch);
     if (known !== undefined) return known;
-    const { fresh, replayed } = unknownOf(batch);
+    const { fresh, contents, replayed } = unknownOf(batch);
     if (fresh.length > 0) number += 1;
     standsAt.moveTo(fresh);
     const now = standsAt.now();
-    const contents = contentsOf(fresh);
-    const entries = contents.length === fresh.length ? fresh : fresh.filter(isWritten);
+    const isAllWritten = contents.length === fresh.length;
+    const entries = isAllWritten ? fresh : fresh.filter(({ written }) => written.fate !== "skip");
     const sent =
       fresh.length === 0 ? undefined : { owner, epoch, sequence: number, ...now, entries: contents };
     const next = { sent, entries, sequence: number, replayed, stand: now };
@@ -101,14 +103,4 @@ function clash<P>(one: Entry<P> | undefined, other: Entry<P>): RxaddError {
     "PositionInvalid",
     `events ${names}: found the same position ${positionText(other.position)} on both, expected increasing positions; only events of one transaction may share one`,
   );
-}
-
-function isWritten<P>({ written }: Entry<P>): boolean {
-  return written.fate !== "skip";
-}
-
-function contentsOf<P>(entries: Batch<P>): readonly EntryContent[] {
-  const contents: EntryContent[] = [];
-  for (const { written } of entries) if (written.fate !== "skip") contents.push(written);
-  return contents;
 }
