@@ -1,14 +1,31 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { TableReporter } from "./test/faults/harness/tableReporter.ts";
+import { testFiles } from "./test/kit/testFiles.ts";
 import { patienceMs } from "./test/kit/time/patience.ts";
+
+const { unit, servers, faults } = testFiles();
+const cores = availableParallelism();
+
+/** Those of one group run at a time, so that what a fault costs is not what others cost. */
+function group(name: string, order: number, include: readonly string[], maxWorkers: number, isolate = true) {
+  const test = { name, include: [...include], maxWorkers, isolate, sequence: { groupOrder: order } };
+  return { extends: true as const, test };
+}
 
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: patienceMs } },
     // The table first: what failed comes last, where one looks for it.
     reporters: [new TableReporter(), "default"],
+    projects: [
+      // They share nothing but modules.
+      group("unit", 0, unit, cores, false),
+      // Most of the time they wait for a server.
+      group("servers", 1, servers, cores + 1),
+      group("faults", 2, faults, cores),
+    ],
   },
 });

@@ -1,4 +1,4 @@
-// Writes importRule.json, which biome.json extends, from src/rooms.json: who may import what.
+// Writes what src/rooms.json says, who may import what: importRule.json, which biome.json extends, and a table for readers.
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
@@ -68,8 +68,53 @@ export function importRule() {
   ];
 }
 
+/** The rooms as docs/architecture.md shows them, the highest floor first. */
+export function houseOf() {
+  const names = Object.keys(rooms);
+  const highest = Math.max(...names.map((name) => rooms[name].floor));
+  const floors = Array.from({ length: highest + 1 }, (_, index) => highest - index);
+  const onFloor = (floor) => names.filter((name) => rooms[name].floor === floor);
+  const picture = [
+    "```mermaid",
+    "block-beta",
+    "  columns 1",
+    ...floors.flatMap((floor) => [
+      `  block:floor${floor}`,
+      ...onFloor(floor).map((name) => `    ${name}["${name}/"]`),
+      "  end",
+    ]),
+    "```",
+  ];
+  const rows = floors.flatMap((floor) =>
+    onFloor(floor).map((name) => {
+      const { says, packages } = rooms[name];
+      const folder = isOperators(name) ? "operators" : `src/${name}`;
+      return `| ${floor} | [\`${name}/\`](../${folder}) | ${says} | ${packages.map((one) => `\`${one}\``).join(" ")} |`;
+    }),
+  );
+  return [
+    ...picture,
+    "",
+    "| floor | room | what it is about | packages |",
+    "| --- | --- | --- | --- |",
+    ...rows,
+  ].join("\n");
+}
+
+/** Puts the rooms into the page. */
+export function withHouse(page) {
+  return page.replace(
+    /(<!-- rooms -->\n)[\s\S]*(<!-- \/rooms -->)/,
+    (_, begin, end) => `${begin}\n${houseOf()}\n\n${end}`,
+  );
+}
+
+export const architecturePage = new URL("../docs/architecture.md", import.meta.url);
+
 /** `biome.json` extends it. */
 export const importRuleFile = new URL("importRule.json", import.meta.url);
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href)
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   writeFileSync(importRuleFile, `${JSON.stringify({ overrides: importRule() })}\n`);
+  writeFileSync(architecturePage, withHouse(readFileSync(architecturePage, "utf8")));
+}

@@ -1,3 +1,4 @@
+// Also here until 1.0: their places are rxadd/admin, rxadd/sources/redis, rxadd/metrics and rxadd/testing.
 export * from "./admin/index.ts";
 export { type Acknowledged, type AcknowledgeOptions, acknowledge } from "./consumer/acknowledge.ts";
 export { type DeduplicateOptions, deduplicate } from "./consumer/deduplicate.ts";
@@ -12,16 +13,11 @@ export {
   type ConsumerMetricsOptions,
   consumerMetrics,
 } from "./metrics/consumerMetrics.ts";
-export type { ReaderOptions, StreamSourceOptions } from "./reader/readerOptions.ts";
+export type { ReaderOptions } from "./reader/readerOptions.ts";
 export { streamEntries } from "./reader/streamEntries.ts";
 export type { StreamEntry } from "./reader/streamEntry.ts";
 export type { Effect } from "./redis/group/settlement.ts";
-export {
-  entryCopies,
-  entryPositions,
-  type SourceEntry,
-  streamSource,
-} from "./sources/redis/streamSource.ts";
+export * from "./sources/redis/index.ts";
 export type { ConsumerReport } from "./telemetry/consumerReport.ts";
 export type { ConsumerStatus } from "./telemetry/consumerStatus.ts";
 export type { ConsumerFigures, GroupFigures } from "./telemetry/groupFigures.ts";

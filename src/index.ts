@@ -23,6 +23,7 @@ export {
   type StandardPosition,
   standardPositions,
 } from "./event/positions.ts";
+export type { RetryOptions } from "./options/retryOptions.ts";
 export { type FanOutOptions, type FanOutPolicy, fanOut } from "./pipeline/fanOut.ts";
 export { keepPositions, type PositionAccess, Skipped } from "./pipeline/keepPositions.ts";
 export { replicate, type SinkFor } from "./pipeline/replicate.ts";

@@ -1,7 +1,8 @@
 // Each instance of an application knows every feature flag, and hears of each change at once.
 // It reads all changes from the first one on, so a restart forgets none; without Redis the flags stay as they were.
 import { isRetryable } from "rxadd";
-import { streamEntries, streamLength } from "rxadd/consumer";
+import { streamLength } from "rxadd/admin";
+import { streamEntries } from "rxadd/consumer";
 import { retryBackoff } from "rxadd/operators";
 import {
   distinctUntilChanged,

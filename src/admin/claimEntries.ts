@@ -1,8 +1,9 @@
 import * as t from "io-ts";
 import { concatMap, EMPTY, expand, from, map, type Observable } from "rxjs";
-import { checkOption, entryIdText } from "../options/checkOption.ts";
-import { duration, text } from "../options/codecs.ts";
-import { decodeReply } from "../redis/wire/decodeReply.ts";
+import { duration, entryId, text } from "../options/codecs.ts";
+import { decodeOptions } from "../options/decodeOptions.ts";
+import { optional, required, Settings } from "../options/settings.ts";
+import { decodeReply } from "../redis/wire/replies.ts";
 import { inChunks } from "./inChunks.ts";
 import { type OpenStream, onStream, type StreamAt } from "./openStream.ts";
 
@@ -28,18 +29,21 @@ const EntryIds = t.array(t.string);
 const Page = t.union([t.tuple([t.string, EntryIds, EntryIds]), t.tuple([t.string, EntryIds])]);
 const pageSize = 1000;
 
+const settings = new Settings({
+  group: required(text, "Consumer group"),
+  consumer: required(text, "Who gets them"),
+  min_idle_ms: required(duration, "Delivered last at least so long ago"),
+  entry_ids: optional(t.readonlyArray(entryId), "Only these"),
+}).inProgram();
+
 /**
  * Hands stuck entries to another consumer of their group, which gets them when it reads its own pending
  * entries. This counts as no delivery. Emits what was claimed, up to 1,000 entries at a time, then completes.
  */
 export function claimEntries(at: StreamAt, claim: Claim): Observable<Claimed> {
   return onStream(at, (stream) => {
-    checkOption("group", text, claim.group);
-    checkOption("consumer", text, claim.consumer);
-    checkOption("minIdleMs", duration, claim.minIdleMs);
-    if (claim.entryIds === undefined) return claimIdle(stream, claim);
-    checkOption("entryIds", t.readonlyArray(entryIdText), claim.entryIds);
-    return claimThese(stream, claim, claim.entryIds);
+    const { entryIds } = decodeOptions(settings, "claimEntries", claim, []);
+    return entryIds === undefined ? claimIdle(stream, claim) : claimThese(stream, claim, entryIds);
   });
 }
 

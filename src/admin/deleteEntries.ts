@@ -1,11 +1,15 @@
 import * as t from "io-ts";
 import { concatMap, from, map, type Observable, reduce } from "rxjs";
-import { checkOption, entryIdText } from "../options/checkOption.ts";
-import { decodeReply } from "../redis/wire/decodeReply.ts";
+import { entryId } from "../options/codecs.ts";
+import { decodeOptions } from "../options/decodeOptions.ts";
+import { required, Settings } from "../options/settings.ts";
+import { decodeReply } from "../redis/wire/replies.ts";
 import { inChunks } from "./inChunks.ts";
 import { onStream, type StreamAt } from "./openStream.ts";
 
 const mostAtOnce = 1000;
+
+const settings = new Settings({ entry_ids: required(t.readonlyArray(entryId), "Which") }).inProgram();
 
 /**
  * Deletes entries, also those that a group has not read or has pending. Emits how many there were,
@@ -13,7 +17,7 @@ const mostAtOnce = 1000;
  */
 export function deleteEntries(at: StreamAt, entryIds: readonly string[]): Observable<number> {
   return onStream(at, ({ key, call }) => {
-    checkOption("entryIds", t.readonlyArray(entryIdText), entryIds);
+    decodeOptions(settings, "deleteEntries", { entryIds }, []);
     return from(inChunks(entryIds, mostAtOnce)).pipe(
       concatMap((some) => call("XDEL", key, ...some)),
       map(decodeReply("XDEL", t.number)),

@@ -1,3 +1,4 @@
+export type { StreamGroup } from "../telemetry/groupFigures.ts";
 export { type Claim, type Claimed, claimEntries } from "./claimEntries.ts";
 export { deleteEntries } from "./deleteEntries.ts";
 export type { StreamAt } from "./openStream.ts";
@@ -8,7 +9,7 @@ export {
   type PendingFilter,
   pendingEntries,
 } from "./pending.ts";
-export { type StreamGroup, streamGroups } from "./streamGroups.ts";
+export { streamGroups } from "./streamGroups.ts";
 export { type StreamInfo, streamInfo, streamLength } from "./streamInfo.ts";
 export { type AcknowledgedTrim, trimAcknowledged } from "./trimAcknowledged.ts";
 export { type TrimLimit, type Trimmed, trimStream } from "./trimStream.ts";

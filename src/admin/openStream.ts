@@ -1,10 +1,6 @@
-import { isLeft } from "fp-ts/lib/Either.js";
-import type * as t from "io-ts";
 import { defer, finalize, from, type Observable } from "rxjs";
-import { rxaddError } from "../errors/rxaddError.ts";
 import { text } from "../options/codecs.ts";
-import { serverProblem } from "../options/decodeOptions.ts";
-import { messageOf, pathOf, pathText } from "../options/problem.ts";
+import { decodeOptions } from "../options/decodeOptions.ts";
 import { optional, required, Settings } from "../options/settings.ts";
 import type { Server } from "../redis/connect/anotherClient.ts";
 import type { Link } from "../redis/connect/link.ts";
@@ -40,7 +36,7 @@ const settings = new Settings({
  */
 export function onStream<A>(at: StreamAt, question: (stream: OpenStream) => Observable<A>): Observable<A> {
   return defer(() => {
-    const { stream, ...reach } = checked(at);
+    const { stream, uri: _, ...reach } = decodeOptions(settings, "a stream", at, ["connection"]);
     const open = openLink(at, { ...reach, name: "rxadd:streams" });
     return defer(() => question(openStream(stream, open))).pipe(finalize(() => open.unsubscribe()));
   });
@@ -55,17 +51,4 @@ function openStream(key: string, { client, call }: Link): OpenStream {
       return (...args) => call(() => from(run([key], args)));
     },
   };
-}
-
-/** The settings with their defaults, or all that is wrong with them. */
-function checked(at: StreamAt): Omit<t.TypeOf<typeof settings>, "uri"> {
-  const given = Object.entries(at).filter(([name]) => settings.names.includes(name));
-  const decoded = settings.decode(Object.fromEntries(given));
-  const problems = isLeft(decoded)
-    ? decoded.left.map((error) => `${pathText(pathOf(error))}: ${messageOf(error)}`)
-    : [];
-  const server = serverProblem(at);
-  if (server !== undefined) problems.push(server);
-  if (!isLeft(decoded) && problems.length === 0) return decoded.right;
-  throw rxaddError("ConfigurationInvalid", problems.join("; "));
 }

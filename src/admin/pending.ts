@@ -1,8 +1,9 @@
 import * as t from "io-ts";
 import { EMPTY, expand, map, mergeMap, type Observable } from "rxjs";
-import { checkOption } from "../options/checkOption.ts";
 import { duration, text } from "../options/codecs.ts";
-import { decodeReply } from "../redis/wire/decodeReply.ts";
+import { decodeOptions } from "../options/decodeOptions.ts";
+import { optional, required, Settings, withDefault } from "../options/settings.ts";
+import { decodeReply } from "../redis/wire/replies.ts";
 import { onStream, type StreamAt } from "./openStream.ts";
 
 /** What a group has been given and has not acknowledged. */
@@ -44,10 +45,18 @@ const Summary = t.tuple([
 const Page = t.array(t.tuple([t.string, t.string, t.number, t.number]));
 const pageSize = 1000;
 
+const group = required(text, "Consumer group");
+const ofGroup = new Settings({ group }).inProgram();
+const filtering = new Settings({
+  group,
+  consumer: optional(text, "Whose"),
+  min_idle_ms: withDefault(duration, 0, "Delivered last at least so long ago"),
+}).inProgram();
+
 /** Emits how many entries of a group are pending, and with whom, then completes. */
 export function groupPending(at: StreamAt, group: string): Observable<GroupPending> {
   return onStream(at, ({ key, call }) => {
-    checkOption("group", text, group);
+    decodeOptions(ofGroup, "groupPending", { group }, []);
     return call("XPENDING", key, group).pipe(
       map(decodeReply("XPENDING", Summary)),
       map(([pending, first, last, consumers]) => ({
@@ -64,9 +73,7 @@ export function groupPending(at: StreamAt, group: string): Observable<GroupPendi
 /** Emits the pending entries of a group one by one, from the oldest on, then completes; `take` stops it early. */
 export function pendingEntries(at: StreamAt, filter: PendingFilter): Observable<PendingEntry> {
   return onStream(at, ({ key, call }) => {
-    const { group, consumer, minIdleMs = 0 } = filter;
-    checkOption("group", text, group);
-    checkOption("minIdleMs", duration, minIdleMs);
+    const { group, consumer, minIdleMs } = decodeOptions(filtering, "pendingEntries", filter, []);
     const idle = minIdleMs > 0 ? ["IDLE", minIdleMs] : [];
     const owner = consumer === undefined ? [] : [consumer];
     const page = (start: string) =>

@@ -1,6 +1,6 @@
 import * as t from "io-ts";
 import { map, type Observable } from "rxjs";
-import { decodeReply, fieldsOf, numberIfKnown } from "../redis/wire/decodeReply.ts";
+import { decodeReply, fieldsOf, numberIfKnown } from "../redis/wire/replies.ts";
 import { onStream, type StreamAt } from "./openStream.ts";
 
 /** What a stream holds. */

@@ -1,7 +1,10 @@
 import * as t from "io-ts";
 import { concat, EMPTY, expand, map, type Observable, reduce } from "rxjs";
+import { flag } from "../options/codecs.ts";
+import { decodeOptions } from "../options/decodeOptions.ts";
+import { Settings, withDefault } from "../options/settings.ts";
 import { heldAtFunction } from "../redis/publish/trimming.ts";
-import { decodeReply } from "../redis/wire/decodeReply.ts";
+import { decodeReply } from "../redis/wire/replies.ts";
 import { onStream, type StreamAt } from "./openStream.ts";
 import type { Trimmed } from "./trimStream.ts";
 
@@ -40,6 +43,10 @@ const Reply = t.tuple([t.number, t.number, t.number, t.string, t.string]);
 /** How many entries one call may remove: Redis serves nobody else meanwhile. */
 const mostAtOnce = "10000";
 
+const settings = new Settings({
+  approximate: withDefault(flag, false, "Removes whole nodes only"),
+}).inProgram();
+
 /**
  * Removes the entries that every group has acknowledged, or was never to read, and no entry that a
  * group has not read or has pending, whatever the groups do meanwhile. Emits what it did, then
@@ -50,9 +57,10 @@ const mostAtOnce = "10000";
  */
 export function trimAcknowledged(
   at: StreamAt,
-  { approximate = false }: { readonly approximate?: boolean | undefined } = {},
+  options: { readonly approximate?: boolean | undefined } = {},
 ): Observable<AcknowledgedTrim> {
   return onStream(at, ({ script }) => {
+    const { approximate } = decodeOptions(settings, "trimAcknowledged", options, []);
     const run = script(trimScript);
     const trim = (...how: readonly string[]) =>
       run(...how).pipe(map(decodeReply("the script that trims", Reply)), map(toTrim));

@@ -1,8 +1,9 @@
 import * as t from "io-ts";
 import { concat, EMPTY, expand, map, type Observable, reduce, switchMap } from "rxjs";
-import { checkOption, entryIdText } from "../options/checkOption.ts";
-import { wholeNumber } from "../options/codecs.ts";
-import { decodeReply } from "../redis/wire/decodeReply.ts";
+import { entryId, flag, wholeNumber } from "../options/codecs.ts";
+import { decodeOptions } from "../options/decodeOptions.ts";
+import { optional, Settings, withDefault } from "../options/settings.ts";
+import { decodeReply } from "../redis/wire/replies.ts";
 import { onStream, type StreamAt } from "./openStream.ts";
 
 /** What stays in a stream; the oldest entries go. */
@@ -30,18 +31,31 @@ export interface Trimmed {
 /** How many entries one command may remove: Redis serves nobody else meanwhile. */
 const mostAtOnce = 10_000;
 
+const settings = new Settings(
+  {
+    max_length: optional(wholeNumber, "So many entries stay"),
+    min_id: optional(entryId, "Entries from this ID on stay"),
+    approximate: withDefault(flag, false, "Removes whole nodes only"),
+  },
+  ({ maxLength, minId }) =>
+    (maxLength === undefined) === (minId === undefined)
+      ? `found ${minId === undefined ? "neither" : "both"} maxLength ${minId === undefined ? "nor" : "and"} minId, expected one of them`
+      : undefined,
+).inProgram();
+
 /**
  * Removes the oldest entries, also those that a group has not read or has pending. Emits what it did,
  * then completes. It takes steps of up to 10,000 entries, so that Redis stays responsive.
  */
 export function trimStream(at: StreamAt, limit: TrimLimit): Observable<Trimmed> {
   return onStream(at, ({ key, call }) => {
-    const [strategy, threshold] = strategyOf(limit);
+    const { maxLength = 0, minId, approximate } = decodeOptions(settings, "trimStream", limit, []);
+    const [strategy, threshold] = minId === undefined ? ["MAXLEN", maxLength] : ["MINID", minId];
     const trim = (...how: readonly (string | number)[]) =>
       call("XTRIM", key, strategy, ...how).pipe(map(decodeReply("XTRIM", t.number)));
     return inSteps(
       trim("~", threshold, "LIMIT", mostAtOnce),
-      limit.approximate === true ? EMPTY : trim("=", threshold),
+      approximate ? EMPTY : trim("=", threshold),
     ).pipe(
       switchMap((removed) =>
         call("XLEN", key).pipe(
@@ -51,15 +65,6 @@ export function trimStream(at: StreamAt, limit: TrimLimit): Observable<Trimmed> 
       ),
     );
   });
-}
-
-function strategyOf(limit: TrimLimit): readonly [strategy: string, threshold: string | number] {
-  if ("minId" in limit) {
-    checkOption("minId", entryIdText, limit.minId);
-    return ["MINID", limit.minId];
-  }
-  checkOption("maxLength", wholeNumber, limit.maxLength);
-  return ["MAXLEN", limit.maxLength];
 }
 
 /** Repeats a step, as approximate as it is, until it removes nothing; then `last`. Emits the sum. */

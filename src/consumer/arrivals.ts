@@ -1,7 +1,7 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import { rxaddError } from "../errors/rxaddError.ts";
 import type { DecodeEntry } from "../reader/decodeEntry.ts";
-import type { PendingEntry, RawEntry } from "../redis/wire/replies.ts";
+import type { PendingEntry, RawEntry } from "../redis/wire/entryReplies.ts";
 import type { ConsumerParts } from "./consumerParts.ts";
 import type { DeadLetterCause } from "./deadLetterFields.ts";
 import type { Delivery } from "./delivery.ts";

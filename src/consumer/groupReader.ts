@@ -10,7 +10,7 @@ import {
   throwError,
 } from "rxjs";
 import { isAnswer, type Room } from "../redis/group/groupConnection.ts";
-import type { Pending, PendingEntry, RawEntry } from "../redis/wire/replies.ts";
+import type { Pending, PendingEntry, RawEntry } from "../redis/wire/entryReplies.ts";
 import type { ConsumerParts } from "./consumerParts.ts";
 import { groupGaps } from "./groupGaps.ts";
 import { renewGroup } from "./groupRenewal.ts";

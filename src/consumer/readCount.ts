@@ -1,5 +1,5 @@
 import type { Room } from "../redis/group/groupConnection.ts";
-import type { RawEntry } from "../redis/wire/replies.ts";
+import type { RawEntry } from "../redis/wire/entryReplies.ts";
 
 /** The most that the first read brings; each may bring four times as much: nobody knows yet how large entries are. */
 const firstCount = 4;

@@ -1,4 +1,5 @@
-export type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../telemetry/redisFigures.ts";
+export type { StreamGroup } from "../telemetry/groupFigures.ts";
+export type { RedisFigures, ShownEntry, StreamFigures } from "../telemetry/redisFigures.ts";
 export type { StreamWatch } from "../telemetry/watchable.ts";
 export { type DashboardOptions, type DashboardServer, dashboard } from "./dashboard.ts";
 export { type DashboardHandler, type DashboardHandlerOptions, dashboardHandler } from "./dashboardHandler.ts";

@@ -1,5 +1,8 @@
-export type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../telemetry/redisFigures.ts";
+export type { ConsumerReport } from "../telemetry/consumerReport.ts";
+export type { StreamGroup } from "../telemetry/groupFigures.ts";
+export type { RedisFigures, ShownEntry, StreamFigures } from "../telemetry/redisFigures.ts";
 export type { PublishedBatch, SinkMetrics } from "../telemetry/sinkReport.ts";
+export { type ConsumerMetrics, type ConsumerMetricsOptions, consumerMetrics } from "./consumerMetrics.ts";
 export { type Health, type SinkHealth, sinkHealth } from "./health.ts";
 export { type StreamMetrics, streamMetrics } from "./redisMetrics.ts";
 export {

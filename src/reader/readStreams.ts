@@ -23,7 +23,7 @@ import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { spread } from "../../operators/spread.ts";
 import { session } from "../redis/connect/session.ts";
 import { openReadConnection, type ReadConnection } from "../redis/read/readConnection.ts";
-import type { RawEntry } from "../redis/wire/replies.ts";
+import type { RawEntry } from "../redis/wire/entryReplies.ts";
 import { consumerReporter } from "../telemetry/consumerReporter.ts";
 import { beginningOf, type Cursor, endOf, gaps, type Skipped } from "./gap.ts";
 import type { ReaderOptions, ReaderTuning } from "./readerOptions.ts";

@@ -1,7 +1,7 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import { defer, type Observable } from "rxjs";
 import { rxaddError } from "../errors/rxaddError.ts";
-import type { RawEntry } from "../redis/wire/replies.ts";
+import type { RawEntry } from "../redis/wire/entryReplies.ts";
 import { decodeEntry } from "./decodeEntry.ts";
 import type { ReaderOptions } from "./readerOptions.ts";
 import { entriesTuning } from "./readerOptions.ts";

@@ -1,18 +1,10 @@
+import type { StreamGroup } from "./groupFigures.ts";
+
 /** An entry to show: what is long is cut. */
 export interface ShownEntry {
   readonly entryId: string;
   /** Names and values, in their order. */
   readonly fields: readonly (readonly [name: string, value: string])[];
-}
-
-/** How far one group is. */
-export interface StreamGroup {
-  readonly group: string;
-  /** Entries that it has not read; undefined: Redis cannot tell, or is older than 7. */
-  readonly lag: number | undefined;
-  /** Delivered and not acknowledged. */
-  readonly pending: number;
-  readonly consumers: number;
 }
 
 /** How a stream stands. Undefined is what the user has no right to ask. */

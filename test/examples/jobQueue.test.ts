@@ -2,7 +2,7 @@ import { type ChangeEvent, redisSink } from "rxadd";
 import { from, lastValueFrom, Subject, take, toArray } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { jobQueue } from "../../examples/jobQueue/jobQueue.ts";
-import { tablesOf } from "../../src/redis/wire/replies.ts";
+import { tablesOf } from "../../src/redis/wire/entryReplies.ts";
 import { readEvents } from "../kit/load/tally.ts";
 import { program, type Run } from "../kit/program/cli.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";

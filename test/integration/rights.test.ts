@@ -22,7 +22,7 @@ import {
   streamEntries,
 } from "../../src/consumer.ts";
 import { redisSink, replicate, type SinkOptions, type Source } from "../../src/index.ts";
-import { tablesOf } from "../../src/redis/wire/replies.ts";
+import { tablesOf } from "../../src/redis/wire/entryReplies.ts";
 import { startCluster } from "../kit/servers/clusterServers.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 import type { RedisServer } from "../kit/servers/redisServer.ts";

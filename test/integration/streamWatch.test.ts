@@ -2,7 +2,7 @@ import { isNone } from "fp-ts/lib/Option.js";
 import { firstValueFrom } from "rxjs";
 import { afterEach, describe, expect, it } from "vitest";
 import { redisSink, type SinkOptions } from "../../src/index.ts";
-import { tablesOf } from "../../src/redis/wire/replies.ts";
+import { tablesOf } from "../../src/redis/wire/entryReplies.ts";
 import type { StreamWatch } from "../../src/telemetry/watchable.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
 import { startCluster } from "../kit/servers/clusterServers.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { streamMetrics } from "../../src/metrics/index.ts";
-import type { RedisFigures, StreamGroup } from "../../src/telemetry/redisFigures.ts";
+import type { StreamGroup } from "../../src/telemetry/groupFigures.ts";
+import type { RedisFigures } from "../../src/telemetry/redisFigures.ts";
 import { scrape } from "../kit/program/scrape.ts";
 
 const ofSink = 'pipeline="shop",sink="orders-redis"';
@@ -15,7 +16,7 @@ function figures(group: Partial<StreamGroup> = {}): RedisFigures {
         stream: "orders",
         length: 7,
         memoryBytes: 900,
-        groups: [{ group: "mailer", lag: 4, pending: 2, consumers: 1, ...group }],
+        groups: [{ group: "mailer", lag: 4, pending: 2, lastDeliveredId: "0-0", consumers: 1, ...group }],
         entries: [],
       },
     ],

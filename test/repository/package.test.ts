@@ -82,12 +82,14 @@ describe("the packed package", () => {
     expect(Object.fromEntries(exported)).toMatchInlineSnapshot(`
       {
         "rxadd": "Skipped encoderOf fanOut fromAsyncIterable fromIterable fromReadable isLsn isRetryable isRxaddError isSinkError keepPositions ordLsn partitionOf positionsIn positionsOf redisSink replicate standardPositions statusLogger",
+        "rxadd/admin": "claimEntries deleteEntries groupPending pendingEntries streamGroups streamInfo streamLength trimAcknowledged trimStream",
         "rxadd/consumer": "Effects acknowledge claimEntries consumerMetrics deduplicate deleteEntries effects entryCopies entryPositions groupDeliveries groupPending groupStatus memoryGroup pendingEntries streamEntries streamGroups streamInfo streamLength streamSource trimAcknowledged trimStream",
         "rxadd/dashboard": "dashboard dashboardHandler watchSink",
-        "rxadd/metrics": "serveMetrics sinkHealth sinkMetrics streamMetrics",
+        "rxadd/metrics": "consumerMetrics serveMetrics sinkHealth sinkMetrics streamMetrics",
         "rxadd/operators": "BufferOverflow UnfinishedTransaction acknowledgedWithin backoffMs batch boundedBuffer checkpoint inFlight retryBackoff spread",
         "rxadd/sources/postgres": "postgresChanges",
-        "rxadd/testing": "fakeRedis",
+        "rxadd/sources/redis": "entryCopies entryPositions streamSource",
+        "rxadd/testing": "fakeRedis memoryGroup",
       }
     `);
   });

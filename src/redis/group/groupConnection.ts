@@ -26,7 +26,7 @@ import {
   type RawEntry,
   streamsRead,
   tablesOf,
-} from "../wire/replies.ts";
+} from "../wire/entryReplies.ts";
 import { type Script, script } from "../wire/script.ts";
 import { type ReadInterrupter, readInterrupter } from "./readInterrupter.ts";
 import { argsOf, isFinal, isPlain, keysOf, type Outcome, outcomesOf, type Settlement } from "./settlement.ts";

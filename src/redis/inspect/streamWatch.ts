@@ -1,15 +1,17 @@
 import { none, type Option, some } from "fp-ts/lib/Option.js";
 import type { Cluster, Redis } from "ioredis";
 import { from } from "rxjs";
-import type { RedisFigures, ShownEntry, StreamFigures, StreamGroup } from "../../telemetry/redisFigures.ts";
+import type { StreamGroup } from "../../telemetry/groupFigures.ts";
+import type { RedisFigures, ShownEntry, StreamFigures } from "../../telemetry/redisFigures.ts";
 import type { StreamWatch } from "../../telemetry/watchable.ts";
 import type { Server } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
 import { nameOf, openLink } from "../connect/openLink.ts";
 import { mastersOf } from "../connect/topology.ts";
 import { type FakeServer, isFake } from "../publish/fakeServer.ts";
-import { entriesOf, pairsOf, type RawEntry, tablesOf } from "../wire/replies.ts";
+import { entriesOf, pairsOf, type RawEntry } from "../wire/entryReplies.ts";
 import { type Script, script } from "../wire/script.ts";
+import { groupsOf } from "./groups.ts";
 import { ifAllowed } from "./rights.ts";
 
 /** The newest entries, of which Redis hands out no more than there is to see, however large they are. */
@@ -49,7 +51,7 @@ function watchOf(server: Server, options: Omit<ClientOptions, "uri">): StreamWat
     const [length, memoryBytes, groups, entries] = await Promise.all([
       ask("length", () => client.xlen(stream)),
       ask("memoryBytes", async () => Number((await client.memory("USAGE", stream)) ?? 0)),
-      ask("groups", () => groupsOf(client, stream)),
+      ask("groups", () => groupsIn(client, stream)),
       ask("entries", () => newestOf(newest, stream)),
     ]);
     return { stream, length, memoryBytes, groups, entries };
@@ -85,18 +87,9 @@ async function memoryOf(client: Redis | Cluster): Promise<{ used: number; max: n
   return { used: sum("used_memory"), max: sum("maxmemory") };
 }
 
-async function groupsOf(client: Redis | Cluster, stream: string): Promise<readonly StreamGroup[]> {
+async function groupsIn(client: Redis | Cluster, stream: string): Promise<readonly StreamGroup[]> {
   // XINFO fails without a stream.
-  if ((await client.exists(stream)) === 0) return [];
-  return tablesOf(await client.xinfo("GROUPS", stream)).map((table) => {
-    const lag = table.get("lag");
-    return {
-      group: String(table.get("name")),
-      lag: typeof lag === "number" ? lag : undefined,
-      pending: Number(table.get("pending")),
-      consumers: Number(table.get("consumers")),
-    };
-  });
+  return (await client.exists(stream)) === 0 ? [] : groupsOf(await client.xinfo("GROUPS", stream));
 }
 
 async function newestOf(newest: Script, stream: string): Promise<readonly ShownEntry[]> {

@@ -2,7 +2,7 @@ import { from, map, merge, type Observable, type Unsubscribable } from "rxjs";
 import type { Server } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
 import { openLink, openWaitingLink } from "../connect/openLink.ts";
-import { entriesOf, pairsOf, type RawEntry, streamsRead } from "../wire/replies.ts";
+import { entriesOf, pairsOf, type RawEntry, streamsRead } from "../wire/entryReplies.ts";
 
 /** How a stream stands. */
 export interface Standing {

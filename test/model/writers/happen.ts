@@ -99,6 +99,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
       const isFresh = isOneLane && upTo > (before[index] ?? 0) && !outdated.has(writer);
       const hole = isFresh ? seen.hole(log.upTo(upTo)) : undefined;
       if (hole !== undefined) throw new Error(`${name}: a checkpoint covers event ${hole}, which is lost`);
+      if (!writer.mayGoOn()) outdated.delete(writer);
       const how = ending();
       if (typeof how === "object" && !mayEnd(how.error)) throw new Error(`${name} ended with ${how.error}`);
     }
@@ -111,7 +112,7 @@ export async function happen(world: World, history: History): Promise<Outcome> {
   const losses: ReadonlySet<Step["do"]> = new Set(["flush", "restart", "failover", "deleteStream", "lose"]);
 
   async function step(step: Step): Promise<void> {
-    if (losses.has(step.do)) for (const writer of writers) if (writer.line.isHeld()) outdated.add(writer);
+    if (losses.has(step.do)) for (const writer of writers) if (writer.mayGoOn()) outdated.add(writer);
     const writer = "writer" in step ? writers[step.writer % Math.max(1, writers.length)] : undefined;
     switch (step.do) {
       case "open":

@@ -1,0 +1,2 @@
+export type { StreamSourceOptions } from "../../reader/readerOptions.ts";
+export { entryCopies, entryPositions, type SourceEntry, streamSource } from "./streamSource.ts";
