@@ -7,8 +7,6 @@ import { type Handled, outputOf } from "./handlerOutput.ts";
 import { keyOf } from "./keyOf.ts";
 import { Lines } from "./lines.ts";
 
-type Handler<E, R> = (event: E, delivery: Delivery<E>) => Handled<R>;
-
 /** How {@link acknowledge} runs the handler. */
 export interface AcknowledgeOptions<E> {
   /** Most handlers that run at a time, >= 1, or infinity. Default 1. */
@@ -58,7 +56,7 @@ export interface Acknowledged<E, R> {
  * ```
  */
 export function acknowledge<E, R = unknown>(
-  handler: Handler<E, R>,
+  handler: (event: E, delivery: Delivery<E>) => Handled<R>,
   options: AcknowledgeOptions<E> = {},
 ): OperatorFunction<Delivery<E>, Acknowledged<E, R>> {
   const { concurrency } = handlingTuning(options, handler);
@@ -76,6 +74,7 @@ export function acknowledge<E, R = unknown>(
     });
 }
 
+type Handler<E, R> = (event: E, delivery: Delivery<E>) => Handled<R>;
 type Running<E> = AcknowledgeOptions<E> & Pick<HandlingTuning, "concurrency">;
 
 /** A delivery on its way through, which is told what becomes of it: one object, as there is one for each. */

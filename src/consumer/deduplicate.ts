@@ -53,19 +53,15 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
     new Observable((subscriber) => {
       // By stream and key: what repeats one that is being handled waits for its outcome.
       const lines = new Lines<Marked<E>>();
-      const watched = new Map<Settler<E>, Settler<E>>();
+      const watched = watching(release);
       const asked$ = new Subject<Marked<E>>();
       const guarded = guard((message) => process.emitWarning(`deduplicate: ${message}`, "RxaddWarning"));
-      let unsettled = 0;
-      let sourceDone = false;
-
-      function completeIfDone(): void {
-        if (sourceDone && unsettled === 0) subscriber.complete();
-      }
+      // The source counts as one, until it completes.
+      let unsettled = 1;
 
       function settled(): void {
         unsettled -= 1;
-        completeIfDone();
+        if (unsettled === 0) subscriber.complete();
       }
 
       /** Asks whether it is processed; its key is known from here on, whatever a handler does to its event. */
@@ -101,7 +97,7 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
           else if (lines.join(nameOf(delivery), delivery) === "goes") first.push(delivery);
         }
         // Only now, as one may be settled at once: those that repeat it have to be waiting for it.
-        for (const delivery of first) subscriber.next({ ...delivery, settler: watch(delivery.settler) });
+        for (const delivery of first) subscriber.next({ ...delivery, settler: watched(delivery.settler) });
       }
 
       /** Those that repeat it were handled with it; or nobody here knows, and it is asked again. */
@@ -111,13 +107,6 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
           else asked$.next(next);
         }
         settled();
-      }
-
-      /** The same settler for all deliveries of one. */
-      function watch(settler: Settler<E>): Settler<E> {
-        const watching = watched.get(settler) ?? telling(settler, release);
-        watched.set(settler, watching);
-        return watching;
       }
 
       subscriber.add(
@@ -133,13 +122,20 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
             ask(delivery);
           },
           error: (error) => subscriber.error(error),
-          complete: () => {
-            sourceDone = true;
-            completeIfDone();
-          },
+          complete: settled,
         }),
       );
     });
+}
+
+/** Makes settlers that also tell when a delivery is settled: the same one for all deliveries of one. */
+function watching<E>(settled: (delivery: Delivery<E>, isProcessed: boolean) => void) {
+  const known = new Map<Settler<E>, Settler<E>>();
+  return (settler: Settler<E>): Settler<E> => {
+    const watched = known.get(settler) ?? telling(settler, settled);
+    known.set(settler, watched);
+    return watched;
+  };
 }
 
 /** A settler that also tells when a delivery is settled, and whether its event counts as processed now. */
