@@ -1,16 +1,11 @@
 export type { Flow } from "../operators/flow.ts";
-// Their names until 1.0.
 export {
   type Blamed,
   type ErrorKind,
   type ErrorTag,
   isRetryable,
   isRxaddError,
-  /** @deprecated `isRxaddError` */
-  isRxaddError as isSinkError,
   type RxaddError,
-  /** @deprecated `RxaddError` */
-  type RxaddError as SinkError,
 } from "./errors/rxaddError.ts";
 export type { ChangeEvent, EventOrigin, Operation, Row, Transaction } from "./event/changeEvent.ts";
 export type { Checkpoint } from "./event/checkpoint.ts";
@@ -23,6 +18,7 @@ export {
   type StandardPosition,
   standardPositions,
 } from "./event/positions.ts";
+export * from "./oldNames.ts";
 export type { RetryOptions } from "./options/retryOptions.ts";
 export { type FanOutOptions, type FanOutPolicy, fanOut } from "./pipeline/fanOut.ts";
 export { keepPositions, type PositionAccess, Skipped } from "./pipeline/keepPositions.ts";
@@ -30,10 +26,10 @@ export { replicate, type SinkFor } from "./pipeline/replicate.ts";
 export type { Sink } from "./pipeline/sink.ts";
 export type { Source } from "./pipeline/source.ts";
 export type { Server } from "./redis/connect/anotherClient.ts";
-export type { SentinelCredentials } from "./redis/connect/client.ts";
-export type { TlsSettings } from "./redis/connect/tls.ts";
-export type { Durability } from "./redis/publish/durability.ts";
-export type { TrimOption } from "./redis/publish/trimming.ts";
+export type { SentinelOptions } from "./redis/connect/client.ts";
+export type { TlsOptions } from "./redis/connect/tls.ts";
+export type { DurabilityOptions } from "./redis/publish/durability.ts";
+export type { TrimOptions } from "./redis/publish/trimming.ts";
 export { type Envelope, encoderOf } from "./sink/encode/envelope.ts";
 export { partitionOf } from "./sink/encode/route.ts";
 export { type RedisSink, redisSink } from "./sink/redisSink.ts";
@@ -41,7 +37,7 @@ export type { SinkOptions, SinkSettings } from "./sink/sinkOptions.ts";
 export { fromAsyncIterable } from "./sources/fromAsyncIterable.ts";
 export { fromIterable } from "./sources/fromIterable.ts";
 export { fromReadable } from "./sources/fromReadable.ts";
-export type { BatchSpan, BatchSpanOptions, SinkTracer, SpanAttributes } from "./telemetry/sinkTracer.ts";
 export type { Status } from "./telemetry/status.ts";
 export { type Logger, statusLogger } from "./telemetry/statusLogger.ts";
+export type { BatchSpan, BatchSpanOptions, SpanAttributes, Tracer } from "./telemetry/tracer.ts";
 export type { Watchable } from "./telemetry/watchable.ts";

@@ -5,10 +5,10 @@ import { decodeOptions } from "../options/decodeOptions.ts";
 import { optional, required, Settings } from "../options/settings.ts";
 import { decodeReply } from "../redis/wire/replies.ts";
 import { inChunks } from "./inChunks.ts";
-import { type OpenStream, onStream, type StreamAt } from "./openStream.ts";
+import { type OpenStream, onStream, type StreamOptions } from "./openStream.ts";
 
 /** Which pending entries change hands. */
-export interface Claim {
+export interface ClaimOptions {
   readonly group: string;
   /** Who gets them; made if there is no such consumer. */
   readonly consumer: string;
@@ -40,14 +40,17 @@ const settings = new Settings({
  * Hands stuck entries to another consumer of their group, which gets them when it reads its own pending
  * entries. This counts as no delivery. Emits what was claimed, up to 1,000 entries at a time, then completes.
  */
-export function claimEntries(at: StreamAt, claim: Claim): Observable<Claimed> {
+export function claimEntries(at: StreamOptions, claim: ClaimOptions): Observable<Claimed> {
   return onStream(at, (stream) => {
     const { entryIds } = decodeOptions(settings, "claimEntries", claim, []);
     return entryIds === undefined ? claimIdle(stream, claim) : claimThese(stream, claim, entryIds);
   });
 }
 
-function claimIdle({ key, call }: OpenStream, { group, consumer, minIdleMs }: Claim): Observable<Claimed> {
+function claimIdle(
+  { key, call }: OpenStream,
+  { group, consumer, minIdleMs }: ClaimOptions,
+): Observable<Claimed> {
   const page = (start: string) =>
     call("XAUTOCLAIM", key, group, consumer, minIdleMs, start, "COUNT", pageSize, "JUSTID").pipe(
       map(decodeReply("XAUTOCLAIM", Page)),
@@ -60,7 +63,7 @@ function claimIdle({ key, call }: OpenStream, { group, consumer, minIdleMs }: Cl
 
 function claimThese(
   { key, call }: OpenStream,
-  { group, consumer, minIdleMs }: Claim,
+  { group, consumer, minIdleMs }: ClaimOptions,
   entryIds: readonly string[],
 ): Observable<Claimed> {
   return from(inChunks(entryIds, pageSize)).pipe(

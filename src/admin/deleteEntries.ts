@@ -5,7 +5,7 @@ import { decodeOptions } from "../options/decodeOptions.ts";
 import { required, Settings } from "../options/settings.ts";
 import { decodeReply } from "../redis/wire/replies.ts";
 import { inChunks } from "./inChunks.ts";
-import { onStream, type StreamAt } from "./openStream.ts";
+import { onStream, type StreamOptions } from "./openStream.ts";
 
 const mostAtOnce = 1000;
 
@@ -15,7 +15,7 @@ const settings = new Settings({ entry_ids: required(t.readonlyArray(entryId), "W
  * Deletes entries, also those that a group has not read or has pending. Emits how many there were,
  * then completes.
  */
-export function deleteEntries(at: StreamAt, entryIds: readonly string[]): Observable<number> {
+export function deleteEntries(at: StreamOptions, entryIds: readonly string[]): Observable<number> {
   return onStream(at, ({ key, call }) => {
     decodeOptions(settings, "deleteEntries", { entryIds }, []);
     return from(inChunks(entryIds, mostAtOnce)).pipe(

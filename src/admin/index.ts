@@ -1,7 +1,7 @@
 export type { StreamGroup } from "../telemetry/groupFigures.ts";
-export { type Claim, type Claimed, claimEntries } from "./claimEntries.ts";
+export { type Claimed, type ClaimOptions, claimEntries } from "./claimEntries.ts";
 export { deleteEntries } from "./deleteEntries.ts";
-export type { StreamAt } from "./openStream.ts";
+export type { StreamOptions } from "./openStream.ts";
 export {
   type GroupPending,
   groupPending,

@@ -9,7 +9,7 @@ import { type ReachOptions, reachSettings, redisUri } from "../redis/connect/ser
 import { script } from "../redis/wire/script.ts";
 
 /** A stream and how to reach it. Durations are ms. */
-export type StreamAt = Server &
+export type StreamOptions = Server &
   ReachOptions & {
     /** The stream key. */
     readonly stream: string;
@@ -34,7 +34,10 @@ const settings = new Settings({
  * Asks Redis about a stream, for each subscription anew: on a connection of its own, which it closes
  * at the end, or on the caller's. It does not try again: an RxaddError says why it failed.
  */
-export function onStream<A>(at: StreamAt, question: (stream: OpenStream) => Observable<A>): Observable<A> {
+export function onStream<A>(
+  at: StreamOptions,
+  question: (stream: OpenStream) => Observable<A>,
+): Observable<A> {
   return defer(() => {
     const { stream, uri: _, ...reach } = decodeOptions(settings, "a stream", at, ["connection"]);
     const open = openLink(at, { ...reach, name: "rxadd:streams" });

@@ -4,7 +4,7 @@ import { duration, text } from "../options/codecs.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { optional, required, Settings, withDefault } from "../options/settings.ts";
 import { decodeReply } from "../redis/wire/replies.ts";
-import { onStream, type StreamAt } from "./openStream.ts";
+import { onStream, type StreamOptions } from "./openStream.ts";
 
 /** What a group has been given and has not acknowledged. */
 export interface GroupPending {
@@ -54,7 +54,7 @@ const filtering = new Settings({
 }).inProgram();
 
 /** Emits how many entries of a group are pending, and with whom, then completes. */
-export function groupPending(at: StreamAt, group: string): Observable<GroupPending> {
+export function groupPending(at: StreamOptions, group: string): Observable<GroupPending> {
   return onStream(at, ({ key, call }) => {
     decodeOptions(ofGroup, "groupPending", { group }, []);
     return call("XPENDING", key, group).pipe(
@@ -71,7 +71,7 @@ export function groupPending(at: StreamAt, group: string): Observable<GroupPendi
 }
 
 /** Emits the pending entries of a group one by one, from the oldest on, then completes; `take` stops it early. */
-export function pendingEntries(at: StreamAt, filter: PendingFilter): Observable<PendingEntry> {
+export function pendingEntries(at: StreamOptions, filter: PendingFilter): Observable<PendingEntry> {
   return onStream(at, ({ key, call }) => {
     const { group, consumer, minIdleMs } = decodeOptions(filtering, "pendingEntries", filter, []);
     const idle = minIdleMs > 0 ? ["IDLE", minIdleMs] : [];

@@ -1,7 +1,7 @@
 import * as t from "io-ts";
 import { map, type Observable } from "rxjs";
 import { decodeReply, fieldsOf, numberIfKnown } from "../redis/wire/replies.ts";
-import { onStream, type StreamAt } from "./openStream.ts";
+import { onStream, type StreamOptions } from "./openStream.ts";
 
 /** What a stream holds. */
 export interface StreamInfo {
@@ -37,12 +37,12 @@ const Info = fieldsOf({
  * const entries = await firstValueFrom(streamLength({ uri: "redis://localhost", stream: "orders.events" }));
  * ```
  */
-export function streamLength(at: StreamAt): Observable<number> {
+export function streamLength(at: StreamOptions): Observable<number> {
   return onStream(at, ({ key, call }) => call("XLEN", key).pipe(map(decodeReply("XLEN", t.number))));
 }
 
 /** Emits what a stream holds, then completes; fails if there is no such stream. */
-export function streamInfo(at: StreamAt): Observable<StreamInfo> {
+export function streamInfo(at: StreamOptions): Observable<StreamInfo> {
   return onStream(at, ({ key, call }) =>
     call("XINFO", "STREAM", key).pipe(
       map(decodeReply("XINFO STREAM", Info)),

@@ -5,7 +5,7 @@ import { decodeOptions } from "../options/decodeOptions.ts";
 import { Settings, withDefault } from "../options/settings.ts";
 import { heldAtFunction } from "../redis/publish/trimming.ts";
 import { decodeReply } from "../redis/wire/replies.ts";
-import { onStream, type StreamAt } from "./openStream.ts";
+import { onStream, type StreamOptions } from "./openStream.ts";
 import type { Trimmed } from "./trimStream.ts";
 
 /** What trimming to what is acknowledged did. */
@@ -56,7 +56,7 @@ const settings = new Settings({
  * Redis stays responsive.
  */
 export function trimAcknowledged(
-  at: StreamAt,
+  at: StreamOptions,
   options: { readonly approximate?: boolean | undefined } = {},
 ): Observable<AcknowledgedTrim> {
   return onStream(at, ({ script }) => {

@@ -4,7 +4,7 @@ import { entryId, flag, wholeNumber } from "../options/codecs.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { optional, Settings, withDefault } from "../options/settings.ts";
 import { decodeReply } from "../redis/wire/replies.ts";
-import { onStream, type StreamAt } from "./openStream.ts";
+import { onStream, type StreamOptions } from "./openStream.ts";
 
 /** What stays in a stream; the oldest entries go. */
 export type TrimLimit = (
@@ -47,7 +47,7 @@ const settings = new Settings(
  * Removes the oldest entries, also those that a group has not read or has pending. Emits what it did,
  * then completes. It takes steps of up to 10,000 entries, so that Redis stays responsive.
  */
-export function trimStream(at: StreamAt, limit: TrimLimit): Observable<Trimmed> {
+export function trimStream(at: StreamOptions, limit: TrimLimit): Observable<Trimmed> {
   return onStream(at, ({ key, call }) => {
     const { maxLength = 0, minId, approximate } = decodeOptions(settings, "trimStream", limit, []);
     const [strategy, threshold] = minId === undefined ? ["MAXLEN", maxLength] : ["MINID", minId];

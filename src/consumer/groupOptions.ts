@@ -14,7 +14,7 @@ import {
   startId,
 } from "../reader/readerOptions.ts";
 import type { Server } from "../redis/connect/anotherClient.ts";
-import type { ConsumerReport } from "../telemetry/consumerReport.ts";
+import type { ConsumerObserver } from "../telemetry/consumerObserver.ts";
 
 /** All that `groupDeliveries` can be told. */
 export type GroupOptions<E> = ReadingOptions &
@@ -54,11 +54,11 @@ export type GroupOptions<E> = ReadingOptions &
      */
     readonly deadLetters?: { readonly stream: string } | undefined;
     /** See `rxadd/metrics`. */
-    readonly metrics?: ConsumerReport;
+    readonly metrics?: ConsumerObserver;
   };
 
-/** All that `groupStatus` can be told. */
-export type GroupStatusOptions = AccessOptions &
+/** All that `watchGroup` can be told. */
+export type WatchGroupOptions = AccessOptions &
   Server & {
     readonly group: string;
     /** How often it looks, in ms. Default 1,000. */
@@ -113,7 +113,7 @@ const deduplicateSettings = new Settings({
 
 /** The settings of `groupDeliveries` that have a default, filled in. */
 export type GroupTuning = t.TypeOf<typeof groupSettings>;
-/** Those of `groupStatus`. */
+/** Those of `watchGroup`. */
 export type WatchTuning = t.TypeOf<typeof watchSettings>;
 /** Those of `acknowledge`. */
 export type HandlingTuning = t.TypeOf<typeof handlingSettings>;
@@ -126,7 +126,7 @@ const noSettings = Object.keys({ connection: true } satisfies Record<
 >);
 
 export const watchTuning = (options: object): WatchTuning =>
-  decodeOptions(watchSettings, "groupStatus", options, noSettings);
+  decodeOptions(watchSettings, "watchGroup", options, noSettings);
 export const groupTuning = (options: object): GroupTuning =>
   decodeOptions(groupSettings, "groupDeliveries", options, noSettings);
 export const handlingTuning = (options: object, handler: unknown): HandlingTuning =>

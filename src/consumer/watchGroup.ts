@@ -13,7 +13,7 @@ import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { isRetryable } from "../errors/rxaddError.ts";
 import { openGroupWatch } from "../redis/inspect/groupWatch.ts";
 import type { GroupFigures } from "../telemetry/groupFigures.ts";
-import { type GroupStatusOptions, watchTuning } from "./groupOptions.ts";
+import { type WatchGroupOptions, watchTuning } from "./groupOptions.ts";
 
 /**
  * How far a group is: lag, pending deliveries and its consumers, whenever that has changed.
@@ -29,11 +29,11 @@ import { type GroupStatusOptions, watchTuning } from "./groupOptions.ts";
  *
  * @example
  * ```ts
- * groupStatus({ uri: "redis://localhost", stream: "orders.events", group: "mailer" })
+ * watchGroup({ uri: "redis://localhost", stream: "orders.events", group: "mailer" })
  *   .subscribe(({ lag, pending }) => console.log(lag, pending));
  * ```
  */
-export function groupStatus(options: GroupStatusOptions): Observable<GroupFigures> {
+export function watchGroup(options: WatchGroupOptions): Observable<GroupFigures> {
   const { stream: streams, group, everyMs, retry, ...access } = watchTuning(options);
   return defer(() => {
     const { look, failure$, unsubscribe } = openGroupWatch(options, {

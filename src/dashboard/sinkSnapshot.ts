@@ -1,4 +1,4 @@
-import type { BufferFill } from "../telemetry/sinkReport.ts";
+import type { BufferFill } from "../telemetry/sinkObserver.ts";
 
 /** Why something went wrong. */
 export interface Cause {

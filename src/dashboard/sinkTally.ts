@@ -1,12 +1,12 @@
 import { eventRate } from "../telemetry/eventRate.ts";
 import { positionText } from "../telemetry/positionText.ts";
-import type { BufferFill, PublishedBatch, SinkMetrics } from "../telemetry/sinkReport.ts";
+import type { BufferFill, PublishedBatch, SinkObserver } from "../telemetry/sinkObserver.ts";
 import { beginsEmpty, SinkCondition } from "./sinkCondition.ts";
 import type { SinkStatus } from "./sinkSnapshot.ts";
 import { slidingHistogram } from "./slidingHistogram.ts";
 
 /** Adds up what a sink reports. */
-export interface SinkTally extends Required<SinkMetrics> {
+export interface SinkTally extends Required<SinkObserver> {
   /** What it comes to by now. */
   readonly now: () => SinkStatus;
 }

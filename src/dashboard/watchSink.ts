@@ -19,7 +19,7 @@ import {
   timer,
 } from "rxjs";
 import type { RedisFigures } from "../telemetry/redisFigures.ts";
-import type { SinkMetrics } from "../telemetry/sinkReport.ts";
+import type { SinkObserver } from "../telemetry/sinkObserver.ts";
 import type { Watchable } from "../telemetry/watchable.ts";
 import type { SinkStatus } from "./sinkSnapshot.ts";
 import { type SinkTally, sinkTally } from "./sinkTally.ts";
@@ -118,7 +118,7 @@ function areSame(some: readonly string[], others: readonly string[]): boolean {
 }
 
 /** Passes everything on to the tally, and tells changes of state. */
-function telling(tally: SinkTally, changed$: Subject<void>): SinkMetrics {
+function telling(tally: SinkTally, changed$: Subject<void>): SinkObserver {
   return {
     ...tally,
     status: (status) => {

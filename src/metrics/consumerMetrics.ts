@@ -1,7 +1,7 @@
 import { Registry } from "prom-client";
 import type { Observer } from "rxjs";
 import { retryCauses } from "../errors/rxaddError.ts";
-import type { ConsumerReport } from "../telemetry/consumerReport.ts";
+import type { ConsumerObserver } from "../telemetry/consumerObserver.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 import type { GroupFigures } from "../telemetry/groupFigures.ts";
 import { familiesIn } from "./familiesIn.ts";
@@ -17,11 +17,11 @@ export interface ConsumerMetricsOptions {
 }
 
 /** The metrics of one consumer. */
-export interface ConsumerMetrics extends ConsumerReport {
+export interface ConsumerMetrics extends ConsumerObserver {
   readonly registry: Registry;
   /** For `deduplicate`: counts what it skips. */
   readonly skipped: Pick<Observer<unknown>, "next">;
-  /** For `groupStatus`: shows how far the group is. */
+  /** For `watchGroup`: shows how far the group is. */
   readonly group: Pick<Observer<GroupFigures>, "next">;
 }
 
@@ -32,7 +32,7 @@ export interface ConsumerMetrics extends ConsumerReport {
  * ```ts
  * const metrics = consumerMetrics({ group: "mailer", registry });
  * groupDeliveries<Order>({ uri, stream, group: "mailer", metrics });
- * groupStatus({ uri, stream, group: "mailer" }).subscribe(metrics.group);
+ * watchGroup({ uri, stream, group: "mailer" }).subscribe(metrics.group);
  * ```
  */
 export function consumerMetrics({

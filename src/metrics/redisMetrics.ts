@@ -6,7 +6,7 @@ import { groupFamilies } from "./groupFamilies.ts";
 import type { SinkMetricsOptions } from "./sinkMetrics.ts";
 
 /** Shows how a sink's streams and their server stand. */
-export interface StreamMetrics extends Pick<Observer<RedisFigures>, "next"> {
+export interface RedisMetrics extends Pick<Observer<RedisFigures>, "next"> {
   readonly registry: Registry;
 }
 
@@ -16,14 +16,14 @@ export interface StreamMetrics extends Pick<Observer<RedisFigures>, "next"> {
  *
  * @example
  * ```ts
- * watchSink(sink).redisFigures$.subscribe(streamMetrics({ pipeline: "shop", sink: "orders-redis", registry }));
+ * watchSink(sink).redisFigures$.subscribe(redisMetrics({ pipeline: "shop", sink: "orders-redis", registry }));
  * ```
  */
-export function streamMetrics({
+export function redisMetrics({
   pipeline,
   sink,
   registry = new Registry(),
-}: SinkMetricsOptions): StreamMetrics {
+}: SinkMetricsOptions): RedisMetrics {
   const { gauge } = familiesIn(registry);
   const labels = { pipeline, sink };
   const ofSink = ["pipeline", "sink"] as const;

@@ -1,6 +1,6 @@
 import { Registry } from "prom-client";
 import { retryCauses } from "../errors/rxaddError.ts";
-import type { SinkMetrics } from "../telemetry/sinkReport.ts";
+import type { SinkObserver } from "../telemetry/sinkObserver.ts";
 import type { Status } from "../telemetry/status.ts";
 import { metricFamilies } from "./metricFamilies.ts";
 
@@ -33,7 +33,7 @@ export function sinkMetrics({
   pipeline,
   sink,
   registry = new Registry(),
-}: SinkMetricsOptions): SinkMetrics & { readonly registry: Registry } {
+}: SinkMetricsOptions): SinkObserver & { readonly registry: Registry } {
   const families = metricFamilies(registry);
   const labels = { pipeline, sink };
   const events = families.events.labels(labels);

@@ -26,11 +26,11 @@ import { openReadConnection, type ReadConnection } from "../redis/read/readConne
 import type { RawEntry } from "../redis/wire/entryReplies.ts";
 import { consumerReporter } from "../telemetry/consumerReporter.ts";
 import { beginningOf, type Cursor, endOf, gaps, type Skipped } from "./gap.ts";
-import type { ReaderOptions, ReaderTuning } from "./readerOptions.ts";
+import type { ReaderTuning, StreamEntriesOptions } from "./readerOptions.ts";
 
 /** One subscription: opens the connections, and reads on and on. */
 export function readStreams<E, A>(
-  options: ReaderOptions<E>,
+  options: StreamEntriesOptions<E>,
   tuning: ReaderTuning,
   toEntry: (entry: RawEntry) => A,
 ): Observable<A> {

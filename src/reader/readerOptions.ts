@@ -34,7 +34,7 @@ export interface ReadingOptions extends AccessOptions {
 }
 
 /** All that `streamEntries` can be told. */
-export type ReaderOptions<E> = ReadingOptions &
+export type StreamEntriesOptions<E> = ReadingOptions &
   Decoding<E> &
   Server & {
     /** After which entry to begin: an ID, `$` for new entries only, or `0-0` for all. Default `$`. */
@@ -97,12 +97,12 @@ export type ReaderTuning = Omit<t.TypeOf<typeof entriesSettings>, "decode" | "co
 
 /** What no setting can say; the compiler finds what is neither. */
 const noSettings = Object.keys({ connection: true } satisfies Record<
-  Exclude<NamesOf<ReaderOptions<unknown>>, NamesOf<t.TypeOf<typeof entriesSettings>>>,
+  Exclude<NamesOf<StreamEntriesOptions<unknown>>, NamesOf<t.TypeOf<typeof entriesSettings>>>,
   true
 >);
 
 /** Checks the options of `streamEntries`, and fills in the defaults. */
-export function entriesTuning<E>(options: ReaderOptions<E>): ReaderTuning {
+export function entriesTuning<E>(options: StreamEntriesOptions<E>): ReaderTuning {
   const tuning = decodeOptions(entriesSettings, "streamEntries", options, noSettings);
   refuseKeyPrefix("streamEntries", options);
   return tuning;

@@ -3,7 +3,7 @@ import { defer, type Observable } from "rxjs";
 import { rxaddError } from "../errors/rxaddError.ts";
 import type { RawEntry } from "../redis/wire/entryReplies.ts";
 import { decodeEntry } from "./decodeEntry.ts";
-import type { ReaderOptions } from "./readerOptions.ts";
+import type { StreamEntriesOptions } from "./readerOptions.ts";
 import { entriesTuning } from "./readerOptions.ts";
 import { readStreams } from "./readStreams.ts";
 import type { StreamEntry } from "./streamEntry.ts";
@@ -31,7 +31,7 @@ import type { StreamEntry } from "./streamEntry.ts";
  *   .subscribe(({ stream, entryId, event }) => console.log(stream, entryId, event.id));
  * ```
  */
-export function streamEntries<E = unknown>(options: ReaderOptions<E>): Observable<StreamEntry<E>> {
+export function streamEntries<E = unknown>(options: StreamEntriesOptions<E>): Observable<StreamEntry<E>> {
   const tuning = entriesTuning(options);
   const decode = decodeEntry<E>(options);
 

@@ -1,7 +1,7 @@
 import type { FailedAttempt } from "../../operators/retryBackoff.ts";
 import { isRxaddError } from "../errors/rxaddError.ts";
 import type { LaneKeys } from "../redis/publish/publishPort.ts";
-import type { BatchSpan, SinkTracer } from "../telemetry/sinkTracer.ts";
+import type { BatchSpan, Tracer } from "../telemetry/tracer.ts";
 import type { Batch } from "./encode/entry.ts";
 import type { SentBatch } from "./lane/numbering.ts";
 
@@ -17,7 +17,7 @@ export interface BatchSpans<P> {
 }
 
 export interface BatchSpansOptions {
-  readonly tracer: SinkTracer;
+  readonly tracer: Tracer;
   readonly sink: string;
   /** What the sink was told: where a batch goes to several streams, this names them. */
   readonly stream: unknown;

@@ -32,7 +32,7 @@ import type { Skipped } from "../pipeline/keepPositions.ts";
 import type { OpenSource, Sink } from "../pipeline/sink.ts";
 import { openStreamWatch } from "../redis/inspect/streamWatch.ts";
 import { openConnection } from "../redis/publish/publishConnection.ts";
-import type { BufferFill } from "../telemetry/sinkReport.ts";
+import type { BufferFill } from "../telemetry/sinkObserver.ts";
 import { type SinkWatchers, sinkWatchers } from "../telemetry/sinkWatchers.ts";
 import { type StatusReporter, statusReporter } from "../telemetry/statusReporter.ts";
 import type { Watchable } from "../telemetry/watchable.ts";

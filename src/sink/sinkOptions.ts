@@ -6,12 +6,12 @@ import type { NamesOf } from "../options/decodeOptions.ts";
 import type { RetryOptions } from "../options/retryOptions.ts";
 import type { Server } from "../redis/connect/anotherClient.ts";
 import type { ReachOptions } from "../redis/connect/serverOptions.ts";
-import type { Durability } from "../redis/publish/durability.ts";
+import type { DurabilityOptions } from "../redis/publish/durability.ts";
 import type { FakeServer } from "../redis/publish/fakeServer.ts";
-import type { TrimOption } from "../redis/publish/trimming.ts";
-import type { SinkMetrics } from "../telemetry/sinkReport.ts";
-import type { SinkTracer } from "../telemetry/sinkTracer.ts";
+import type { TrimOptions } from "../redis/publish/trimming.ts";
+import type { SinkObserver } from "../telemetry/sinkObserver.ts";
 import type { Status } from "../telemetry/status.ts";
+import type { Tracer } from "../telemetry/tracer.ts";
 import type { Envelope } from "./encode/envelope.ts";
 import type { SinkTuning } from "./sinkTuning.ts";
 
@@ -34,7 +34,7 @@ export interface SinkSettings<T, P> extends ReachOptions {
    * What is removed of the stream after each batch, in the same atomic step. `approximate`, the default, removes whole
    * nodes only, which is cheaper. `acknowledged` never removes what a group has not acknowledged.
    */
-  readonly trim?: TrimOption | undefined;
+  readonly trim?: TrimOptions | undefined;
   /**
    * Begins anew although the sink's producer state has been there and is gone while its streams stand, which is a
    * `ProducerStateMissing` at every start else: what the source sends again is doubled. Set it for one start. Default false.
@@ -84,7 +84,7 @@ export interface SinkSettings<T, P> extends ReachOptions {
    * A batch is safe only when so many replicas have it, which one look waits for `timeoutMs`, default
    * 2,000; with `aof` (Redis 7.2 or later) they and the master have it on disk. Default: the master has it.
    */
-  readonly durability?: (Partial<Durability> & Pick<Durability, "replicas">) | undefined;
+  readonly durability?: (Partial<DurabilityOptions> & Pick<DurabilityOptions, "replicas">) | undefined;
   /** A batch that Redis has not acknowledged for so long, retries included, ends the sink with `BatchTimedOut`. Default: none does. */
   readonly batchTimeoutMs?: number | undefined;
   /** Told what the sink is doing; `statusLogger` logs it. */
@@ -92,9 +92,9 @@ export interface SinkSettings<T, P> extends ReachOptions {
   /** Told when to pause the source, and when to resume. */
   readonly flow?: Pick<Observer<Flow>, "next">;
   /** See `rxadd/metrics`. */
-  readonly metrics?: SinkMetrics;
+  readonly metrics?: SinkObserver;
   /** Given a span for each batch: `trace.getTracer("rxadd")` of OpenTelemetry. Default: nothing is traced. */
-  readonly tracer?: SinkTracer | undefined;
+  readonly tracer?: Tracer | undefined;
   /** Where time comes from. Default: the clock. */
   readonly scheduler?: SchedulerLike;
 }

@@ -1,5 +1,5 @@
 import type { Observer } from "rxjs";
-import type { ConsumerReport } from "./consumerReport.ts";
+import type { ConsumerObserver } from "./consumerObserver.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
 import { guard } from "./guard.ts";
 import { type Reporter, reporter } from "./reporter.ts";
@@ -8,11 +8,11 @@ import { consumerStates } from "./states.ts";
 /** Who is told what a consumer is doing. */
 export interface ConsumerObservers {
   readonly status?: Pick<Observer<ConsumerStatus>, "next">;
-  readonly metrics?: ConsumerReport;
+  readonly metrics?: ConsumerObserver;
 }
 
 /** Tells the user's observer and the metrics what a consumer is doing; what they throw ends nothing. */
-export interface ConsumerReporter extends Omit<ConsumerReport, "status">, Reporter<ConsumerStatus> {}
+export interface ConsumerReporter extends Omit<ConsumerObserver, "status">, Reporter<ConsumerStatus> {}
 
 const nothing = () => {};
 
@@ -33,7 +33,7 @@ export function consumerReporter(who: string, { status, metrics }: ConsumerObser
     if (metrics !== undefined) guarded("metrics", () => metrics.status(now));
   });
 
-  const counts: Pick<ConsumerReport, "delivered" | "acknowledged" | "held"> =
+  const counts: Pick<ConsumerObserver, "delivered" | "acknowledged" | "held"> =
     metrics === undefined
       ? { delivered: nothing, acknowledged: nothing, held: nothing }
       : {

@@ -1,8 +1,8 @@
 import type { Guard } from "./guard.ts";
-import type { BatchSpan, SinkTracer } from "./sinkTracer.ts";
+import type { BatchSpan, Tracer } from "./tracer.ts";
 
 /** A tracer of the user's whose errors, and those of its spans, stay there: a batch goes on without its span. */
-export function guardedTracer(tracer: SinkTracer, guarded: Guard): SinkTracer {
+export function guardedTracer(tracer: Tracer, guarded: Guard): Tracer {
   return {
     startSpan: (name, options) => {
       const spans: BatchSpan[] = [];

@@ -3,29 +3,29 @@ import type { Flow } from "../../operators/flow.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import { guard } from "./guard.ts";
 import { guardedTracer } from "./guardedTracer.ts";
-import type { BufferFill, SinkMetrics } from "./sinkReport.ts";
-import type { SinkTracer } from "./sinkTracer.ts";
+import type { BufferFill, SinkObserver } from "./sinkObserver.ts";
 import { sinkStates } from "./states.ts";
 import type { Status } from "./status.ts";
+import type { Tracer } from "./tracer.ts";
 
 /** All whom a sink tells what it does. What one of them throws ends nothing, and keeps nothing from the others. */
-export interface SinkWatchers extends Required<SinkMetrics> {
+export interface SinkWatchers extends Required<SinkObserver> {
   /** Whether metrics or later ones watch: else nothing needs to be measured. */
   readonly isWatched: () => boolean;
   /** Adds one, and tells it at once how the sink stands. */
-  readonly watch: (watcher: SinkMetrics) => Unsubscribable;
+  readonly watch: (watcher: SinkObserver) => Unsubscribable;
   readonly flow: (signal: Flow) => void;
   /** Undefined: nobody traces. */
-  readonly tracer: SinkTracer | undefined;
+  readonly tracer: Tracer | undefined;
 }
 
 /** Those whom the options of a sink name. */
 export interface SinkObservers {
   readonly id: string;
   readonly status?: Pick<Observer<Status>, "next">;
-  readonly metrics?: SinkMetrics;
+  readonly metrics?: SinkObserver;
   readonly flow?: Pick<Observer<Flow>, "next">;
-  readonly tracer?: SinkTracer | undefined;
+  readonly tracer?: Tracer | undefined;
 }
 
 /** Tells each watcher all that the sink reports. */
@@ -42,7 +42,7 @@ export function sinkWatchers(observers: SinkObservers): SinkWatchers {
     if (state?.state !== "closed") report({ state: "warning", message });
   });
 
-  function toldAll(tell: (watcher: SinkMetrics) => void): void {
+  function toldAll(tell: (watcher: SinkObserver) => void): void {
     for (const watcher of watchers) guarded("metrics", () => tell(watcher));
   }
 

@@ -1,7 +1,7 @@
 import type { Option } from "fp-ts/lib/Option.js";
 import type { Observable, Unsubscribable } from "rxjs";
 import type { RedisFigures } from "./redisFigures.ts";
-import type { SinkMetrics } from "./sinkReport.ts";
+import type { SinkObserver } from "./sinkObserver.ts";
 
 /** Looks at a server and at streams. */
 export interface StreamWatch extends Unsubscribable {
@@ -15,7 +15,7 @@ export interface StreamWatch extends Unsubscribable {
 export interface Watchable {
   readonly id: string;
   /** Tells one more observer all that `metrics` is told, and at once how the sink stands. */
-  readonly watch: (watcher: SinkMetrics) => Unsubscribable;
+  readonly watch: (watcher: SinkObserver) => Unsubscribable;
   /** Opens a connection that looks at streams where the sink publishes; none for a Redis in memory. */
   readonly openWatch: () => Option<StreamWatch>;
 }

@@ -8,8 +8,8 @@ import { type DelayOptions, redelivery as redeliverySetting } from "../options/r
 import { optional, Settings, withDefault } from "../options/settings.ts";
 import type { Effect } from "../redis/group/settlement.ts";
 
-/** How a {@link memoryGroup} behaves. */
-export interface MemoryGroupOptions {
+/** How a {@link fakeGroup} behaves. */
+export interface FakeGroupOptions {
   /** After so many a delivery that fails is a dead letter, >= 1. Default: never. */
   readonly maxDeliveries?: number;
   /** Default: as `groupDeliveries` has it, without jitter. */
@@ -18,7 +18,7 @@ export interface MemoryGroupOptions {
 }
 
 /** A consumer group in memory: what pipelines of deliveries are tested with, marbles included. */
-export interface MemoryGroup<E> {
+export interface FakeGroup<E> {
   /** A new entry, handed out for the first time. */
   readonly delivery: (event: E) => Delivery<E>;
   /** Entry IDs, in the order in which they were acknowledged. */
@@ -45,13 +45,13 @@ const settings = new Settings({
  *
  * @example
  * ```ts
- * const group = memoryGroup<Order>();
+ * const group = fakeGroup<Order>();
  * const source = hot("-a|", { a: group.delivery(order) });
  * expectObservable(source.pipe(acknowledge(mail))).toBe("-a|", …);
  * ```
  */
-export function memoryGroup<E>(options: MemoryGroupOptions = {}): MemoryGroup<E> {
-  const { maxDeliveries } = decodeOptions(settings, "memoryGroup", options, []);
+export function fakeGroup<E>(options: FakeGroupOptions = {}): FakeGroup<E> {
+  const { maxDeliveries } = decodeOptions(settings, "fakeGroup", options, []);
   const { redelivery, scheduler = asyncScheduler } = options;
   const acknowledged: string[] = [];
   const effects: Effect[] = [];

@@ -8,7 +8,7 @@ import {
   streamsOf,
   wordsOf,
 } from "../redis/publish/publishPort.ts";
-import type { TrimOption } from "../redis/publish/trimming.ts";
+import type { TrimOptions } from "../redis/publish/trimming.ts";
 import { MemoryKeys } from "./memoryKeys.ts";
 import { added, entriesOf, type FakeEntry, trimmed } from "./memoryStream.ts";
 
@@ -45,7 +45,7 @@ export class MemoryRedis {
   }
 
   /** Adds a batch, or says why it does not belong there. */
-  publish(keys: LaneKeys, batch: NumberedBatch, nowMs: number, trim?: TrimOption): PublishReply {
+  publish(keys: LaneKeys, batch: NumberedBatch, nowMs: number, trim?: TrimOptions): PublishReply {
     const streams = streamsOf(keys, batch.entries);
     const stands = this.#checkTypes(keys, streams);
     const state = this.#keys.stateAt(keys.state);
@@ -123,7 +123,7 @@ export class MemoryRedis {
     return stream.lastId;
   }
 
-  #trim({ deadLetters }: LaneKeys, streams: readonly string[], trim: TrimOption, nowMs: number): void {
+  #trim({ deadLetters }: LaneKeys, streams: readonly string[], trim: TrimOptions, nowMs: number): void {
     for (const key of streams) {
       if (key !== deadLetters && this.#keys.has(key)) {
         const stream = trimmed(this.#keys.streamAt(key), trim, nowMs);

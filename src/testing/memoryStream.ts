@@ -1,6 +1,6 @@
 import { geq } from "fp-ts/lib/Ord.js";
 import { ordEntryId } from "../event/entryId.ts";
-import type { TrimOption } from "../redis/publish/trimming.ts";
+import type { TrimOptions } from "../redis/publish/trimming.ts";
 
 /** An entry of a stream in memory. */
 export interface FakeEntry {
@@ -42,7 +42,7 @@ export function added(
 /** As XTRIM where that is exact: whole nodes, which the approximate form removes, there are none. */
 export function trimmed(
   stream: MemoryStream,
-  { maxLen = stream.length, minId, maxAgeMs, approximate }: TrimOption,
+  { maxLen = stream.length, minId, maxAgeMs, approximate }: TrimOptions,
   nowMs: number,
 ): MemoryStream {
   if (approximate !== false) return stream;

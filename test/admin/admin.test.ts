@@ -6,7 +6,7 @@ import {
   deleteEntries,
   groupPending,
   pendingEntries,
-  type StreamAt,
+  type StreamOptions,
   streamGroups,
   streamInfo,
   streamLength,
@@ -20,7 +20,7 @@ import { freePort, type RedisServer, startRedis } from "../kit/servers/redisServ
 const stream = "orders.events";
 const group = "mygroup";
 let redis: RedisServer;
-let at: StreamAt;
+let at: StreamOptions;
 beforeAll(async () => {
   redis = await startRedis([], "s3cr3t");
   at = { uri: redis.uri.replace("://", "://:s3cr3t@"), stream };
@@ -315,7 +315,7 @@ describe("every one of them", () => {
     const connection = new Redis(redis.port, { password: "s3cr3t", keyPrefix: "shop:" });
     await connection.xadd(stream, "1-0", "event", "{}");
     await connection.xgroup("CREATE", stream, group, "$");
-    const own: StreamAt = { connection, stream };
+    const own: StreamOptions = { connection, stream };
 
     expect(await firstValueFrom(streamGroups(own))).toHaveLength(1);
     expect(await firstValueFrom(trimAcknowledged(own))).toMatchObject({ removed: 1 });

@@ -5,7 +5,7 @@ import {
   deleteEntries,
   groupPending,
   pendingEntries,
-  type StreamAt,
+  type StreamOptions,
   streamLength,
   trimAcknowledged,
   trimStream,
@@ -19,7 +19,7 @@ const wrong = (options: object) => options as never;
 const misused: readonly (readonly [what: string, asked: Observable<unknown>, problem: string])[] = [
   [
     "a stream",
-    streamLength({ ...at, sendTimeout: 5 } as StreamAt),
+    streamLength({ ...at, sendTimeout: 5 } as StreamOptions),
     "sendTimeout: no such option; did you mean sendTimeoutMs?",
   ],
   ["the group", groupPending(at, ""), 'groupPending: group: found "", expected a text'],

@@ -6,9 +6,9 @@ import {
   acknowledge,
   type Delivery,
   effects,
-  memoryGroup,
   type Settler,
 } from "../../src/consumer.ts";
+import { fakeGroup } from "../../src/testing/fakeGroup.ts";
 import { marbles } from "../kit/time/marbles.ts";
 
 interface Order {
@@ -22,8 +22,8 @@ const c: Order = { id: "c", customer: "ann" };
 const FULL = new Error("the mail box is full");
 
 /** A group with three deliveries. */
-function three(options: Parameters<typeof memoryGroup>[0] = {}) {
-  const group = memoryGroup<Order>({ redelivery: { initialMs: 3 }, ...options });
+function three(options: Parameters<typeof fakeGroup>[0] = {}) {
+  const group = fakeGroup<Order>({ redelivery: { initialMs: 3 }, ...options });
   return { group, values: { a: group.delivery(a), b: group.delivery(b), c: group.delivery(c) } };
 }
 
@@ -374,7 +374,7 @@ describe("acknowledge", () => {
   });
 
   it("keeps the key of a delivery whose handler changes its event", async () => {
-    const group = memoryGroup<{ id: string }>();
+    const group = fakeGroup<{ id: string }>();
 
     const handled = await lastValueFrom(
       from(["A", "A", "A"].map((id) => group.delivery({ id }))).pipe(
@@ -490,7 +490,7 @@ describe("acknowledge", () => {
     );
     await fc.assert(
       fc.asyncProperty(orders, fc.integer({ min: 1, max: 4 }), async (orders, concurrency) => {
-        const group = memoryGroup<{ n: number; customer: string }>({ redelivery: { initialMs: 1 } });
+        const group = fakeGroup<{ n: number; customer: string }>({ redelivery: { initialMs: 1 } });
         const failures = orders.map(({ failures }) => failures);
         let running = 0;
         let most = 0;

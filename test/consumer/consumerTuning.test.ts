@@ -1,11 +1,6 @@
 import { describe, expect, it } from "vitest";
-import {
-  groupDeliveries,
-  groupStatus,
-  memoryGroup,
-  streamEntries,
-  streamSource,
-} from "../../src/consumer.ts";
+import { groupDeliveries, streamEntries, streamSource, watchGroup } from "../../src/consumer.ts";
+import { fakeGroup } from "../../src/testing/fakeGroup.ts";
 
 const there = { uri: "redis://h", stream: "orders.events", group: "mailer" };
 const dead = { deadLetters: { stream: "orders.dead" } };
@@ -57,12 +52,12 @@ it("every function refuses an option that it does not have, and says which one m
   expect(() => streamSource({ ...stream, codec: {} } as never)).toThrow(
     /^streamSource: codec: no such option/,
   );
-  expect(() => groupStatus({ ...there, evryMs: 5 } as never)).toThrow(
-    /^groupStatus: evryMs: no such option; did you mean everyMs\?$/,
+  expect(() => watchGroup({ ...there, evryMs: 5 } as never)).toThrow(
+    /^watchGroup: evryMs: no such option; did you mean everyMs\?$/,
   );
-  expect(() => memoryGroup({ maxDelivery: 5 } as never)).toThrow(
-    /^memoryGroup: maxDelivery: no such option; did you mean maxDeliveries\?$/,
+  expect(() => fakeGroup({ maxDelivery: 5 } as never)).toThrow(
+    /^fakeGroup: maxDelivery: no such option; did you mean maxDeliveries\?$/,
   );
-  expect(() => memoryGroup({ maxDeliveries: 0 })).toThrow(/^memoryGroup: maxDeliveries: found 0, /);
+  expect(() => fakeGroup({ maxDeliveries: 0 })).toThrow(/^fakeGroup: maxDeliveries: found 0, /);
   expect(group).toBe("mailer");
 });

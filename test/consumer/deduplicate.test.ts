@@ -6,8 +6,8 @@ import {
   type Delivery,
   deduplicate,
   effects,
-  memoryGroup,
 } from "../../src/consumer.ts";
+import { fakeGroup } from "../../src/testing/fakeGroup.ts";
 import { marbles } from "../kit/time/marbles.ts";
 
 interface Order {
@@ -20,8 +20,8 @@ const FULL = new Error("the mail box is full");
 const key = ({ id }: Order) => id;
 
 /** Two entries with the event a, one with b. */
-function entries(options: Parameters<typeof memoryGroup>[0] = {}) {
-  const group = memoryGroup<Order>({ redelivery: { initialMs: 3 }, ...options });
+function entries(options: Parameters<typeof fakeGroup>[0] = {}) {
+  const group = fakeGroup<Order>({ redelivery: { initialMs: 3 }, ...options });
   return { group, values: { a: group.delivery(a), A: group.delivery(a), b: group.delivery(b) } };
 }
 
@@ -132,7 +132,7 @@ describe("deduplicate", () => {
   it(
     "rejects a delivery for which key throws or gives no text, and takes none for a duplicate of the other",
     marbles(({ hot, expectObservable, flush }) => {
-      const group = memoryGroup<{ id?: string } | null>({ maxDeliveries: 1 });
+      const group = fakeGroup<{ id?: string } | null>({ maxDeliveries: 1 });
       const values = {
         a: group.delivery({ id: "a" }),
         n: group.delivery(null),
@@ -192,7 +192,7 @@ describe("deduplicate", () => {
   );
 
   it("remembers the key that an event had before its handler changed it", async () => {
-    const group = memoryGroup<{ id: string }>();
+    const group = fakeGroup<{ id: string }>();
 
     await lastValueFrom(
       from([group.delivery({ id: "A" }), group.delivery({ id: "A" })]).pipe(

@@ -2,7 +2,7 @@ import { concat, lastValueFrom, type MonoTypeOperatorFunction, map, of, Subject,
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import {
   acknowledge,
-  type ConsumerReport,
+  type ConsumerObserver,
   type Delivery,
   deduplicate,
   effects,
@@ -252,7 +252,12 @@ describe("whoever is told what a consumer does", () => {
     const thrown = (): never => {
       throw new Error("no log");
     };
-    const metrics: ConsumerReport = { status: thrown, delivered: thrown, acknowledged: thrown, held: thrown };
+    const metrics: ConsumerObserver = {
+      status: thrown,
+      delivered: thrown,
+      acknowledged: thrown,
+      held: thrown,
+    };
     const status: GroupOptions<Order>["status"] = {
       next: ({ state }) => {
         states.push(state);

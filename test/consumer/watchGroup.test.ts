@@ -3,9 +3,9 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import {
   acknowledge,
   type GroupFigures,
-  type GroupStatusOptions,
   groupDeliveries,
-  groupStatus,
+  type WatchGroupOptions,
+  watchGroup,
 } from "../../src/consumer.ts";
 import { startProxy } from "../kit/network/tcpProxy.ts";
 import { failureOf } from "../kit/program/failureOf.ts";
@@ -22,9 +22,9 @@ async function add(entries: number, key = stream): Promise<void> {
 }
 
 /** What is told, and who waits for it. */
-function watch(settings: Partial<GroupStatusOptions> = {}) {
+function watch(settings: Partial<WatchGroupOptions> = {}) {
   const told = new ReplaySubject<GroupFigures>();
-  const watching = groupStatus({ uri: redis.uri, stream, group, everyMs: 5, ...settings }).subscribe(told);
+  const watching = watchGroup({ uri: redis.uri, stream, group, everyMs: 5, ...settings }).subscribe(told);
   onTestFinished(() => watching.unsubscribe());
   return {
     told,
@@ -34,7 +34,7 @@ function watch(settings: Partial<GroupStatusOptions> = {}) {
   };
 }
 
-describe("groupStatus", () => {
+describe("watchGroup", () => {
   it("tells how far a group is, at once and whenever that changes", async () => {
     await add(3);
     await redis.client.xgroup("CREATE", stream, group, "0");
@@ -116,7 +116,7 @@ describe("groupStatus", () => {
   it("ends where the key is no stream, and names it", async () => {
     await redis.client.set(stream, "text");
 
-    expect((await failureOf(groupStatus({ uri: redis.uri, stream, group })))._tag).toBe("WrongType");
+    expect((await failureOf(watchGroup({ uri: redis.uri, stream, group })))._tag).toBe("WrongType");
   });
 
   it("closes its connection when it is unsubscribed", async () => {
@@ -131,7 +131,7 @@ describe("groupStatus", () => {
   });
 
   it("refuses options that cannot be", () => {
-    expect(() => groupStatus({ uri: redis.uri, stream, group: "" })).toThrow(/group: found/);
-    expect(() => groupStatus({ uri: redis.uri, stream, group, everyMs: 0 })).toThrow(/everyMs: found 0/);
+    expect(() => watchGroup({ uri: redis.uri, stream, group: "" })).toThrow(/group: found/);
+    expect(() => watchGroup({ uri: redis.uri, stream, group, everyMs: 0 })).toThrow(/everyMs: found 0/);
   });
 });

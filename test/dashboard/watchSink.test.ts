@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { watchSink } from "../../src/dashboard/index.ts";
 import { rxaddError } from "../../src/errors/rxaddError.ts";
 import { redisSink, type Status, type Watchable } from "../../src/index.ts";
-import type { SinkMetrics } from "../../src/metrics/index.ts";
+import type { SinkObserver } from "../../src/metrics/index.ts";
 import type { RedisFigures } from "../../src/telemetry/redisFigures.ts";
 import type { StreamWatch } from "../../src/telemetry/watchable.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
@@ -23,7 +23,7 @@ function saying(statuses$: Observable<Status>, openWatch: () => Option<StreamWat
   const sink: Watchable = {
     id: "shop",
     openWatch,
-    watch: ({ status }: SinkMetrics) => {
+    watch: ({ status }: SinkObserver) => {
       watchers += 1;
       const saying = statuses$.subscribe(status);
       saying.add(() => {

@@ -104,13 +104,15 @@ describe("copy", () => {
       }
       while ((await there.server.client.xlen(stream)) < entries && failure === undefined) await delay(20);
       expect(failure).toBeUndefined();
+      const exactly = { entries, lost: 0, duplicates: 0, inversions: 0 };
+      expect(await tallyStream(here.server.client, stream, entries)).toEqual(exactly);
       const found = await tallyStream(there.server.client, stream, entries);
       recordRow(task, {
         ...{ fault: "Redis to Redis, faults on both ends", times: injections, events: entries },
         ...{ lost: found.lost, duplicates: found.duplicates, inversions: found.inversions },
         promise: "0 / 0 / 0",
       });
-      expect(found).toEqual({ entries, lost: 0, duplicates: 0, inversions: 0 });
+      expect(found).toEqual(exactly);
     } finally {
       copying?.unsubscribe();
       for (const { server, proxy } of ends) {

@@ -18,8 +18,8 @@ import {
   effects,
   type GroupOptions,
   groupDeliveries,
-  groupStatus,
   streamEntries,
+  watchGroup,
 } from "../../src/consumer.ts";
 import { redisSink, replicate, type SinkOptions, type Source } from "../../src/index.ts";
 import { tablesOf } from "../../src/redis/wire/entryReplies.ts";
@@ -240,11 +240,11 @@ describe("the rights that docs/connections.md gives a consumer", () => {
         ),
     ],
     [
-      "`groupStatus`",
+      "`watchGroup`",
       () =>
         concat(
           consume({}, handled),
-          groupStatus({ uri: access().uri, stream: as.stream, group: as.group }).pipe(take(1)),
+          watchGroup({ uri: access().uri, stream: as.stream, group: as.group }).pipe(take(1)),
         ),
     ],
     [

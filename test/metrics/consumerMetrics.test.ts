@@ -7,7 +7,7 @@ import {
   consumerMetrics,
   deduplicate,
   groupDeliveries,
-  groupStatus,
+  watchGroup,
 } from "../../src/consumer.ts";
 import { rxaddError } from "../../src/errors/rxaddError.ts";
 import { sinkMetrics } from "../../src/metrics/index.ts";
@@ -112,7 +112,7 @@ describe("consumerMetrics of a real consumer", () => {
     for (const id of ["a", "b", "a", "bad", "c"]) {
       await redis.client.xadd(stream, "*", "event", JSON.stringify({ id }));
     }
-    const watching = groupStatus({ uri: redis.uri, stream, group, everyMs: 5 }).subscribe(metrics.group);
+    const watching = watchGroup({ uri: redis.uri, stream, group, everyMs: 5 }).subscribe(metrics.group);
     onTestFinished(() => watching.unsubscribe());
     const release = new Subject<void>();
     const consuming = groupDeliveries<{ readonly id: string }>({

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { streamMetrics } from "../../src/metrics/index.ts";
+import { redisMetrics } from "../../src/metrics/index.ts";
 import type { StreamGroup } from "../../src/telemetry/groupFigures.ts";
 import type { RedisFigures } from "../../src/telemetry/redisFigures.ts";
 import { scrape } from "../kit/program/scrape.ts";
@@ -23,9 +23,9 @@ function figures(group: Partial<StreamGroup> = {}): RedisFigures {
   };
 }
 
-describe("streamMetrics", () => {
+describe("redisMetrics", () => {
   it("shows how streams, groups and their server stand", async () => {
-    const metrics = streamMetrics({ pipeline: "shop", sink: "orders-redis" });
+    const metrics = redisMetrics({ pipeline: "shop", sink: "orders-redis" });
     metrics.next(figures());
     expect(Object.fromEntries(await scrape(metrics.registry))).toEqual({
       [`rxadd_stream_length{${ofSink},stream="orders"}`]: 7,
@@ -39,7 +39,7 @@ describe("streamMetrics", () => {
   });
 
   it("shows no lag that Redis cannot tell", async () => {
-    const metrics = streamMetrics({ pipeline: "shop", sink: "orders-redis" });
+    const metrics = redisMetrics({ pipeline: "shop", sink: "orders-redis" });
     metrics.next(figures());
     metrics.next(figures({ lag: undefined }));
     const samples = await scrape(metrics.registry);
@@ -47,7 +47,7 @@ describe("streamMetrics", () => {
   });
 
   it("shows nothing that the user may not ask", async () => {
-    const metrics = streamMetrics({ pipeline: "shop", sink: "orders-redis" });
+    const metrics = redisMetrics({ pipeline: "shop", sink: "orders-redis" });
     const nothing = { length: undefined, memoryBytes: undefined, groups: undefined, entries: undefined };
     metrics.next({
       ...{ atMs: 1, memoryBytes: undefined, maxMemoryBytes: undefined },
@@ -57,7 +57,7 @@ describe("streamMetrics", () => {
   });
 
   it("has no series of a stream or a group that is gone", async () => {
-    const metrics = streamMetrics({ pipeline: "shop", sink: "orders-redis" });
+    const metrics = redisMetrics({ pipeline: "shop", sink: "orders-redis" });
     metrics.next(figures());
     metrics.next({ ...figures(), streams: figures().streams.map((stream) => ({ ...stream, groups: [] })) });
     const ofGroup = [...(await scrape(metrics.registry)).keys()].filter((name) => name.includes("group"));

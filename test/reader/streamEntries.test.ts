@@ -14,7 +14,7 @@ import {
 } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Flow } from "../../operators/index.ts";
-import { type ReaderOptions, type StreamEntry, streamEntries } from "../../src/consumer.ts";
+import { type StreamEntriesOptions, type StreamEntry, streamEntries } from "../../src/consumer.ts";
 import { watched } from "../kit/load/watched.ts";
 import { startProxy } from "../kit/network/tcpProxy.ts";
 import { failureOf } from "../kit/program/failureOf.ts";
@@ -36,7 +36,7 @@ async function add(first: number, last = first): Promise<void> {
   await pipeline.exec();
 }
 
-function entries(settings: Partial<ReaderOptions<Order>> = {}): Observable<StreamEntry<Order>> {
+function entries(settings: Partial<StreamEntriesOptions<Order>> = {}): Observable<StreamEntry<Order>> {
   return streamEntries<Order>({ uri: redis.uri, stream, blockMs: 200, ...settings });
 }
 

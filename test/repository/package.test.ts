@@ -83,13 +83,13 @@ describe("the packed package", () => {
       {
         "rxadd": "Skipped encoderOf fanOut fromAsyncIterable fromIterable fromReadable isLsn isRetryable isRxaddError isSinkError keepPositions ordLsn partitionOf positionsIn positionsOf redisSink replicate standardPositions statusLogger",
         "rxadd/admin": "claimEntries deleteEntries groupPending pendingEntries streamGroups streamInfo streamLength trimAcknowledged trimStream",
-        "rxadd/consumer": "Effects acknowledge claimEntries consumerMetrics deduplicate deleteEntries effects entryCopies entryPositions groupDeliveries groupPending groupStatus memoryGroup pendingEntries streamEntries streamGroups streamInfo streamLength streamSource trimAcknowledged trimStream",
+        "rxadd/consumer": "Effects acknowledge claimEntries consumerMetrics deduplicate deleteEntries effects entryCopies entryPositions groupDeliveries groupPending groupStatus memoryGroup pendingEntries streamEntries streamGroups streamInfo streamLength streamSource trimAcknowledged trimStream watchGroup",
         "rxadd/dashboard": "dashboard dashboardHandler watchSink",
-        "rxadd/metrics": "consumerMetrics serveMetrics sinkHealth sinkMetrics streamMetrics",
+        "rxadd/metrics": "consumerMetrics redisMetrics serveMetrics sinkHealth sinkMetrics streamMetrics",
         "rxadd/operators": "BufferOverflow UnfinishedTransaction acknowledgedWithin backoffMs batch boundedBuffer checkpoint inFlight retryBackoff spread",
         "rxadd/sources/postgres": "postgresChanges",
         "rxadd/sources/redis": "entryCopies entryPositions streamSource",
-        "rxadd/testing": "fakeRedis memoryGroup",
+        "rxadd/testing": "fakeGroup fakeRedis",
       }
     `);
   });

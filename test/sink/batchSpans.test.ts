@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { interval, map, Subject, take, timer, VirtualTimeScheduler } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { rxaddError } from "../../src/errors/rxaddError.ts";
-import { redisSink, type SinkTracer } from "../../src/index.ts";
+import { redisSink, type Tracer } from "../../src/index.ts";
 import { laneKeys } from "../../src/redis/publish/publishPort.ts";
 import { batchSpans } from "../../src/sink/batchSpans.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
@@ -10,7 +10,7 @@ import { recordedSpans } from "../kit/program/recordedSpans.ts";
 import { marbles } from "../kit/time/marbles.ts";
 
 /** A tracer that tells all that its spans are told, with the sequence of their batch. */
-function telling(tell: (what: string) => void): SinkTracer {
+function telling(tell: (what: string) => void): Tracer {
   return {
     startSpan: (_, { attributes }) => {
       const sequence = attributes["rxadd.sequence"];

@@ -1,6 +1,6 @@
 import { EMPTY } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { groupDeliveries, groupStatus, streamEntries } from "../../src/consumer.ts";
+import { groupDeliveries, streamEntries, watchGroup } from "../../src/consumer.ts";
 import type { EventAccess } from "../../src/event/eventAccess.ts";
 import type { StandardPosition } from "../../src/event/positions.ts";
 import { type FanOutPolicy, fanOut } from "../../src/pipeline/fanOut.ts";
@@ -149,7 +149,7 @@ describe("the options of consumers", () => {
   it.each([
     () => groupDeliveries({ uri: "redis://h", stream: "s", group: "g", ...{ consumr: "c" } }),
     () => streamEntries({ uri: "redis://h", stream: "s", ...{ consumr: "c" } }),
-    () => groupStatus({ uri: "redis://h", stream: "s", group: "g", ...{ consumr: "c" } }),
+    () => watchGroup({ uri: "redis://h", stream: "s", group: "g", ...{ consumr: "c" } }),
   ])("are refused at once if they are none", (make) => {
     expect(make).toThrow("consumr: no such option; did you mean ");
   });

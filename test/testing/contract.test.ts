@@ -6,7 +6,7 @@ import {
   laneKeys,
   type NumberedBatch,
 } from "../../src/redis/publish/publishPort.ts";
-import type { TrimOption } from "../../src/redis/publish/trimming.ts";
+import type { TrimOptions } from "../../src/redis/publish/trimming.ts";
 import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 import * as beds from "./publisherBeds.ts";
 import { type Bed, contents, entryOf, exactly, fake, real, reset } from "./publisherBeds.ts";
@@ -47,8 +47,8 @@ const opened = {
 
 describe.each([
   ["fakeRedis", fake],
-  ["Redis, script", (trim?: TrimOption) => real(server, "script", trim)],
-  ["Redis, multi", (trim?: TrimOption) => real(server, "multi", trim)],
+  ["Redis, script", (trim?: TrimOptions) => real(server, "script", trim)],
+  ["Redis, multi", (trim?: TrimOptions) => real(server, "multi", trim)],
 ] as const)("the publish protocol of %s", (name, start) => {
   // It asks for the newest ID when it needs it, and opening always writes.
   const isMulti = name === "Redis, multi";

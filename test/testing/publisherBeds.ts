@@ -2,7 +2,7 @@ import { lastValueFrom, type Observable, VirtualTimeScheduler } from "rxjs";
 import { isRxaddError } from "../../src/index.ts";
 import { type Connection, openConnection } from "../../src/redis/publish/publishConnection.ts";
 import type { EntryContent, LaneKeys, NumberedBatch } from "../../src/redis/publish/publishPort.ts";
-import type { TrimOption } from "../../src/redis/publish/trimming.ts";
+import type { TrimOptions } from "../../src/redis/publish/trimming.ts";
 import { type FakeEntry, fakeRedis } from "../../src/testing/index.ts";
 import type { RedisServer } from "../kit/servers/redisServer.ts";
 
@@ -37,7 +37,7 @@ const settings = {
 const begins = { well: 0, memory: 10, replica: 20 };
 
 /** A server in memory. */
-export function fake(trim?: TrimOption): Bed {
+export function fake(trim?: TrimOptions): Bed {
   const clock = new VirtualTimeScheduler(undefined, 0);
   const redis = fakeRedis({ latencyMs: 0, replies: "o 9ms m 9ms r 9ms ".repeat(30), scheduler: clock });
   const connection = openConnection({ ...settings, trim, server: { connection: redis } });
@@ -58,7 +58,7 @@ export function fake(trim?: TrimOption): Bed {
 }
 
 /** A real server. */
-export function real({ uri, client }: RedisServer, publish: "script" | "multi", trim?: TrimOption): Bed {
+export function real({ uri, client }: RedisServer, publish: "script" | "multi", trim?: TrimOptions): Bed {
   const connection = openConnection({ ...settings, publish, trim, server: { uri } });
   let maxMemory = "0";
   /** What a test puts there is there, also while the sink's writes are refused. */

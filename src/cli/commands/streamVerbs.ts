@@ -4,7 +4,7 @@ import {
   deleteEntries,
   groupPending,
   pendingEntries,
-  type StreamAt,
+  type StreamOptions,
   streamGroups,
   streamInfo,
   streamLength,
@@ -45,7 +45,7 @@ function counted(count: number): string {
 }
 
 /** How many entries a stream has. */
-export function length({ out }: Terminal, at: StreamAt, { json = false }: StreamsFlags): Promise<void> {
+export function length({ out }: Terminal, at: StreamOptions, { json = false }: StreamsFlags): Promise<void> {
   const rows$ = streamLength(at).pipe(map((entries) => ({ stream: at.stream, length: entries })));
   return printRows(
     out,
@@ -59,7 +59,7 @@ export function length({ out }: Terminal, at: StreamAt, { json = false }: Stream
 }
 
 /** Its length, groups and entry IDs. */
-export function info({ out }: Terminal, at: StreamAt, { json = false }: StreamsFlags): Promise<void> {
+export function info({ out }: Terminal, at: StreamOptions, { json = false }: StreamsFlags): Promise<void> {
   return printRows(
     out,
     streamInfo(at).pipe(map((found) => ({ ...found }))),
@@ -77,7 +77,7 @@ export function info({ out }: Terminal, at: StreamAt, { json = false }: StreamsF
 }
 
 /** Its consumer groups, and how far each is. */
-export function groups({ out }: Terminal, at: StreamAt, { json = false }: StreamsFlags): Promise<void> {
+export function groups({ out }: Terminal, at: StreamOptions, { json = false }: StreamsFlags): Promise<void> {
   return printRows(
     out,
     streamGroups(at).pipe(mergeMap((found) => found.map((group) => ({ ...group })))),
@@ -93,7 +93,7 @@ export function groups({ out }: Terminal, at: StreamAt, { json = false }: Stream
 }
 
 /** What was delivered and is not acknowledged. */
-export function pending(terminal: Terminal, at: StreamAt, flags: PendingFlags): Promise<void> {
+export function pending(terminal: Terminal, at: StreamOptions, flags: PendingFlags): Promise<void> {
   const { group, consumer, idle, count, details } = flags;
   const isDetailed = details ?? (consumer ?? idle ?? count) !== undefined;
   if (!isDetailed) return pendingSummary(terminal, at, flags);
@@ -105,7 +105,7 @@ export function pending(terminal: Terminal, at: StreamAt, flags: PendingFlags): 
 
 function pendingSummary(
   { out }: Terminal,
-  at: StreamAt,
+  at: StreamOptions,
   { group, json = false }: PendingFlags,
 ): Promise<void> {
   const groups$: Observable<string> =
@@ -131,7 +131,7 @@ function pendingSummary(
 
 async function pendingDetails(
   { out, log }: Terminal,
-  at: StreamAt,
+  at: StreamOptions,
   group: string,
   flags: PendingFlags,
 ): Promise<void> {
@@ -162,7 +162,7 @@ async function pendingDetails(
 /** Hands stuck entries to another consumer. */
 export async function claim(
   { out, log }: Terminal,
-  at: StreamAt,
+  at: StreamOptions,
   entryIds: readonly string[],
   flags: ClaimFlags,
 ): Promise<void> {
@@ -195,7 +195,7 @@ export async function claim(
 }
 
 /** Removes the oldest entries. */
-export async function trim(terminal: Terminal, at: StreamAt, flags: TrimFlags): Promise<void> {
+export async function trim(terminal: Terminal, at: StreamOptions, flags: TrimFlags): Promise<void> {
   const { maxLength, minId, acknowledged, approximate, json = false } = flags;
   const given = [maxLength, minId, acknowledged].filter((flag) => flag !== undefined);
   if (given.length !== 1) {
@@ -209,13 +209,13 @@ export async function trim(terminal: Terminal, at: StreamAt, flags: TrimFlags): 
   printResult(terminal.out, { stream: at.stream, removed, length: left }, trimmed(at, removed, left), json);
 }
 
-function trimmed({ stream }: StreamAt, removed: number, left: number): string {
+function trimmed({ stream }: StreamOptions, removed: number, left: number): string {
   return `${stream}: removed ${counted(removed)}, ${left} left`;
 }
 
 async function trimByGroups(
   { out }: Terminal,
-  at: StreamAt,
+  at: StreamOptions,
   { approximate, json = false }: TrimFlags,
 ): Promise<void> {
   const result = await lastValueFrom(trimAcknowledged(at, { approximate }));
@@ -232,7 +232,7 @@ async function trimByGroups(
 /** Deletes entries. */
 export async function remove(
   { out }: Terminal,
-  at: StreamAt,
+  at: StreamOptions,
   entryIds: readonly string[],
   { json = false }: StreamsFlags,
 ) {

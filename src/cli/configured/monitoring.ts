@@ -15,8 +15,8 @@ import {
 } from "rxjs";
 import { dashboard, watchSink } from "../../dashboard/index.ts";
 import type { Checkpoint } from "../../event/checkpoint.ts";
-import { serveMetrics, sinkHealth, sinkMetrics, streamMetrics } from "../../metrics/index.ts";
-import type { SinkMetrics } from "../../telemetry/sinkReport.ts";
+import { redisMetrics, serveMetrics, sinkHealth, sinkMetrics } from "../../metrics/index.ts";
+import type { SinkObserver } from "../../telemetry/sinkObserver.ts";
 import type { Status } from "../../telemetry/status.ts";
 import type { Watchable } from "../../telemetry/watchable.ts";
 import { type Extended, withProgress } from "../progress/withProgress.ts";
@@ -27,7 +27,7 @@ import type { Terminal } from "../terminal/terminal.ts";
 /** What a sink reports to. */
 interface Reports {
   readonly status: { readonly next: (status: Status) => void };
-  readonly metrics: SinkMetrics;
+  readonly metrics: SinkObserver;
 }
 
 /** What a command's sinks report to, and what serves it. */
@@ -71,7 +71,7 @@ export function monitoring(
     if (metricsPort === undefined) return EMPTY;
     const looks = sinks.map((sink) =>
       watchSink(sink, { redisEveryMs }).redisFigures$.pipe(
-        tap(streamMetrics({ pipeline, sink: sink.id, registry })),
+        tap(redisMetrics({ pipeline, sink: sink.id, registry })),
       ),
     );
     return merge(...looks);

@@ -1,4 +1,4 @@
-import type { StreamAt } from "../../admin/index.ts";
+import type { StreamOptions } from "../../admin/index.ts";
 import { expandEnv } from "../../config/expandEnv.ts";
 import { isStreamTemplate } from "../../options/codecs.ts";
 import { UsageError } from "../terminal/exitCode.ts";
@@ -14,11 +14,11 @@ export interface StreamsFlags {
 }
 
 /** The stream that the flags name; a configuration file says how to reach it, and may name it. */
-export function streamAtFrom(flags: StreamsFlags, env: Io["env"]): StreamAt {
+export function streamAtFrom(flags: StreamsFlags, env: Io["env"]): StreamOptions {
   return flags.config === undefined ? fromFlags(flags, env) : fromFile(flags.config, flags, env);
 }
 
-function fromFlags({ uri = "${REDIS_URI}", stream }: StreamsFlags, env: Io["env"]): StreamAt {
+function fromFlags({ uri = "${REDIS_URI}", stream }: StreamsFlags, env: Io["env"]): StreamOptions {
   const { value, missing } = expandEnv(uri, env);
   if (missing.length > 0) {
     const names = missing.map(({ name }) => name).join(", ");
@@ -30,7 +30,7 @@ function fromFlags({ uri = "${REDIS_URI}", stream }: StreamsFlags, env: Io["env"
   return { uri: `${value}`, stream };
 }
 
-function fromFile(file: string, { uri, stream: named }: StreamsFlags, env: Io["env"]): StreamAt {
+function fromFile(file: string, { uri, stream: named }: StreamsFlags, env: Io["env"]): StreamOptions {
   if (uri !== undefined) {
     throw new UsageError("found both --config and --uri, expected one of them: the file says where Redis is");
   }

@@ -1,9 +1,9 @@
-import type { SinkMetrics } from "../../telemetry/sinkReport.ts";
+import type { SinkObserver } from "../../telemetry/sinkObserver.ts";
 
 /** What became of the events of a command, by what its sinks report. */
 export interface Outcome {
   /** Told what the sink of an id reports. */
-  readonly of: (sink: string) => Pick<SinkMetrics, "published" | "status">;
+  readonly of: (sink: string) => Pick<SinkObserver, "published" | "status">;
   /** Such as `2 events published, 1 set aside`; undefined: there were none. */
   readonly text: () => string | undefined;
 }

@@ -2,10 +2,10 @@ import { isLeft } from "fp-ts/lib/Either.js";
 import { Cluster, Redis, type RedisOptions } from "ioredis";
 import { rxaddError } from "../../errors/rxaddError.ts";
 import { parseRedisUri, type RedisAddress } from "./address.ts";
-import { type TlsSettings, tlsOptions } from "./tls.ts";
+import { type TlsOptions, tlsOptions } from "./tls.ts";
 
 /** Credentials of the Sentinels themselves, where they have any. */
-export interface SentinelCredentials {
+export interface SentinelOptions {
   readonly username?: string | undefined;
   readonly password?: string | undefined;
 }
@@ -15,8 +15,8 @@ export interface ClientOptions {
   readonly uri: string;
   /** Shown by CLIENT LIST. */
   readonly name: string;
-  readonly tls?: TlsSettings | undefined;
-  readonly sentinel?: SentinelCredentials | undefined;
+  readonly tls?: TlsOptions | undefined;
+  readonly sentinel?: SentinelOptions | undefined;
   /** In ms. */
   readonly connectTimeoutMs: number;
   /** A connection that owes an answer and says nothing for this long is given up, in ms. */

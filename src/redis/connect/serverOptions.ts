@@ -6,15 +6,15 @@ import { flag, seconds, secret, text, timeout, uriOf } from "../../options/codec
 import { Described } from "../../options/described.ts";
 import { optional, Settings, withDefault } from "../../options/settings.ts";
 import { parseRedisUri, redisSchemes } from "./address.ts";
-import type { SentinelCredentials } from "./client.ts";
-import type { TlsSettings } from "./tls.ts";
+import type { SentinelOptions } from "./client.ts";
+import type { TlsOptions } from "./tls.ts";
 
 /** How a connection is made, and when it is given up. Durations are ms. */
 export interface ReachOptions {
   /** Encrypts, also where the URI does not say `rediss`. */
-  readonly tls?: TlsSettings | undefined;
+  readonly tls?: TlsOptions | undefined;
   /** Credentials of the Sentinels themselves; those in the URI are the master's. */
-  readonly sentinel?: SentinelCredentials | undefined;
+  readonly sentinel?: SentinelOptions | undefined;
   /** How long a connection may take to open. Default 10,000. */
   readonly connectTimeoutMs?: number;
   /** A connection that owes an answer this long is given up and opened again. Default 10,000. */

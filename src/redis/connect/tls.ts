@@ -4,7 +4,7 @@ import { rxaddError } from "../../errors/rxaddError.ts";
 import { codeOf } from "../../errors/thrown.ts";
 
 /** How a connection is encrypted. Certificates and keys are PEM: a file's path, or the text itself. */
-export interface TlsSettings {
+export interface TlsOptions {
   /** Who may have signed the server's certificate. Default: the authorities that Node knows. */
   readonly ca?: string | undefined;
   /** The client's certificate, where the server asks for one; with `key`. */
@@ -17,7 +17,7 @@ export interface TlsSettings {
   readonly acceptAnyCertificate?: boolean;
 }
 
-function pem(name: keyof TlsSettings, value: string | undefined): string | undefined {
+function pem(name: keyof TlsOptions, value: string | undefined): string | undefined {
   if (value === undefined || value.includes("-----BEGIN ")) return value;
   try {
     return readFileSync(value, "utf8");
@@ -37,7 +37,7 @@ export function tlsOptions({
   key,
   serverName,
   acceptAnyCertificate,
-}: TlsSettings): ConnectionOptions {
+}: TlsOptions): ConnectionOptions {
   if ((cert === undefined) !== (key === undefined)) {
     throw rxaddError(
       "ConfigurationInvalid",

@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from "ioredis";
 import type { RxaddError } from "../../errors/rxaddError.ts";
 import { isCluster, mastersOf } from "../connect/topology.ts";
-import type { TrimOption } from "../publish/trimming.ts";
+import type { TrimOptions } from "../publish/trimming.ts";
 import { redisErrorOf } from "../wire/redisError.ts";
 import { script } from "../wire/script.ts";
 
@@ -9,7 +9,7 @@ import { script } from "../wire/script.ts";
 export interface LaneUse {
   readonly publish: "script" | "multi";
   readonly durability: { readonly aof: boolean } | undefined;
-  readonly trim: TrimOption | undefined;
+  readonly trim: TrimOptions | undefined;
 }
 
 /** The keys of a lane that are known beforehand. */
@@ -84,7 +84,7 @@ function written(key: string, { isComputed, deadLetters }: KnownKeys): readonly 
   ];
 }
 
-function trimmed(key: string, { acknowledged }: TrimOption): readonly Needed[] {
+function trimmed(key: string, { acknowledged }: TrimOptions): readonly Needed[] {
   const byGroups = [onKey("XINFO", key), onKey("XRANGE", key, "-", "+"), onKey("XPENDING", key, "group")];
   return [onKey("XTRIM", key, "MAXLEN", "~", "9007199254740991"), ...(acknowledged ? byGroups : [])];
 }

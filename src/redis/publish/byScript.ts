@@ -13,7 +13,7 @@ import {
 } from "./publishPort.ts";
 import { openReplyOf, publishReplyOf } from "./publishReplies.ts";
 import { openScript, publishScript } from "./publishScript.ts";
-import type { TrimOption } from "./trimming.ts";
+import type { TrimOptions } from "./trimming.ts";
 
 /** What `publishScript` is called with. */
 interface Request {
@@ -60,7 +60,7 @@ function keysOf({ state }: LaneKeys, ...streams: readonly (string | undefined)[]
 }
 
 /** Publishes a batch by one script call: the exact form, and the fastest. */
-export function scriptPort(client: Redis | Cluster, trim?: TrimOption): PublishPort {
+export function scriptPort(client: Redis | Cluster, trim?: TrimOptions): PublishPort {
   const open = script(client, openScript);
   const publish = script(client, publishScript(trim));
   return {

@@ -7,7 +7,7 @@ import { findingOf, type LaneKeys, type PublishPort, type PublishReply } from ".
 import { resultsOf } from "./transactions.ts";
 
 /** When a batch counts as safe, beyond the master's own answer. */
-export interface Durability {
+export interface DurabilityOptions {
   /** So many replicas have it. */
   readonly replicas: number;
   /** How long one look waits for them, in ms; with `aof` longer than Redis waits between two fsyncs. */
@@ -25,7 +25,7 @@ export interface Durability {
  */
 export function confirmWith(
   client: Redis | Cluster,
-  durability: Durability,
+  durability: DurabilityOptions,
 ): NonNullable<PublishPort["confirm"]> {
   const { replicas, timeoutMs } = durability;
 
@@ -71,7 +71,7 @@ export async function writeAndWait(
   client: Redis | Cluster,
   key: string,
   writing: ChainableCommander,
-  { replicas, timeoutMs, aof }: Durability,
+  { replicas, timeoutMs, aof }: DurabilityOptions,
 ): Promise<Waited> {
   const waiting = aof ? writing.call("WAITAOF", 1, replicas, timeoutMs) : writing.wait(replicas, timeoutMs);
   try {

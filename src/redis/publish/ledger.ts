@@ -4,7 +4,7 @@ import type { Cluster, Redis } from "ioredis";
 import { defer, EMPTY, expand, map, type Observable } from "rxjs";
 import { rxaddError } from "../../errors/rxaddError.ts";
 import { script } from "../wire/script.ts";
-import { type Durability, writeAndWait } from "./durability.ts";
+import { type DurabilityOptions, writeAndWait } from "./durability.ts";
 import type { Stored } from "./protocol.ts";
 
 /**
@@ -130,7 +130,7 @@ const perScan = "1000";
 export function ledgerStore(
   key: string,
   client: Redis | Cluster,
-  durable?: { readonly client: Redis | Cluster; readonly durability: Durability },
+  durable?: { readonly client: Redis | Cluster; readonly durability: DurabilityOptions },
 ): LedgerStore {
   const open = script(client, openScript);
   const write = script(client, writeScript);
@@ -188,7 +188,7 @@ function argsOf({ owner, epoch, sequence, position, lanes }: LedgerPage): readon
 
 async function writeDurably(
   client: Redis | Cluster,
-  durability: Durability,
+  durability: DurabilityOptions,
   key: string,
   args: readonly string[],
 ): Promise<unknown> {

@@ -9,19 +9,19 @@ import { isCluster } from "../connect/topology.ts";
 import { evictionWarning } from "../inspect/evictionWarning.ts";
 import { MultiPort } from "./byMulti.ts";
 import { scriptPort } from "./byScript.ts";
-import { confirmWith, type Durability } from "./durability.ts";
+import { confirmWith, type DurabilityOptions } from "./durability.ts";
 import { type FakeServer, isFake, openFake } from "./fakeServer.ts";
 import { type LedgerStore, ledgerStore } from "./ledger.ts";
 import type { PublishPort } from "./publishPort.ts";
-import { type TrimOption, trimArgs } from "./trimming.ts";
+import { type TrimOptions, trimArgs } from "./trimming.ts";
 
 export interface ConnectionOptions extends Omit<ClientOptions, "uri"> {
   readonly server: Server | { readonly connection: FakeServer };
   readonly publish: "script" | "multi";
   /** Undefined: a batch is safe when the master has it. */
-  readonly durability: Durability | undefined;
+  readonly durability: DurabilityOptions | undefined;
   /** Undefined: nothing is removed. */
-  readonly trim: TrimOption | undefined;
+  readonly trim: TrimOptions | undefined;
 }
 
 /** An open connection: unsubscribing closes it at once, unless it is the caller's. */
@@ -109,7 +109,7 @@ function linkedLedger(store: LedgerStore, main: Link, writing: Link): LedgerStor
 }
 
 /** The plain form cannot look at the server's clock or at groups before it trims. */
-function multiWith(trim: TrimOption | undefined): (client: Redis | Cluster) => PublishPort {
+function multiWith(trim: TrimOptions | undefined): (client: Redis | Cluster) => PublishPort {
   const args = trim && trimArgs(trim);
   if (trim !== undefined && args === undefined) {
     throw rxaddError(

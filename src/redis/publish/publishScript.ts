@@ -1,5 +1,5 @@
 import { missingLua, rules, type Verdict } from "./protocol.ts";
-import { type TrimOption, trimLua } from "./trimming.ts";
+import { type TrimOptions, trimLua } from "./trimming.ts";
 
 /**
  * The publish protocol in Lua. A script is atomic but has no rollback, so each checks everything
@@ -66,7 +66,7 @@ const comparison = [{ lua: missingLua, verdict: "missing" } as const, ...rules]
  * entry that is no dead letter, that together with 'renewed' if none of the streams was there although
  * there had been entries, or a finding and its data.
  */
-export function publishScript(trim?: TrimOption): string {
+export function publishScript(trim?: TrimOptions): string {
   const trimming = trimLua(trim);
   return `
 local dead = tonumber(ARGV[6])${checkTypes(2)}

@@ -1,5 +1,5 @@
 /** By which one of four measures a stream is trimmed; durations are ms. */
-export interface TrimOption {
+export interface TrimOptions {
   readonly maxLen?: number | undefined;
   readonly minId?: string | undefined;
   readonly maxAgeMs?: number | undefined;
@@ -9,7 +9,7 @@ export interface TrimOption {
 }
 
 /** The arguments of XTRIM where they are known beforehand; undefined: it takes a look at the clock or at groups. */
-export function trimArgs({ maxLen, minId, approximate }: TrimOption): readonly string[] | undefined {
+export function trimArgs({ maxLen, minId, approximate }: TrimOptions): readonly string[] | undefined {
   const how = approximate === false ? "=" : "~";
   if (maxLen !== undefined) return ["MAXLEN", how, `${maxLen}`];
   return minId === undefined ? undefined : ["MINID", how, minId];
@@ -62,7 +62,7 @@ const nothing: TrimLua = { before: "", after: "" };
  * Trims each stream of a batch, but for that of the dead letters. Who may not trim finds out before the
  * first entry is there, as for everything that the script does.
  */
-export function trimLua(trim: TrimOption | undefined): TrimLua {
+export function trimLua(trim: TrimOptions | undefined): TrimLua {
   if (trim === undefined) return nothing;
   const how = trim.approximate === false ? "=" : "~";
   const args = trimArgs(trim);

@@ -1,7 +1,7 @@
 import { none } from "fp-ts/lib/Option.js";
 import type { Registry } from "prom-client";
 import { consumerMetrics } from "../../../src/consumer.ts";
-import { sinkMetrics, streamMetrics } from "../../../src/metrics/index.ts";
+import { redisMetrics, sinkMetrics } from "../../../src/metrics/index.ts";
 
 /** Gives every metric that there is a value. */
 export function everyMetric(registry: Registry): void {
@@ -14,7 +14,7 @@ export function everyMetric(registry: Registry): void {
     1,
   );
   sink.buffered({ items: 1, bytes: 1, maxItems: 2, maxBytes: 2 });
-  streamMetrics({ pipeline: "shop", sink: "orders-redis", registry }).next({
+  redisMetrics({ pipeline: "shop", sink: "orders-redis", registry }).next({
     atMs: 0,
     memoryBytes: 1,
     maxMemoryBytes: 0,

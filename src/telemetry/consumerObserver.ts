@@ -1,7 +1,7 @@
 import type { ConsumerStatus } from "./consumerStatus.ts";
 
 /** What a consumer tells its metrics; `consumerMetrics` makes one. */
-export interface ConsumerReport {
+export interface ConsumerObserver {
   readonly status: (status: ConsumerStatus) => void;
   /** So many deliveries were handed out, again included. */
   readonly delivered: (deliveries: number) => void;

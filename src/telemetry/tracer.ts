@@ -23,6 +23,6 @@ export interface BatchSpanOptions {
 }
 
 /** What a sink asks of a tracer: `trace.getTracer("rxadd")` of `@opentelemetry/api` has it. */
-export interface SinkTracer {
+export interface Tracer {
   readonly startSpan: (name: string, options: BatchSpanOptions) => BatchSpan;
 }

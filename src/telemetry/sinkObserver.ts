@@ -20,7 +20,7 @@ export interface BufferFill {
 }
 
 /** What a sink reports to its metrics, and to whoever else watches it. */
-export interface SinkMetrics {
+export interface SinkObserver {
   readonly published: (batch: PublishedBatch) => void;
   /** Whenever it has shrunk, has grown by a tenth, or the flow changes. */
   readonly buffered: (fill: BufferFill) => void;

@@ -1,0 +1,3 @@
+// What `rxadd/metrics` has until 1.0 by old names.
+export type { SinkObserver as SinkMetrics } from "../telemetry/sinkObserver.ts";
+export { type RedisMetrics as StreamMetrics, redisMetrics as streamMetrics } from "./redisMetrics.ts";
