@@ -12,26 +12,15 @@ import {
   skip,
   type Unsubscribable,
 } from "rxjs";
-import type { RedisFigures } from "../telemetry/redisFigures.ts";
 import type { Watchable } from "../telemetry/watchable.ts";
 import { backgroundScheduler } from "./backgroundScheduler.ts";
 import { type History, recorded } from "./history.ts";
-import type { SinkStatus } from "./sinkSnapshot.ts";
+import type { Messages } from "./messages.ts";
 import { type WatchOptions, watchSink } from "./watchSink.ts";
-
-/** What a page is told, by the name of its server-sent event. */
-export interface FeedMessages {
-  /** First: what the charts show of the time before. */
-  readonly history: History;
-  /** How all sinks stand. */
-  readonly sinks: readonly SinkStatus[];
-  /** How the streams of one sink stand. */
-  readonly redis: { readonly sink: string; readonly figures: RedisFigures };
-}
 
 /** One message, as it is sent. */
 export interface FeedMessage {
-  readonly name: keyof FeedMessages;
+  readonly name: keyof Messages;
   readonly text: string;
 }
 
@@ -44,7 +33,7 @@ export interface Feed extends Unsubscribable {
 /** What several sinks tell within this time is told together. */
 const togetherMs = 10;
 
-function message<Name extends keyof FeedMessages>(name: Name, data: FeedMessages[Name]): FeedMessage {
+function message<Name extends keyof Messages>(name: Name, data: Messages[Name]): FeedMessage {
   return { name, text: `event: ${name}\ndata: ${JSON.stringify(data)}\n\n` };
 }
 

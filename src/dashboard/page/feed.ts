@@ -1,11 +1,11 @@
 import { fromEvent, map, merge, mergeMap, Observable, retry, Subject, share, timeout, timer } from "rxjs";
-import type { FeedMessages } from "../pageMessages.ts";
+import type { Messages } from "../messages.ts";
 import type { Update } from "./state.ts";
 
 /** Longer than this the sinks do not keep silent. */
 const silenceMs = 3000;
 const reconnectMs = 500;
-const names = ["history", "sinks", "redis"] as const satisfies readonly (keyof FeedMessages)[];
+const names = ["history", "sinks", "redis"] as const satisfies readonly (keyof Messages)[];
 
 /** All messages of a server, which is asked again for as long as it takes when it is lost. */
 export function feed(url: string): Observable<Update> {

@@ -1,13 +1,13 @@
 import type { RedisFigures } from "../../telemetry/redisFigures.ts";
 import { type History, recorded } from "../history.ts";
-import type { FeedMessages } from "../pageMessages.ts";
+import type { Messages } from "../messages.ts";
 import type { SinkStatus } from "../sinkSnapshot.ts";
 
 /** What the page hears of: a message, or that the connection is lost. */
 export type Update =
   | {
-      [Name in keyof FeedMessages]: { readonly name: Name; readonly data: FeedMessages[Name] };
-    }[keyof FeedMessages]
+      [Name in keyof Messages]: { readonly name: Name; readonly data: Messages[Name] };
+    }[keyof Messages]
   | { readonly name: "lost" };
 
 /** All that the page shows. */
