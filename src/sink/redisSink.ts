@@ -32,9 +32,11 @@ import type { Skipped } from "../pipeline/keepPositions.ts";
 import type { OpenSource, Sink } from "../pipeline/sink.ts";
 import { openStreamWatch } from "../redis/inspect/streamWatch.ts";
 import { openConnection } from "../redis/publish/publishConnection.ts";
+import { type Reporter, reporter } from "../telemetry/reporter.ts";
 import type { BufferFill } from "../telemetry/sinkObserver.ts";
 import { type SinkWatchers, sinkWatchers } from "../telemetry/sinkWatchers.ts";
-import { type StatusReporter, statusReporter } from "../telemetry/statusReporter.ts";
+import { sinkStates } from "../telemetry/states.ts";
+import type { Status } from "../telemetry/status.ts";
 import type { Watchable } from "../telemetry/watchable.ts";
 import { batchSpans } from "./batchSpans.ts";
 import { encoder } from "./encode/encoder.ts";
@@ -115,7 +117,7 @@ function run<T, P>(
   const { options, tuning, watchers } = parts;
   const { id: sink, stream } = options;
   return defer(() => {
-    const status = statusReporter({ next: watchers.status });
+    const status = reporter<Status>(sinkStates, { state: "publishing" }, watchers.status);
     const spans = watchers.tracer && batchSpans<P>({ tracer: watchers.tracer, sink, stream });
     const open = new Subscription();
     status.report({ state: "connecting" });
@@ -135,7 +137,7 @@ function run<T, P>(
       const itsLanes = lanes({ ...parts, isResuming, connection, status, spans });
       open.add(itsLanes.end);
       // Lanes that events have yet to ask for cannot say that they are open.
-      if (!itsLanes.tellsOpening) open.add(connection.ready$.pipe(take(1)).subscribe(status.published));
+      if (!itsLanes.tellsOpening) open.add(connection.ready$.pipe(take(1)).subscribe(status.reached));
       let stands: Option<P> = none;
       const opened$ = itsLanes.opened$.pipe(
         tap((position) => {
@@ -178,7 +180,7 @@ function run<T, P>(
 function chain<T, P>(
   { options, tuning, positions, watchers }: Parts<T, P>,
   { arrived, publish, safe }: Lanes<P>,
-  status: StatusReporter,
+  status: Reporter<Status>,
   flow: BehaviorSubject<Flow>,
   stands: () => Option<P>,
 ): OperatorFunction<T | Skipped<P>, Checkpoint<P>> {

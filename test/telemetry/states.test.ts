@@ -3,9 +3,9 @@ import { describe, expect, it } from "vitest";
 import { rxaddError } from "../../src/errors/rxaddError.ts";
 import { consumerReporter } from "../../src/telemetry/consumerReporter.ts";
 import type { ConsumerStatus } from "../../src/telemetry/consumerStatus.ts";
+import { reporter } from "../../src/telemetry/reporter.ts";
 import { type AnyStatus, consumerStates, levelOf, sinkStates } from "../../src/telemetry/states.ts";
 import type { Status } from "../../src/telemetry/status.ts";
-import { statusReporter } from "../../src/telemetry/statusReporter.ts";
 import { statusText } from "../../src/telemetry/statusText.ts";
 
 /** One of each: the compiler sees to it that none is left out. */
@@ -75,10 +75,7 @@ const sides = [
   {
     side: "a sink",
     work: "publishing",
-    make: (next: (status: AnyStatus) => void) => {
-      const { published, failed, ...rest } = statusReporter({ next });
-      return { ...rest, reached: published, failed: failed.next };
-    },
+    make: (next: (status: AnyStatus) => void) => reporter<Status>(sinkStates, { state: "publishing" }, next),
   },
   {
     side: "a consumer",

@@ -3,7 +3,8 @@ import type { Option } from "fp-ts/lib/Option.js";
 import { BehaviorSubject, EMPTY, map, type Observable, type OperatorFunction, pipe, share, tap } from "rxjs";
 import { type BatchOptions, batch, type UnfinishedTransaction } from "../../../operators/batch.ts";
 import type { Progress } from "../../../operators/checkpoint.ts";
-import type { StatusReporter } from "../../telemetry/statusReporter.ts";
+import type { Reporter } from "../../telemetry/reporter.ts";
+import type { Status } from "../../telemetry/status.ts";
 import type { Batch, Entry } from "../encode/entry.ts";
 import type { SinkSettings } from "../sinkOptions.ts";
 import { type ByStreamOptions, byStream } from "./byStream.ts";
@@ -148,7 +149,7 @@ function ledgerOf<P>(
   const store = connection.ledger?.(key);
   if (store === undefined) return undefined;
   const stateKeyOf = (stream: string) => keysOf(stream).state;
-  const retry = <A>() => pipe(again<A, P>(shared, status), tap(status.published));
+  const retry = <A>() => pipe(again<A, P>(shared, status), tap(status.reached));
   return new Ledger({ store, key, stateKeyOf, positions, retry, adopt: tuning.adopt });
 }
 
@@ -186,13 +187,13 @@ function spreading<P>(shared: Publishing<P>): ByStreamOptions<P> {
   };
 }
 
-function tellOpened<P>(status: StatusReporter, stream: string): (opened: OpenedLane<P>) => void {
+function tellOpened<P>(status: Reporter<Status>, stream: string): (opened: OpenedLane<P>) => void {
   return ({ epoch, position, foreignEntries }) =>
     status.report({ state: "opened", stream, epoch, position, foreignEntries });
 }
 
 function begun<P>(
-  status: StatusReporter,
+  status: Reporter<Status>,
   stream: string,
   { epoch, position, streamsBack }: Resumption<P>,
 ): Option<P> {

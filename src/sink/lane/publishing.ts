@@ -21,8 +21,9 @@ import { isRetryable, rxaddError } from "../../errors/rxaddError.ts";
 import type { Positions } from "../../event/positions.ts";
 import type { Connection } from "../../redis/publish/publishConnection.ts";
 import type { LaneKeys } from "../../redis/publish/publishPort.ts";
+import type { Reporter } from "../../telemetry/reporter.ts";
 import type { SinkWatchers } from "../../telemetry/sinkWatchers.ts";
-import type { StatusReporter } from "../../telemetry/statusReporter.ts";
+import type { Status } from "../../telemetry/status.ts";
 import type { BatchSpans } from "../batchSpans.ts";
 import type { Batch } from "../encode/entry.ts";
 import type { SinkTuning } from "../sinkTuning.ts";
@@ -35,7 +36,7 @@ export interface Publishing<P> {
   readonly tuning: SinkTuning;
   readonly positions: Positions<P>;
   readonly connection: Connection;
-  readonly status: StatusReporter;
+  readonly status: Reporter<Status>;
   readonly watchers: SinkWatchers;
   /** Undefined: nobody traces. */
   readonly spans: BatchSpans<P> | undefined;
@@ -52,7 +53,7 @@ export function again<A, P>(
   keys?: LaneKeys,
 ): MonoTypeOperatorFunction<A> {
   const next = (attempt: FailedAttempt) => {
-    failed.next(attempt);
+    failed(attempt);
     if (keys !== undefined) spans?.retrying(keys, attempt);
   };
   const when = { ...tuning.retry, ...(scheduler && { scheduler }) };
@@ -100,7 +101,7 @@ export function publishTo<P>(
       ),
     ),
     tap((acknowledged) => {
-      laneStatus.published();
+      laneStatus.reached();
       spans?.acknowledged(acknowledged.batch);
       if (tuning.deadLetters !== undefined) reportDeadLetters(acknowledged.published, status);
       if (acknowledged.published.length > 0 && watchers.isWatched()) {
@@ -149,7 +150,7 @@ function durable<P>(
   );
 }
 
-function reportDeadLetters<P>(entries: Batch<P>, status: StatusReporter): void {
+function reportDeadLetters<P>(entries: Batch<P>, status: Reporter<Status>): void {
   for (const { written, id, position } of entries) {
     if (written.fate === "setAside")
       status.report({ state: "deadLetter", id, position, cause: written.cause });

@@ -1,18 +1,19 @@
 import { describe, expect, it } from "vitest";
 import { type ErrorTag, rxaddError } from "../../../src/errors/rxaddError.ts";
 import { lanesStatus } from "../../../src/sink/lane/lanesStatus.ts";
-import { statusReporter } from "../../../src/telemetry/statusReporter.ts";
+import { reporter } from "../../../src/telemetry/reporter.ts";
+import { sinkStates } from "../../../src/telemetry/states.ts";
+import type { Status } from "../../../src/telemetry/status.ts";
 
 function watched() {
   const told: string[] = [];
   const lane = lanesStatus(
-    statusReporter({
-      next: (status) =>
-        told.push(status.state === "retrying" ? `${status.cause._tag} ${status.attempt}` : status.state),
-    }),
+    reporter<Status>(sinkStates, { state: "publishing" }, (status) =>
+      told.push(status.state === "retrying" ? `${status.cause._tag} ${status.attempt}` : status.state),
+    ),
   );
   const fails = (name: string, attempt: number, tag: (ErrorTag & "Unreachable") | "ConnectionLost") =>
-    lane(name).failed.next({ attempt, delayMs: 1, error: rxaddError(tag, "away") });
+    lane(name).failed({ attempt, delayMs: 1, error: rxaddError(tag, "away") });
   return { told, lane, fails };
 }
 
@@ -29,13 +30,13 @@ describe("lanesStatus", () => {
   it("publishes again when all lanes do", () => {
     const { told, lane, fails } = watched();
 
-    lane("c").published();
+    lane("c").reached();
     fails("a", 1, "Unreachable");
     fails("b", 1, "Unreachable");
-    lane("c").published();
-    lane("a").published();
-    lane("c").published();
-    lane("b").published();
+    lane("c").reached();
+    lane("a").reached();
+    lane("c").reached();
+    lane("b").reached();
     fails("a", 1, "Unreachable");
 
     expect(told).toEqual(["publishing", "Unreachable 1", "publishing", "Unreachable 1"]);
