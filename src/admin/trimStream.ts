@@ -49,7 +49,12 @@ const settings = new Settings(
  */
 export function trimStream(at: StreamOptions, limit: TrimLimit): Observable<Trimmed> {
   return onStream(at, ({ key, call }) => {
-    const { maxLength = 0, minId, approximate } = decodeOptions(settings, "trimStream", limit, []);
+    // One of both is there; a limit that is not removes nothing.
+    const {
+      maxLength = Number.MAX_SAFE_INTEGER,
+      minId,
+      approximate,
+    } = decodeOptions(settings, "trimStream", limit, []);
     const [strategy, threshold] = minId === undefined ? ["MAXLEN", maxLength] : ["MINID", minId];
     const trim = (...how: readonly (string | number)[]) =>
       call("XTRIM", key, strategy, ...how).pipe(map(decodeReply("XTRIM", t.number)));
