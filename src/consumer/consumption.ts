@@ -1,5 +1,6 @@
 import { BehaviorSubject, filter, type Observable } from "rxjs";
 import { isRxaddError, type RxaddError, rxaddError } from "../errors/rxaddError.ts";
+import { messageOf } from "../errors/thrown.ts";
 
 /**
  * Where a consumer is:
@@ -56,7 +57,7 @@ export class Consumption {
 
   /** Ends it, once what came before is settled. */
   fail(error: unknown): void {
-    this.#failure ??= isRxaddError(error) ? error : rxaddError("Refused", String(error), error);
+    this.#failure ??= isRxaddError(error) ? error : rxaddError("Refused", messageOf(error), error);
     this.happened("stop");
   }
 }

@@ -1,5 +1,6 @@
 import { either } from "fp-ts";
 import * as t from "io-ts";
+import { isEntryId } from "../event/entryId.ts";
 import { Described, type JsonSchema } from "./described.ts";
 
 /** A codec whose name says what is expected; problems show it. */
@@ -204,8 +205,7 @@ export const templatesByName: t.Type<Readonly<Record<string, string>>, unknown> 
 export const entryId: t.Type<string, unknown> = expected(
   "an entry ID such as 1700000000000-0",
   t.string,
-  (value) =>
-    /^\d{1,20}(-\d{1,20})?$/.test(value) && value.split("-").every((part) => BigInt(part) < 2n ** 64n),
+  isEntryId,
   patterned("^\\d+(-\\d+)?$"),
 );
 

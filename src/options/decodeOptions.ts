@@ -38,7 +38,7 @@ export function decodeOptions<A>(
 }
 
 /** What is wrong with how a server is named; undefined: nothing. What stands in place of a connection may be a secret. */
-export function serverProblem(options: object): string | undefined {
+function serverProblem(options: object): string | undefined {
   const { uri, connection }: { readonly uri?: unknown; readonly connection?: unknown } = options;
   if ("uri" in options && connection !== undefined)
     return "uri: found a connection as well, expected one of them";

@@ -1,4 +1,5 @@
 import { catchError, defer, mergeMap, type Observable, of } from "rxjs";
+import { messageOf } from "../../errors/thrown.ts";
 import { type ExitCode, exitCodeOf } from "../terminal/exitCode.ts";
 
 /** One thing that was looked at. */
@@ -31,9 +32,8 @@ export function findings(
   });
   return defer(() => look(finding)).pipe(
     mergeMap((all) => all),
-    catchError((error) => {
-      const found = error instanceof Error ? error.message : String(error);
-      return of({ part, what: "reached", found, exitCode: exitCodeOf(error) });
-    }),
+    catchError((error) =>
+      of({ part, what: "reached", found: messageOf(error), exitCode: exitCodeOf(error) }),
+    ),
   );
 }

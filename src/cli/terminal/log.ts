@@ -1,3 +1,4 @@
+import { messageOf } from "../../errors/thrown.ts";
 import { withoutSecrets } from "../../errors/withoutSecrets.ts";
 import type { ConsumerStatus } from "../../telemetry/consumerStatus.ts";
 import { type AnyStatus, isWork, levelOf } from "../../telemetry/states.ts";
@@ -17,7 +18,7 @@ export function logAbove(bar: Bar): Log {
 
 /** Writes why the command failed. Only what it says itself of the configuration may take several lines. */
 export function logFailure({ bar, log }: { readonly bar: Bar; readonly log: Log }, error: unknown): void {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (error instanceof UsageError) bar.sayLine(`rxadd: ${printableLines(withoutSecrets(message))}`);
   else log(message);
 }

@@ -1,6 +1,7 @@
 import { DatabaseError } from "pg";
 import { redactUri } from "../../errors/redactUri.ts";
 import { type ErrorTag, isRxaddError, type RxaddError, sourceError } from "../../errors/rxaddError.ts";
+import { messageOf } from "../../errors/thrown.ts";
 
 /** Why a PostgreSQL source ends. */
 export type PostgresErrorTag = Extract<
@@ -81,9 +82,11 @@ function classOfClient(error: Error): Class {
 /** Turns what `pg` throws into a {@link RxaddError}; `uri` is named without its password. */
 export function postgresErrorOf(error: unknown, uri: string): RxaddError {
   if (isRxaddError(error)) return error;
-  if (!(error instanceof Error)) return postgresError("Refused", String(error));
+  if (!(error instanceof Error)) return postgresError("Refused", messageOf(error));
   const [tag, advice] = error instanceof DatabaseError ? classOfServer(error) : classOfClient(error);
-  // Node's error of several addresses tried says nothing but its code.
-  const message = error.message || ("code" in error ? String(error.code) : error.name);
-  return postgresError(tag, `${redactUri(uri)}: ${message}${advice === "" ? "" : `; ${advice}`}`, error);
+  return postgresError(
+    tag,
+    `${redactUri(uri)}: ${messageOf(error)}${advice === "" ? "" : `; ${advice}`}`,
+    error,
+  );
 }
