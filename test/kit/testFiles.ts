@@ -28,9 +28,6 @@ export function testFiles() {
     .sort();
   const faults = files.filter((file) => /^test\/(faults|model)\//.test(file));
   const others = files.filter((file) => !faults.includes(file));
-  return {
-    faults,
-    unit: others.filter((file) => !startsProcesses(file)),
-    servers: others.filter((file) => startsProcesses(file)),
-  };
+  const servers = others.filter((file) => startsProcesses(file));
+  return { faults, servers, unit: others.filter((file) => !servers.includes(file)) };
 }
