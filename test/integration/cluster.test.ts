@@ -1,11 +1,10 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { Cluster } from "ioredis";
 import { BehaviorSubject, lastValueFrom, map, range, Subject, tap } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Flow } from "../../operators/index.ts";
 import { fromIterable, redisSink } from "../../src/index.ts";
 import { readEvents } from "../kit/load/tally.ts";
+import { usedMiB } from "../kit/load/usedMemory.ts";
 import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
 import type { RedisServer } from "../kit/servers/redisServer.ts";
 import { waitUntil } from "../kit/time/waitUntil.ts";
@@ -29,13 +28,6 @@ async function keyOf(node: RedisServer): Promise<string> {
 
 function lengths(keys: readonly string[]): Promise<number[]> {
   return Promise.all(keys.map((key) => cluster.xlen(key)));
-}
-
-/** What is in use once garbage is collected. */
-function heapMiB(): number {
-  setFlagsFromString("--expose-gc");
-  runInNewContext("gc")();
-  return process.memoryUsage().heapUsed / 1024 ** 2;
 }
 
 describe("redisSink over a Cluster of the caller's", () => {
@@ -71,14 +63,14 @@ describe("redisSink over a Cluster of the caller's", () => {
       // 200 lanes, and 1,000 in mind.
       buffer: { maxEvents: 2000 },
     });
-    const before = heapMiB();
+    const before = usedMiB();
     let growth = 0;
 
     const last = await lastValueFrom(
       fromIterable(events, flow).pipe(
         sink,
         tap(({ position }) => {
-          if (position !== undefined && position > streams * 0.9) growth ||= heapMiB() - before;
+          if (position !== undefined && position > streams * 0.9) growth ||= usedMiB() - before;
         }),
       ),
     );

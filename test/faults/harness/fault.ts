@@ -90,7 +90,7 @@ export function fault<B extends Bed>(kind: Fault<B>): void {
       const random = randomOf(seed);
       const handles = openHandles();
       const bed = await kind.bed();
-      const memory = watchMemory();
+      const memory = watchMemory(mostGrowthMiB);
       const load = startLoad(kind.writer?.(bed) ?? rxadd(bed.settings), kind.perTick ?? 100);
       let times = 0;
       try {
