@@ -1,4 +1,3 @@
-import { isNone } from "fp-ts/lib/Option.js";
 import { isStreamTemplate } from "../options/codecs.ts";
 import type { Status } from "../telemetry/status.ts";
 import { statusText } from "../telemetry/statusText.ts";
@@ -94,8 +93,8 @@ export class SinkCondition {
         this.#notice("warning", status.message);
         break;
       case "closed":
-        if (isNone(status.cause)) this.#enter({ name: "closed" });
-        else this.#ended(status.cause.value);
+        if (status.cause === undefined) this.#enter({ name: "closed" });
+        else this.#ended(status.cause);
     }
   }
 

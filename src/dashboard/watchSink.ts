@@ -1,4 +1,3 @@
-import { isNone } from "fp-ts/lib/Option.js";
 import {
   asyncScheduler,
   catchError,
@@ -87,8 +86,8 @@ export function watchSink(
 
   const redisFigures$ = defer(() => {
     const opened = sink.openWatch();
-    if (isNone(opened)) return EMPTY;
-    const { look, failure$, unsubscribe } = opened.value;
+    if (opened === undefined) return EMPTY;
+    const { look, failure$, unsubscribe } = opened;
     const streams$ = sinkStatus$.pipe(
       map(({ streams }) => streams),
       distinctUntilChanged(areSame),

@@ -1,4 +1,3 @@
-import type { Option } from "fp-ts/lib/Option.js";
 import { causeWithoutSecrets, withoutSecrets } from "./withoutSecrets.ts";
 
 /**
@@ -91,8 +90,8 @@ export const retryCauses: readonly string[] = Object.entries(ofRedis)
 interface Details {
   readonly Fenced: { readonly epoch: number; readonly storedEpoch: number };
   readonly RewindRequired: {
-    /** The stored position, from which the source has to send again; none: from its beginning. */
-    readonly position: Option<unknown>;
+    /** The stored position, from which the source has to send again; undefined: from its beginning. */
+    readonly position: unknown;
   };
 }
 

@@ -1,4 +1,3 @@
-import { isSome } from "fp-ts/lib/Option.js";
 import type { Observer } from "rxjs";
 import type { Status } from "../telemetry/status.ts";
 
@@ -30,9 +29,9 @@ export function healthAfter(health: Health, status: Status): Health {
     case "behind":
       return { alive: true, ready: false, state, cause: status.cause.message };
     case "closed":
-      return isSome(status.cause)
-        ? { alive: false, ready: false, state, cause: status.cause.value.message }
-        : { alive: true, ready: false, state };
+      return status.cause === undefined
+        ? { alive: true, ready: false, state }
+        : { alive: false, ready: false, state, cause: status.cause.message };
     // These concern the source, or nothing.
     case "paused":
     case "resumed":

@@ -1,4 +1,4 @@
-import { isSome, none, type Option, some } from "fp-ts/lib/Option.js";
+import { isSome, none, type Option, some, toUndefined } from "fp-ts/lib/Option.js";
 import type { Flow } from "../../operators/flow.ts";
 import { isRewind } from "../errors/rxaddError.ts";
 import { errorOf } from "../errors/thrown.ts";
@@ -67,7 +67,7 @@ export type Command<P> =
   | { readonly type: "endInput"; readonly branch: number }
   /** What it has failed with comes at once; then it is `silent`. */
   | { readonly type: "listen"; readonly branch: number }
-  | { readonly type: "leave"; readonly branch: number; readonly at: Option<unknown>; readonly cause: Error }
+  | { readonly type: "leave"; readonly branch: number; readonly at: unknown; readonly cause: Error }
   | { readonly type: "emit"; readonly checkpoint: Checkpoint<P> }
   /** In place of what was waited for before. */
   | { readonly type: "wait" }
@@ -314,10 +314,10 @@ function leave<P>(
   return after([{ ...state, branches }, leaves], (now) => goOn(rules, now));
 }
 
-/** Where a sink stands that is left behind. */
-function placeOf<P>({ newest, from }: Branch<P>, cause: Error): Option<unknown> {
+/** Where a sink stands that is left behind; undefined: it has nothing. */
+function placeOf<P>({ newest, from }: Branch<P>, cause: Error): unknown {
   if (isRewind(cause)) return cause.details.position;
-  return newest?.position === undefined ? from : some(newest.position);
+  return newest?.position ?? toUndefined(from);
 }
 
 function voters<P>(branches: readonly Branch<P>[]): Branch<P>[] {

@@ -1,4 +1,4 @@
-import { isSome, none, some } from "fp-ts/lib/Option.js";
+import { isSome } from "fp-ts/lib/Option.js";
 import {
   catchError,
   defer,
@@ -81,11 +81,11 @@ export function replicate<T, P>(options: {
         },
       }),
       catchError((error) => {
-        if (isRewind(error)) sink.report({ state: "closed", cause: some(error) });
+        if (isRewind(error)) sink.report({ state: "closed", cause: error });
         return throwError(() => error);
       }),
       finalize(() => {
-        if (isGoingBack) sink.report({ state: "closed", cause: none });
+        if (isGoingBack) sink.report({ state: "closed", cause: undefined });
       }),
       filter(isNews),
       tap(({ position }) => {

@@ -1,4 +1,4 @@
-import { none, type Option, some, toUndefined } from "fp-ts/lib/Option.js";
+import { fromNullable, none } from "fp-ts/lib/Option.js";
 import {
   BehaviorSubject,
   catchError,
@@ -138,7 +138,7 @@ function run<T, P>(
       open.add(itsLanes.end);
       // Lanes that events have yet to ask for cannot say that they are open.
       if (!itsLanes.tellsOpening) open.add(connection.ready$.pipe(take(1)).subscribe(status.reached));
-      let stands: Option<P> = none;
+      let stands: P | undefined;
       const opened$ = itsLanes.opened$.pipe(
         tap((position) => {
           stands = position;
@@ -147,7 +147,7 @@ function run<T, P>(
       const toCheckpoints = chain(parts, itsLanes, status, flow, () => stands);
 
       const published$ = isResuming
-        ? opened$.pipe(switchMap((position) => toCheckpoints(source(position, flow))))
+        ? opened$.pipe(switchMap((position) => toCheckpoints(source(fromNullable(position), flow))))
         : // Opened at once, so that a wrong password shows before the first event.
           merge(opened$.pipe(ignoreElements()), toCheckpoints(source(none, flow)));
       return published$.pipe(
@@ -164,13 +164,13 @@ function run<T, P>(
         spans?.ended(failure);
         if (isResuming && isRxaddError(cause) && cause.kind === "rewind")
           status.report({ state: "rewound", cause });
-        else status.closed(some(failure));
+        else status.closed(failure);
         return throwError(() => cause);
       }),
       finalize(() => {
         open.unsubscribe();
         spans?.ended();
-        status.closed(none);
+        status.closed(undefined);
       }),
     );
   });
@@ -182,7 +182,7 @@ function chain<T, P>(
   { arrived, publish, safe }: Lanes<P>,
   status: Reporter<Status>,
   flow: BehaviorSubject<Flow>,
-  stands: () => Option<P>,
+  stands: () => P | undefined,
 ): OperatorFunction<T | Skipped<P>, Checkpoint<P>> {
   const { id } = options;
   const { maxEvents: maxItems, maxBytes } = tuning.buffer;
@@ -236,7 +236,7 @@ function chain<T, P>(
     map(({ reached }) => reached),
     filter((progress) => progress !== undefined),
     map(({ last, items: events, acknowledgement: { stream, sequence, entryId } }) => {
-      reached ??= toUndefined(stands());
+      reached ??= stands();
       if (last.safe !== undefined && (reached === undefined || order(positions, last.safe, reached) > 0))
         reached = last.safe;
       // Of several streams one may be ahead, and with it what was replayed there.

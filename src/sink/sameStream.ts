@@ -1,5 +1,4 @@
 import { isLeft } from "fp-ts/lib/Either.js";
-import { tryCatch } from "fp-ts/lib/Option.js";
 import { isStreamTemplate } from "../options/codecs.ts";
 import { parseRedisUri } from "../redis/connect/address.ts";
 import { partitionAt } from "./encode/route.ts";
@@ -45,15 +44,19 @@ export function doublesProblem(
 /** Whether a sink that copies this stream writes to it as well. */
 function writesTo({ stream, partitions, deadLetters }: Target, copied: string): boolean {
   if (deadLetters?.stream === copied) return true;
-  const filled = isStreamTemplate(stream)
-    ? tryCatch(() => streamTemplate(stream)({ stream: copied, entryId: "0-0" }))
-    : tryCatch(() => stream);
-  if (filled._tag === "None") return false;
-  if (partitions === undefined) return filled.value === copied;
+  const filled = isStreamTemplate(stream) ? filledFor(stream, copied) : stream;
+  if (filled === undefined || partitions === undefined) return filled === copied;
   const [, index] = /:\{(\d{1,15})\}$/.exec(copied) ?? [];
-  return (
-    index !== undefined && Number(index) < partitions && partitionAt(filled.value, Number(index)) === copied
-  );
+  return index !== undefined && Number(index) < partitions && partitionAt(filled, Number(index)) === copied;
+}
+
+/** Where an entry of a stream goes; undefined: its template takes more of an event than an entry has. */
+function filledFor(template: string, copied: string): string | undefined {
+  try {
+    return streamTemplate(template)({ stream: copied, entryId: "0-0" });
+  } catch {
+    return undefined;
+  }
 }
 
 /** A database, and the nodes by which it is reached. */

@@ -1,4 +1,3 @@
-import type { Option } from "fp-ts/lib/Option.js";
 import type { RxaddError } from "../errors/rxaddError.ts";
 
 /** What a consumer is doing, told apart by `state`: for logs, health checks and dashboards. */
@@ -55,4 +54,4 @@ export type ConsumerStatus =
   | { readonly state: "draining"; readonly deliveries: number }
   | { readonly state: "warning"; readonly message: string }
   /** Ended: with an error, or because it was done or unsubscribed. */
-  | { readonly state: "closed"; readonly cause: Option<Error> };
+  | { readonly state: "closed"; readonly cause: Error | undefined };

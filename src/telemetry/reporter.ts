@@ -1,4 +1,3 @@
-import type { Option } from "fp-ts/lib/Option.js";
 import type { FailedAttempt } from "../../operators/retryBackoff.ts";
 import { isRxaddError } from "../errors/rxaddError.ts";
 import { type AnyStatus, isWork } from "./states.ts";
@@ -13,7 +12,7 @@ export interface Reporter<S extends AnyStatus> {
   readonly reached: () => void;
   /** Told by `retryBackoff`. */
   readonly failed: (attempt: FailedAttempt) => void;
-  readonly closed: (cause: Option<Error>) => void;
+  readonly closed: (cause: Error | undefined) => void;
 }
 
 /**

@@ -1,4 +1,3 @@
-import { isNone } from "fp-ts/lib/Option.js";
 import type { ConsumerStatus } from "./consumerStatus.ts";
 import type { Status } from "./status.ts";
 
@@ -53,7 +52,7 @@ const states = { ...sinkStates, ...consumerStates };
 
 /** The level of a status: that of its state, but for an end with an error. */
 export function levelOf(status: AnyStatus): Level {
-  return status.state === "closed" && !isNone(status.cause) ? "error" : states[status.state].level;
+  return status.state === "closed" && status.cause !== undefined ? "error" : states[status.state].level;
 }
 
 /** Whether it does what it is there for. */

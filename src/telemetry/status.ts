@@ -1,4 +1,3 @@
-import type { Option } from "fp-ts/lib/Option.js";
 import type { RxaddError } from "../errors/rxaddError.ts";
 
 /** What a sink is doing, told apart by `state`: for logs, health checks and dashboards. */
@@ -9,8 +8,8 @@ export type Status =
       readonly stream: string;
       /** This run's epoch; writers with a lower one are fenced from now on. */
       readonly epoch: number;
-      /** Where the stream stands; none on a first run. */
-      readonly position: Option<unknown>;
+      /** Where the stream stands; undefined on a first run. */
+      readonly position: unknown;
       /** Entries that were in the stream before this sink's first run. */
       readonly foreignEntries: number;
     }
@@ -35,8 +34,8 @@ export type Status =
   | {
       /** Of several sinks the others go on without this one, which does so from its own position at the next start. */
       readonly state: "behind";
-      /** Where it stands; none where that is not known. */
-      readonly position: Option<unknown>;
+      /** Where it stands; undefined where that is not known. */
+      readonly position: unknown;
       readonly cause: Error;
     }
   | {
@@ -49,4 +48,4 @@ export type Status =
     }
   | { readonly state: "warning"; readonly message: string }
   /** Ended: with an error of the sink or of its source, or because it was done or unsubscribed. */
-  | { readonly state: "closed"; readonly cause: Option<Error> };
+  | { readonly state: "closed"; readonly cause: Error | undefined };

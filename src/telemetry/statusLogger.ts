@@ -1,4 +1,3 @@
-import { type Option, toUndefined } from "fp-ts/lib/Option.js";
 import { type AnyStatus, levelOf } from "./states.ts";
 import { statusText } from "./statusText.ts";
 
@@ -38,21 +37,12 @@ export function statusLogger(logger: Logger): { readonly next: (status: AnyStatu
   };
 }
 
-/** The fields of a status as a log has them: positions without Option, errors where loggers look for them. */
+/** The fields of a status as a log has them: errors where loggers look for them. */
 function fieldsOf(status: AnyStatus): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
-    Object.entries<unknown>(status).map(([name, given]) => {
-      const value = isOption(given) ? toUndefined(given) : given;
-      return [name === "cause" || value instanceof Error ? "err" : name, value];
-    }),
-  );
-}
-
-function isOption(value: unknown): value is Option<unknown> {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "_tag" in value &&
-    (value._tag === "None" || value._tag === "Some")
+    Object.entries<unknown>(status).map(([name, value]) => [
+      name === "cause" || value instanceof Error ? "err" : name,
+      value,
+    ]),
   );
 }

@@ -1,4 +1,3 @@
-import { isNone } from "fp-ts/lib/Option.js";
 import { reasonOf } from "../errors/reasonOf.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
 import { positionText } from "./positionText.ts";
@@ -49,12 +48,12 @@ export function statusText(status: AnyStatus): string {
     case "warning":
       return status.message;
     case "closed":
-      return isNone(status.cause) ? "closed" : `closed: ${status.cause.value.message}`;
+      return status.cause === undefined ? "closed" : `closed: ${status.cause.message}`;
   }
 }
 
 function openedText({ stream, position, epoch, foreignEntries }: Of<Status, "opened">): string {
-  const start = isNone(position) ? "at its beginning" : `after position ${positionText(position.value)}`;
+  const start = position === undefined ? "at its beginning" : `after position ${positionText(position)}`;
   const others = foreignEntries > 0 ? `; it holds ${foreignEntries} entries of others` : "";
   return `${stream}: publishing ${start}, epoch ${epoch}${others}`;
 }

@@ -1,4 +1,3 @@
-import type { Option } from "fp-ts/lib/Option.js";
 import type { Observable, Unsubscribable } from "rxjs";
 import type { RedisFigures } from "./redisFigures.ts";
 import type { SinkObserver } from "./sinkObserver.ts";
@@ -16,6 +15,6 @@ export interface Watchable {
   readonly id: string;
   /** Tells one more observer all that `metrics` is told, and at once how the sink stands. */
   readonly watch: (watcher: SinkObserver) => Unsubscribable;
-  /** Opens a connection that looks at streams where the sink publishes; none for a Redis in memory. */
-  readonly openWatch: () => Option<StreamWatch>;
+  /** Opens a connection that looks at streams where the sink publishes; undefined for a Redis in memory. */
+  readonly openWatch: () => StreamWatch | undefined;
 }

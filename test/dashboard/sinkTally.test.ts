@@ -1,4 +1,3 @@
-import { none, some } from "fp-ts/lib/Option.js";
 import { describe, expect, it } from "vitest";
 import { sinkTally } from "../../src/dashboard/sinkTally.ts";
 import { rxaddError } from "../../src/errors/rxaddError.ts";
@@ -6,7 +5,7 @@ import { rxaddError } from "../../src/errors/rxaddError.ts";
 const start = 1_000_000;
 const refused = rxaddError("Unreachable", "redis://localhost:6379: connect ECONNREFUSED");
 const retrying = { state: "retrying", attempt: 1, delayMs: 400, cause: refused } as const;
-const opened = { state: "opened", stream: "orders", epoch: 3, position: some(7), foreignEntries: 0 } as const;
+const opened = { state: "opened", stream: "orders", epoch: 3, position: 7, foreignEntries: 0 } as const;
 const limits = { maxItems: 20_000, maxBytes: 67_108_864 };
 const reached = {
   sink: "shop",
@@ -96,14 +95,14 @@ describe("sinkTally", () => {
     ["an error of the source", new TypeError("no such column"), "failed"],
   ])("tells %s", (_, cause, name) => {
     const { tally, texts } = tallied();
-    tally.status({ state: "closed", cause: some(cause) });
+    tally.status({ state: "closed", cause });
     expect(tally.now().state).toMatchObject({ name, cause: { message: cause.message } });
     expect(texts()).toEqual([`ended: ${cause.message}`]);
   });
 
   it("says nothing of an end without an error", () => {
     const { tally, texts } = tallied();
-    tally.status({ state: "closed", cause: none });
+    tally.status({ state: "closed", cause: undefined });
     expect(tally.now().state).toEqual({ name: "closed" });
     expect(texts()).toEqual([]);
   });
@@ -112,7 +111,7 @@ describe("sinkTally", () => {
     const { tally } = tallied();
     tally.status({
       state: "rewound",
-      cause: rxaddError("RewindRequired", "lost", undefined, { position: none }),
+      cause: rxaddError("RewindRequired", "lost", undefined, { position: undefined }),
     });
     tally.status({ state: "connecting" });
     expect(tally.now()).toMatchObject({ state: { name: "rewound" }, rewinds: 1 });
@@ -123,8 +122,8 @@ describe("sinkTally", () => {
   it("forgets what a subscription that is over had in memory", () => {
     for (const over of [
       { state: "connecting" },
-      { state: "closed", cause: none },
-      { state: "behind", position: none, cause: refused },
+      { state: "closed", cause: undefined },
+      { state: "behind", position: undefined, cause: refused },
     ] as const) {
       const { tally } = tallied();
       tally.buffered({ items: 10_000, bytes: 5, ...limits });

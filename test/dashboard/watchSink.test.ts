@@ -1,4 +1,3 @@
-import { none, type Option, some } from "fp-ts/lib/Option.js";
 import { map, NEVER, type Observable, of, throwError } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { watchSink } from "../../src/dashboard/index.ts";
@@ -18,7 +17,7 @@ const statuses: Readonly<Record<string, Status>> = {
 };
 
 /** A sink that says what `statuses$` does. */
-function saying(statuses$: Observable<Status>, openWatch: () => Option<StreamWatch> = () => none) {
+function saying(statuses$: Observable<Status>, openWatch: () => StreamWatch | undefined = () => undefined) {
   let watchers = 0;
   const sink: Watchable = {
     id: "shop",
@@ -81,7 +80,7 @@ describe("watchSink", () => {
       stream: "orders",
     });
     const told: string[] = [];
-    sink.report({ state: "opened", stream: "orders", epoch: 2, position: none, foreignEntries: 0 });
+    sink.report({ state: "opened", stream: "orders", epoch: 2, position: undefined, foreignEntries: 0 });
     sink.report({ state: "retrying", attempt: 1, delayMs: 1, cause });
     sink.report({ state: "warning", message: "of no consequence" });
 
@@ -98,22 +97,21 @@ describe("watchSink", () => {
     marbles(({ hot, expectObservable, flush }) => {
       let closed = 0;
       const asked: (readonly string[])[] = [];
-      const openWatch = () =>
-        some({
-          look: (streams: readonly string[]) => {
-            asked.push(streams);
-            return asked.length === 2 ? throwError(() => cause) : of(figures);
-          },
-          failure$: hot<never>("-----#", undefined, cause),
-          unsubscribe: () => {
-            closed += 1;
-          },
-        });
+      const openWatch = () => ({
+        look: (streams: readonly string[]) => {
+          asked.push(streams);
+          return asked.length === 2 ? throwError(() => cause) : of(figures);
+        },
+        failure$: hot<never>("-----#", undefined, cause),
+        unsubscribe: () => {
+          closed += 1;
+        },
+      });
       const opened: Status = {
         state: "opened",
         stream: "orders",
         epoch: 1,
-        position: none,
+        position: undefined,
         foreignEntries: 0,
       };
       const source = hot("  --o---------", { o: opened });

@@ -1,4 +1,3 @@
-import { toUndefined } from "fp-ts/lib/Option.js";
 import { expect } from "vitest";
 import type { SinkOptions, Status } from "../../src/index.ts";
 import type { Numbered } from "../kit/load/pacedNumbers.ts";
@@ -35,7 +34,7 @@ async function loseAcknowledged({ bed: { sentinels }, load }: OnWatched): Promis
 /** Up to where Redis still has everything. */
 function positionOf(status: Status): unknown {
   return status.state === "rewound" && status.cause._tag === "RewindRequired"
-    ? toUndefined(status.cause.details.position)
+    ? status.cause.details.position
     : undefined;
 }
 

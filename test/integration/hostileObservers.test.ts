@@ -204,7 +204,7 @@ describe("a sink that ends", () => {
     expect(await end).toMatchObject({ _tag: "RewindRequired" });
     expect(statuses.slice(-2)).toMatchObject([
       { state: "rewound" },
-      { state: "closed", cause: { value: { _tag: "RewindRequired" } } },
+      { state: "closed", cause: { _tag: "RewindRequired" } },
     ]);
   });
 

@@ -115,13 +115,13 @@ describe("a connection of the caller's with a keyPrefix", () => {
     const connection = connect({ keyPrefix: "shop:" });
     await publish(connection);
     const opened = redisSink<Numbered, number>({ id: "x", connection, stream: "orders" }).openWatch();
-    if (opened._tag === "None") throw new Error("there is no watch");
+    if (opened === undefined) throw new Error("there is no watch");
 
-    const figures = await lastValueFrom(opened.value.look(["orders"]));
+    const figures = await lastValueFrom(opened.look(["orders"]));
 
     expect(figures.streams).toMatchObject([{ length: 3, groups: [], entries: [{}, {}, {}] }]);
     expect(figures.streams[0]?.memoryBytes).toBeGreaterThan(0);
-    opened.value.unsubscribe();
+    opened.unsubscribe();
   });
 });
 

@@ -268,7 +268,7 @@ describe.each(["script", "multi"] as const)("redisSink with publish: %s", (publi
     expect(await result).toMatchObject({
       _tag: "RewindRequired",
       kind: "rewind",
-      details: { position: none },
+      details: { position: undefined },
     });
   });
 
@@ -288,7 +288,7 @@ describe.each(["script", "multi"] as const)("redisSink with publish: %s", (publi
     );
     events$.next({ n: 1, position: 1 });
 
-    expect(await result).toMatchObject({ _tag: "RewindRequired", details: { position: some(1) } });
+    expect(await result).toMatchObject({ _tag: "RewindRequired", details: { position: 1 } });
   });
 
   it("ends when the producer state is deleted while the stream stands", async () => {
@@ -471,7 +471,7 @@ describe("redisSink", () => {
     await lastValueFrom(numbered(1, 1).pipe(sink({ status: { next: (status) => statuses.push(status) } })));
 
     expect(statuses).toContainEqual(
-      expect.objectContaining({ state: "opened", epoch: 1, position: none, foreignEntries: 1 }),
+      expect.objectContaining({ state: "opened", epoch: 1, position: undefined, foreignEntries: 1 }),
     );
   });
 });

@@ -1,4 +1,3 @@
-import { none } from "fp-ts/lib/Option.js";
 import { Registry, register } from "prom-client";
 import { Subject, take } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -97,7 +96,7 @@ describe("consumerMetrics with the labels of others in one registry", () => {
     two.held(2);
     one.held(4);
     expect(await held()).toBe(6);
-    one.status({ state: "closed", cause: none });
+    one.status({ state: "closed", cause: undefined });
 
     expect(await held()).toBe(2);
   });

@@ -1,4 +1,3 @@
-import { none, some } from "fp-ts/lib/Option.js";
 import { describe, expect, it } from "vitest";
 import { rxaddError } from "../../src/errors/rxaddError.ts";
 import { type Health, healthAfter, initialHealth, sinkHealth } from "../../src/metrics/health.ts";
@@ -13,7 +12,7 @@ describe("healthAfter", () => {
     ["connecting is alive, not ready", { state: "connecting" }, initialHealth],
     [
       "an opened stream is ready before its first batch",
-      { state: "opened", stream: "s", epoch: 1, position: none, foreignEntries: 0 },
+      { state: "opened", stream: "s", epoch: 1, position: undefined, foreignEntries: 0 },
       { alive: true, ready: true, state: "opened" },
     ],
     ["publishing is ready, and forgets the cause", { state: "publishing" }, ready],
@@ -29,12 +28,12 @@ describe("healthAfter", () => {
     ],
     [
       "a sink that is done is alive, not ready",
-      { state: "closed", cause: none },
+      { state: "closed", cause: undefined },
       { alive: true, ready: false, state: "closed" },
     ],
     [
       "a sink that has ended with an error is neither, and says why",
-      { state: "closed", cause: some(cause) },
+      { state: "closed", cause },
       { alive: false, ready: false, state: "closed", cause: cause.message },
     ],
   ];

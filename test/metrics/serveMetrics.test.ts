@@ -1,7 +1,6 @@
 import { once } from "node:events";
 import { createServer, get } from "node:http";
 import { connect } from "node:net";
-import { none, some } from "fp-ts/lib/Option.js";
 import { Counter, Registry } from "prom-client";
 import { firstValueFrom, type Subscription } from "rxjs";
 import { afterEach, describe, expect, it } from "vitest";
@@ -146,7 +145,7 @@ describe("serveMetrics", () => {
   it("is ready once the stream is opened, and stays so while the source is paused", async () => {
     const health = sinkHealth();
     const server = await serve({ health: [health] });
-    health.next({ state: "opened", stream: "orders", epoch: 1, position: none, foreignEntries: 0 });
+    health.next({ state: "opened", stream: "orders", epoch: 1, position: undefined, foreignEntries: 0 });
     expect(await checks(server)).toMatchObject({ healthz: 200, readyz: 200 });
     health.next({ state: "publishing" });
     health.next({ state: "paused", events: 10_000, bytes: 1 });
@@ -156,7 +155,7 @@ describe("serveMetrics", () => {
   it("is neither alive nor ready once the sink has ended with an error", async () => {
     const health = sinkHealth();
     const server = await serve({ health: [health] });
-    health.next({ state: "closed", cause: some(cause) });
+    health.next({ state: "closed", cause });
     expect(await checks(server)).toMatchObject({
       healthz: 503,
       readyz: 503,
@@ -171,7 +170,7 @@ describe("serveMetrics", () => {
     expect(await checks(server)).toMatchObject({ healthz: 200, readyz: 503 });
     health[1].next({ state: "publishing" });
     expect(await checks(server)).toMatchObject({ healthz: 200, readyz: 200 });
-    health[0].next({ state: "closed", cause: some(cause) });
+    health[0].next({ state: "closed", cause });
     expect(await checks(server)).toMatchObject({ healthz: 503, readyz: 503 });
   });
 

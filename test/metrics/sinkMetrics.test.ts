@@ -1,4 +1,3 @@
-import { none, some } from "fp-ts/lib/Option.js";
 import { Gauge, Registry, register } from "prom-client";
 import { from, lastValueFrom } from "rxjs";
 import { describe, expect, it } from "vitest";
@@ -10,7 +9,13 @@ import { startRedis } from "../kit/servers/redisServer.ts";
 
 const ofSink = 'pipeline="shop",sink="orders-redis"';
 const retryable = rxaddError("Unreachable", "no answer");
-const opened = { state: "opened", stream: "orders", epoch: 7, position: none, foreignEntries: 0 } as const;
+const opened = {
+  state: "opened",
+  stream: "orders",
+  epoch: 7,
+  position: undefined,
+  foreignEntries: 0,
+} as const;
 
 function ofOrders(registry?: Registry) {
   return sinkMetrics({
@@ -111,7 +116,7 @@ describe("sinkMetrics", () => {
     expect(await shownStates(metrics.registry)).toEqual(["retrying"]);
     metrics.status({ state: "publishing" });
     expect(await shownStates(metrics.registry)).toEqual(["publishing"]);
-    metrics.status({ state: "closed", cause: some(retryable) });
+    metrics.status({ state: "closed", cause: retryable });
     expect(await shownStates(metrics.registry)).toEqual(["closed"]);
   });
 
@@ -128,7 +133,7 @@ describe("sinkMetrics", () => {
     for (const over of [
       { state: "connecting" },
       { state: "rewound", cause: retryable },
-      { state: "closed", cause: none },
+      { state: "closed", cause: undefined },
     ] as const) {
       const metrics = ofOrders();
       metrics.buffered({ items: 10_000, bytes: 2_200_000, maxItems: 20_000, maxBytes: 67_108_864 });
@@ -150,7 +155,7 @@ describe("sinkMetrics", () => {
     for (const attempt of [1, 2]) {
       metrics.status({ state: "retrying", attempt, delayMs: 100, cause: retryable });
     }
-    const lost = rxaddError("RewindRequired", "lost", undefined, { position: none });
+    const lost = rxaddError("RewindRequired", "lost", undefined, { position: undefined });
     metrics.status({ state: "rewound", cause: lost });
     const samples = await scrape(metrics.registry);
     expect(samples.get(`rxadd_sink_retries_total{${ofSink},cause="Unreachable"}`)).toBe(2);

@@ -1,4 +1,4 @@
-import { isSome, none, type Option, some } from "fp-ts/lib/Option.js";
+import { isSome, none, type Option, some, toUndefined } from "fp-ts/lib/Option.js";
 import { isRewind, rxaddError } from "../../src/errors/rxaddError.ts";
 import type { Checkpoint } from "../../src/event/checkpoint.ts";
 import { type StandardPosition, standardPositions } from "../../src/event/positions.ts";
@@ -186,7 +186,7 @@ export class FanOutWorld {
     if (sink.phase !== "opening" && sink.phase !== "running") return;
     sink.has = Math.max(0, sink.has - count);
     sink.told = 0;
-    const position = this.#at(sink.has);
+    const position = toUndefined(this.#at(sink.has));
     this.#fail(branch, sink, rxaddError("RewindRequired", "lost", undefined, { position }));
   }
 
@@ -287,7 +287,7 @@ export class FanOutWorld {
     sink.phase = "behind";
     sink.late = [];
     // Where one stands that was never opened, nobody has said.
-    const stands = wasOpen || isRewind(cause) ? this.#at(sink.has) : none;
+    const stands = toUndefined(wasOpen || isRewind(cause) ? this.#at(sink.has) : none);
     if (JSON.stringify(at) !== JSON.stringify(stands))
       this.#breaks(`one stands at ${JSON.stringify(stands)}, told was ${JSON.stringify(at)}`);
     const left = this.#voters().filter(({ phase }) => phase !== "behind");

@@ -1,4 +1,4 @@
-import { isSome, toUndefined } from "fp-ts/lib/Option.js";
+import { toUndefined } from "fp-ts/lib/Option.js";
 import { Subject, type Subscription, tap } from "rxjs";
 import {
   type Checkpoint,
@@ -55,8 +55,8 @@ export function startLife(
   function said(sink: number, status: Status): void {
     if (status.state === "opened") {
       const { position } = status;
-      if (isSome(position)) reached.set(sink, Number(position.value));
-      else reached.delete(sink);
+      if (position === undefined) reached.delete(sink);
+      else reached.set(sink, Number(position));
     }
     if (status.state === "rewound") reached.delete(sink);
     if (status.state === "behind") behind.set(sink, status.cause);

@@ -292,7 +292,7 @@ describe("streamEntries", () => {
       defaultValue: undefined,
     });
 
-    expect(await first("closed")).toMatchObject({ cause: { _tag: "None" } });
+    expect(await first("closed")).toEqual({ state: "closed", cause: undefined });
     await waitUntil(async () => !String(await redis.client.client("LIST")).includes("rxadd:reader"));
   });
 

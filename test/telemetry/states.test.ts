@@ -1,4 +1,3 @@
-import { none, some } from "fp-ts/lib/Option.js";
 import { describe, expect, it } from "vitest";
 import { rxaddError } from "../../src/errors/rxaddError.ts";
 import { consumerReporter } from "../../src/telemetry/consumerReporter.ts";
@@ -16,19 +15,19 @@ type OneOfEach<S extends AnyStatus> = {
 const cause = rxaddError("Unreachable", "redis://h: connect ECONNREFUSED");
 const retrying = { state: "retrying", attempt: 1, delayMs: 100, cause } as const;
 const warning = { state: "warning", message: "careful" } as const;
-const closed = { state: "closed", cause: none } as const;
+const closed = { state: "closed", cause: undefined } as const;
 const entry = { stream: "orders", entryId: "5-0" };
 
 const ofSinks: OneOfEach<Status> = {
   ...{ retrying, warning, closed },
   connecting: { state: "connecting" },
-  opened: { state: "opened", stream: "orders", epoch: 1, position: none, foreignEntries: 0 },
+  opened: { state: "opened", stream: "orders", epoch: 1, position: undefined, foreignEntries: 0 },
   publishing: { state: "publishing" },
   paused: { state: "paused", events: 1, bytes: 1 },
   resumed: { state: "resumed" },
   rewound: { state: "rewound", cause },
   deadLetter: { state: "deadLetter", id: "1", position: 1, cause },
-  behind: { state: "behind", position: none, cause },
+  behind: { state: "behind", position: undefined, cause },
   replayed: { state: "replayed", stream: "orders", events: 1, position: 1 },
 };
 
@@ -66,7 +65,7 @@ describe("the states of sinks and consumers", () => {
   });
 
   it("are an error when they are the end with one", () => {
-    expect(levelOf({ state: "closed", cause: some(cause) })).toBe("error");
+    expect(levelOf({ state: "closed", cause })).toBe("error");
   });
 });
 
@@ -107,8 +106,8 @@ describe.each(sides)("the reporter of $side", ({ work, make }) => {
   it("tells its end once, and nothing after that", () => {
     const { states, reporter } = reported();
     reporter.reached();
-    reporter.closed(some(cause));
-    reporter.closed(none);
+    reporter.closed(cause);
+    reporter.closed(undefined);
     reporter.report(warning);
     reporter.reached();
 

@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { none, some } from "fp-ts/lib/Option.js";
 import { pino } from "pino";
 import { firstValueFrom, lastValueFrom, ReplaySubject, Subject } from "rxjs";
 import { describe, expect, it } from "vitest";
@@ -36,7 +35,7 @@ const ofSinks: readonly Case<Status>[] = [
     "opened",
     "info",
     "orders: publishing after position 41, epoch 2; it holds 3 entries of others",
-    { state: "opened", stream: "orders", epoch: 2, position: some(41), foreignEntries: 3 },
+    { state: "opened", stream: "orders", epoch: 2, position: 41, foreignEntries: 3 },
   ],
   ["publishing", "info", "publishing", { state: "publishing" }],
   [
@@ -69,10 +68,10 @@ const ofSinks: readonly Case<Status>[] = [
     "behind",
     "error",
     "behind, until the next start: redis://h: connect ECONNREFUSED",
-    { state: "behind", position: some(5), cause: unreachable },
+    { state: "behind", position: 5, cause: unreachable },
   ],
-  ["closed", "info", "closed", { state: "closed", cause: none }],
-  ["closed with an error", "error", "closed: found 9 MB", { state: "closed", cause: some(setAside) }],
+  ["closed", "info", "closed", { state: "closed", cause: undefined }],
+  ["closed with an error", "error", "closed: found 9 MB", { state: "closed", cause: setAside }],
 ];
 
 const ofConsumers: readonly Case<ConsumerStatus>[] = [
@@ -91,8 +90,8 @@ const ofConsumers: readonly Case<ConsumerStatus>[] = [
     { state: "claimed", stream: "orders", entries: 4 },
   ],
   ["draining", "info", "reading no more, waiting for 2 deliveries", { state: "draining", deliveries: 2 }],
-  ["closed", "info", "closed", { state: "closed", cause: none }],
-  ["closed with an error", "error", "closed: found 9 MB", { state: "closed", cause: some(setAside) }],
+  ["closed", "info", "closed", { state: "closed", cause: undefined }],
+  ["closed with an error", "error", "closed: found 9 MB", { state: "closed", cause: setAside }],
   [
     "retrying",
     "warn",
@@ -165,21 +164,21 @@ describe("docs/tracing.md", () => {
 });
 
 describe("statusLogger", () => {
-  it("logs the fields of the status, a position without its Option", () => {
+  it("logs the fields of the status, its position as it is", () => {
     const { logger, all } = logged();
 
     statusLogger(logger).next({
       state: "opened",
       stream: "orders",
       epoch: 2,
-      position: some(41n),
+      position: 41n,
       foreignEntries: 0,
     });
     statusLogger(logger).next({
       state: "opened",
       stream: "orders",
       epoch: 3,
-      position: none,
+      position: undefined,
       foreignEntries: 0,
     });
 
@@ -195,7 +194,7 @@ describe("statusLogger", () => {
     const logger$ = statusLogger(logger);
 
     logger$.next({ state: "retrying", attempt: 1, delayMs: 100, cause: unreachable });
-    logger$.next({ state: "closed", cause: some(setAside) });
+    logger$.next({ state: "closed", cause: setAside });
     logger$.next({ state: "rejected", ...entry, deliveries: 1, delayMs: 1, reason: new Error("no mail") });
 
     expect(all).toMatchObject([

@@ -1,4 +1,3 @@
-import { none, type Option, some } from "fp-ts/lib/Option.js";
 import { catchError, defer, finalize, type Observable, throwError, type Unsubscribable } from "rxjs";
 import type { FailedAttempt, RetryBackoffOptions } from "../../../operators/retryBackoff.ts";
 import { isRetryable } from "../../errors/rxaddError.ts";
@@ -17,7 +16,7 @@ interface SessionOptions<C extends Opened> {
   readonly reporter: {
     readonly report: (status: { readonly state: "connecting" }) => void;
     readonly failed: (attempt: FailedAttempt) => void;
-    readonly closed: (cause: Option<Error>) => void;
+    readonly closed: (cause: Error | undefined) => void;
   };
 }
 
@@ -36,11 +35,11 @@ export function session<C extends Opened, A>(
     const again = { ...retry, isRetryable, wake: connection.ready$, failed: { next: reporter.failed } };
     return work(connection, again).pipe(
       catchError((error) => {
-        reporter.closed(some(errorOf(error)));
+        reporter.closed(errorOf(error));
         return throwError(() => error);
       }),
       finalize(() => {
-        reporter.closed(none);
+        reporter.closed(undefined);
         connection.unsubscribe();
       }),
     );

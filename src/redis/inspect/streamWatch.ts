@@ -1,4 +1,3 @@
-import { none, type Option, some } from "fp-ts/lib/Option.js";
 import type { Cluster, Redis } from "ioredis";
 import { from } from "rxjs";
 import type { StreamGroup } from "../../telemetry/groupFigures.ts";
@@ -30,12 +29,12 @@ return newest
 const shownEntries = 8;
 const shownBytes = 4096;
 
-/** Opens a connection for it, unless there is the caller's; none to a Redis in memory. */
+/** Opens a connection for it, unless there is the caller's; undefined for a Redis in memory. */
 export function openStreamWatch(
   server: Server | { readonly connection: FakeServer },
   options: Omit<ClientOptions, "uri">,
-): Option<StreamWatch> {
-  return isReal(server) ? some(watchOf(server, options)) : none;
+): StreamWatch | undefined {
+  return isReal(server) ? watchOf(server, options) : undefined;
 }
 
 function isReal(server: Server | { readonly connection: FakeServer }): server is Server {

@@ -1,4 +1,3 @@
-import { type Option, toUndefined } from "fp-ts/lib/Option.js";
 import {
   catchError,
   concatMap,
@@ -35,7 +34,8 @@ export interface AcknowledgedBatch<P> {
 /** Where a lane stands when it is opened. */
 export interface OpenedLane<P> {
   readonly epoch: number;
-  readonly position: Option<P>;
+  /** Undefined: it has nothing. */
+  readonly position: P | undefined;
   readonly foreignEntries: number;
 }
 
@@ -101,7 +101,7 @@ function openLane<P>(options: LaneOptions<P>, state: OpenedState): OpenLane<P> {
   const { epoch, sequence, entryId, foreignEntries } = state;
   const decode = (text: string) => storedPosition(positions, keys.state, text);
   const position = decode(state.position);
-  const number = numbering(options, keys.state, { owner, epoch, sequence }, state, toUndefined(position));
+  const number = numbering(options, keys.state, { owner, epoch, sequence }, state, position);
   /** The newest batch that is there. */
   let newest = { sequence, entryId };
 

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import type { Option } from "fp-ts/lib/Option.js";
 import { BehaviorSubject, EMPTY, map, type Observable, type OperatorFunction, pipe, share, tap } from "rxjs";
 import { type BatchOptions, batch, type UnfinishedTransaction } from "../../../operators/batch.ts";
 import type { Progress } from "../../../operators/checkpoint.ts";
@@ -25,7 +24,7 @@ type Acknowledged<P> = Progress<Entry<P>, AcknowledgedBatch<P>>;
 /** All lanes of one subscription. */
 export interface Lanes<P> {
   /** Opens what can be opened before the first event; emits where the source goes on, if it is known, completes. */
-  readonly opened$: Observable<Option<P>>;
+  readonly opened$: Observable<P | undefined>;
   /** Whether the status says when that is done. */
   readonly tellsOpening: boolean;
   /** Told of each entry before it is published; undefined: there is nothing to tell. */
@@ -196,7 +195,7 @@ function begun<P>(
   status: Reporter<Status>,
   stream: string,
   { epoch, position, streamsBack }: Resumption<P>,
-): Option<P> {
+): P | undefined {
   status.report({ state: "opened", stream, epoch, position, foreignEntries: 0 });
   if (streamsBack > 0) {
     const message = `Redis has lost acknowledged batches of ${streamsBack} streams: the source is opened before them`;

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { isNone, isSome, type Option, some, toUndefined } from "fp-ts/lib/Option.js";
+import { isNone } from "fp-ts/lib/Option.js";
 import {
   concatMap,
   defer,
@@ -61,14 +61,14 @@ export class Ledger<P> {
         this.#sequence = found.state.sequence;
         this.#written = found.state.sequence;
         this.#pages = ledgerPages(found.back);
-        this.#isCatchingUp = isSome(found.written);
+        this.#isCatchingUp = found.written !== undefined;
       }),
     );
   }
 
   /** Where the source was opened; undefined: at its beginning. Once the ledger is open. */
   start(): P | undefined {
-    return toUndefined(this.#opened.position);
+    return this.#opened.position;
   }
 
   /** How the lanes' producer states tell who has opened them. Once the ledger is open. */
@@ -113,9 +113,7 @@ export class Ledger<P> {
 
   /** Told how far all lanes are together. */
   reached(position: P): void {
-    const reached = this.#reached;
-    if (reached === undefined || isBefore(this.#options, some(reached), some(position)))
-      this.#reached = position;
+    if (isBefore(this.#options, this.#reached, position)) this.#reached = position;
   }
 
   /** Writes down that all up to a position is in the lanes; completes when that stands. */
@@ -145,8 +143,8 @@ export class Ledger<P> {
   /** Where a position lies beside the one that was written when the ledger was opened: before it (less than 0), there (0), or after it. */
   beside(position: P): number {
     const { written } = this.#opened;
-    if (isBefore(this.#options, some(position), written)) return -1;
-    return isBefore(this.#options, written, some(position)) ? 1 : 0;
+    if (isBefore(this.#options, position, written)) return -1;
+    return isBefore(this.#options, written, position) ? 1 : 0;
   }
 
   /** How many lanes have moved since the last writing. */
@@ -159,7 +157,7 @@ export class Ledger<P> {
     return this.#found;
   }
 
-  #decode(text: string): Option<P> {
+  #decode(text: string): P | undefined {
     return storedPosition(this.#options.positions, this.#options.key, text);
   }
 
@@ -196,9 +194,9 @@ export class Ledger<P> {
   #laneOpened({ stream = "", state }: LaneKeys, line: LedgerLine, found: OpenReply): void {
     if (found.reply === "gone") return;
     this.#checkStanding(state, found, line);
-    const begin = this.#reached === undefined ? this.#opened.position : some(this.#reached);
-    if (found.sequence === 0 && isSome(begin))
-      this.#pages.began(stream, this.#options.positions.encode(begin.value));
+    const begin = this.#reached ?? this.#opened.position;
+    if (found.sequence === 0 && begin !== undefined)
+      this.#pages.began(stream, this.#options.positions.encode(begin));
   }
 
   /** Redis may have lost something since the ledger was opened, and since the lane was closed. */

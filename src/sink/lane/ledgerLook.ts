@@ -1,4 +1,3 @@
-import { isNone, type Option } from "fp-ts/lib/Option.js";
 import { concatMap, from, map, mergeMap, type Observable, of, reduce } from "rxjs";
 import type { LedgerStore, OpenedLedger } from "../../redis/publish/ledger.ts";
 import { type LaneStand, storedPosition } from "./stand.ts";
@@ -13,8 +12,8 @@ export interface LookOptions<P> extends StandOrder<P> {
 /** Where a sink with several lanes goes on. */
 export interface Resumption<P> {
   readonly epoch: number;
-  /** The source has to go on after it; none: at its beginning. */
-  readonly position: Option<P>;
+  /** The source has to go on after it; undefined: at its beginning. */
+  readonly position: P | undefined;
   /** How many streams have lost what was acknowledged. */
   readonly streamsBack: number;
 }
@@ -22,7 +21,7 @@ export interface Resumption<P> {
 /** What opening has found. */
 export interface Found<P> extends Resumption<P> {
   readonly state: OpenedLedger;
-  readonly written: Option<P>;
+  readonly written: P | undefined;
   /** The lanes that stand before what the ledger says of them, and where they do. */
   readonly back: ReadonlyMap<string, LaneStand>;
 }
@@ -33,7 +32,7 @@ export function look<P>(options: LookOptions<P>, state: OpenedLedger): Observabl
   const written = storedPosition(positions, key, state.position);
   const back = new Map<string, LaneStand>();
   const start = { epoch: state.epoch, position: written, streamsBack: 0, state, written, back };
-  if (isNone(written)) return of(start);
+  if (written === undefined) return of(start);
   return store.stands().pipe(
     concatMap((lines) => from(lines)),
     mergeMap(([stream, line]) => backOf(options, stream, line), 1000),

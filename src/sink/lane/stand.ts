@@ -1,4 +1,4 @@
-import { isNone, none, type Option, toUndefined } from "fp-ts/lib/Option.js";
+import { toUndefined } from "fp-ts/lib/Option.js";
 import { rxaddError } from "../../errors/rxaddError.ts";
 import type { Positions } from "../../event/positions.ts";
 import type { NumberedBatch } from "../../redis/publish/publishPort.ts";
@@ -23,10 +23,11 @@ export function aheadOf(text: string): Ahead | undefined {
   return events === undefined || position === undefined ? undefined : { events: Number(events), position };
 }
 
-/** Reads a position that stands under a key; none where it is empty. */
-export function storedPosition<P>(positions: Positions<P>, key: string, text: string): Option<P> {
-  const position = text === "" ? none : positions.decode(text);
-  if (text === "" || !isNone(position)) return position;
+/** Reads a position that stands under a key; undefined where it is empty. */
+export function storedPosition<P>(positions: Positions<P>, key: string, text: string): P | undefined {
+  if (text === "") return undefined;
+  const position = toUndefined(positions.decode(text));
+  if (position !== undefined) return position;
   throw rxaddError(
     "PositionInvalid",
     `${key}: found position ${text}, expected one of this source: give each source a sink id of its own`,
@@ -72,7 +73,7 @@ export function standing<P>(
       const first = fresh.find(isPlaced)?.position;
       // Where another position comes, no more comes of the one that stood ahead: the source may have begun after it.
       if (ahead !== undefined && first !== undefined && positions.encode(first) !== ahead.position)
-        wholeUpTo(toUndefined(storedPosition(positions, key, ahead.position)));
+        wholeUpTo(storedPosition(positions, key, ahead.position));
       wholeUpTo(last.safe);
       if (last.safe !== undefined && order(positions, here, last.safe) === 0) {
         ahead = undefined;

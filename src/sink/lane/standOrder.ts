@@ -1,4 +1,4 @@
-import { isNone, type Option } from "fp-ts/lib/Option.js";
+import { isNone } from "fp-ts/lib/Option.js";
 import { type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
 import { messageOf } from "../../errors/thrown.ts";
 import type { Positions } from "../../event/positions.ts";
@@ -11,11 +11,11 @@ export interface StandOrder<P> {
   readonly key: string;
 }
 
-/** Whether one position stands before another; none stands before all others. */
-export function isBefore<P>(by: StandOrder<P>, a: Option<P>, b: Option<P>): boolean {
-  if (isNone(a) || isNone(b)) return isNone(a) && !isNone(b);
-  const order = comparePositions(by.positions, a.value, b.value);
-  if (order === undefined) throw withoutOrder(by, a.value);
+/** Whether one position stands before another; undefined stands before all others. */
+export function isBefore<P>(by: StandOrder<P>, a: P | undefined, b: P | undefined): boolean {
+  if (a === undefined || b === undefined) return a === undefined && b !== undefined;
+  const order = comparePositions(by.positions, a, b);
+  if (order === undefined) throw withoutOrder(by, a);
   return order < 0;
 }
 
@@ -30,7 +30,7 @@ export function isBehind<P>(by: StandOrder<P>, a: LaneStand, b: LaneStand): bool
 function farthest<P>(
   { positions, key }: StandOrder<P>,
   { position, ahead }: LaneStand,
-): { readonly position: Option<P>; readonly events: number } {
+): { readonly position: P | undefined; readonly events: number } {
   const { events, position: last } = aheadOf(ahead) ?? { events: Number.POSITIVE_INFINITY, position };
   return { position: storedPosition(positions, key, last), events };
 }

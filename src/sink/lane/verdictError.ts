@@ -1,4 +1,3 @@
-import { none, type Option } from "fp-ts/lib/Option.js";
 import { isRxaddError, type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
 import type { BatchNumber } from "../../redis/publish/protocol.ts";
 import type { LaneKeys, PublishReply } from "../../redis/publish/publishPort.ts";
@@ -14,7 +13,7 @@ export function findingError<P>(
   { stream = "the computed streams", state }: LaneKeys,
   sent: BatchNumber,
   acknowledged: number,
-  decodePosition: (text: string) => Option<P>,
+  decodePosition: (text: string) => P | undefined,
 ): RxaddError {
   switch (found.reply) {
     case "fenced":
@@ -45,7 +44,7 @@ export function findingError<P>(
         "RewindRequired",
         `${state}: the producer state and the stream are gone: Redis has lost its data; send again from the beginning`,
         undefined,
-        { position: none },
+        { position: undefined },
       );
   }
 }

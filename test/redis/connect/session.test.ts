@@ -1,4 +1,3 @@
-import { none, some } from "fp-ts/lib/Option.js";
 import { defer, NEVER, type Observable, of, Subject, throwError } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { type RetryBackoffOptions, retryBackoff } from "../../../operators/retryBackoff.ts";
@@ -30,7 +29,7 @@ describe("session", () => {
     expect(log).toEqual([]);
     session$.subscribe((value) => log.push(value));
 
-    expect(log).toEqual(["connecting", "open", "a", none, "unsubscribed"]);
+    expect(log).toEqual(["connecting", "open", "a", undefined, "unsubscribed"]);
   });
 
   it("tells what the work fails with, before it passes that on", () => {
@@ -38,7 +37,7 @@ describe("session", () => {
     const { log, session$ } = sessionOf(() => throwError(() => error));
     session$.subscribe({ error: (thrown) => log.push(thrown) });
 
-    expect(log).toEqual(["connecting", "open", some(error), error, none, "unsubscribed"]);
+    expect(log).toEqual(["connecting", "open", error, error, undefined, "unsubscribed"]);
   });
 
   it("tries the work again as soon as Redis takes commands again", () => {
@@ -53,13 +52,13 @@ describe("session", () => {
     session$.subscribe((value) => log.push(value));
     ready$.next();
 
-    expect(log).toEqual(["connecting", "open", "failed 1", "a", none, "unsubscribed"]);
+    expect(log).toEqual(["connecting", "open", "failed 1", "a", undefined, "unsubscribed"]);
   });
 
   it("closes at once when nobody listens any more", () => {
     const { log, session$ } = sessionOf(() => NEVER);
     session$.subscribe().unsubscribe();
 
-    expect(log).toEqual(["connecting", "open", none, "unsubscribed"]);
+    expect(log).toEqual(["connecting", "open", undefined, "unsubscribed"]);
   });
 });
