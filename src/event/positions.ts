@@ -1,7 +1,5 @@
 import { isLeft } from "fp-ts/lib/Either.js";
-import { Ord as ordNumber } from "fp-ts/lib/number.js";
-import { isNone, isSome, none, type Option, some } from "fp-ts/lib/Option.js";
-import { fromCompare, type Ord } from "fp-ts/lib/Ord.js";
+import type { Ord } from "fp-ts/lib/Ord.js";
 import type { Type } from "io-ts";
 import { type RxaddError, rxaddError } from "../errors/rxaddError.ts";
 import { kindOf, messageOf } from "../errors/thrown.ts";
@@ -15,38 +13,31 @@ import { isLsn, ordLsn } from "./lsn.ts";
  */
 export interface Positions<P> {
   readonly encode: (position: P) => string;
-  /** The inverse of `encode`; none if the text is not one of its results. */
-  readonly decode: (text: string) => Option<P>;
-  /** The order of positions like this one; none where they have none. */
-  readonly orderOf: (sample: P) => Option<Ord<P>>;
+  /** The inverse of `encode`; undefined if the text is not one of its results. */
+  readonly decode: (text: string) => P | undefined;
+  /** Less than, equal to or greater than 0, as `a` stands before, at or after `b`; undefined: they have no order. Default: none has one. */
+  readonly compare?: (a: P, b: P) => number | undefined;
+}
+
+/** Whether positions like this one have an order. */
+export function hasOrder<P>(positions: Positions<P>, position: P): boolean {
+  return positions.compare?.(position, position) !== undefined;
 }
 
 /** The positions that need no description: numbers, bigints and strings. */
 export type StandardPosition = number | bigint | string;
 
-const ordBigint: Ord<bigint> = fromCompare((a, b) => (a < b ? -1 : a > b ? 1 : 0));
-
-/** An order over all standard positions that only ever sees those of one kind. */
-function among<A extends StandardPosition>(
-  isKind: (position: StandardPosition) => position is A,
-  ord: Ord<A>,
-): Option<Ord<StandardPosition>> {
-  return some(
-    fromCompare((a, b) => {
-      if (!isKind(a) || !isKind(b)) {
-        throw new TypeError(`positions ${a} and ${b} are of different kinds: one sink id serves one source`);
-      }
-      return ord.compare(a, b);
-    }),
-  );
+function compareStandard(a: StandardPosition, b: StandardPosition): number | undefined {
+  if (typeof a === "number" && typeof b === "number") return a < b ? -1 : a > b ? 1 : 0;
+  if (typeof a === "bigint" && typeof b === "bigint") return a < b ? -1 : a > b ? 1 : 0;
+  if (typeof a === "string" && !isLsn(a)) return undefined;
+  if (typeof a === "string" && typeof b === "string" && isLsn(b)) return ordLsn.compare(a, b);
+  throw invalid(`positions ${a} and ${b} are of different kinds: one sink id serves one source`);
 }
 
-const numbers = among((position) => typeof position === "number", ordNumber);
-const bigints = among((position) => typeof position === "bigint", ordBigint);
-const lsns = among((position) => typeof position === "string" && isLsn(position), ordLsn);
-
 /**
- * Numbers, bigints and LSNs, each with its order, and any other string, without one.
+ * Numbers, bigints and LSNs, each with its order, and any other string, without one. Those of different kinds are
+ * `PositionInvalid` where they are compared.
  *
  * In Redis a number reads `42`, a bigint `42n`, an LSN `16/B374D848:3`, another string is quoted as in JSON.
  */
@@ -57,20 +48,16 @@ export const standardPositions: Positions<StandardPosition> = {
     return isLsn(position) ? position : JSON.stringify(position);
   },
   decode: (text) => {
-    if (/^-?\d+n$/.test(text)) return some(BigInt(text.slice(0, -1)));
-    if (isLsn(text)) return some(text);
+    if (/^-?\d+n$/.test(text)) return BigInt(text.slice(0, -1));
+    if (isLsn(text)) return text;
     try {
       const value: unknown = JSON.parse(text);
-      return typeof value === "number" || typeof value === "string" ? some(value) : none;
+      return typeof value === "number" || typeof value === "string" ? value : undefined;
     } catch {
-      return none;
+      return undefined;
     }
   },
-  orderOf: (sample) => {
-    if (typeof sample === "number") return numbers;
-    if (typeof sample === "bigint") return bigints;
-    return isLsn(sample) ? lsns : none;
-  },
+  compare: compareStandard,
 };
 
 /**
@@ -84,14 +71,13 @@ export const standardPositions: Positions<StandardPosition> = {
  * ```
  */
 export function positionsOf<P>(codec: Type<P, string>, ord?: Ord<P>): Positions<P> {
-  const order = ord === undefined ? none : some(ord);
   return {
     encode: codec.encode,
     decode: (text) => {
       const decoded = codec.decode(text);
-      return isLeft(decoded) ? none : some(decoded.right);
+      return isLeft(decoded) ? undefined : decoded.right;
     },
-    orderOf: () => order,
+    compare: (a, b) => ord?.compare(a, b),
   };
 }
 
@@ -115,8 +101,8 @@ export function positionsIn<P = StandardPosition>(
   const start = `${JSON.stringify(log)} `;
   return {
     encode: (position) => `${start}${positions.encode(position)}`,
-    decode: (text) => (text.startsWith(start) ? positions.decode(text.slice(start.length)) : none),
-    orderOf: positions.orderOf,
+    decode: (text) => (text.startsWith(start) ? positions.decode(text.slice(start.length)) : undefined),
+    compare: (a, b) => positions.compare?.(a, b),
   };
 }
 
@@ -127,7 +113,7 @@ export interface StorablePositions<P> extends Positions<P> {
 }
 
 /**
- * Checks what positions give back: each that is stored, and the first of all. All that `check` and `encode` throw is
+ * Checks what positions give back: each that is stored, and the first of all. All that they throw is
  * `PositionInvalid`.
  *
  * @param positions - undefined: the standard ones
@@ -141,6 +127,10 @@ export function storable<P>(positions: Positions<P> | undefined): StorablePositi
 
 function invalid(reason: string, cause?: unknown): RxaddError {
   return rxaddError("PositionInvalid", reason, cause);
+}
+
+function failed(name: keyof Positions<unknown>, error: unknown): RxaddError {
+  return invalid(`positions: ${name} failed: ${messageOf(error)}`, error);
 }
 
 function checkStandard(position: StandardPosition): void {
@@ -167,16 +157,24 @@ function storableCustom<P>(positions: Positions<P>): StorablePositions<P> {
   let hasEncoded = false;
 
   /** The user's function; what it throws is an error of positions. */
-  function asked<A>(name: keyof Positions<P>, ask: () => A): A {
+  function asked<A>(name: "encode" | "decode", ask: () => A): A {
     try {
       return ask();
     } catch (error) {
-      throw invalid(`positions: ${name} failed: ${messageOf(error)}`, error);
+      throw failed(name, error);
     }
   }
 
-  function orderOf(sample: P): Option<Ord<P>> {
-    return asked("orderOf", () => positions.orderOf(sample));
+  /** Asked for each event, hence without a function made for it. */
+  function compare(a: P, b: P): number | undefined {
+    let order: unknown;
+    try {
+      order = positions.compare?.(a, b);
+    } catch (error) {
+      throw failed("compare", error);
+    }
+    if (order === undefined || (typeof order === "number" && !Number.isNaN(order))) return order;
+    throw invalid(`positions: compare gave ${kindOf(order)}, expected a number, or undefined: no order`);
   }
 
   function encode(position: P): string {
@@ -185,7 +183,7 @@ function storableCustom<P>(positions: Positions<P>): StorablePositions<P> {
       throw invalid(`positions: encode gave ${kindOf(text)}, expected text that decode reads back`);
     }
     const back = asked("decode", () => positions.decode(text));
-    if (isNone(back) || !isSame(position, back.value, text)) {
+    if (back === undefined || !isSame(position, back, text)) {
       throw invalid(
         `positions: encode gave ${JSON.stringify(text)}, of which decode does not make the same position: the next start could not go on after it`,
       );
@@ -195,14 +193,13 @@ function storableCustom<P>(positions: Positions<P>): StorablePositions<P> {
   }
 
   function isSame(position: P, back: P, text: string): boolean {
-    const ord = orderOf(position);
-    if (isSome(ord)) return asked("orderOf", () => ord.value.compare(position, back)) === 0;
-    return asked("encode", () => positions.encode(back)) === text;
+    const order = compare(position, back);
+    return order === undefined ? asked("encode", () => positions.encode(back)) === text : order === 0;
   }
 
   return {
     encode,
-    orderOf,
+    compare,
     decode: (text) => asked("decode", () => positions.decode(text)),
     check: (position) => {
       if (!hasEncoded) encode(position);

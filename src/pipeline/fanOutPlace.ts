@@ -1,6 +1,6 @@
-import { isNone, isSome, none, type Option } from "fp-ts/lib/Option.js";
+import { isSome, none, type Option } from "fp-ts/lib/Option.js";
 import { type RxaddError, rxaddError } from "../errors/rxaddError.ts";
-import type { Positions } from "../event/positions.ts";
+import { hasOrder, type Positions } from "../event/positions.ts";
 
 /** Where a sink stands. */
 export interface Standing<P> {
@@ -17,16 +17,15 @@ export type Relation = "before" | "same" | "after" | "apart";
 
 /** Compares two positions, in the order that they have. */
 export function relation<P>(positions: Positions<P>, a: Option<P>, b: Option<P>): Relation {
-  if (isNone(a) && isNone(b)) return "same";
-  const sample = isSome(a) ? a : b;
-  const ord = isSome(sample) ? positions.orderOf(sample.value) : none;
   if (isSome(a) && isSome(b)) {
-    if (!isSome(ord)) return positions.encode(a.value) === positions.encode(b.value) ? "same" : "apart";
-    const order = ord.value.compare(a.value, b.value);
+    const order = positions.compare?.(a.value, b.value);
+    if (order === undefined)
+      return positions.encode(a.value) === positions.encode(b.value) ? "same" : "apart";
     return order === 0 ? "same" : order < 0 ? "before" : "after";
   }
-  if (!isSome(ord)) return "apart";
-  return isNone(a) ? "before" : "after";
+  if (isSome(a)) return hasOrder(positions, a.value) ? "after" : "apart";
+  if (isSome(b)) return hasOrder(positions, b.value) ? "before" : "apart";
+  return "same";
 }
 
 /** Where the source has to begin, and who cannot go on from there. */

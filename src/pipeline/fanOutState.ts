@@ -3,6 +3,7 @@ import type { Flow } from "../../operators/flow.ts";
 import { isRewind } from "../errors/rxaddError.ts";
 import { errorOf } from "../errors/thrown.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
+import { hasOrder } from "../event/positions.ts";
 import { furthest, placeFor, relation, type Standing, standsElsewhere } from "./fanOutPlace.ts";
 import { isUnavailable } from "./source.ts";
 
@@ -255,12 +256,11 @@ function emitted<P>({ votes }: FanOutRules, state: FanOutState<P>): Stepped<P> {
  */
 function common<P>(votes: number, { branches }: FanOutState<P>, { positions, newest }: Branch<P>) {
   const position = newest?.position;
-  const ord = position === undefined ? none : positions.orderOf(position);
-  if (!isSome(ord)) return position;
+  if (position === undefined || !hasOrder(positions, position)) return position;
   return voters(branches)
     .map(({ newest }) => newest?.position)
     .filter((reached) => reached !== undefined)
-    .sort((a, b) => ord.value.compare(b, a))[votes - 1];
+    .sort((a, b) => positions.compare?.(b, a) ?? 0)[votes - 1];
 }
 
 function withFlow<P>(state: FanOutState<P>, index: number, signal: Flow): FanOutState<P> {

@@ -1,4 +1,3 @@
-import { isSome } from "fp-ts/lib/Option.js";
 import {
   catchError,
   defer,
@@ -107,10 +106,7 @@ function neverBack<T, P>({ positions }: Sink<T, P>): NeverBack<P> {
   let furthest: P | undefined;
   let told: P | undefined;
 
-  const order = (a: P, b: P) => {
-    const ord = positions.orderOf(a);
-    return isSome(ord) ? ord.value.compare(a, b) : 1;
-  };
+  const order = (a: P, b: P) => positions.compare?.(a, b) ?? 1;
 
   return {
     isNews: ({ position }) => {

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { Ord } from "fp-ts/lib/number.js";
-import { isNone, isSome, some } from "fp-ts/lib/Option.js";
 import * as t from "io-ts";
 import { from, lastValueFrom, map } from "rxjs";
 import { describe, expect, it } from "vitest";
 import {
+  hasOrder,
   positionsIn,
   positionsOf,
   type StandardPosition,
@@ -23,7 +23,7 @@ describe("standardPositions", () => {
     );
     fc.assert(
       fc.property(position, (value) => {
-        expect(standardPositions.decode(standardPositions.encode(value))).toEqual(some(value));
+        expect(standardPositions.decode(standardPositions.encode(value))).toEqual(value);
       }),
     );
   });
@@ -38,21 +38,41 @@ describe("standardPositions", () => {
   });
 
   it.each(["", "x", "{}", "null", "1n2"])("finds no position in %j", (text) => {
-    expect(isNone(standardPositions.decode(text))).toBe(true);
+    expect(standardPositions.decode(text)).toBeUndefined();
   });
 
   it("orders numbers, bigints and LSNs, and no other strings", () => {
-    expect([1, 1n, "0/1", "token"].map((sample) => isSome(standardPositions.orderOf(sample)))).toEqual([
-      true,
-      true,
-      true,
-      false,
+    const pairs = [
+      [1, 2],
+      [1n, 2n],
+      ["0/1", "0/10"],
+      ["token", "tokens"],
+    ] as const;
+    const order = (a: StandardPosition, b: StandardPosition) => standardPositions.compare?.(a, b);
+    expect(pairs.map(([a, b]) => [order(a, b), order(b, a), order(a, a)])).toEqual([
+      [-1, 1, 0],
+      [-1, 1, 0],
+      [-1, 1, 0],
+      [undefined, undefined, undefined],
     ]);
+    expect(pairs.map(([a]) => hasOrder(standardPositions, a))).toEqual([true, true, true, false]);
   });
 
   it("does not compare positions of different kinds", () => {
-    const order = standardPositions.orderOf(1);
-    expect(() => isSome(order) && order.value.compare(1, "0/1")).toThrow("one sink id serves one source");
+    const pairs: readonly (readonly [StandardPosition, StandardPosition])[] = [
+      [1, "0/1"],
+      [1, 1n],
+      [1n, "token"],
+      ["0/1", "token"],
+    ];
+    for (const [a, b] of pairs) {
+      expect(() => standardPositions.compare?.(a, b)).toThrow(
+        expect.objectContaining({
+          _tag: "PositionInvalid",
+          message: `positions ${a} and ${b} are of different kinds: one sink id serves one source`,
+        }),
+      );
+    }
   });
 });
 
@@ -70,10 +90,10 @@ describe("positionsOf", () => {
   it("stores a user's positions by their codec, in their order", () => {
     const positions = positionsOf(Offset, Ord);
     expect(positions.encode(7)).toBe("@7");
-    expect(positions.decode("@7")).toEqual(some(7));
-    expect(isNone(positions.decode("7"))).toBe(true);
-    expect(isSome(positions.orderOf(7))).toBe(true);
-    expect(isNone(positionsOf(Offset).orderOf(7))).toBe(true);
+    expect(positions.decode("@7")).toBe(7);
+    expect(positions.decode("7")).toBeUndefined();
+    expect(positions.compare?.(7, 8)).toBe(-1);
+    expect(positionsOf(Offset).compare?.(7, 8)).toBeUndefined();
   });
 });
 
@@ -81,10 +101,10 @@ describe("positionsIn", () => {
   it("names the log beside each position, and knows those of no other", () => {
     const positions = positionsIn<number>("ORDERS 1");
     expect(positions.encode(7)).toBe('"ORDERS 1" 7');
-    expect(positions.decode('"ORDERS 1" 7')).toEqual(some(7));
+    expect(positions.decode('"ORDERS 1" 7')).toBe(7);
     for (const text of ["7", '"ORDERS 2" 7', '"ORDERS 1', '"ORDERS 1"7'])
-      expect(isNone(positions.decode(text))).toBe(true);
-    expect(isSome(positions.orderOf(7))).toBe(true);
+      expect(positions.decode(text)).toBeUndefined();
+    expect(positions.compare?.(7, 8)).toBe(-1);
   });
 
   it("lets a sink refuse a log that was made anew, at every start, instead of leaving out what it holds", async () => {

@@ -1,5 +1,4 @@
-import { none, some } from "fp-ts/lib/Option.js";
-import { fromCompare } from "fp-ts/lib/Ord.js";
+import { some } from "fp-ts/lib/Option.js";
 import { from, lastValueFrom, Subject, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { type Positions, redisSink, type SinkSettings, type Status } from "../../src/index.ts";
@@ -356,8 +355,7 @@ describe("null", () => {
 describe("positions of the user's own", () => {
   const identity: Positions<unknown> = {
     encode: (position) => String(position),
-    decode: (text) => some(text),
-    orderOf: () => none,
+    decode: (text) => text,
   };
 
   it("are published, and gone on after, when they read back", async () => {
@@ -376,13 +374,10 @@ describe("positions of the user's own", () => {
 
   it("are shown in words, of whatever type they are", async () => {
     const offset = (value: number) => Object.assign(Object.create(null), { value });
-    const byValue = fromCompare<{ value: number }>((a, b) =>
-      a.value < b.value ? -1 : a.value > b.value ? 1 : 0,
-    );
     const positions = {
       encode: ({ value }: { value: number }) => `${value}`,
-      decode: (text: string) => some(offset(Number(text))),
-      orderOf: () => some(byValue),
+      decode: (text: string) => offset(Number(text)),
+      compare: (a: { value: number }, b: { value: number }) => a.value - b.value,
     };
     const told: string[] = [];
     const status = { next: (now: Status) => told.push(statusText(now)) };
@@ -400,19 +395,16 @@ describe("positions of the user's own", () => {
     ["encode gives an empty text", { ...identity, encode: () => "" }, "encode gave an empty text"],
     ["encode gives nothing", { ...identity, encode: () => undefined }, "encode gave nothing"],
     ["encode throws", { ...identity, encode: thrower }, "encode failed: boom"],
-    ["decode reads nothing back", { ...identity, decode: () => none }, "does not make the same position"],
     [
-      "decode reads another one",
-      { ...identity, decode: () => some("other") },
+      "decode reads nothing back",
+      { ...identity, decode: () => undefined },
       "does not make the same position",
     ],
+    ["decode reads another one", { ...identity, decode: () => "other" }, "does not make the same position"],
     ["decode throws", { ...identity, decode: thrower }, "decode failed: boom"],
-    [
-      "the order finds another one",
-      { ...identity, orderOf: () => some({ equals: () => false, compare: () => 1 }) },
-      "does not make the same position",
-    ],
-    ["orderOf throws", { ...identity, orderOf: thrower }, "orderOf failed: boom"],
+    ["the order finds another one", { ...identity, compare: () => 1 }, "does not make the same position"],
+    ["compare throws", { ...identity, compare: thrower }, "compare failed: boom"],
+    ["compare gives no number", { ...identity, compare: () => Number.NaN }, "compare gave NaN"],
   ])("are refused at the first event when %s", async (_what, positions, message) => {
     const error = await failureOf(from([{ id: "a", position: "p1" }]).pipe(sink({ positions })));
 
@@ -422,7 +414,7 @@ describe("positions of the user's own", () => {
   });
 
   it("are refused with a later batch whose last position does not read back", async () => {
-    const positions = { ...identity, decode: (text: string) => (text === "p2" ? none : some(text)) };
+    const positions = { ...identity, decode: (text: string) => (text === "p2" ? undefined : text) };
     const events = ["p1", "p2"].map((position) => ({ id: position, position }));
 
     const error = await failureOf(from(events).pipe(sink({ positions, batch: { maxEvents: 1 } })));

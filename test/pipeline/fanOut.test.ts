@@ -1,4 +1,4 @@
-import { getOrElse, some } from "fp-ts/lib/Option.js";
+import { getOrElse } from "fp-ts/lib/Option.js";
 import {
   concat,
   EMPTY,
@@ -95,14 +95,10 @@ describe("fanOut over positions that cannot be compared", () => {
     const broken = new Error("no order");
     const positions: Positions<number> = {
       encode: String,
-      decode: (text) => some(Number(text)),
-      orderOf: () =>
-        some({
-          equals: (a: number, b: number) => a === b,
-          compare: () => {
-            throw broken;
-          },
-        }),
+      decode: Number,
+      compare: () => {
+        throw broken;
+      },
     };
     const checkpoint: Checkpoint<number> = {
       ...{ sink: "a", stream, position: 1, sequence: 1, entryId: "1-0", events: 1, replayed: 0 },

@@ -1,4 +1,3 @@
-import { isNone } from "fp-ts/lib/Option.js";
 import type { TransactionMark } from "../../../operators/batch.ts";
 import type { Positions } from "../../event/positions.ts";
 
@@ -39,9 +38,7 @@ export function safePosition<P>(
 export function order<P>(positions: Positions<P>, a: P, b: P): number {
   if (a === b) return 0;
   try {
-    const ord = positions.orderOf(a);
-    if (isNone(ord)) return positions.encode(a) === positions.encode(b) ? 0 : 1;
-    return ord.value.compare(a, b);
+    return positions.compare?.(a, b) ?? (positions.encode(a) === positions.encode(b) ? 0 : 1);
   } catch {
     // Of different kinds: the lane refuses them by name.
     return 1;

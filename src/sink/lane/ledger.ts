@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { isNone } from "fp-ts/lib/Option.js";
 import {
   concatMap,
   defer,
@@ -11,6 +10,7 @@ import {
   zip,
 } from "rxjs";
 import { rxaddError } from "../../errors/rxaddError.ts";
+import { hasOrder } from "../../event/positions.ts";
 import type { LedgerLine, LedgerReply } from "../../redis/publish/ledger.ts";
 import type { LaneKeys, OpenedState, OpenReply, PublishPort } from "../../redis/publish/publishPort.ts";
 import type { Entry } from "../encode/entry.ts";
@@ -96,7 +96,7 @@ export class Ledger<P> {
   /** Told of each entry before it is published: fails with PositionInvalid where positions have no order. */
   arrived({ position }: Entry<P>): void {
     if (this.#isChecked || position === undefined) return;
-    if (isNone(this.#options.positions.orderOf(position))) throw withoutOrder(this.#options, position);
+    if (!hasOrder(this.#options.positions, position)) throw withoutOrder(this.#options, position);
     this.#isChecked = true;
   }
 

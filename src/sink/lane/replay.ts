@@ -1,7 +1,6 @@
 import type { Positions } from "../../event/positions.ts";
 import type { Entry } from "../encode/entry.ts";
 import type { Ahead } from "./stand.ts";
-import { comparePositions } from "./standOrder.ts";
 
 /**
  * Whether an event is in the stream already:
@@ -110,7 +109,7 @@ export function replay<P>(
     const { position } = entry;
     if (position === undefined) return "new";
     if (last === undefined) return beyond(entry, position);
-    const order = comparePositions(positions, position, last) ?? 1;
+    const order = positions.compare?.(position, last) ?? 1;
     if (order > 0) return beyond(entry, position);
     if (order === 0) return here(entry);
     again = events;

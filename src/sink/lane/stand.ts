@@ -1,4 +1,3 @@
-import { toUndefined } from "fp-ts/lib/Option.js";
 import { rxaddError } from "../../errors/rxaddError.ts";
 import type { Positions } from "../../event/positions.ts";
 import type { NumberedBatch } from "../../redis/publish/publishPort.ts";
@@ -26,7 +25,7 @@ export function aheadOf(text: string): Ahead | undefined {
 /** Reads a position that stands under a key; undefined where it is empty. */
 export function storedPosition<P>(positions: Positions<P>, key: string, text: string): P | undefined {
   if (text === "") return undefined;
-  const position = toUndefined(positions.decode(text));
+  const position = positions.decode(text);
   if (position !== undefined) return position;
   throw rxaddError(
     "PositionInvalid",

@@ -1,6 +1,4 @@
-import { isNone } from "fp-ts/lib/Option.js";
 import { type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
-import { messageOf } from "../../errors/thrown.ts";
 import type { Positions } from "../../event/positions.ts";
 import { aheadOf, type LaneStand, storedPosition } from "./stand.ts";
 
@@ -14,7 +12,7 @@ export interface StandOrder<P> {
 /** Whether one position stands before another; undefined stands before all others. */
 export function isBefore<P>(by: StandOrder<P>, a: P | undefined, b: P | undefined): boolean {
   if (a === undefined || b === undefined) return a === undefined && b !== undefined;
-  const order = comparePositions(by.positions, a, b);
+  const order = by.positions.compare?.(a, b);
   if (order === undefined) throw withoutOrder(by, a);
   return order < 0;
 }
@@ -40,19 +38,4 @@ export function withoutOrder<P>({ positions, key }: StandOrder<P>, position: P):
     "PositionInvalid",
     `${key}: found position ${positions.encode(position)}, expected positions with an order: over the streams of a Cluster nothing else tells what is there already`,
   );
-}
-
-/**
- * The order of two positions: less than, equal to or greater than 0; undefined where they have none.
- *
- * @throws PositionInvalid - they are of different kinds
- */
-export function comparePositions<P>(positions: Positions<P>, a: P, b: P): number | undefined {
-  const ord = positions.orderOf(a);
-  if (isNone(ord)) return undefined;
-  try {
-    return ord.value.compare(a, b);
-  } catch (error) {
-    throw rxaddError("PositionInvalid", messageOf(error), error);
-  }
 }

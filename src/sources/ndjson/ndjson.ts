@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import { isNone, isSome, type Option } from "fp-ts/lib/Option.js";
+import { isNone, type Option } from "fp-ts/lib/Option.js";
 import {
   catchError,
   concat,
@@ -15,7 +15,7 @@ import {
 import { type RxaddError, sourceError } from "../../errors/rxaddError.ts";
 import type { EventAccess } from "../../event/eventAccess.ts";
 import { timeOf } from "../../event/eventAccess.ts";
-import { type StandardPosition, standardPositions } from "../../event/positions.ts";
+import { hasOrder, type StandardPosition, standardPositions } from "../../event/positions.ts";
 import type { Source } from "../../pipeline/source.ts";
 import { fromReadable } from "../fromReadable.ts";
 import { reaches } from "./lineNumbers.ts";
@@ -151,7 +151,7 @@ const isExact = (number: number) =>
 
 /** Positions with an order are sorted out by the sink; others are looked for in the input. */
 function goOnAfter(from: Option<StandardPosition>, name: string): MonoTypeOperatorFunction<NdjsonLine> {
-  if (isNone(from) || isSome(standardPositions.orderOf(from.value))) return identity;
+  if (isNone(from) || hasOrder(standardPositions, from.value)) return identity;
   return (lines$) =>
     defer(() => {
       let isFound = false;

@@ -1,4 +1,4 @@
-import { none, type Option, some, toUndefined } from "fp-ts/lib/Option.js";
+import { toUndefined } from "fp-ts/lib/Option.js";
 import { defer } from "rxjs";
 import { ordEntryId } from "../../event/entryId.ts";
 import type { EventAccess } from "../../event/eventAccess.ts";
@@ -18,8 +18,8 @@ export interface SourceEntry {
 /** Entry IDs as positions, in the order of the stream. */
 export const entryPositions: Positions<string> = {
   encode: (entryId) => entryId,
-  decode: (text): Option<string> => (/^\d+-\d+$/.test(text) ? some(text) : none),
-  orderOf: () => some(ordEntryId),
+  decode: (text) => (/^\d+-\d+$/.test(text) ? text : undefined),
+  compare: ordEntryId.compare,
 };
 
 /**

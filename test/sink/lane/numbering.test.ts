@@ -92,7 +92,7 @@ describe("numbering", () => {
   });
 
   it("refuses a stored position that is none of this source", () => {
-    const positions = { ...standardPositions, decode: () => ({ _tag: "None" }) as const };
+    const positions = { ...standardPositions, decode: () => undefined };
     expect(() => numbers({ positions }, "5", "2 7")([at(8)])).toThrow(
       "key: found position 7, expected one of this source",
     );
