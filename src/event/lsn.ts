@@ -1,4 +1,4 @@
-import { contramap, fromCompare, type Ord } from "fp-ts/lib/Ord.js";
+import { fromCompare, type Ord } from "fp-ts/lib/Ord.js";
 import type { Ordering } from "fp-ts/lib/Ordering.js";
 
 declare const lsn: unique symbol;
@@ -23,19 +23,17 @@ function compareDigits(a: string, b: string): Ordering {
   return a === b ? 0 : a < b ? -1 : 1;
 }
 
-function split(position: string): readonly [string, string, string] {
-  const slash = position.indexOf("/");
-  const colon = position.indexOf(":", slash);
-  const end = colon < 0 ? position.length : colon;
-  return [position.slice(0, slash), position.slice(slash + 1, end), position.slice(end + 1)];
+/** The two halves of its place in the log, and its number in the transaction, empty without one. */
+export function lsnParts(lsn: string): readonly [high: string, low: string, number: string] {
+  const slash = lsn.indexOf("/");
+  const colon = lsn.indexOf(":", slash);
+  const end = colon < 0 ? lsn.length : colon;
+  return [lsn.slice(0, slash), lsn.slice(slash + 1, end), lsn.slice(end + 1)];
 }
 
-const ordParts: Ord<readonly [string, string, string]> = fromCompare((a, b) => {
-  const high = compareDigits(a[0], b[0]);
-  if (high !== 0) return high;
-  const low = compareDigits(a[1], b[1]);
-  return low !== 0 ? low : compareDigits(a[2], b[2]);
-});
-
 /** The order of the write-ahead log; a commit's own LSN comes before its numbered changes. */
-export const ordLsn: Ord<Lsn> = contramap(split)(ordParts);
+export const ordLsn: Ord<Lsn> = fromCompare((a, b) => {
+  const [high, low, number] = lsnParts(a);
+  const [otherHigh, otherLow, otherNumber] = lsnParts(b);
+  return compareDigits(high, otherHigh) || compareDigits(low, otherLow) || compareDigits(number, otherNumber);
+});

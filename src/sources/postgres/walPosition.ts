@@ -1,8 +1,8 @@
-import { isLsn, type Lsn } from "../../event/lsn.ts";
+import { isLsn, type Lsn, lsnParts } from "../../event/lsn.ts";
 
 /** A place in the write-ahead log as a number; PostgreSQL writes it as two 32-bit halves. */
 export function walNumber(lsn: string): bigint {
-  const [high = "0", low = "0"] = lsn.replace(/:.*$/, "").split("/");
+  const [high, low] = lsnParts(lsn);
   return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
 }
 
