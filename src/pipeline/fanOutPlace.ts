@@ -1,4 +1,3 @@
-import { isSome, none, type Option } from "fp-ts/lib/Option.js";
 import { type RxaddError, rxaddError } from "../errors/rxaddError.ts";
 import { hasOrder, type Positions } from "../event/positions.ts";
 
@@ -6,31 +5,27 @@ import { hasOrder, type Positions } from "../event/positions.ts";
 export interface Standing<P> {
   readonly id: string;
   readonly positions: Positions<P>;
-  /** Up to where it has everything; none: it has nothing. */
-  readonly from: Option<P>;
+  /** Up to where it has everything; undefined: it has nothing. */
+  readonly from: P | undefined;
   /** It counts for the checkpoint, and may stop the others. */
   readonly isVoter: boolean;
 }
 
-/** How one position stands to another; `apart`: they differ, and have no order. None is before all others. */
+/** How one position stands to another; `apart`: they differ, and have no order. Undefined is before all others. */
 export type Relation = "before" | "same" | "after" | "apart";
 
 /** Compares two positions, in the order that they have. */
-export function relation<P>(positions: Positions<P>, a: Option<P>, b: Option<P>): Relation {
-  if (isSome(a) && isSome(b)) {
-    const order = positions.compare?.(a.value, b.value);
-    if (order === undefined)
-      return positions.encode(a.value) === positions.encode(b.value) ? "same" : "apart";
-    return order === 0 ? "same" : order < 0 ? "before" : "after";
-  }
-  if (isSome(a)) return hasOrder(positions, a.value) ? "after" : "apart";
-  if (isSome(b)) return hasOrder(positions, b.value) ? "before" : "apart";
-  return "same";
+export function relation<P>(positions: Positions<P>, a: P | undefined, b: P | undefined): Relation {
+  if (a === undefined) return b === undefined ? "same" : hasOrder(positions, b) ? "before" : "apart";
+  if (b === undefined) return hasOrder(positions, a) ? "after" : "apart";
+  const order = positions.compare?.(a, b);
+  if (order === undefined) return positions.encode(a) === positions.encode(b) ? "same" : "apart";
+  return order === 0 ? "same" : order < 0 ? "before" : "after";
 }
 
 /** Where the source has to begin, and who cannot go on from there. */
 interface Place<P, S> {
-  readonly from: Option<P>;
+  readonly from: P | undefined;
   readonly apart: readonly S[];
 }
 
@@ -40,7 +35,7 @@ interface Place<P, S> {
  */
 export function placeFor<P, S extends Standing<P>>(there: readonly S[], votes: number): Place<P, S> {
   const isAt =
-    (from: Option<P>, ...relations: readonly Relation[]) =>
+    (from: P | undefined, ...relations: readonly Relation[]) =>
     (sink: S) =>
       relations.includes(relation(sink.positions, sink.from, from));
   const lowest = there.find(({ from }) => there.every(isAt(from, "same", "after")));
@@ -51,23 +46,23 @@ export function placeFor<P, S extends Standing<P>>(there: readonly S[], votes: n
   if (one !== undefined && enough.every(isAt(one.from, "same"))) {
     return { from: one.from, apart: there.filter((sink) => !isAt(one.from, "same")(sink)) };
   }
-  const from = voters[0]?.from ?? none;
+  const from = voters[0]?.from;
   const other = voters.find(isAt(from, "apart"));
   if (other === undefined) return { from, apart: [] };
   throw standsElsewhere(other, from);
 }
 
 /** The furthest position that a sink has, or `start`. */
-export function furthest<P>(sinks: readonly Standing<P>[], start: Option<P>): Option<P> {
-  return sinks.reduce<Option<P>>(
+export function furthest<P>(sinks: readonly Standing<P>[], start: P | undefined): P | undefined {
+  return sinks.reduce<P | undefined>(
     (reached, { positions, from }) => (relation(positions, from, reached) === "after" ? from : reached),
     start,
   );
 }
 
 /** Why a sink cannot go on from a place. */
-export function standsElsewhere<P>({ id, positions, from }: Standing<P>, place: Option<P>): RxaddError {
-  const text = (at: Option<P>) => (isSome(at) ? positions.encode(at.value) : "no position");
+export function standsElsewhere<P>({ id, positions, from }: Standing<P>, place: P | undefined): RxaddError {
+  const text = (at: P | undefined) => (at === undefined ? "no position" : positions.encode(at));
   return rxaddError(
     "PositionInvalid",
     `sink ${id} stands at ${text(from)}, another one at ${text(place)}: expected the same position, as these have no order; run sink ${id} alone until it stands where the others do`,

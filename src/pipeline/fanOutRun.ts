@@ -1,4 +1,3 @@
-import { fromNullable, isSome, none, type Option } from "fp-ts/lib/Option.js";
 import {
   asyncScheduler,
   BehaviorSubject,
@@ -87,7 +86,7 @@ export class FanOutRun<T, P> {
         }),
       );
       // Events that may not come again go to all sinks at once.
-      if (!isResuming) this.#happens({ type: "opened", branch: index, from: none });
+      if (!isResuming) this.#happens({ type: "opened", branch: index, from: undefined });
     }
     return this.#running;
   }
@@ -150,8 +149,8 @@ export class FanOutRun<T, P> {
         this.#waiting = this.#after(this.#options.patienceMs, { type: "patienceOver" });
         break;
       case "end":
-        if (isSome(command.failure)) this.#subscriber.error(command.failure.value);
-        else this.#subscriber.complete();
+        if (command.failure === undefined) this.#subscriber.complete();
+        else this.#subscriber.error(command.failure.error);
         break;
     }
   }
@@ -162,7 +161,7 @@ export class FanOutRun<T, P> {
     return timer;
   }
 
-  #openSource(from: Option<P>, reached: Option<P>): void {
+  #openSource(from: P | undefined, reached: P | undefined): void {
     this.#waiting.unsubscribe();
     this.#flow.next(flowOf(this.#options, this.#state));
     let hasBegun = false;
@@ -172,7 +171,7 @@ export class FanOutRun<T, P> {
         next: (event) => {
           if (!hasBegun) {
             hasBegun = true;
-            this.#happens({ type: "begun", at: isSkipped<P>(event) ? fromNullable(event.position) : none });
+            this.#happens({ type: "begun", at: isSkipped<P>(event) ? event.position : undefined });
           }
           for (const { input } of this.#branches) input.next(event);
         },

@@ -1,4 +1,3 @@
-import { isSome, none, type Option, some, toUndefined } from "fp-ts/lib/Option.js";
 import type { Flow } from "../../operators/flow.ts";
 import { isRewind } from "../errors/rxaddError.ts";
 import { errorOf } from "../errors/thrown.ts";
@@ -26,26 +25,30 @@ export interface Branch<P> extends Standing<P> {
   readonly newest: Checkpoint<P> | undefined;
 }
 
+/** What the source has failed with: anything can be thrown, also undefined. */
+export interface Failure {
+  readonly error: unknown;
+}
+
 /** All that is known of a run. */
 export interface FanOutState<P> {
   readonly branches: readonly Branch<P>[];
   /** `waiting`: a little, for sinks that have yet to open; `begun`: it has emitted. */
   readonly source: "closed" | "waiting" | "open" | "begun" | "ended";
-  readonly start: Option<P>;
+  readonly start: P | undefined;
   /** What the source passed first, opened without a position: it has nothing before that. */
-  readonly begunAt: Option<P>;
+  readonly begunAt: P | undefined;
   /** How many events a checkpoint was given out for. */
   readonly emitted: number;
   /** Up to where the last one goes. */
-  readonly reached: Option<P>;
-  /** Of the source. */
-  readonly failure: Option<unknown>;
+  readonly reached: P | undefined;
+  readonly failure: Failure | undefined;
 }
 
 /** What can happen; `branch` is a sink's index. */
 export type Happening<P> =
   /** The sink asks for events after `from`. */
-  | { readonly type: "opened"; readonly branch: number; readonly from: Option<P> }
+  | { readonly type: "opened"; readonly branch: number; readonly from: P | undefined }
   | { readonly type: "acknowledged"; readonly branch: number; readonly checkpoint: Checkpoint<P> }
   | { readonly type: "flow"; readonly branch: number; readonly signal: Flow }
   /** It takes no more: it has failed, or is full and cannot say so before its Redis is back. */
@@ -55,14 +58,14 @@ export type Happening<P> =
   | { readonly type: "failed"; readonly branch: number; readonly error: unknown }
   | { readonly type: "completed"; readonly branch: number }
   /** The source has emitted, or passed `at` first. */
-  | { readonly type: "begun"; readonly at: Option<P> }
+  | { readonly type: "begun"; readonly at: P | undefined }
   | { readonly type: "sourceFailed"; readonly error: unknown }
   | { readonly type: "sourceCompleted" }
   | { readonly type: "patienceOver" };
 
 /** What has to be done, in this order. */
 export type Command<P> =
-  | { readonly type: "openSource"; readonly from: Option<P>; readonly reached: Option<P> }
+  | { readonly type: "openSource"; readonly from: P | undefined; readonly reached: P | undefined }
   /** Give it what came before it was open, and then each event. */
   | { readonly type: "feed"; readonly branch: number }
   | { readonly type: "endInput"; readonly branch: number }
@@ -72,7 +75,7 @@ export type Command<P> =
   | { readonly type: "emit"; readonly checkpoint: Checkpoint<P> }
   /** In place of what was waited for before. */
   | { readonly type: "wait" }
-  | { readonly type: "end"; readonly failure: Option<unknown> };
+  | { readonly type: "end"; readonly failure: Failure | undefined };
 
 /** What a run has become, and what has to be done. */
 export type Stepped<P> = readonly [FanOutState<P>, readonly Command<P>[]];
@@ -80,10 +83,11 @@ export type Stepped<P> = readonly [FanOutState<P>, readonly Command<P>[]];
 /** A run that has not begun. */
 export function newFanOut<P>(sinks: readonly Omit<Standing<P>, "from">[]): FanOutState<P> {
   const branches = sinks.map(({ id, positions, isVoter }, index): Branch<P> => {
-    const fresh = { from: none, phase: "opening", intake: "open", safe: 0, newest: undefined } as const;
+    const fresh = { from: undefined, phase: "opening", intake: "open", safe: 0, newest: undefined } as const;
     return { id, positions, isVoter, index, ...fresh };
   });
-  return { branches, source: "closed", start: none, begunAt: none, emitted: 0, reached: none, failure: none };
+  const nowhere = { start: undefined, begunAt: undefined, reached: undefined, failure: undefined };
+  return { branches, source: "closed", emitted: 0, ...nowhere };
 }
 
 /** What the source is told: it goes on while as many sinks take its events as the checkpoint needs. */
@@ -110,11 +114,15 @@ export function step<P>(rules: FanOutRules, state: FanOutState<P>, happening: Ha
     case "completed":
       return goOn(rules, changed(state, happening.branch, { phase: "done" }));
     case "begun":
-      return still({ ...state, source: "begun", begunAt: isSome(state.start) ? none : happening.at });
+      return still({
+        ...state,
+        source: "begun",
+        begunAt: state.start === undefined ? happening.at : undefined,
+      });
     case "sourceFailed":
       return (
         withoutLowest(rules, state, happening.error) ??
-        sourceEnded(rules, { ...state, failure: some(happening.error) })
+        sourceEnded(rules, { ...state, failure: { error: happening.error } })
       );
     case "sourceCompleted":
       return sourceEnded(rules, state);
@@ -123,7 +131,12 @@ export function step<P>(rules: FanOutRules, state: FanOutState<P>, happening: Ha
   }
 }
 
-function opened<P>(rules: FanOutRules, state: FanOutState<P>, index: number, from: Option<P>): Stepped<P> {
+function opened<P>(
+  rules: FanOutRules,
+  state: FanOutState<P>,
+  index: number,
+  from: P | undefined,
+): Stepped<P> {
   const branch = state.branches[index];
   if (branch?.phase !== "opening") return still(state);
   const now = changed(state, index, { phase: "running", from });
@@ -137,7 +150,7 @@ function opened<P>(rules: FanOutRules, state: FanOutState<P>, index: number, fro
 /** Why a sink cannot join in that the source was opened without. */
 function tooLate<P>({ start, begunAt }: FanOutState<P>, { positions, from }: Standing<P>): Error | undefined {
   try {
-    switch (relation(positions, from, isSome(from) && isSome(begunAt) ? begunAt : start)) {
+    switch (relation(positions, from, from === undefined ? start : (begunAt ?? start))) {
       case "before":
         return new Error("it was not there when the source was opened, and stands before its events");
       case "apart":
@@ -243,7 +256,7 @@ function emitted<P>({ votes }: FanOutRules, state: FanOutState<P>): Stepped<P> {
   const slowest = voters(state.branches).sort((a, b) => b.safe - a.safe)[votes - 1];
   if (slowest?.newest === undefined || slowest.safe <= state.emitted) return still(state);
   const position = common(votes, state, slowest);
-  const reached = position === undefined ? state.reached : some(position);
+  const reached = position ?? state.reached;
   // Another one was further, and has lost what it had.
   if (relation(slowest.positions, reached, state.reached) === "before") return still(state);
   const checkpoint = { ...slowest.newest, position, events: slowest.safe - state.emitted };
@@ -284,7 +297,7 @@ function silent<P>(rules: FanOutRules, state: FanOutState<P>, index: number): St
 function failed<P>(rules: FanOutRules, state: FanOutState<P>, index: number, error: unknown): Stepped<P> {
   const branch = state.branches[index];
   if (branch === undefined || branch.phase === "behind") return still(state);
-  if (!canSpare(rules, state, [branch])) return [state, [{ type: "end", failure: some(error) }]];
+  if (!canSpare(rules, state, [branch])) return [state, [{ type: "end", failure: { error } }]];
   // What it has lost counts for nobody any more.
   const now = isRewind(error) ? changed(state, index, { safe: 0, newest: undefined }) : state;
   return leave(rules, now, [branch], () => errorOf(error));
@@ -317,7 +330,7 @@ function leave<P>(
 /** Where a sink stands that is left behind; undefined: it has nothing. */
 function placeOf<P>({ newest, from }: Branch<P>, cause: Error): unknown {
   if (isRewind(cause)) return cause.details.position;
-  return newest?.position ?? toUndefined(from);
+  return newest?.position ?? from;
 }
 
 function voters<P>(branches: readonly Branch<P>[]): Branch<P>[] {

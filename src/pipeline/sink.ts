@@ -1,4 +1,3 @@
-import type { Option } from "fp-ts/lib/Option.js";
 import type { Observable, OperatorFunction } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
@@ -8,9 +7,9 @@ import type { Skipped } from "./keepPositions.ts";
 
 /** Opens the source where the sink asks for it; `reached` is the furthest that one of several stands, where `from` is the lowest. */
 export type OpenSource<T, P> = (
-  from: Option<P>,
+  from: P | undefined,
   flow: Observable<Flow>,
-  reached?: Option<P>,
+  reached?: P,
 ) => Observable<T | Skipped<P>>;
 
 /** An operator that publishes events and emits checkpoints, and that can tell a source where to resume. */

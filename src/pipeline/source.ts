@@ -1,22 +1,21 @@
-import type { Option } from "fp-ts/lib/Option.js";
 import type { Observable } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 
 /**
  * Events from a given position on: a source that can be opened again where a sink says.
  *
- * Called with `none` it starts at its beginning; called with a position it goes on strictly after it. `flow` asks it to
+ * Called with `undefined` it starts at its beginning; called with a position it goes on strictly after it. `flow` asks it to
  * pause and to resume; a source that cannot pause ignores it. Subscribing opens the source, unsubscribing closes it.
  *
  * - **Forgetting** a source that forgets what was acknowledged has to compare, at every start, where it is asked to begin
- *   with what it still has, by a mark that outlives the process. `none` is before everything. What is gone it refuses with an
+ *   with what it still has, by a mark that outlives the process. `undefined` is before everything. What is gone it refuses with an
  *   error whose `_tag` is `"PositionUnavailable"`, before its first event; `fanOut` then goes on without sinks that it can spare.
  * - **Never forget more** than what `acknowledge` was told: that is what the sink has stored, and will ask for.
  *
  * @example
  * ```ts
  * const changes: Source<Change, number> = Object.assign(
- *   (from: Option<number>, flow: Observable<Flow>) => log.after(getOrElse(() => 0)(from), flow),
+ *   (from: number | undefined, flow: Observable<Flow>) => log.after(from ?? 0, flow),
  *   { acknowledge: (position: number) => log.forget(position), passed: log.passed$ },
  * );
  * ```
@@ -24,9 +23,9 @@ import type { Flow } from "../../operators/flow.ts";
 export interface Source<T, P> {
   /**
    * @param reached - the furthest position of several sinks, where `from` is the lowest: with one it is no first run, although
-   *   `from` may be `none`. Undefined: `from`.
+   *   `from` may be undefined. Undefined: `from`.
    */
-  (from: Option<P>, flow: Observable<Flow>, reached?: Option<P>): Observable<T>;
+  (from: P | undefined, flow: Observable<Flow>, reached?: P): Observable<T>;
   /** Told of each checkpoint: the source may forget everything up to there. */
   readonly acknowledge?: (position: P) => void;
   /**
@@ -40,7 +39,7 @@ export interface Source<T, P> {
 /** A source that is another one, changed: it keeps what goes beside the events. */
 export function sourceFrom<T, R, P>(
   { acknowledge, passed }: Source<T, P>,
-  events: (from: Option<P>, flow: Observable<Flow>, reached?: Option<P>) => Observable<R>,
+  events: (from: P | undefined, flow: Observable<Flow>, reached?: P) => Observable<R>,
 ): Source<R, P> {
   return Object.assign(events.bind(undefined), {
     ...(acknowledge && { acknowledge }),

@@ -1,4 +1,3 @@
-import { fromNullable, none } from "fp-ts/lib/Option.js";
 import {
   BehaviorSubject,
   catchError,
@@ -147,9 +146,9 @@ function run<T, P>(
       const toCheckpoints = chain(parts, itsLanes, status, flow, () => stands);
 
       const published$ = isResuming
-        ? opened$.pipe(switchMap((position) => toCheckpoints(source(fromNullable(position), flow))))
+        ? opened$.pipe(switchMap((position) => toCheckpoints(source(position, flow))))
         : // Opened at once, so that a wrong password shows before the first event.
-          merge(opened$.pipe(ignoreElements()), toCheckpoints(source(none, flow)));
+          merge(opened$.pipe(ignoreElements()), toCheckpoints(source(undefined, flow)));
       return published$.pipe(
         concatWith(connection.close$),
         takeUntil(connection.failure$),

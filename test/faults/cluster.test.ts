@@ -1,5 +1,4 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { getOrElse, isSome, some } from "fp-ts/lib/Option.js";
 import { map } from "rxjs";
 import { redisSink, replicate, type SinkOptions, type Source } from "../../src/index.ts";
 import type { Numbered } from "../kit/load/pacedNumbers.ts";
@@ -87,7 +86,7 @@ function fromMark({ settings }: Clustered): Writer {
       Numbered,
       number
     >);
-    const marked: Source<Numbered, number> = (at, flow) => source(isSome(at) ? at : some(mark), flow);
+    const marked: Source<Numbered, number> = (at, flow) => source(at ?? mark, flow);
     const acknowledge = (position: number) => {
       mark = position;
     };
@@ -106,9 +105,9 @@ function fromForgetful({ settings }: Clustered): Writer {
       number
     >);
     const forgetful: Source<Numbered, number> = (at, flow) => {
-      const from = getOrElse(() => 0)(at);
+      const from = at ?? 0;
       if (from < mark) throw new Error(`opened at ${from}, and ${mark} is forgotten`);
-      return source(some(from), flow);
+      return source(from, flow);
     };
     const acknowledge = (position: number) => {
       mark = position;

@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { isNone, type Option } from "fp-ts/lib/Option.js";
 import * as t from "io-ts";
 import { acknowledge, deduplicate, effects, groupDeliveries } from "rxadd/consumer";
 import { from, lastValueFrom, Subject, take } from "rxjs";
@@ -40,11 +39,11 @@ async function resumed<P>(
   id: string,
   options: { readonly stream: string; readonly publish?: "pipeline" },
   all: readonly Change<P>[],
-): Promise<readonly Option<P>[]> {
-  const opened: Option<P>[] = [];
-  const source = (at: Option<P>) => {
+): Promise<readonly (P | undefined)[]> {
+  const opened: (P | undefined)[] = [];
+  const source = (at: P | undefined) => {
     opened.push(at);
-    const last = isNone(at) ? -1 : all.findLastIndex(({ position }) => position === at.value);
+    const last = at === undefined ? -1 : all.findLastIndex(({ position }) => position === at);
     return from(all.slice(last + 1));
   };
   const sink = redisSink<Change<P>, P>({ id, uri: server.uri, ...options });
@@ -74,7 +73,7 @@ describe("what the first version has written", () => {
 
     const opened = await resumed<unknown>(id, { stream, ...options }, all);
 
-    expect(opened).toMatchObject([{ _tag: "Some", value: all[id === "transactions" ? 3 : 4]?.position }]);
+    expect(opened).toEqual([all[id === "transactions" ? 3 : 4]?.position]);
     expect(await idsIn(stream)).toEqual(every);
   });
 
@@ -87,7 +86,7 @@ describe("what the first version has written", () => {
       changes((n) => n),
     );
 
-    expect(opened).toMatchObject([{ _tag: "Some", value: 5 }]);
+    expect(opened).toEqual([5]);
     expect(await idsIn("computed.orders")).toEqual(["e1", "e3", "e5", "e7"]);
     expect(await idsIn("computed.returns")).toEqual(["e2", "e4", "e6", "e8"]);
   });

@@ -1,4 +1,3 @@
-import { some } from "fp-ts/lib/Option.js";
 import { from, lastValueFrom, Subject, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { type Positions, redisSink, type SinkSettings, type Status } from "../../src/index.ts";
@@ -369,7 +368,7 @@ describe("positions of the user's own", () => {
       }),
     );
 
-    expect(froms).toEqual([some("p1")]);
+    expect(froms).toEqual(["p1"]);
   });
 
   it("are shown in words, of whatever type they are", async () => {

@@ -1,9 +1,9 @@
-import { isSome, none, type Option, some, toUndefined } from "fp-ts/lib/Option.js";
 import { isRewind, rxaddError } from "../../src/errors/rxaddError.ts";
 import type { Checkpoint } from "../../src/event/checkpoint.ts";
 import { type StandardPosition, standardPositions } from "../../src/event/positions.ts";
 import {
   type Command,
+  type Failure,
   type FanOutRules,
   type FanOutState,
   flowOf,
@@ -186,7 +186,7 @@ export class FanOutWorld {
     if (sink.phase !== "opening" && sink.phase !== "running") return;
     sink.has = Math.max(0, sink.has - count);
     sink.told = 0;
-    const position = toUndefined(this.#at(sink.has));
+    const position = this.#at(sink.has);
     this.#fail(branch, sink, rxaddError("RewindRequired", "lost", undefined, { position }));
   }
 
@@ -201,7 +201,7 @@ export class FanOutWorld {
     this.#next += 1;
     if (!this.#hasBegun) {
       this.#hasBegun = true;
-      this.#happens({ type: "begun", at: none });
+      this.#happens({ type: "begun", at: undefined });
     }
     this.#sinks.forEach((sink, branch) => {
       if (sink.phase === "running") this.#give(sink, this.#next);
@@ -270,11 +270,11 @@ export class FanOutWorld {
     }
   }
 
-  #openSource(from: Option<StandardPosition>): void {
+  #openSource(from: StandardPosition | undefined): void {
     if (this.#source === "open") this.#breaks("the source is opened twice");
     if (this.#open().length < this.#start.votes) this.#breaks("the source is opened before enough are there");
     this.#isWaiting = false;
-    this.#next = isSome(from) ? Number(`${from.value}`.replace("t", "")) : 0;
+    this.#next = Number(`${from ?? 0}`.replace("t", ""));
     this.#source = this.#next < this.#start.gone ? "ended" : "open";
     if (this.#source === "open") return;
     // It may be opened again, further on.
@@ -287,7 +287,7 @@ export class FanOutWorld {
     sink.phase = "behind";
     sink.late = [];
     // Where one stands that was never opened, nobody has said.
-    const stands = toUndefined(wasOpen || isRewind(cause) ? this.#at(sink.has) : none);
+    const stands = wasOpen || isRewind(cause) ? this.#at(sink.has) : undefined;
     if (JSON.stringify(at) !== JSON.stringify(stands))
       this.#breaks(`one stands at ${JSON.stringify(stands)}, told was ${JSON.stringify(at)}`);
     const left = this.#voters().filter(({ phase }) => phase !== "behind");
@@ -304,8 +304,8 @@ export class FanOutWorld {
     this.safe += events;
   }
 
-  #ends(failure: Option<unknown>): void {
-    this.end = isSome(failure) ? "failed" : "completed";
+  #ends(failure: Failure | undefined): void {
+    this.end = failure === undefined ? "completed" : "failed";
     const done = this.#voters().filter(({ phase }) => phase === "done");
     const under = this.#sinks.filter(({ phase }) => phase === "opening" || phase === "running");
     if (this.#source === "ended" && done.length >= this.#start.votes) {
@@ -345,8 +345,8 @@ export class FanOutWorld {
     return this.#voters().filter(({ phase }) => phase === "running");
   }
 
-  #at(event: number): Option<StandardPosition> {
-    return event === 0 ? none : some(this.#positionOf(event));
+  #at(event: number): StandardPosition | undefined {
+    return event === 0 ? undefined : this.#positionOf(event);
   }
 
   #positionOf(event: number): StandardPosition {

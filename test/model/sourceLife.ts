@@ -1,4 +1,3 @@
-import { toUndefined } from "fp-ts/lib/Option.js";
 import { Subject, type Subscription, tap } from "rxjs";
 import {
   type Checkpoint,
@@ -100,7 +99,7 @@ export function startLife(
     given = [];
     newest = Number.NEGATIVE_INFINITY;
     told$.next();
-    furthest = toUndefined(opening[2] ?? opening[0]) ?? furthest;
+    furthest = opening[2] ?? opening[0] ?? furthest;
     return source(...opening).pipe(
       tap((event) => {
         given.push(event);

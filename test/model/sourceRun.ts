@@ -282,9 +282,9 @@ export async function runHistory(history: History, { remembers, makeBed }: Pipel
   /** What has happened is over for those that stand where the source goes on. */
   async function forgive(): Promise<void> {
     const { mark } = log;
-    if (mark._tag === "None") return;
+    if (mark === undefined) return;
     const stands = (await Promise.all(places.map(bed.stored))).map(placeIn);
-    troubles.forgive(sinks.filter((sink) => (stands[sink] ?? -1) >= mark.value));
+    troubles.forgive(sinks.filter((sink) => (stands[sink] ?? -1) >= mark));
   }
 
   const fault = () => ({ as: "wrong" as const, wrong: faults[0] });

@@ -1,4 +1,3 @@
-import { getOrElse } from "fp-ts/lib/Option.js";
 import {
   concat,
   EMPTY,
@@ -45,7 +44,7 @@ function paced(): Source<Numbered, number> & { readonly emitted: () => number } 
   const source: Source<Numbered, number> = (from, flow) =>
     flow.pipe(
       switchMap((signal) => (signal === "pause" ? EMPTY : interval(1))),
-      scan((position) => position + 1, getOrElse(() => 0)(from)),
+      scan((position) => position + 1, from ?? 0),
       takeWhile((position) => position < count, true),
       tap(() => {
         emitted += 1;
@@ -392,9 +391,7 @@ describe("an optional sink whose Redis is down", () => {
 describe("positions without an order", () => {
   const tokens = ["a", "b", "c"].map((id) => ({ id, position: `token-${id}` }));
   const source: Source<(typeof tokens)[number], string> = (at) =>
-    from(
-      tokens.slice(at._tag === "Some" ? tokens.findIndex(({ position }) => position === at.value) + 1 : 0),
-    );
+    from(tokens.slice(tokens.findIndex(({ position }) => position === at) + 1));
   const sinkOf = (id: string, connection: FakeRedis, required = true) =>
     redisSink<(typeof tokens)[number], string>({ id, connection, stream: `s.${id}`, required });
 

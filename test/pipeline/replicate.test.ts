@@ -1,4 +1,3 @@
-import type { Option } from "fp-ts/lib/Option.js";
 import { EMPTY, type Observable, Subject, switchMap, tap } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { type Checkpoint, type Flow, redisSink, replicate, type Source } from "../../src/index.ts";
@@ -47,7 +46,7 @@ describe("replicate with a source that tells what it has passed", () => {
       const acknowledged: number[] = [];
       const events = helpers.hot<string>("------e-e-p-e--p", { e: "event", p: "passed" });
       let position = 0;
-      const open = (_from: Option<number>, _flow: Observable<Flow>): Observable<LogEvent> =>
+      const open = (_from: number | undefined, _flow: Observable<Flow>): Observable<LogEvent> =>
         events.pipe(
           switchMap((kind) => {
             position += 1;

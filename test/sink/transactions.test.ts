@@ -66,7 +66,7 @@ it("publishes every event once and in order, however transactions share position
       const redis = fakeRedis({ replies: what, scheduler: clock });
       const source: Source<Event, number> = (after, flow) => {
         const resumed = flow.pipe(first((signal) => signal === "resume"));
-        const isAfter = ({ position = 0 }: Event) => position > ("value" in after ? after.value : 0);
+        const isAfter = ({ position = 0 }: Event) => position > (after ?? 0);
         const isRead = log.some(isAfter) ? log.slice(log.findIndex(isAfter)) : [];
         return from(isRead).pipe(
           concatMap((event) =>

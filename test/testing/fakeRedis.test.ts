@@ -1,4 +1,3 @@
-import { getOrElse } from "fp-ts/lib/Option.js";
 import { ignoreElements, interval, map, Subject, take, VirtualTimeScheduler } from "rxjs";
 import { describe, expect, it } from "vitest";
 import {
@@ -42,7 +41,7 @@ function numbers(redis: FakeRedis, of = stream): number[] {
 
 /** Ten orders, one every 10 ms, from wherever it is opened. */
 const log: Source<Order, number> = (from) => {
-  const start = getOrElse(() => 0)(from);
+  const start = from ?? 0;
   return interval(10).pipe(
     take(10 - start),
     map((index) => order(start + index + 1)),
@@ -350,7 +349,7 @@ describe("fakeRedis", () => {
     const scheduler = new VirtualTimeScheduler();
     const redis = fakeRedis({ scheduler, replies: "47ms 2 100ms m 1s o" });
     const source: Source<Order, number> = (from) => {
-      const start = getOrElse(() => 0)(from);
+      const start = from ?? 0;
       return interval(10, scheduler).pipe(
         take(10 - start),
         map((index) => order(start + index + 1)),

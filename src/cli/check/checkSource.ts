@@ -1,6 +1,5 @@
 import { constants } from "node:fs";
 import { access, stat } from "node:fs/promises";
-import { none, type Option, some } from "fp-ts/lib/Option.js";
 import { catchError, EMPTY, forkJoin, from, map, mergeMap, type Observable, of } from "rxjs";
 import { streamLength } from "../../admin/index.ts";
 import type { Config } from "../../config/config.ts";
@@ -52,7 +51,8 @@ export function checkSource({ source, sinks }: Pick<Config, "source" | "sinks">)
 
 interface SinkStanding {
   readonly id: string;
-  readonly from: Option<Lsn>;
+  /** Undefined: it has no position. */
+  readonly from: Lsn | undefined;
 }
 
 /** Where each sink stands that has one position; what keeps Redis from saying so, the sink's own findings tell. */
@@ -62,8 +62,8 @@ function standings(sinks: Config["sinks"]): Observable<readonly SinkStanding[]> 
       map((positions): readonly SinkStanding[] => {
         const [position, ...others] = positions;
         if (position === undefined || others.length > 0) return [];
-        if (position === "") return [{ id: config.id, from: none }];
-        return isLsn(position) ? [{ id: config.id, from: some(position) }] : [];
+        if (position === "") return [{ id: config.id, from: undefined }];
+        return isLsn(position) ? [{ id: config.id, from: position }] : [];
       }),
       catchError(() => of([])),
     ),
@@ -71,10 +71,9 @@ function standings(sinks: Config["sinks"]): Observable<readonly SinkStanding[]> 
   return forkJoin(each).pipe(map((all) => all.flat()));
 }
 
-function furthest(standings: readonly SinkStanding[]): Option<Lsn> {
-  const positions = standings.flatMap(({ from }) => (from._tag === "Some" ? [from.value] : []));
-  const last = positions.sort(ordLsn.compare).at(-1);
-  return last === undefined ? none : some(last);
+function furthest(standings: readonly SinkStanding[]): Lsn | undefined {
+  const positions = standings.map(({ from }) => from).filter((from) => from !== undefined);
+  return positions.sort(ordLsn.compare).at(-1);
 }
 
 async function checkReadable(path: string): Promise<void> {

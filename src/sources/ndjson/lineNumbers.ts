@@ -1,4 +1,3 @@
-import { isNone, type Option } from "fp-ts/lib/Option.js";
 import { concat, defer, EMPTY, type MonoTypeOperatorFunction, type Observable, tap, throwError } from "rxjs";
 import { sourceError } from "../../errors/rxaddError.ts";
 import type { StandardPosition } from "../../event/positions.ts";
@@ -8,9 +7,11 @@ import type { NdjsonLine } from "./ndjson.ts";
  * Refuses input, of lines without positions, that ends before the line where the stream ends: it is another input, taken for one
  * that is there already, and nothing of it is published.
  */
-export function reaches(from: Option<StandardPosition>, name: string): MonoTypeOperatorFunction<NdjsonLine> {
-  if (isNone(from) || typeof from.value !== "number") return (lines$) => lines$;
-  const end = from.value;
+export function reaches(
+  from: StandardPosition | undefined,
+  name: string,
+): MonoTypeOperatorFunction<NdjsonLine> {
+  if (typeof from !== "number") return (lines$) => lines$;
   return (lines$) =>
     defer(() => {
       let last: NdjsonLine | undefined;
@@ -21,12 +22,12 @@ export function reaches(from: Option<StandardPosition>, name: string): MonoTypeO
           }),
         ),
         defer((): Observable<never> => {
-          if (last === undefined || !last.isNumbered || Number(last.position) >= end) return EMPTY;
+          if (last === undefined || !last.isNumbered || Number(last.position) >= from) return EMPTY;
           const { position } = last;
           return throwError(() =>
             sourceError(
               "InputInvalid",
-              `${name}: found its end at line ${position}, expected line ${end}, where the stream ends under this id: it is another input, and nothing of it is published. Give it an id of its own, or its events positions`,
+              `${name}: found its end at line ${position}, expected line ${from}, where the stream ends under this id: it is another input, and nothing of it is published. Give it an id of its own, or its events positions`,
             ),
           );
         }),

@@ -1,5 +1,4 @@
 import type { Readable } from "node:stream";
-import { isNone, type Option } from "fp-ts/lib/Option.js";
 import {
   catchError,
   concat,
@@ -150,8 +149,8 @@ const isExact = (number: number) =>
   Number.isSafeInteger(number) || (Number.isFinite(number) && !Number.isInteger(number));
 
 /** Positions with an order are sorted out by the sink; others are looked for in the input. */
-function goOnAfter(from: Option<StandardPosition>, name: string): MonoTypeOperatorFunction<NdjsonLine> {
-  if (isNone(from) || hasOrder(standardPositions, from.value)) return identity;
+function goOnAfter(from: StandardPosition | undefined, name: string): MonoTypeOperatorFunction<NdjsonLine> {
+  if (from === undefined || hasOrder(standardPositions, from)) return identity;
   return (lines$) =>
     defer(() => {
       let isFound = false;
@@ -159,7 +158,7 @@ function goOnAfter(from: Option<StandardPosition>, name: string): MonoTypeOperat
         lines$.pipe(
           filter(({ position }) => {
             if (isFound) return true;
-            isFound = position === from.value;
+            isFound = position === from;
             return false;
           }),
         ),
@@ -170,7 +169,7 @@ function goOnAfter(from: Option<StandardPosition>, name: string): MonoTypeOperat
               : throwError(() =>
                   sourceError(
                     "InputInvalid",
-                    `${name}: found no event at position ${from.value}, where the stream ends: is it the same input?`,
+                    `${name}: found no event at position ${from}, where the stream ends: is it the same input?`,
                   ),
                 ),
         ),

@@ -1,4 +1,3 @@
-import { isNone, isSome, type Option } from "fp-ts/lib/Option.js";
 import type { RxaddError } from "../../errors/rxaddError.ts";
 import { isLsn, type Lsn } from "../../event/lsn.ts";
 import { postgresError } from "./postgresError.ts";
@@ -6,10 +5,10 @@ import { walNumber } from "./walPosition.ts";
 
 /** What a start finds, and what it is asked for. */
 export interface Standing {
-  /** Where the sink stands; none: it has no position. */
-  readonly from: Option<Lsn>;
+  /** Where the sink stands; undefined: it has no position. */
+  readonly from: Lsn | undefined;
   /** The furthest that one of several sinks stands. */
-  readonly reached: Option<Lsn>;
+  readonly reached: Lsn | undefined;
   readonly slot: string;
   /** The server has forgotten the log up to here; undefined: there is no slot. */
   readonly confirmedLsn: string | undefined;
@@ -31,10 +30,10 @@ export const acceptance =
 const anew = "fill the stream anew from a snapshot, with a new sink id";
 
 /** Refuses a position of another kind of source. */
-export function checkPosition(from: Option<Lsn>): void {
-  if (isSome(from) && !isLsn(`${from.value}`)) {
+export function checkPosition(from: Lsn | undefined): void {
+  if (from !== undefined && !isLsn(`${from}`)) {
     throw unavailable(
-      `found position ${from.value} to go on from, expected an LSN: give this source a sink id of its own`,
+      `found position ${from} to go on from, expected an LSN: give this source a sink id of its own`,
     );
   }
 }
@@ -55,15 +54,15 @@ export function holeOf({
   madeAt,
 }: Standing): string | undefined {
   if (confirmedLsn === undefined) {
-    if (isNone(reached) && madeAt === undefined) return undefined;
-    const stands = isSome(reached) ? `a sink has position ${reached.value}` : "this process has made one";
+    if (reached === undefined && madeAt === undefined) return undefined;
+    const stands = reached === undefined ? "this process has made one" : `a sink has position ${reached}`;
     return `slot ${slot}: found none, expected the one of the earlier runs, as ${stands}: the changes since then are gone; ${anew}, ${acceptance}`;
   }
-  if (isNone(from) && confirmedLsn !== madeAt) {
+  if (from === undefined && confirmedLsn !== madeAt) {
     return `slot ${slot}: found it at ${confirmedLsn}, and a sink with no position to go on from: the changes up to there are gone; ${anew} and a new slot; if this is a first run, drop the slot: SELECT pg_drop_replication_slot('${slot}'); ${acceptance}`;
   }
-  if (isSome(from) && walNumber(from.value) < walNumber(confirmedLsn)) {
-    return `found position ${from.value} to go on from, but the changes up to ${confirmedLsn} were acknowledged and slot ${slot} keeps them no longer: ${anew}, ${acceptance}`;
+  if (from !== undefined && walNumber(from) < walNumber(confirmedLsn)) {
+    return `found position ${from} to go on from, but the changes up to ${confirmedLsn} were acknowledged and slot ${slot} keeps them no longer: ${anew}, ${acceptance}`;
   }
   if (!hasPublication) {
     return `publication ${publication}: found none, expected the one of the earlier runs, as slot ${slot} stands: PostgreSQL keeps no changes of tables that were not published; ${anew}, ${acceptance}`;
@@ -72,9 +71,9 @@ export function holeOf({
 }
 
 /** On a server whose log has yet to reach the position, all changes up to there would be skipped. */
-export function checkServer(from: Option<Lsn>, logEnd: string): void {
-  if (isNone(from) || walNumber(from.value) <= walNumber(logEnd)) return;
+export function checkServer(from: Lsn | undefined, logEnd: string): void {
+  if (from === undefined || walNumber(from) <= walNumber(logEnd)) return;
   throw unavailable(
-    `found position ${from.value} to go on from, but the server's log ends at ${logEnd}: it is another server, or one that has lost its newest changes; ${anew}`,
+    `found position ${from} to go on from, but the server's log ends at ${logEnd}: it is another server, or one that has lost its newest changes; ${anew}`,
   );
 }

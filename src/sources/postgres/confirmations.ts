@@ -1,4 +1,3 @@
-import { isNone, isSome, none, type Option, some } from "fp-ts/lib/Option.js";
 import type { Subject } from "rxjs";
 import { type Lsn, ordLsn } from "../../event/lsn.ts";
 import { placePosition, walNumber } from "./walPosition.ts";
@@ -6,7 +5,7 @@ import { placePosition, walNumber } from "./walPosition.ts";
 /** Which part of the write-ahead log the server may forget: never more than what was acknowledged. */
 export interface Confirmations {
   /** Reading begins after a position: everything up to there is safe, and what was safe beyond it no longer is. */
-  readonly begin: (from: Option<Lsn>) => void;
+  readonly begin: (from: Lsn | undefined) => void;
   /** A change has been received. */
   readonly received: (position: Lsn) => void;
   /** The server has sent everything before this place. */
@@ -16,7 +15,7 @@ export interface Confirmations {
   /** Everything up to here is safe; returns whether that is news. */
   readonly acknowledge: (position: Lsn) => boolean;
   /** After what to go on when the connection is lost. */
-  readonly last: () => Option<Lsn>;
+  readonly last: () => Lsn | undefined;
   /** Up to where the log is dispensable. */
   readonly confirmed: () => bigint;
 }
@@ -37,25 +36,25 @@ export interface ConfirmationsOptions {
  * was committed, not where its commit record ends: the position tells the one, and not the other.
  */
 export function confirmations({ passed, isOnlyMark }: ConfirmationsOptions): Confirmations {
-  let last: Option<Lsn> = none;
-  let acknowledged: Option<Lsn> = none;
+  let last: Lsn | undefined;
+  let acknowledged: Lsn | undefined;
   let isKept = false;
   let idleAt = 0n;
   let confirmed = 0n;
 
   function isOutstanding(): boolean {
-    return isSome(last) && (isNone(acknowledged) || ordLsn.compare(last.value, acknowledged.value) > 0);
+    return last !== undefined && (acknowledged === undefined || ordLsn.compare(last, acknowledged) > 0);
   }
 
   function pass(): void {
     if (idleAt === 0n || isOutstanding()) return;
     const place = placePosition(idleAt);
-    if (isSome(last) && ordLsn.compare(place, last.value) <= 0) return;
+    if (last !== undefined && ordLsn.compare(place, last) <= 0) return;
     if (passed.observed) {
-      last = some(place);
+      last = place;
       passed.next(place);
     } else if (isOnlyMark || !isKept) {
-      last = some(place);
+      last = place;
       acknowledged = last;
       confirmed = idleAt;
     }
@@ -68,7 +67,7 @@ export function confirmations({ passed, isOnlyMark }: ConfirmationsOptions): Con
       idleAt = 0n;
     },
     received: (position) => {
-      last = some(position);
+      last = position;
     },
     idle: (place) => {
       if (place > idleAt) idleAt = place;
@@ -77,8 +76,8 @@ export function confirmations({ passed, isOnlyMark }: ConfirmationsOptions): Con
     pass,
     acknowledge: (position) => {
       isKept = true;
-      if (isSome(acknowledged) && ordLsn.compare(position, acknowledged.value) <= 0) return false;
-      acknowledged = some(position);
+      if (acknowledged !== undefined && ordLsn.compare(position, acknowledged) <= 0) return false;
+      acknowledged = position;
       const place = walNumber(position);
       if (place > confirmed) confirmed = place;
       return true;

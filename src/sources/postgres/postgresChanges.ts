@@ -1,5 +1,3 @@
-import type { Option } from "fp-ts/lib/Option.js";
-import { isNone } from "fp-ts/lib/Option.js";
 import type { ClientConfig } from "pg";
 import {
   BehaviorSubject,
@@ -102,7 +100,11 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
   /** What was decided before the start is no word on what a sink loses later; where the slot is the only mark, it is on each connection. */
   let accepts = acceptHole;
 
-  function changes(from: Option<Lsn>, flow: Observable<Flow>, reached = from): Observable<ChangeEvent<Lsn>> {
+  function changes(
+    from: Lsn | undefined,
+    flow: Observable<Flow>,
+    reached = from,
+  ): Observable<ChangeEvent<Lsn>> {
     return defer(() => {
       checkOptions({ slot, publication, tables });
       checkPosition(from);
@@ -120,9 +122,9 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
 
   /** One connection's worth of changes, strictly after a position. */
   function connect(
-    after: Option<Lsn>,
+    after: Lsn | undefined,
     flow: Observable<Flow>,
-    reached: Option<Lsn>,
+    reached: Lsn | undefined,
   ): Observable<ChangeEvent<Lsn>> {
     return prepare(config, { slot, publication, tables, after, reached, madeAt, acceptHole: accepts }).pipe(
       switchMap(({ db, confirmedLsn, isNew, hole, senderTimeoutMs }) => {
@@ -144,7 +146,7 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
           toChangeEvents(db),
           filter(
             ({ position }) =>
-              isNone(after) || position === undefined || ordLsn.compare(position, after.value) > 0,
+              after === undefined || position === undefined || ordLsn.compare(position, after) > 0,
           ),
           tap(({ position }) => position !== undefined && received(position)),
           heedFlow(flow, reading),

@@ -1,4 +1,3 @@
-import type { Option } from "fp-ts/lib/Option.js";
 import { Client, type ClientConfig } from "pg";
 import { from, type Observable, type Unsubscribable, using } from "rxjs";
 import type { Lsn } from "../../event/lsn.ts";
@@ -13,9 +12,9 @@ export interface Preparation {
   /** As `schema.table`; undefined: all tables. */
   readonly tables: readonly string[] | undefined;
   /** After what to go on. */
-  readonly after: Option<Lsn>;
+  readonly after: Lsn | undefined;
   /** The furthest that a sink stands. */
-  readonly reached: Option<Lsn>;
+  readonly reached: Lsn | undefined;
   /** Where this process has made the slot; undefined: it has not. */
   readonly madeAt: string | undefined;
   /** Whether to go on although changes are gone. */

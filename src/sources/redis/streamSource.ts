@@ -1,4 +1,3 @@
-import { toUndefined } from "fp-ts/lib/Option.js";
 import { defer } from "rxjs";
 import { ordEntryId } from "../../event/entryId.ts";
 import type { EventAccess } from "../../event/eventAccess.ts";
@@ -65,7 +64,7 @@ export const entryCopies: {
 export function streamSource(options: StreamSourceOptions): Source<SourceEntry, string> {
   const tuning = sourceTuning("streamSource", options);
   return (from, flow) =>
-    defer(() => readStreams({ ...options, flow }, { ...tuning, from: toUndefined(from) ?? "0-0" }, toEntry));
+    defer(() => readStreams({ ...options, flow }, { ...tuning, from: from ?? "0-0" }, toEntry));
 }
 
 function toEntry({

@@ -1,5 +1,4 @@
 import { createInterface } from "node:readline";
-import { none, type Option, some } from "fp-ts/lib/Option.js";
 import { BehaviorSubject, Observable } from "rxjs";
 import type { Flow } from "../../../operators/flow.ts";
 import { rxadd } from "../../kit/program/cli.ts";
@@ -11,7 +10,7 @@ import { sinkId, stream } from "./writers.ts";
  * A process started again is given the events after the last checkpoint that the one before has printed.
  */
 export function rxaddPipe(uri: string): Writer {
-  let known: Option<number> = none;
+  let known: number | undefined;
   return (source) =>
     new Observable((subscriber) => {
       const run = rxadd(["pipe", "--uri", uri, "--stream", stream, "--id", sinkId]);
@@ -21,7 +20,7 @@ export function rxaddPipe(uri: string): Writer {
       stdin.on("drain", () => flow.next("resume"));
       createInterface({ input: stdout }).on("line", (line) => {
         const position = Number(JSON.parse(line).position);
-        known = some(position);
+        known = position;
         subscriber.next(position);
       });
       run.ended.then((code) => {

@@ -1,4 +1,3 @@
-import { none } from "fp-ts/lib/Option.js";
 import { Redis } from "ioredis";
 import { bufferCount, concatMap, defer, finalize, from, map, NEVER, type Observable, retry } from "rxjs";
 import { redisSink, replicate, type SinkOptions } from "../../../src/index.ts";
@@ -34,7 +33,7 @@ export function handWritten(uri: string, perBatch = 100): Writer {
       client.on("error", () => {
         // The batch that fails tells.
       });
-      return source(none, NEVER).pipe(
+      return source(undefined, NEVER).pipe(
         bufferCount(perBatch),
         concatMap((events) => sendUntilDone(client, events)),
         finalize(() => client.disconnect()),

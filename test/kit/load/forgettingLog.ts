@@ -1,4 +1,3 @@
-import { isNone, none, type Option, some } from "fp-ts/lib/Option.js";
 import { Observable, Subject, Subscription } from "rxjs";
 import type { Flow, Source, Transaction } from "../../../src/index.ts";
 import { heedFlow } from "../../../src/sources/heedFlow.ts";
@@ -20,8 +19,8 @@ export class Unavailable extends Error {
  * processes that read it: each of these has a `source()` of its own.
  */
 export class ForgettingLog {
-  /** Everything up to here is forgotten; none: there is no mark, as before a first run. */
-  mark: Option<number> = none;
+  /** Everything up to here is forgotten; undefined: there is no mark, as before a first run. */
+  mark: number | undefined;
   /** How often the log was made anew; with each time positions begin again. */
   generation = 0;
   #end = 0;
@@ -67,7 +66,7 @@ export class ForgettingLog {
   /** All of a transaction are in the log before one is read. */
   #add(events: readonly LogEvent[]): void {
     // What is there before the mark is made is nobody's.
-    if (this.mark._tag === "Some") this.#events.push(...events);
+    if (this.mark !== undefined) this.#events.push(...events);
     for (const event of events) this.#appended.next(event);
   }
 
@@ -79,7 +78,7 @@ export class ForgettingLog {
 
   /** Loses the mark, and with it what it held. */
   dropMark(): void {
-    this.mark = none;
+    this.mark = undefined;
     this.#events = [];
   }
 
@@ -90,15 +89,15 @@ export class ForgettingLog {
     this.#end = 0;
   }
 
-  #isGone(from: Option<number>, reached: Option<number>): boolean {
-    if (this.mark._tag === "None") return reached._tag === "Some";
-    return from._tag === "None" || from.value < this.mark.value;
+  #isGone(from: number | undefined, reached: number | undefined): boolean {
+    if (this.mark === undefined) return reached !== undefined;
+    return from === undefined || from < this.mark;
   }
 
   #forget(acknowledged: number): void {
     const position = acknowledged - this.#keeps;
-    if (this.mark._tag === "Some" && position <= this.mark.value) return;
-    this.mark = some(position);
+    if (this.mark !== undefined && position <= this.mark) return;
+    this.mark = position;
     this.#events = this.#events.filter((event) => event.position > position);
   }
 
@@ -117,37 +116,35 @@ export class ForgettingLog {
     /** What was decided before this process began is no word on what is lost while it runs. */
     let accepts = acceptHole;
     const passed = new Subject<number>();
-    let last: Option<number> = none;
-    let acknowledged: Option<number> = none;
+    let last: number | undefined;
+    let acknowledged: number | undefined;
 
     const pass = (): void => {
-      const isSettled = isNone(last) || (acknowledged._tag === "Some" && acknowledged.value >= last.value);
-      if (!isSettled || !passed.observed || (last._tag === "Some" && last.value >= this.#end)) return;
-      last = some(this.#end);
+      const isSettled = last === undefined || (acknowledged !== undefined && acknowledged >= last);
+      if (!isSettled || !passed.observed || (last !== undefined && last >= this.#end)) return;
+      last = this.#end;
       passed.next(this.#end);
     };
 
-    const begin = (from: Option<number>, reached: Option<number>): void => {
-      const isGone = remembers
-        ? this.#isGone(from, reached)
-        : forgotten > (from._tag === "Some" ? from.value : 0);
+    const begin = (from: number | undefined, reached: number | undefined): void => {
+      const isGone = remembers ? this.#isGone(from, reached) : forgotten > (from ?? 0);
       if (isGone && !accepts) throw new Unavailable("the log no longer has it");
       accepts = false;
-      const mark = this.mark._tag === "Some" ? this.mark.value : this.#end;
-      const hadMark = this.mark._tag === "Some";
-      this.mark = some(mark);
+      const mark = this.mark ?? this.#end;
+      const hadMark = this.mark !== undefined;
+      this.mark = mark;
       last = from;
       acknowledged = from;
-      if (!isGone && from._tag === "Some") return;
+      if (!isGone && from !== undefined) return;
       if (isGone || !hadMark) begun(mark, isGone);
       last = this.mark;
       passed.next(mark);
     };
 
     const read = (
-      from: Option<number>,
+      from: number | undefined,
       flow: Observable<Flow>,
-      reached: Option<number> = from,
+      reached: number | undefined = from,
     ): Observable<LogEvent> =>
       new Observable<LogEvent>((subscriber) => {
         try {
@@ -157,8 +154,8 @@ export class ForgettingLog {
           return;
         }
         const emit = (event: LogEvent): void => {
-          if (from._tag === "Some" && event.position <= from.value) return;
-          last = some(event.position);
+          if (from !== undefined && event.position <= from) return;
+          last = event.position;
           subscriber.next(event);
         };
         for (const event of [...this.#events]) emit(event);
@@ -169,7 +166,7 @@ export class ForgettingLog {
       }).pipe(heedFlow(flow, { next: () => {} }));
 
     const acknowledge = (position: number): void => {
-      acknowledged = some(position);
+      acknowledged = position;
       forgotten = position;
       this.#forget(position);
     };

@@ -1,4 +1,3 @@
-import { getOrElse } from "fp-ts/lib/Option.js";
 import { Observable } from "rxjs";
 import type { Source } from "../../../src/index.ts";
 
@@ -30,7 +29,7 @@ export function pacedNumbers(perTick = 100): PacedNumbers {
   return {
     source: (from, flow) =>
       new Observable((subscriber) => {
-        let n = getOrElse(() => 0)(from);
+        let n = from ?? 0;
         let isPaused = false;
         const timer = setInterval(() => {
           for (let count = 0; count < perTick && !isPaused && !(isStopped && n >= last); count += 1) {

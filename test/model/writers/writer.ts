@@ -1,4 +1,3 @@
-import { type Option, toUndefined } from "fp-ts/lib/Option.js";
 import { Observable, type SchedulerLike, Subject, type Subscription, tap } from "rxjs";
 import {
   type Checkpoint,
@@ -108,7 +107,7 @@ export function startWriter(options: WriterOptions): Writer {
   const opensLate = world.keys.states.length > 1;
 
   /** Reads the log after a position, as far as it may and as flow allows. */
-  function source(from: Option<number>, flow$: Observable<Flow>): Observable<LogEvent> {
+  function source(from: number | undefined, flow$: Observable<Flow>): Observable<LogEvent> {
     return new Observable((subscriber) => {
       runs += 1;
       if (runs > mostRuns) {
@@ -116,7 +115,7 @@ export function startWriter(options: WriterOptions): Writer {
         subscriber.error(new Error("for ever"));
         return;
       }
-      const start = log.after(toUndefined(from) ?? 0) - 1;
+      const start = log.after(from ?? 0) - 1;
       const now: Run = {
         last: start,
         transaction: undefined,
@@ -233,7 +232,7 @@ export function startWriter(options: WriterOptions): Writer {
       case "resuming":
         return watched.resuming(source);
       case "pipe":
-        return watched(source({ _tag: "None" }, flow$));
+        return watched(source(undefined, flow$));
     }
   }
 

@@ -1,7 +1,6 @@
 import { constants } from "node:buffer";
 import { PassThrough, Readable } from "node:stream";
 import fc from "fast-check";
-import { none, type Option, some } from "fp-ts/lib/Option.js";
 import {
   BehaviorSubject,
   concat,
@@ -27,10 +26,7 @@ import { ndjson, ndjsonAccess } from "../../../src/sources/ndjson/ndjson.ts";
 import { fakeRedis } from "../../../src/testing/index.ts";
 import { marbles } from "../../kit/time/marbles.ts";
 
-async function read(
-  text: string | Buffer,
-  after: Option<StandardPosition> = none,
-): Promise<StandardPosition[]> {
+async function read(text: string | Buffer, after?: StandardPosition): Promise<StandardPosition[]> {
   const events = await lastValueFrom(
     ndjson(() => Readable.from([Buffer.from(text)]), "input")(after, NEVER).pipe(toArray()),
   );
@@ -243,23 +239,23 @@ describe("ndjson", () => {
   });
 
   it("leaves positions that have an order to the sink", async () => {
-    expect(await read("{}\n{}\n", some(1))).toEqual([1, 2]);
+    expect(await read("{}\n{}\n", 1)).toEqual([1, 2]);
   });
 
   it("goes on behind the event with a position that has no order", async () => {
-    expect(await read('{"position":"a"}\n{"position":"b"}\n{"position":"c"}\n', some("b"))).toEqual(["c"]);
+    expect(await read('{"position":"a"}\n{"position":"b"}\n{"position":"c"}\n', "b")).toEqual(["c"]);
   });
 
   it("says so when it ends before the line where the stream ends, and not where there is no line at all", async () => {
     const ended = "found its end at line 3, expected line 4, where the stream ends under this id";
-    await expect(read("{}\n\n{}\n", some(4))).rejects.toThrow(ended);
-    expect(await read("{}\n\n{}\n", some(3))).toEqual([1, 3]);
-    expect(await read("\n", some(4))).toEqual([]);
-    expect(await read('{"position":1}\n', some(4))).toEqual([1]);
+    await expect(read("{}\n\n{}\n", 4)).rejects.toThrow(ended);
+    expect(await read("{}\n\n{}\n", 3)).toEqual([1, 3]);
+    expect(await read("\n", 4)).toEqual([]);
+    expect(await read('{"position":1}\n', 4)).toEqual([1]);
   });
 
   it("says so when that event is not in the input", async () => {
-    await expect(read('{"position":"a"}\n', some("z"))).rejects.toThrow("found no event at position z");
+    await expect(read('{"position":"a"}\n', "z")).rejects.toThrow("found no event at position z");
   });
 
   it.each([
@@ -297,7 +293,7 @@ describe("ndjson", () => {
 
   it("hands the text of a line on as it is, but for a byte order mark before the first", async () => {
     const texts = await lastValueFrom(
-      ndjson(() => Readable.from([Buffer.from('\ufeff { "a" : 1e2 }\r\n')]), "input")(none, NEVER).pipe(
+      ndjson(() => Readable.from([Buffer.from('\ufeff { "a" : 1e2 }\r\n')]), "input")(undefined, NEVER).pipe(
         toArray(),
       ),
     );
@@ -308,7 +304,7 @@ describe("ndjson", () => {
     const input = new PassThrough();
     const seen: unknown[] = [];
     const ended = new Promise<void>((resolve) => {
-      ndjson(() => input, "input")(none, NEVER).subscribe({
+      ndjson(() => input, "input")(undefined, NEVER).subscribe({
         next: ({ text }) => {
           seen.push(text);
           input.destroy(FAILED);

@@ -1,4 +1,3 @@
-import { none, type Option } from "fp-ts/lib/Option.js";
 import { Client } from "pg";
 import { lastValueFrom, NEVER, take, toArray } from "rxjs";
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
@@ -68,13 +67,13 @@ export function postgresBed() {
     idle: () => isActive(0),
     /** Makes slot and publication without reading, so that what follows is in the log. */
     openSlot: async (options: Partial<PostgresOptions> = {}): Promise<void> => {
-      const subscription = source(options)(none, NEVER).subscribe();
+      const subscription = source(options)(undefined, NEVER).subscribe();
       await isActive(1);
       subscription.unsubscribe();
       await isActive(0);
     },
     /** The first changes that a new source emits. */
-    read: (count: number, from: Option<Lsn> = none, options: Partial<PostgresOptions> = {}) =>
+    read: (count: number, from?: Lsn, options: Partial<PostgresOptions> = {}) =>
       lastValueFrom(source(options)(from, NEVER).pipe(take(count), toArray<Change>())),
     confirmedLsn: async (): Promise<string> =>
       (await query("SELECT confirmed_flush_lsn::text AS lsn FROM pg_replication_slots"))[0]?.lsn,

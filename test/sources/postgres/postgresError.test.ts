@@ -1,5 +1,4 @@
 import { inspect } from "node:util";
-import { none } from "fp-ts/lib/Option.js";
 import { lastValueFrom, NEVER } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { isRxaddError, type RxaddError } from "../../../src/index.ts";
@@ -12,7 +11,7 @@ const bed = postgresBed();
 
 /** The error that a source ends with, which tries nothing twice. */
 function failureOf(options: Partial<PostgresOptions>): Promise<RxaddError> {
-  return lastValueFrom(bed.source({ maxRetries: 0, ...options })(none, NEVER)).then(
+  return lastValueFrom(bed.source({ maxRetries: 0, ...options })(undefined, NEVER)).then(
     () => Promise.reject(new Error("it completed")),
     (error) => error,
   );
@@ -51,12 +50,12 @@ describe("an error of PostgreSQL", () => {
   });
 
   it("says that another process reads the slot, and takes over when it may wait", async () => {
-    const first = collect(bed.source()(none, NEVER));
+    const first = collect(bed.source()(undefined, NEVER));
     await bed.reading();
 
     expect(await failureOf({})).toMatchObject({ _tag: "SlotInUse" });
 
-    const second = collect(bed.source()(none, NEVER));
+    const second = collect(bed.source()(undefined, NEVER));
     first.unsubscribe();
     await bed.query("INSERT INTO orders VALUES (1, 'a', 1)");
     await second.has(1);
@@ -131,7 +130,7 @@ describe("an error of PostgreSQL", () => {
 
   it("takes any name for a publication", async () => {
     const publication = `Bob's "orders", 1`;
-    const reading = collect(bed.source({ publication })(none, NEVER));
+    const reading = collect(bed.source({ publication })(undefined, NEVER));
     await bed.reading();
     await bed.query("INSERT INTO orders VALUES (1, 'a', 1)");
     await reading.has(1);
@@ -143,7 +142,7 @@ describe("an error of PostgreSQL", () => {
     const other = await startPostgres({ wal_level: "replica" });
     try {
       const { connectionString } = other;
-      const failure = await lastValueFrom(postgresChanges({ connectionString })(none, NEVER)).catch(
+      const failure = await lastValueFrom(postgresChanges({ connectionString })(undefined, NEVER)).catch(
         (error) => error,
       );
 

@@ -1,4 +1,3 @@
-import { none, some } from "fp-ts/lib/Option.js";
 import { BehaviorSubject, NEVER, Subject, tap } from "rxjs";
 import { describe, expect, it } from "vitest";
 import type { FailedAttempt } from "../../../operators/retryBackoff.ts";
@@ -38,7 +37,7 @@ describe("a position to go on from", () => {
     const events = await bed.read(20);
 
     for (const done of [1, 4, 9, 10, 11, 19]) {
-      const from = some(events[done - 1]?.position as Lsn);
+      const from = events[done - 1]?.position as Lsn;
       expect(await bed.read(20 - done, from)).toEqual(events.slice(done));
     }
   });
@@ -47,14 +46,14 @@ describe("a position to go on from", () => {
     await bed.openSlot();
     await insert(1, 10);
     const before = bed.source();
-    const first = collect(before(none, NEVER));
+    const first = collect(before(undefined, NEVER));
     await first.has(10);
     before.acknowledge?.(first.position(3));
     first.unsubscribe();
     await bed.restart();
     await insert(11, 20);
 
-    const rest = await bed.read(16, some(first.position(3)));
+    const rest = await bed.read(16, first.position(3));
 
     expect([...first.ids().slice(0, 4), ...rest.map(({ after }) => after?.id)]).toEqual(upTo(20));
   });
@@ -63,12 +62,12 @@ describe("a position to go on from", () => {
     await bed.openSlot();
     await insert(1, 3);
     const changes = bed.source();
-    const first = collect(changes(none, NEVER));
+    const first = collect(changes(undefined, NEVER));
     await first.has(3);
     changes.acknowledge?.(first.position(1));
     first.unsubscribe();
 
-    const again = collect(changes(some(first.position(0)), NEVER));
+    const again = collect(changes(first.position(0), NEVER));
     await again.has(2);
     again.unsubscribe();
 
@@ -83,18 +82,18 @@ describe("what is no longer available", () => {
     await insert(2, 2);
     const start = await bed.confirmedLsn();
     const changes = bed.source();
-    const first = collect(changes(none, NEVER));
+    const first = collect(changes(undefined, NEVER));
     await first.has(2);
     changes.acknowledge?.(first.position(1));
     await expect.poll(bed.confirmedLsn).not.toBe(start);
     first.unsubscribe();
 
     const strict = bed.source({ acceptHole: false });
-    for (const from of [none, some(first.position(0))]) {
+    for (const from of [undefined, first.position(0)]) {
       const { failures } = collect(strict(from, NEVER));
       await expect.poll(() => failures).toMatchObject([{ _tag: "PositionUnavailable" }]);
     }
-    const last = collect(strict(some(first.position(1)), NEVER));
+    const last = collect(strict(first.position(1), NEVER));
     await insert(3, 3);
     await last.has(1);
     last.unsubscribe();
@@ -109,7 +108,7 @@ describe("what is no longer available", () => {
     await bed.query(`SELECT pg_drop_replication_slot('${bed.slot()}')`);
     await insert(2, 2);
 
-    const from = some(event?.position as Lsn);
+    const from = event?.position as Lsn;
     const failure = await bed.read(1, from, { acceptHole: false }).catch((error) => error);
 
     expect(failure).toMatchObject({ _tag: "PositionUnavailable" });
@@ -135,7 +134,7 @@ describe("what is no longer available", () => {
   it("ends the source on a server whose log has yet to reach the position", async () => {
     await bed.openSlot();
 
-    const failure = await bed.read(1, some("FFFFFFFF/0:1" as Lsn)).catch((error) => error);
+    const failure = await bed.read(1, "FFFFFFFF/0:1" as Lsn).catch((error) => error);
 
     expect(failure).toMatchObject({ _tag: "PositionUnavailable" });
     expect(failure.message).toContain("another server");
@@ -148,7 +147,7 @@ describe("acknowledge", () => {
     await insert(1, 3);
     await insert(4, 4);
     const changes = bed.source();
-    const reading = collect(changes(none, NEVER));
+    const reading = collect(changes(undefined, NEVER));
     await reading.has(4);
 
     changes.acknowledge?.(reading.position(1));
@@ -156,7 +155,7 @@ describe("acknowledge", () => {
     await bed.idle();
 
     const again = bed.source();
-    const rest = collect(again(none, NEVER));
+    const rest = collect(again(undefined, NEVER));
     await rest.has(4);
     expect(rest.ids()).toEqual([1, 2, 3, 4]);
     again.acknowledge?.(rest.position(3));
@@ -172,7 +171,7 @@ describe("acknowledge", () => {
       await insert(1, 3);
       const start = await bed.confirmedLsn();
       const changes = bed.source();
-      const reading = collect(changes(none, NEVER));
+      const reading = collect(changes(undefined, NEVER));
       await reading.has(3);
       const pid = await bed.activePid();
       const replied = "SELECT reply_time::text AS at FROM pg_stat_replication";
@@ -189,7 +188,7 @@ describe("acknowledge", () => {
   it("is not needed for log that does not concern the published tables", async () => {
     await withSenderTimeout("900ms", async () => {
       await bed.query("CREATE TABLE busy (id int)");
-      const reading = collect(bed.source({ tables: ["public.orders"] })(none, NEVER));
+      const reading = collect(bed.source({ tables: ["public.orders"] })(undefined, NEVER));
       await bed.reading();
       await bed.query("INSERT INTO busy SELECT generate_series(1, 1000)");
       const [{ lsn }] = (await bed.query("SELECT pg_current_wal_lsn() AS lsn")) as [{ lsn: string }];
@@ -210,7 +209,7 @@ describe("flow", () => {
     let sum = 0;
     let count = 0;
     const changes$ = bed
-      .source()(none, flow)
+      .source()(undefined, flow)
       .pipe(
         tap(({ after }) => {
           sum += Number(after?.id);
@@ -238,7 +237,7 @@ describe("flow", () => {
       await insert(1, 50_000);
       const { tags, failed } = retries();
       const flow = new BehaviorSubject<Flow>("pause");
-      const reading = collect(bed.source({ failed })(none, flow));
+      const reading = collect(bed.source({ failed })(undefined, flow));
       await bed.reading();
       const pid = await bed.activePid();
       const paused = "SELECT now() - backend_start > interval '3 s' AS long FROM pg_stat_replication";
@@ -262,7 +261,7 @@ describe("flow", () => {
 describe("a lost connection", () => {
   it("is opened again, without loss or duplicates, when the server ends it ten times", async () => {
     await bed.openSlot();
-    const reading = collect(bed.source()(none, NEVER));
+    const reading = collect(bed.source()(undefined, NEVER));
     for (let start = 0; start < 5000; start += 500) {
       await insert(start + 1, start + 500);
       await bed.query("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active");
@@ -281,7 +280,7 @@ describe("a lost connection", () => {
     const { tags, failed } = retries();
     let count = 0;
     const changes$ = bed
-      .source({ failed })(none, flow)
+      .source({ failed })(undefined, flow)
       .pipe(
         tap(() => {
           count += 1;
@@ -304,7 +303,7 @@ describe("a lost connection", () => {
 
   it("is opened again when the server restarts", async () => {
     await bed.openSlot();
-    const reading = collect(bed.source()(none, NEVER));
+    const reading = collect(bed.source()(undefined, NEVER));
     await insert(1, 100);
     await reading.has(50);
     await bed.restart();
@@ -318,7 +317,7 @@ describe("a lost connection", () => {
   it("is noticed when the server says nothing any more", async () => {
     await withSenderTimeout("600ms", async () => {
       const { tags, failed } = retries();
-      const reading = collect(bed.source({ failed })(none, NEVER));
+      const reading = collect(bed.source({ failed })(undefined, NEVER));
       await bed.reading();
       const pid = await bed.activePid();
       process.kill(pid, "SIGSTOP");
@@ -337,7 +336,7 @@ describe("a lost connection", () => {
   });
 
   it("ends the source when it may not try again", async () => {
-    const reading = collect(bed.source({ maxRetries: 0 })(none, new Subject()));
+    const reading = collect(bed.source({ maxRetries: 0 })(undefined, new Subject()));
     await bed.reading();
     await bed.query(`SELECT pg_terminate_backend(${await bed.activePid()})`);
 

@@ -84,7 +84,7 @@ describe("streamSource", () => {
     await add(1, 1000);
     const flow = new Subject<"pause" | "resume">();
     let read = 0;
-    const reading = source({ count: 10 })({ _tag: "None" }, flow)
+    const reading = source({ count: 10 })(undefined, flow)
       .pipe(
         tap(() => {
           read += 1;
@@ -133,9 +133,7 @@ describe("streamSource", () => {
   it("emits what stands after a position", async () => {
     await add(1, 5);
 
-    const entries = await lastValueFrom(
-      source()({ _tag: "Some", value: "3-0" }, new Subject()).pipe(take(2), toArray()),
-    );
+    const entries = await lastValueFrom(source()("3-0", new Subject()).pipe(take(2), toArray()));
 
     expect(entries.map(({ entryId }) => entryId)).toEqual(["4-0", "5-0"]);
   });
@@ -143,7 +141,7 @@ describe("streamSource", () => {
   it("orders entry IDs by their numbers, not as text", async () => {
     await add(9, 11);
 
-    expect(await firstValueFrom(source()({ _tag: "Some", value: "9-0" }, new Subject()))).toMatchObject({
+    expect(await firstValueFrom(source()("9-0", new Subject()))).toMatchObject({
       entryId: "10-0",
     });
   });
