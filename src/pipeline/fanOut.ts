@@ -1,6 +1,7 @@
 import { Observable, type SchedulerLike } from "rxjs";
 import { rxaddError } from "../errors/rxaddError.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
+import type { Positions } from "../event/positions.ts";
 import { count, duration } from "../options/codecs.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { Settings, withDefault } from "../options/settings.ts";
@@ -88,17 +89,17 @@ export function fanOut<T, P>(
       `fanOut: found the ids ${ids.join(", ")}, expected different ones`,
     );
   }
-  const run = (source: OpenSource<T, P>, isResuming: boolean) =>
+  const run = (source: OpenSource<T, P>, isResuming: boolean, positions?: Positions<P>) =>
     new Observable<Checkpoint<P>>((subscriber) => {
       const how = { sinks, voters, votes, patienceMs, maxLateEvents, scheduler };
-      return new FanOutRun({ ...how, source, isResuming }, subscriber).start();
+      return new FanOutRun({ ...how, source, isResuming, positions }, subscriber).start();
     });
   const sink = (events$: Observable<T | Skipped<P>>) => run(() => events$, false);
   return Object.assign(sink, {
     id: ids.join("+"),
     required: voters.some(({ required }) => required),
     positions: first.positions,
-    resuming: (source: OpenSource<T, P>) => run(source, true),
+    resuming: (source: OpenSource<T, P>, positions?: Positions<P>) => run(source, true, positions),
     report: (status: Parameters<Sink<T, P>["report"]>[0]) => {
       for (const { report } of sinks) report(status);
     },

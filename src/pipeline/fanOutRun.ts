@@ -9,6 +9,7 @@ import {
 } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
+import { type Positions, storable } from "../event/positions.ts";
 import { FanOutInput } from "./fanOutInput.ts";
 import {
   type Command,
@@ -28,6 +29,8 @@ export interface FanOutRunOptions<T, P> extends FanOutRules {
   /** The sinks that count for the checkpoint. */
   readonly voters: readonly Sink<T, P>[];
   readonly source: OpenSource<T, P>;
+  /** Those of the source. */
+  readonly positions: Positions<P> | undefined;
   /** Whether the source can be opened where the sinks stand. */
   readonly isResuming: boolean;
   readonly maxLateEvents: number;
@@ -59,7 +62,11 @@ export class FanOutRun<T, P> {
     this.#scheduler = scheduler;
     this.#subscriber = subscriber;
     this.#state = newFanOut(
-      sinks.map((sink) => ({ id: sink.id, positions: sink.positions, isVoter: voters.includes(sink) })),
+      sinks.map((sink) => ({
+        id: sink.id,
+        positions: sink.positions ?? storable(options.positions),
+        isVoter: voters.includes(sink),
+      })),
     );
     const tooMany = `more than ${maxLateEvents} events came before it was reached`;
     this.#branches = sinks.map((sink, index) => ({
@@ -94,13 +101,14 @@ export class FanOutRun<T, P> {
   /** Asks the sink where it stands, and gives it events from there. */
   #resuming(branch: Branch<T, P>): Observable<Checkpoint<P>> {
     const { index, sink } = branch;
-    return sink.resuming((from, flow) => {
+    const open: OpenSource<T, P> = (from, flow) => {
       this.#running.add(flow.subscribe((signal) => this.#happens({ type: "flow", branch: index, signal })));
       return new Observable((chain) => {
         chain.add(this.#inputOf(branch).subscribe(chain));
         this.#happens({ type: "opened", branch: index, from });
       });
-    });
+    };
+    return sink.resuming(open, this.#options.positions);
   }
 
   #inputOf({ index, input }: Branch<T, P>): Observable<T | Skipped<P>> {

@@ -12,7 +12,7 @@ import {
 import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { isRewind } from "../errors/rxaddError.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
-import type { StandardPosition } from "../event/positions.ts";
+import { type Positions, type StandardPosition, storable } from "../event/positions.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { type RetryOptions, retry as retrySetting } from "../options/retryOptions.ts";
 import { Settings } from "../options/settings.ts";
@@ -60,13 +60,13 @@ export function replicate<T, P>(options: {
   // Positions that the sink hands out are those that this source, or one before it, has put in.
   const sink = given as Sink<T, P>;
   return defer(() => {
-    const { isNews, goesBack } = neverBack(sink);
+    const { isNews, goesBack } = neverBack(sink.positions ?? storable(source.positions));
     /** It goes back: no run of the sink is there to say that it has ended. */
     let isGoingBack = false;
     return defer(() => {
       isGoingBack = false;
       const { open, ofEvents } = withPassed<T, P>(source);
-      return sink.resuming(open).pipe(map(ofEvents));
+      return sink.resuming(open, source.positions).pipe(map(ofEvents));
     }).pipe(
       retryBackoff({
         ...retry,
@@ -102,7 +102,7 @@ interface NeverBack<P> {
 }
 
 /** Leaves out checkpoints behind one before, and after a loss all up to where it was before that. */
-function neverBack<T, P>({ positions }: Sink<T, P>): NeverBack<P> {
+function neverBack<P>(positions: Positions<P>): NeverBack<P> {
   let furthest: P | undefined;
   let told: P | undefined;
 

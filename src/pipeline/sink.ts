@@ -16,13 +16,15 @@ export type OpenSource<T, P> = (
 export interface Sink<T, P> extends OperatorFunction<T | Skipped<P>, Checkpoint<P>> {
   readonly id: string;
   readonly required: boolean;
-  /** How the sink's positions are stored and ordered. */
-  readonly positions: Positions<P>;
+  /** How positions are stored and ordered, where its options say so. */
+  readonly positions?: Positions<P> | undefined;
   /** Tells who watches the sink what is known outside of it; for those who run several. */
   readonly report: (status: Status) => void;
   /**
    * Finds out where the sink stands, then opens the source there. Of computed streams in a Cluster that is where
    * all of them have everything, or the one that Redis has lost most of; each leaves out what it has already.
+   *
+   * @param positions - those of the source, for a sink whose options name none
    */
-  readonly resuming: (source: OpenSource<T, P>) => Observable<Checkpoint<P>>;
+  readonly resuming: (source: OpenSource<T, P>, positions?: Positions<P>) => Observable<Checkpoint<P>>;
 }

@@ -1,5 +1,6 @@
 import type { Observable } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
+import type { Positions } from "../event/positions.ts";
 
 /**
  * Events from a given position on: a source that can be opened again where a sink says.
@@ -26,6 +27,8 @@ export interface Source<T, P> {
    *   `from` may be undefined. Undefined: `from`.
    */
   (from: P | undefined, flow: Observable<Flow>, reached?: P): Observable<T>;
+  /** How its positions are stored and ordered, for sinks whose options do not say so. Default: as numbers, bigints, LSNs and texts are. */
+  readonly positions?: Positions<P>;
   /** Told of each checkpoint: the source may forget everything up to there. */
   readonly acknowledge?: (position: P) => void;
   /**
@@ -38,10 +41,11 @@ export interface Source<T, P> {
 
 /** A source that is another one, changed: it keeps what goes beside the events. */
 export function sourceFrom<T, R, P>(
-  { acknowledge, passed }: Source<T, P>,
+  { positions, acknowledge, passed }: Source<T, P>,
   events: (from: P | undefined, flow: Observable<Flow>, reached?: P) => Observable<R>,
 ): Source<R, P> {
   return Object.assign(events.bind(undefined), {
+    ...(positions && { positions }),
     ...(acknowledge && { acknowledge }),
     ...(passed && { passed }),
   });

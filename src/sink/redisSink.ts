@@ -26,7 +26,7 @@ import { isRxaddError, rxaddError } from "../errors/rxaddError.ts";
 import { errorOf } from "../errors/thrown.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import type { PositionOf } from "../event/eventAccess.ts";
-import { type StorablePositions, storable } from "../event/positions.ts";
+import { type Positions, type StorablePositions, storable } from "../event/positions.ts";
 import type { Skipped } from "../pipeline/keepPositions.ts";
 import type { OpenSource, Sink } from "../pipeline/sink.ts";
 import { openStreamWatch } from "../redis/inspect/streamWatch.ts";
@@ -80,10 +80,13 @@ export interface RedisSink<T, P> extends Sink<T, P>, Watchable {}
  */
 export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): RedisSink<T, P> {
   const tuning = decodeTuning(options, programOptions);
-  const positions = storable(options.positions);
+  const positions = options.positions && storable(options.positions);
   const watchers = sinkWatchers(options);
-  const parts = { options, tuning, positions, watchers };
-  const sink = (events$: Observable<T | Skipped<P>>) => run(parts, () => events$, false);
+  const partsFor = (given?: Positions<P>) => ({
+    ...{ options, tuning, watchers },
+    positions: positions ?? storable(given),
+  });
+  const sink = (events$: Observable<T | Skipped<P>>) => run(partsFor(), () => events$, false);
   return Object.assign(sink, {
     id: options.id,
     required: tuning.required,
@@ -91,7 +94,7 @@ export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): Red
     report: watchers.status,
     watch: watchers.watch,
     openWatch: () => openStreamWatch(options, { ...reachOf(tuning), name: `rxadd:${options.id}:watch` }),
-    resuming: (source: OpenSource<T, P>) => run(parts, source, true),
+    resuming: (source: OpenSource<T, P>, given?: Positions<P>) => run(partsFor(given), source, true),
   });
 }
 

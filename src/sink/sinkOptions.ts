@@ -47,7 +47,7 @@ export interface SinkSettings<T, P> extends ReachOptions {
   readonly fields?: Readonly<Record<string, string>> | undefined;
   /** What the entry's field `event` holds: the event as it is, or in a form that others read. Default `native`. */
   readonly envelope?: Envelope;
-  /** How positions are stored and ordered. Default: numbers, bigints, LSNs, and strings without order. */
+  /** How positions are stored and ordered. Default: as the source of `replicate` says, else numbers, bigints, LSNs, and strings without order. */
   readonly positions?: Positions<P>;
   readonly batch?: {
     /** Default 500. */

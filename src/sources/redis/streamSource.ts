@@ -17,12 +17,14 @@ export interface SourceEntry {
 /** Entry IDs as positions, in the order of the stream. */
 export const entryPositions: Positions<string> = {
   encode: (entryId) => entryId,
-  decode: (text) => (/^\d+-\d+$/.test(text) ? text : undefined),
+  // In quotes a sink has written it that was not told of these.
+  decode: (text) => /^("?)(\d+-\d+)\1$/.exec(text)?.[2],
   compare: ordEntryId.compare,
 };
 
 /**
  * How a sink reads what {@link streamSource} emits: it publishes the same fields, and keeps the entry ID as the position.
+ * With `replicate` the source brings the `positions` as well.
  *
  * @example
  * ```ts
@@ -63,8 +65,9 @@ export const entryCopies: {
  */
 export function streamSource(options: StreamSourceOptions): Source<SourceEntry, string> {
   const tuning = sourceTuning("streamSource", options);
-  return (from, flow) =>
+  const entries: Source<SourceEntry, string> = (from, flow) =>
     defer(() => readStreams({ ...options, flow }, { ...tuning, from: from ?? "0-0" }, toEntry));
+  return Object.assign(entries, { positions: entryPositions });
 }
 
 function toEntry({

@@ -61,6 +61,29 @@ describe("streamSource", () => {
     },
   );
 
+  it("brings its positions to a sink that is told of its entries alone", async () => {
+    const copy = () =>
+      redisSink({ id: "copy", uri: there.uri, stream, event: entryCopies.event, batch: { maxEvents: 100 } });
+    const copyUpTo = (entryId: string) =>
+      lastValueFrom(
+        replicate({ source: source(), sink: copy() }).pipe(
+          takeWhile(({ position }) => position !== entryId, true),
+        ),
+      );
+    const stored = () => there.client.hget(`{${stream}}:rxadd:copy`, "position");
+    await add(1, 1000);
+    await copyUpTo("1000-0");
+    expect(await stored()).toBe("1000-0");
+    // As it was written before the source brought them.
+    await there.client.hset(`{${stream}}:rxadd:copy`, "position", '"1000-0"');
+    await add(1001, 1500);
+
+    await copyUpTo("1500-0");
+
+    expect(await stored()).toBe("1500-0");
+    expect(await contents(there)).toEqual(await contents(here));
+  });
+
   it("goes on after the last entry that stands in the target, and adds none twice", async () => {
     await add(1, 1000);
     await copyTo("1000-0");
