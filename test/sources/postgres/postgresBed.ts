@@ -21,8 +21,16 @@ export function postgresBed() {
   }
   const query = async (sql: string) => (await db.query(sql)).rows;
   const active = () => query("SELECT active_pid AS pid FROM pg_replication_slots WHERE active");
-  const isActive = async (count: number) => {
-    await expect.poll(async () => (await active()).length).toBe(count);
+  const isIdle = async () => {
+    await expect.poll(async () => (await active()).length).toBe(0);
+  };
+  /** While a slot is made, the process that makes it has it as well. */
+  const readers = () =>
+    query(
+      "SELECT active_pid AS pid FROM pg_replication_slots WHERE active_pid IN (SELECT pid FROM pg_stat_replication)",
+    );
+  const isRead = async () => {
+    await expect.poll(async () => (await readers()).length).toBe(1);
   };
 
   beforeAll(async () => {
@@ -39,7 +47,7 @@ export function postgresBed() {
     await query("CREATE TABLE orders (id int PRIMARY KEY, item text, amount int)");
   });
   afterEach(async () => {
-    await isActive(0);
+    await isIdle();
     await query("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots");
     await query(`DROP PUBLICATION IF EXISTS pub_${runs}`);
   });
@@ -62,15 +70,15 @@ export function postgresBed() {
     publication: () => `pub_${runs}`,
     connectionString: () => server.connectionString,
     /** The process of the server that reads for the source. */
-    activePid: async (): Promise<number> => (await active())[0]?.pid,
-    reading: () => isActive(1),
-    idle: () => isActive(0),
+    activePid: async (): Promise<number> => (await readers())[0]?.pid,
+    reading: isRead,
+    idle: isIdle,
     /** Makes slot and publication without reading, so that what follows is in the log. */
     openSlot: async (options: Partial<PostgresOptions> = {}): Promise<void> => {
       const subscription = source(options)(undefined, NEVER).subscribe();
-      await isActive(1);
+      await isRead();
       subscription.unsubscribe();
-      await isActive(0);
+      await isIdle();
     },
     /** The first changes that a new source emits. */
     read: (count: number, from?: Lsn, options: Partial<PostgresOptions> = {}) =>
