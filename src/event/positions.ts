@@ -177,12 +177,17 @@ function storableCustom<P>(positions: Positions<P>): StorablePositions<P> {
     throw invalid(`positions: compare gave ${kindOf(order)}, expected a number, or undefined: no order`);
   }
 
+  /** `null`, like undefined, is no position. */
+  function decode(text: string): P | undefined {
+    return asked("decode", () => positions.decode(text)) ?? undefined;
+  }
+
   function encode(position: P): string {
     const text: unknown = asked("encode", () => positions.encode(position));
     if (typeof text !== "string" || text === "") {
       throw invalid(`positions: encode gave ${kindOf(text)}, expected text that decode reads back`);
     }
-    const back = asked("decode", () => positions.decode(text));
+    const back = decode(text);
     if (back === undefined || !isSame(position, back, text)) {
       throw invalid(
         `positions: encode gave ${JSON.stringify(text)}, of which decode does not make the same position: the next start could not go on after it`,
@@ -200,7 +205,7 @@ function storableCustom<P>(positions: Positions<P>): StorablePositions<P> {
   return {
     encode,
     compare,
-    decode: (text) => asked("decode", () => positions.decode(text)),
+    decode,
     check: (position) => {
       if (!hasEncoded) encode(position);
     },

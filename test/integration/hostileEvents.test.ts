@@ -400,6 +400,7 @@ describe("positions of the user's own", () => {
       "does not make the same position",
     ],
     ["decode reads another one", { ...identity, decode: () => "other" }, "does not make the same position"],
+    ["decode gives null", { ...identity, decode: () => null }, "does not make the same position"],
     ["decode throws", { ...identity, decode: thrower }, "decode failed: boom"],
     ["the order finds another one", { ...identity, compare: () => 1 }, "does not make the same position"],
     ["compare throws", { ...identity, compare: thrower }, "compare failed: boom"],
