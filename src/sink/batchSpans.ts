@@ -2,7 +2,7 @@ import type { FailedAttempt } from "../../operators/retryBackoff.ts";
 import { isRxaddError } from "../errors/rxaddError.ts";
 import type { LaneKeys } from "../redis/publish/publishPort.ts";
 import type { BatchSpan, Tracer } from "../telemetry/tracer.ts";
-import type { Batch } from "./encode/entry.ts";
+import { type Batch, isDelivered } from "./encode/entry.ts";
 import type { SentBatch } from "./lane/numbering.ts";
 
 /** The spans of one subscription's batches, each from its first sending to its acknowledgement. */
@@ -73,9 +73,7 @@ export function batchSpans<P>({ tracer, sink, stream }: BatchSpansOptions): Batc
 
 /** The stream that all of them go to, dead letters apart; undefined: they go to several. */
 function onlyStreamOf<P>(entries: Batch<P>): string | undefined {
-  const streams = new Set(
-    entries.flatMap(({ written }) => (written.fate === "publish" ? [written.stream] : [])),
-  );
+  const streams = new Set(entries.filter(isDelivered).map(({ stream }) => stream));
   const [first] = streams;
   return streams.size === 1 ? first : undefined;
 }

@@ -201,7 +201,7 @@ function chain<T, P>(
       {
         maxItems,
         maxBytes,
-        sizeOf: ({ written }) => written.bytes,
+        sizeOf: ({ bytes }) => bytes,
         released: ({ left }: Safe<Entry<P>, AcknowledgedBatch<P>>) => {
           if (left === undefined) return { items: 0, bytes: 0 };
           const bytes = left.last.totalBytes - releasedBytes;

@@ -3,6 +3,7 @@ import { isRxaddError } from "../../src/index.ts";
 import { type Connection, openConnection } from "../../src/redis/publish/publishConnection.ts";
 import type { EntryContent, LaneKeys, NumberedBatch } from "../../src/redis/publish/publishPort.ts";
 import type { TrimOptions } from "../../src/redis/publish/trimming.ts";
+import { BulkWriter } from "../../src/redis/wire/bulk.ts";
 import { type FakeEntry, fakeRedis } from "../../src/testing/index.ts";
 import type { RedisServer } from "../kit/servers/redisServer.ts";
 
@@ -92,14 +93,16 @@ export async function reset({ client }: RedisServer): Promise<void> {
   await client.flushall();
 }
 
+const writer = new BulkWriter();
+
 /** An entry with the field `event` alone. */
 export function entry(text: string, where: string): EntryContent {
-  return { form: "event", stream: where, payload: text, bytes: text.length };
+  return { stream: where, ...writer.writeOne(text) };
 }
 
 /** An entry of these names and values, alternating. */
 export function entryOf(words: readonly string[], where: string): EntryContent {
-  return { form: "fields", stream: where, words, bytes: words.join("").length };
+  return { stream: where, ...writer.write(words) };
 }
 
 /** What a step answers. */

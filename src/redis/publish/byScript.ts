@@ -2,14 +2,12 @@ import type { Cluster, Redis } from "ioredis";
 import { defer, map, type Observable } from "rxjs";
 import { type Argument, script } from "../wire/script.ts";
 import {
-  type EntryContent,
   type LaneKeys,
   type NumberedBatch,
   type OpenReply,
   type PublishPort,
   type PublishReply,
   streamsOf,
-  wordsOf,
 } from "./publishPort.ts";
 import { openReplyOf, publishReplyOf } from "./publishReplies.ts";
 import { openScript, publishScript } from "./publishScript.ts";
@@ -26,28 +24,19 @@ function requestOf(lane: LaneKeys, batch: NumberedBatch): Request {
   const start = (dead: string, layout: string) => {
     return [owner, `${epoch}`, `${sequence}`, position, ahead, dead, layout];
   };
-  const isPlain = entries.every(isEvent);
-  if (isPlain && entries.every(({ stream }) => stream === lane.stream)) {
-    const keys = keysOf(lane, lane.stream);
-    return { keys, args: [...start("0", "1"), ...entries] };
-  }
+  const isPlain = entries.every(({ words }) => words === 1);
+  if (isPlain && entries.every(({ stream }) => stream === lane.stream))
+    return { keys: keysOf(lane, lane.stream), args: [...start("0", "1"), ...entries] };
   const streams = streamsOf(lane, entries);
   const numbers = numbersOf(streams);
   const numberOf = (stream = "") => numbers.get(stream) ?? "0";
   const args: Argument[] = start(numberOf(lane.deadLetters), isPlain ? "2" : "3");
-  if (isPlain) {
-    for (const entry of entries) args.push(numberOf(entry.stream), entry);
-  } else {
-    for (const entry of entries) {
-      const words = wordsOf(entry);
-      args.push(numberOf(entry.stream), `${words.length}`, ...words);
-    }
+  for (const entry of entries) {
+    args.push(numberOf(entry.stream));
+    if (!isPlain) args.push(...(entry.words === 1 ? ["2", "event"] : [`${entry.words}`]));
+    args.push(entry);
   }
   return { keys: keysOf(lane, ...streams), args };
-}
-
-function isEvent(entry: EntryContent): entry is EntryContent & { readonly form: "event" } {
-  return entry.form === "event";
 }
 
 /** The number of each stream among the keys. */

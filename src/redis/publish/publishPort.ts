@@ -1,4 +1,5 @@
 import type { Observable } from "rxjs";
+import { type Bulk, wordsIn } from "../wire/bulk.ts";
 import type { BatchNumber, Stored, Verdict } from "./protocol.ts";
 
 /** The keys of a lane; in a Cluster they stand in one slot. */
@@ -25,21 +26,17 @@ export type OpenReply =
   /** There has been a producer state, which is gone, while the streams stand or may stand. */
   | { readonly reply: "gone" };
 
-/** What XADD gets: the field `event` alone, or all names and values, alternating. */
-export type EntryContent =
-  | { readonly form: "event"; readonly stream: string; readonly payload: Bytes; readonly bytes: number }
-  | {
-      readonly form: "fields";
-      readonly stream: string;
-      readonly words: readonly Bytes[];
-      readonly bytes: number;
-    };
-
-type Bytes = string | Buffer;
+/** What XADD gets: one word is the value of the field `event`, several are all names and values, alternating. */
+export interface EntryContent extends Bulk {
+  readonly stream: string;
+  /** The size of its names and values, without the name `event`. */
+  readonly bytes: number;
+}
 
 /** All names and values of an entry, alternating. */
-export function wordsOf(content: EntryContent): readonly Bytes[] {
-  return content.form === "event" ? ["event", content.payload] : content.words;
+export function wordsOf(content: EntryContent): readonly Buffer[] {
+  const words = wordsIn(content);
+  return content.words === 1 ? [Buffer.from("event"), ...words] : words;
 }
 
 /** A batch as it is sent: the same each time that it is sent again. */

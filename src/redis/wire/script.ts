@@ -1,13 +1,9 @@
 import { createHash } from "node:crypto";
 import { type Cluster, Command, type Redis } from "ioredis";
+import type { Bulk } from "./bulk.ts";
 
-/** One value of a call; with its size in bytes where that is known already. */
-export type Argument = string | Buffer | Sized;
-
-interface Sized {
-  readonly payload: string | Buffer;
-  readonly bytes: number;
-}
+/** A value of a call, or values that are written already. */
+export type Argument = string | Buffer | Bulk;
 
 /** A Lua script that is called by its hash, and sent in full where the server may not know it. */
 export type Script = (keys: readonly string[], args: readonly Argument[]) => Promise<unknown>;
@@ -60,30 +56,52 @@ export function script(client: Redis | Cluster, lua: string, replies: "text" | "
   };
 }
 
-/** A command in Redis' protocol, RESP. */
+/** A command in Redis' protocol, RESP; what lies together in memory is copied together. */
 function encode(start: readonly string[], args: readonly Argument[]): Buffer {
-  const buffers: Buffer[] = [];
-  let text = `*${start.length + args.length}\r\n`;
-  let isAscii = true;
+  const pieces: (string | Buffer)[] = [];
+  let words = start.length;
+  let text = "";
+  let run: Bulk | undefined;
+  let runEnd = 0;
 
-  function add(value: string | Buffer, bytes: number): void {
-    if (typeof value === "string") {
-      if (bytes !== value.length) isAscii = false;
-      text += `$${bytes}\r\n${value}\r\n`;
+  /** What is open goes to the pieces. */
+  function close(): void {
+    if (text !== "") pieces.push(text);
+    text = "";
+    if (run !== undefined) pieces.push(run.memory.subarray(run.start, runEnd));
+    run = undefined;
+  }
+
+  for (const argument of args) {
+    const isBulk = typeof argument !== "string" && !Buffer.isBuffer(argument);
+    words += isBulk ? argument.words : 1;
+    if (isBulk) {
+      if (run?.memory !== argument.memory || runEnd !== argument.start) {
+        close();
+        run = argument;
+      }
+      runEnd = argument.end;
     } else {
-      buffers.push(textBuffer(`${text}$${bytes}\r\n`), value);
-      text = "\r\n";
+      if (run !== undefined) close();
+      text += `$${Buffer.byteLength(argument)}\r\n`;
+      if (typeof argument === "string") text += argument;
+      else {
+        close();
+        pieces.push(argument);
+      }
+      text += "\r\n";
     }
   }
+  close();
+  const head = start.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
+  return joined([`*${words}\r\n`, ...head, ...pieces]);
+}
 
-  /** Text without a special character is copied, which takes half of the time. */
-  const textBuffer = (some: string) => Buffer.from(some, isAscii ? "latin1" : "utf8");
-
-  for (const value of start) add(value, Buffer.byteLength(value));
-  for (const argument of args) {
-    if (typeof argument === "string" || Buffer.isBuffer(argument)) add(argument, Buffer.byteLength(argument));
-    else add(argument.payload, argument.bytes);
-  }
-  buffers.push(textBuffer(text));
-  return buffers.length === 1 && buffers[0] !== undefined ? buffers[0] : Buffer.concat(buffers);
+function joined(pieces: readonly (string | Buffer)[]): Buffer {
+  let bytes = 0;
+  for (const piece of pieces) bytes += Buffer.byteLength(piece);
+  const all = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const piece of pieces) at += typeof piece === "string" ? all.write(piece, at) : piece.copy(all, at);
+  return all;
 }

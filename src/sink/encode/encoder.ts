@@ -1,11 +1,12 @@
 import type { RxaddError } from "../../errors/rxaddError.ts";
 import { kindOf } from "../../errors/thrown.ts";
 import { ifItCan } from "../../event/eventAccess.ts";
+import type { EntryContent } from "../../redis/publish/publishPort.ts";
+import { type Bulk, BulkWriter, type Word } from "../../redis/wire/bulk.ts";
 import type { SinkSettings } from "../sinkOptions.ts";
 import type { SinkTuning } from "../sinkTuning.ts";
 import { attempt, EventFailure } from "./attempt.ts";
 import { deadLetterOf, describeEvent } from "./deadLetter.ts";
-import type { Published, SetAside } from "./entry.ts";
 import { encoderOf } from "./envelope.ts";
 import { streamOf } from "./route.ts";
 import { fieldTemplates } from "./template.ts";
@@ -13,9 +14,9 @@ import { fieldTemplates } from "./template.ts";
 /** Makes what is written of an event; knows none but the one in hand. */
 export interface Encoder<T> {
   /** What an entry of it holds, and where it goes; throws an {@link EventFailure}. */
-  readonly publish: (event: T) => Published;
+  readonly publish: (event: T) => EntryContent;
   /** Its dead letter, as much of the event as can be had; `position` is empty without one. Undefined: the sink has no stream for it. */
-  readonly setAside: ((event: T, cause: RxaddError, position: string) => SetAside) | undefined;
+  readonly setAside: ((event: T, cause: RxaddError, position: string) => EntryContent) | undefined;
 }
 
 export type EncoderSettings<T, P> = Pick<SinkSettings<T, P>, "id" | "stream" | "key" | "event">;
@@ -45,35 +46,43 @@ export function encoder<T, P>(
   const toFields = fields && ((event: T) => fieldsOf(fields(event)));
   const toContent = content && ((event: T) => contentOf(content(event)));
   const toStream = streamOf(settings, partitions);
+  const writer = new BulkWriter();
 
-  function routed(event: T, bytes: number): string {
-    if (bytes <= maxEventBytes) return attempt("stream", event, toStream);
+  function checkSize(bytes: number): void {
+    if (bytes <= maxEventBytes) return;
     throw new EventFailure(
       "EventTooLarge",
       `found ${bytes} bytes, expected at most ${maxEventBytes}: raise maxEventBytes, or set deadLetters`,
     );
   }
 
-  function publish(event: T): Published {
-    if (toContent !== undefined) {
-      const words = attempt("content", event, toContent);
-      const bytes = bytesOf(words);
-      return { fate: "publish", form: "fields", stream: routed(event, bytes), words, bytes };
-    }
-    const payload = attempt("encode", event, toPayload);
-    const bytes = Buffer.byteLength(payload);
-    if (toFields === undefined)
-      return { fate: "publish", form: "event", stream: routed(event, bytes), payload, bytes };
-    const words = ["event", payload, ...attempt("fields", event, toFields)];
-    const all = bytesOf(words) - nameBytes;
-    return { fate: "publish", form: "fields", stream: routed(event, all), words, bytes: all };
+  /** @param without - how many of the bytes do not count */
+  function routed(event: T, { memory, start, end, words, bytes: all }: Bulk, without: number): EntryContent {
+    const bytes = all - without;
+    checkSize(bytes);
+    return { stream: attempt("stream", event, toStream), memory, start, end, words, bytes };
   }
 
-  function setAside(stream: string, event: T, cause: RxaddError, position: string): SetAside {
+  function publish(event: T): EntryContent {
+    if (toContent !== undefined) {
+      const words = attempt("content", event, toContent);
+      checkSize(bytesOf(words));
+      return routed(event, writer.write(words), 0);
+    }
+    const payload = attempt("encode", event, toPayload);
+    // Before it is written: as many bytes as characters it has at least.
+    if (payload.length > maxEventBytes) checkSize(Buffer.byteLength(payload));
+    if (toFields === undefined) return routed(event, writer.writeOne(payload), 0);
+    const words = ["event", payload, ...attempt("fields", event, toFields)];
+    checkSize(bytesOf(words) - nameBytes);
+    return routed(event, writer.write(words), nameBytes);
+  }
+
+  function setAside(stream: string, event: T, cause: RxaddError, position: string): EntryContent {
     const original = ifItCan(event, toPayload) ?? describeEvent(event);
     const origin = { sink: settings.id, stream: ifItCan(event, toStream) ?? "", position };
-    const words = deadLetterOf(original, cause, origin, maxEventBytes);
-    return { fate: "setAside", form: "fields", stream, words, bytes: bytesOf(words) - nameBytes, cause };
+    const { bytes, ...bulk } = writer.write(deadLetterOf(original, cause, origin, maxEventBytes));
+    return { stream, ...bulk, bytes: bytes - nameBytes };
   }
 
   return {
@@ -86,7 +95,7 @@ export function encoder<T, P>(
 type Content = string | Uint8Array;
 
 /** Text, or a copy of bytes: who gave them may write the next event there. Throws a TypeError for anything else. */
-function contentFrom(value: unknown, what?: string | number): string | Buffer {
+function contentFrom(value: unknown, what?: string | number): Word {
   if (typeof value === "string") return value;
   if (value instanceof Uint8Array) return Buffer.from(value);
   const found = `found ${kindOf(value)}, expected text or bytes`;
@@ -94,7 +103,7 @@ function contentFrom(value: unknown, what?: string | number): string | Buffer {
 }
 
 /** Fields and values, alternating; throws a TypeError that names the field that is wrong. */
-function fieldsOf(fields: Readonly<Record<string, Content>>): readonly (string | Buffer)[] {
+function fieldsOf(fields: Readonly<Record<string, Content>>): readonly Word[] {
   if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
     throw new TypeError(`found ${kindOf(fields)}, expected an object of texts or bytes by field`);
   }
@@ -105,7 +114,7 @@ function fieldsOf(fields: Readonly<Record<string, Content>>): readonly (string |
 }
 
 /** Names and values of an entry, alternating, as XADD wants them. */
-function contentOf(words: readonly Content[]): readonly (string | Buffer)[] {
+function contentOf(words: readonly Content[]): readonly Word[] {
   if (!Array.isArray(words))
     throw new TypeError(`found ${kindOf(words)}, expected a list of names and values`);
   if (words.length === 0 || words.length % 2 !== 0 || words.length > 2 * maxFields) {
@@ -116,7 +125,7 @@ function contentOf(words: readonly Content[]): readonly (string | Buffer)[] {
   return words.map((word, index) => contentFrom(word, index + 1));
 }
 
-function bytesOf(words: readonly (string | Buffer)[]): number {
+function bytesOf(words: readonly Word[]): number {
   let bytes = 0;
   for (const word of words) bytes += Buffer.byteLength(word);
   return bytes;

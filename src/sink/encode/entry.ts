@@ -2,20 +2,22 @@ import type { TransactionMark } from "../../../operators/batch.ts";
 import type { RxaddError } from "../../errors/rxaddError.ts";
 import type { EntryContent } from "../../redis/publish/publishPort.ts";
 
-/** What is written of an event. */
-export type Published = EntryContent & { readonly fate: "publish" };
-
-/** What is written of one that goes to the dead letters, and why. */
-export type SetAside = EntryContent & { readonly fate: "setAside"; readonly cause: RxaddError };
-
 /** Of an event that is passed over nothing is written; it only moves the position on. */
-export const skipped = { fate: "skip", stream: "", bytes: 0 } as const;
+export const skipped: EntryContent = {
+  stream: "",
+  memory: Buffer.alloc(0),
+  start: 0,
+  end: 0,
+  words: 0,
+  bytes: 0,
+};
 
-/** An event on its way through the chain: what becomes of it, and what the chain asks of it. */
-export interface Entry<P> {
+/** An event on its way through the chain: what is written of it, and what the chain asks of it. */
+export interface Entry<P> extends EntryContent {
   /** Its number within the subscription, from 0. */
   readonly ordinal: number;
-  readonly written: Published | SetAside | typeof skipped;
+  /** Why it goes to the dead letters; undefined: it does not. */
+  readonly cause: RxaddError | undefined;
   /** The bytes of all entries up to this one. */
   readonly totalBytes: number;
   readonly id: string | undefined;
@@ -31,3 +33,13 @@ export interface Entry<P> {
 
 /** Entries that are published together. */
 export type Batch<P> = readonly Entry<P>[];
+
+/** Whether something is written of it: it was not passed over. */
+export function isWritten<P>({ words }: Entry<P>): boolean {
+  return words > 0;
+}
+
+/** Whether it is written to the stream that it was meant for. */
+export function isDelivered<P>({ words, cause }: Entry<P>): boolean {
+  return words > 0 && cause === undefined;
+}

@@ -1,5 +1,5 @@
 import type { TransactionMark } from "../../../operators/batch.ts";
-import { isRxaddError } from "../../errors/rxaddError.ts";
+import { isRxaddError, type RxaddError } from "../../errors/rxaddError.ts";
 import {
   checkedId,
   checkedTime,
@@ -13,6 +13,7 @@ import {
 } from "../../event/eventAccess.ts";
 import type { StorablePositions } from "../../event/positions.ts";
 import { isSkipped, type Skipped } from "../../pipeline/keepPositions.ts";
+import type { EntryContent } from "../../redis/publish/publishPort.ts";
 import { positionText } from "../../telemetry/positionText.ts";
 import { attempt, EventFailure } from "./attempt.ts";
 import type { Encoder } from "./encoder.ts";
@@ -81,16 +82,23 @@ export function toEntry<T, P>(
 
   function entryOf(
     ordinal: number,
-    written: Entry<P>["written"],
+    { stream, memory, start, end, words, bytes }: EntryContent,
+    cause: RxaddError | undefined,
     id: string | undefined,
     position: P | undefined,
     transaction: TransactionMark | undefined,
     timeMs: number | undefined,
   ): Entry<P> {
-    totalBytes += written.bytes;
+    totalBytes += bytes;
     return {
       ordinal,
-      written,
+      stream,
+      memory,
+      start,
+      end,
+      words,
+      bytes,
+      cause,
       totalBytes,
       id,
       position,
@@ -108,7 +116,7 @@ export function toEntry<T, P>(
       if (isPassedOver<P>(event)) {
         position = attempt("position", event, read.ofSkipped.position);
         transaction = attempt("transaction", event, read.ofSkipped.transaction);
-        return entryOf(ordinal, skipped, undefined, position, transaction, undefined);
+        return entryOf(ordinal, skipped, undefined, undefined, position, transaction, undefined);
       }
       position = attempt("position", event, read.position);
       transaction = attempt("transaction", event, read.transaction);
@@ -116,21 +124,24 @@ export function toEntry<T, P>(
       throw named(error, event, ordinal);
     }
 
-    let written: Entry<P>["written"];
+    let content: EntryContent;
+    let cause: RxaddError | undefined;
     let id: string | undefined;
     try {
-      written = publish(event);
+      content = publish(event);
       id = attempt("id", event, read.id);
     } catch (error) {
-      const cause = named(error, event, ordinal, position);
-      if (setAside === undefined || !isRxaddError(cause)) throw cause;
+      const failure = named(error, event, ordinal, position);
+      if (setAside === undefined || !isRxaddError(failure)) throw failure;
+      cause = failure;
       // In the same batch as what goes before and after it, or in a Cluster in a lane of its own.
-      written = setAside(event, cause, position === undefined ? "" : positions.encode(position));
+      content = setAside(event, cause, position === undefined ? "" : positions.encode(position));
       id = ifItCan(event, read.id);
     }
     return entryOf(
       ordinal,
-      written,
+      content,
+      cause,
       id,
       position,
       transaction,

@@ -12,7 +12,7 @@ import {
 } from "rxjs";
 import type { BatchNumber } from "../../redis/publish/protocol.ts";
 import type { LaneKeys, OpenedState, PublishPort, PublishReply } from "../../redis/publish/publishPort.ts";
-import type { Batch } from "../encode/entry.ts";
+import { type Batch, isDelivered } from "../encode/entry.ts";
 import { type Numbered, type NumberingOptions, numbering } from "./numbering.ts";
 import { type LaneStand, storedPosition } from "./stand.ts";
 import { findingError, stateGone, withSizeHint } from "./verdictError.ts";
@@ -147,6 +147,6 @@ function openLane<P>(options: LaneOptions<P>, state: OpenedState): OpenLane<P> {
 
 /** Of a batch over several streams: that of its last entry which is no dead letter. */
 function newestStreamOf<P>(batch: Batch<P>): string {
-  const last = batch.findLast(({ written }) => written.fate === "publish") ?? batch.at(-1);
-  return last?.written.stream ?? "";
+  const last = batch.findLast(isDelivered) ?? batch.at(-1);
+  return last?.stream ?? "";
 }

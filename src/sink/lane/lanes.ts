@@ -159,7 +159,7 @@ function limitsOf<P>({ id, tuning, status, scheduler }: Publishing<P>): BatchOpt
     // A quarter of the buffer at most: one that waits for more than the source may send would wait for `lingerMs`.
     maxItems: Math.max(1, Math.min(batching.maxEvents, Math.floor(buffer.maxEvents / 4))),
     maxBytes: Math.max(1, Math.min(batching.maxBytes, buffer.maxBytes / 4)),
-    sizeOf: ({ written }) => written.bytes,
+    sizeOf: ({ bytes }) => bytes,
     lingerMs: batching.lingerMs,
     transactionOf: ({ transaction }) => transaction,
     // A quarter of the buffer: half of it would pause the source in mid-transaction, for ever.

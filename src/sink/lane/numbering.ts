@@ -1,9 +1,9 @@
 import { type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
 import type { Positions } from "../../event/positions.ts";
 import type { BatchNumber } from "../../redis/publish/protocol.ts";
-import type { EntryContent, NumberedBatch } from "../../redis/publish/publishPort.ts";
+import type { NumberedBatch } from "../../redis/publish/publishPort.ts";
 import { positionText } from "../../telemetry/positionText.ts";
-import type { Batch, Entry } from "../encode/entry.ts";
+import { type Batch, type Entry, isWritten } from "../encode/entry.ts";
 import { replay } from "./replay.ts";
 import type { Replayed } from "./replayReport.ts";
 import { aheadOf, type LaneStand, standing } from "./stand.ts";
@@ -50,45 +50,43 @@ export function numbering<P>(
 ): (batch: Batch<P>) => Numbered<P> {
   const numbered = new WeakMap<Batch<P>, Numbered<P>>();
   const standsAt = standing(positions, key, stand, stored);
-  const replayOf = replay(positions, stored, aheadOf(stand.ahead));
-  let newest: Entry<P> | undefined;
+  const { verdictOf, rest } = replay(positions, stored, aheadOf(stand.ahead));
+  let newest: EventName | undefined;
   let number = sequence;
 
   /** What of a batch is not in the stream. */
   function unknownOf(batch: Batch<P>) {
     const fresh: Entry<P>[] = [];
-    const contents: EntryContent[] = [];
     let replayed = 0;
     let behind: Entry<P> | undefined;
     let upTo: P | undefined;
     for (const entry of batch) {
-      const verdict = replayOf(entry);
+      const verdict = verdictOf(entry);
       if (verdict === "clash") throw clash(newest, entry);
       if (verdict === "new") {
         fresh.push(entry);
-        if (entry.written.fate !== "skip") contents.push(entry.written);
         newest = entry;
-      } else if (entry.written.fate !== "skip") {
+      } else if (isWritten(entry)) {
         replayed += 1;
         upTo = entry.position;
         if (verdict === "behind") behind ??= entry;
       }
     }
+    rest();
+    newest &&= { id: newest.id, ordinal: newest.ordinal };
     told?.({ events: replayed, behind, position: upTo });
-    return { fresh, contents, replayed };
+    return { fresh, replayed };
   }
 
   return (batch) => {
     const known = numbered.get(batch);
     if (known !== undefined) return known;
-    const { fresh, contents, replayed } = unknownOf(batch);
+    const { fresh, replayed } = unknownOf(batch);
     if (fresh.length > 0) number += 1;
     standsAt.moveTo(fresh);
     const now = standsAt.now();
-    const isAllWritten = contents.length === fresh.length;
-    const entries = isAllWritten ? fresh : fresh.filter(({ written }) => written.fate !== "skip");
-    const sent =
-      fresh.length === 0 ? undefined : { owner, epoch, sequence: number, ...now, entries: contents };
+    const entries = fresh.every(isWritten) ? fresh : fresh.filter(isWritten);
+    const sent = fresh.length === 0 ? undefined : { owner, epoch, sequence: number, ...now, entries };
     const next = { sent, entries, sequence: number, replayed, stand: now };
     numbered.set(batch, next);
     if (sent !== undefined) sending?.(batch, next);
@@ -96,8 +94,11 @@ export function numbering<P>(
   };
 }
 
+/** What tells an event in a message. */
+type EventName = Pick<Entry<unknown>, "id" | "ordinal">;
+
 /** After a crash between two events at one position nobody could tell whether the second one is there. */
-function clash<P>(one: Entry<P> | undefined, other: Entry<P>): RxaddError {
+function clash<P>(one: EventName | undefined, other: Entry<P>): RxaddError {
   const names = [one, other].map((entry) => entry?.id ?? entry?.ordinal ?? "before").join(" and ");
   return rxaddError(
     "PositionInvalid",

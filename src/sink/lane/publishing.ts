@@ -25,7 +25,7 @@ import type { Reporter } from "../../telemetry/reporter.ts";
 import type { SinkWatchers } from "../../telemetry/sinkWatchers.ts";
 import type { Status } from "../../telemetry/status.ts";
 import type { BatchSpans } from "../batchSpans.ts";
-import type { Batch } from "../encode/entry.ts";
+import { type Batch, isDelivered } from "../encode/entry.ts";
 import type { SinkTuning } from "../sinkTuning.ts";
 import { type AcknowledgedBatch, type Lane, type LaneOptions, lane } from "./lane.ts";
 import type { LaneStatus } from "./lanesStatus.ts";
@@ -151,19 +151,17 @@ function durable<P>(
 }
 
 function reportDeadLetters<P>(entries: Batch<P>, status: Reporter<Status>): void {
-  for (const { written, id, position } of entries) {
-    if (written.fate === "setAside")
-      status.report({ state: "deadLetter", id, position, cause: written.cause });
-  }
+  for (const { cause, id, position } of entries)
+    if (cause !== undefined) status.report({ state: "deadLetter", id, position, cause });
 }
 
 function measure<P>({ batch, published }: AcknowledgedBatch<P>, sentMs = performance.now()) {
-  const delivered = published.filter(({ written }) => written.fate === "publish");
+  const delivered = published.filter(isDelivered);
   const now = performance.now();
   const arrivedMs = batch[0]?.arrivedMs ?? sentMs;
   return {
     events: delivered.length,
-    bytes: delivered.reduce((sum, { written }) => sum + written.bytes, 0),
+    bytes: delivered.reduce((sum, { bytes }) => sum + bytes, 0),
     latencySeconds: (now - sentMs) / 1000,
     stageSeconds: (now - arrivedMs) / 1000,
   };

@@ -11,25 +11,23 @@ import type { Ahead } from "./stand.ts";
  */
 export type Replay = "new" | "known" | "behind" | "clash";
 
+/** Tells replayed events from new ones. */
+export interface Replaying<P> {
+  /** Asked of each event, in order. */
+  readonly verdictOf: (entry: Entry<P>) => Replay;
+  /** From now on it remembers nothing that keeps the memory which entries share. */
+  readonly rest: () => void;
+}
+
 /** Whether it is one event. The ID alone does not tell: it may be that of a row, which a transaction changes several times. */
 function isSame<P>(one: Entry<P>, other: Entry<P>): boolean {
-  return one.id !== undefined && one.id === other.id && isSameContent(one.written, other.written);
-}
-
-function isSameContent<P>(one: Entry<P>["written"], other: Entry<P>["written"]): boolean {
-  if (one.fate === "skip" || other.fate === "skip") return false;
-  if (one.form === "event") return other.form === "event" && isSameWord(one.payload, other.payload);
-  if (other.form === "event" || one.words.length !== other.words.length) return false;
-  return one.words.every((word, index) => isSameWord(word, other.words[index]));
-}
-
-function isSameWord(one: string | Buffer, other: string | Buffer | undefined): boolean {
-  if (typeof one === "string" || typeof other === "string") return one === other;
-  return other !== undefined && one.equals(other);
+  if (one.id === undefined || one.id !== other.id || one.words !== other.words || one.words === 0)
+    return false;
+  return one.memory.compare(other.memory, other.start, other.end, one.start, one.end) === 0;
 }
 
 /**
- * Makes the function that tells replayed events from new ones, by their positions, given in order. Without positions, or an
+ * Makes what tells replayed events from new ones, by their positions, given in order. Without positions, or an
  * order, all are new.
  *
  * Events of one transaction may share a position: those that come again are counted, so that neither the first ones
@@ -42,7 +40,7 @@ export function replay<P>(
   positions: Positions<P>,
   stored: P | undefined,
   ahead: Ahead | undefined,
-): (entry: Entry<P>) => Replay {
+): Replaying<P> {
   let last = stored;
   /** The first and the newest event at `last` in this run, and how many there are. */
   let first: Entry<P> | undefined;
@@ -105,7 +103,7 @@ export function replay<P>(
     return "new";
   }
 
-  return (entry) => {
+  function verdictOf(entry: Entry<P>): Replay {
     const { position } = entry;
     if (position === undefined) return "new";
     if (last === undefined) return beyond(entry, position);
@@ -115,5 +113,22 @@ export function replay<P>(
     again = events;
     if (toCome !== undefined) firstToCome = undefined;
     return newest === undefined ? "known" : "behind";
+  }
+
+  return {
+    verdictOf,
+    rest: () => {
+      first &&= apart(first);
+      newest &&= apart(newest);
+      firstToCome &&= apart(firstToCome);
+    },
   };
+}
+
+/** With memory of its own; without an ID no one asks for its content. */
+function apart<P>(entry: Entry<P>): Entry<P> {
+  const { id, memory, start, end } = entry;
+  const size = id === undefined ? 0 : end - start;
+  if (memory.length === size) return entry;
+  return { ...entry, memory: Buffer.from(memory.subarray(start, start + size)), start: 0, end: size };
 }

@@ -5,7 +5,7 @@ import type { Batch, Entry } from "../encode/entry.ts";
 export function sharesOf<P>(gathered: Batch<P>): ReadonlyMap<string, Batch<P>> {
   const shares = new Map<string, Entry<P>[]>();
   for (const entry of gathered) {
-    const { stream } = entry.written;
+    const { stream } = entry;
     const share = shares.get(stream);
     if (share === undefined) shares.set(stream, [entry]);
     else share.push(entry);
@@ -26,7 +26,7 @@ export function batchesOf<P>(
     maxTransactionBytes = Number.POSITIVE_INFINITY,
   }: BatchOptions<Entry<P>>,
 ): readonly Batch<P>[] {
-  const bytes = share.reduce((sum, { written }) => sum + written.bytes, 0);
+  const bytes = share.reduce((sum, { bytes }) => sum + bytes, 0);
   if (share.length <= maxItems && bytes <= maxBytes) return [share];
 
   const batches: Batch<P>[] = [];
@@ -43,7 +43,7 @@ export function batchesOf<P>(
       boundary = open.length;
       boundaryBytes = openBytes;
     }
-    if (boundary > 0 && (open.length >= maxItems || openBytes + entry.written.bytes > maxBytes)) {
+    if (boundary > 0 && (open.length >= maxItems || openBytes + entry.bytes > maxBytes)) {
       batches.push(open.slice(0, boundary));
       open = open.slice(boundary);
       openBytes -= boundaryBytes;
@@ -51,7 +51,7 @@ export function batchesOf<P>(
       boundaryBytes = 0;
     }
     open.push(entry);
-    openBytes += entry.written.bytes;
+    openBytes += entry.bytes;
   }
   return open.length > 0 ? [...batches, open] : batches;
 }

@@ -80,8 +80,8 @@ const suspiciousBytes = 1_048_576;
 export function withSizeHint<P>(error: unknown, batch: Batch<P>): unknown {
   if (!isRxaddError(error) || (error._tag !== "EventTooLarge" && error._tag !== "ConnectionLost"))
     return error;
-  const largest = batch.reduce((one, other) => (other.written.bytes > one.written.bytes ? other : one));
-  const { bytes } = largest.written;
+  const largest = batch.reduce((one, other) => (other.bytes > one.bytes ? other : one));
+  const { bytes } = largest;
   const event = `event ${largest.id ?? largest.ordinal} has ${bytes} bytes`;
   if (error._tag === "EventTooLarge")
     return rxaddError("EventTooLarge", `${error.message} The batch's largest ${event}.`, error);

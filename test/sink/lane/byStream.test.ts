@@ -23,7 +23,8 @@ import { entryWith } from "./entries.ts";
 function entryOf(text: string, ordinal: number): Entry<number> {
   return entryWith(
     {
-      written: { fate: "publish", form: "event", stream: text.charAt(0), payload: text, bytes: 1 },
+      stream: text.charAt(0),
+      bytes: 1,
       id: text,
       transaction: /[~!]/.test(text) ? { id: "t", last: text.endsWith("!") } : undefined,
     },

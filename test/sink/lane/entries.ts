@@ -1,10 +1,15 @@
+import { BulkWriter } from "../../../src/redis/wire/bulk.ts";
 import type { Entry } from "../../../src/sink/encode/entry.ts";
 
+const writer = new BulkWriter();
+
 /** An entry of which only the part that matters is said. */
-export function entryWith<P>(part: Partial<Entry<P>>, ordinal = 0): Entry<P> {
+export function entryWith<P>(part: Partial<Entry<P>>, ordinal = 0, payload: string | Buffer = ""): Entry<P> {
   return {
     ordinal,
-    written: { fate: "publish", form: "event", stream: "s", payload: "", bytes: 0 },
+    stream: "s",
+    ...writer.writeOne(payload),
+    cause: undefined,
     totalBytes: 0,
     id: undefined,
     position: undefined,

@@ -20,21 +20,22 @@ const entries = fc
       parts.flatMap(({ stream, bytes, events, isTransaction }, part) =>
         Array.from({ length: events }, () =>
           entryWith<number>({
-            written: { fate: "publish", form: "event", stream, payload: "", bytes },
+            stream,
+            bytes,
             transaction: isTransaction ? { id: `t${part}` } : undefined,
           }),
         ),
       ),
   );
 
-const bytesOf = (batch: Batch<number>) => batch.reduce((sum, { written }) => sum + written.bytes, 0);
+const bytesOf = (batch: Batch<number>) => batch.reduce((sum, { bytes }) => sum + bytes, 0);
 
 describe("sharesOf", () => {
   it("gives each stream its entries, in their order, and none to another", () => {
     fc.assert(
       fc.property(entries, (entries) => {
         for (const [stream, share] of sharesOf(entries))
-          expect(share).toEqual(entries.filter(({ written }) => written.stream === stream));
+          expect(share).toEqual(entries.filter((entry) => entry.stream === stream));
         expect([...sharesOf(entries).values()].flat()).toHaveLength(entries.length);
       }),
     );
