@@ -1,6 +1,6 @@
 import { type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
+import type { Argument } from "../wire/encode.ts";
 import { redisErrorOf } from "../wire/redisError.ts";
-import type { Argument } from "../wire/script.ts";
 
 /** A command that writes: its name, its key, its further arguments. */
 export type Effect = readonly [

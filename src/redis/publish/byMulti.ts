@@ -1,5 +1,6 @@
-import type { Redis } from "ioredis";
+import type { ChainableCommander, Redis } from "ioredis";
 import type { Observable } from "rxjs";
+import { AddCommand } from "./addCommand.ts";
 import { decide, opened, type Stored } from "./protocol.ts";
 import {
   findingOf,
@@ -9,7 +10,6 @@ import {
   type PublishPort,
   type PublishReply,
   streamsOf,
-  wordsOf,
 } from "./publishPort.ts";
 import { resultsOf, Transactions } from "./transactions.ts";
 
@@ -90,8 +90,9 @@ export class MultiPort implements PublishPort {
 
   /** The transaction of a batch: its entries, what is trimmed for them, and the state. */
   #adding(keys: LaneKeys, { entries, sequence, position, ahead }: NumberedBatch, streams: readonly string[]) {
-    const transaction = this.#client.multi();
-    for (const entry of entries) transaction.xadd(entry.stream, "*", ...wordsOf(entry));
+    // ioredis' types do not say that a command may be made by the caller.
+    const transaction = this.#client.multi() as ChainableCommander & Pick<Redis, "sendCommand">;
+    for (const entry of entries) transaction.sendCommand(new AddCommand(this.#client, entry));
     if (this.#trimArgs !== undefined) {
       for (const key of streams) {
         if (key !== keys.deadLetters) transaction.call("XTRIM", [key, ...this.#trimArgs]);

@@ -1,6 +1,7 @@
 import type { Cluster, Redis } from "ioredis";
 import { defer, map, type Observable } from "rxjs";
-import { type Argument, script } from "../wire/script.ts";
+import type { Argument } from "../wire/encode.ts";
+import { script } from "../wire/script.ts";
 import {
   type LaneKeys,
   type NumberedBatch,

@@ -1,9 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Cluster, Command, type Redis } from "ioredis";
-import type { Bulk } from "./bulk.ts";
-
-/** A value of a call, or values that are written already. */
-export type Argument = string | Buffer | Bulk;
+import { type Argument, encode } from "./encode.ts";
 
 /** A Lua script that is called by its hash, and sent in full where the server may not know it. */
 export type Script = (keys: readonly string[], args: readonly Argument[]) => Promise<unknown>;
@@ -54,54 +51,4 @@ export function script(client: Redis | Cluster, lua: string, replies: "text" | "
       return client.sendCommand(new Call(keys, args));
     }
   };
-}
-
-/** A command in Redis' protocol, RESP; what lies together in memory is copied together. */
-function encode(start: readonly string[], args: readonly Argument[]): Buffer {
-  const pieces: (string | Buffer)[] = [];
-  let words = start.length;
-  let text = "";
-  let run: Bulk | undefined;
-  let runEnd = 0;
-
-  /** What is open goes to the pieces. */
-  function close(): void {
-    if (text !== "") pieces.push(text);
-    text = "";
-    if (run !== undefined) pieces.push(run.memory.subarray(run.start, runEnd));
-    run = undefined;
-  }
-
-  for (const argument of args) {
-    const isBulk = typeof argument !== "string" && !Buffer.isBuffer(argument);
-    words += isBulk ? argument.words : 1;
-    if (isBulk) {
-      if (run?.memory !== argument.memory || runEnd !== argument.start) {
-        close();
-        run = argument;
-      }
-      runEnd = argument.end;
-    } else {
-      if (run !== undefined) close();
-      text += `$${Buffer.byteLength(argument)}\r\n`;
-      if (typeof argument === "string") text += argument;
-      else {
-        close();
-        pieces.push(argument);
-      }
-      text += "\r\n";
-    }
-  }
-  close();
-  const head = start.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
-  return joined([`*${words}\r\n`, ...head, ...pieces]);
-}
-
-function joined(pieces: readonly (string | Buffer)[]): Buffer {
-  let bytes = 0;
-  for (const piece of pieces) bytes += Buffer.byteLength(piece);
-  const all = Buffer.allocUnsafe(bytes);
-  let at = 0;
-  for (const piece of pieces) at += typeof piece === "string" ? all.write(piece, at) : piece.copy(all, at);
-  return all;
 }

@@ -1,0 +1,19 @@
+import { Command, type Redis } from "ioredis";
+import { encode } from "../wire/encode.ts";
+import type { EntryContent } from "./publishPort.ts";
+
+/** XADD of an entry, whose bytes are sent as they are. */
+export class AddCommand extends Command {
+  readonly #content: EntryContent;
+
+  constructor({ options: { keyPrefix = "" } }: Redis, content: EntryContent) {
+    super("xadd", [content.stream, "*"], { keyPrefix, replyEncoding: "utf8" });
+    this.#content = content;
+  }
+
+  override toWritable(): Buffer {
+    const start = ["XADD", ...this.args.map(String)];
+    if (this.#content.words === 1) start.push("event");
+    return encode(start, [this.#content]);
+  }
+}

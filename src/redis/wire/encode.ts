@@ -1,0 +1,54 @@
+import type { Bulk } from "./bulk.ts";
+
+/** A value of a call, or values that are written already. */
+export type Argument = string | Buffer | Bulk;
+
+/** A command in Redis' protocol, RESP: `start` and `args`. What lies together in memory is copied together. */
+export function encode(start: readonly string[], args: readonly Argument[]): Buffer {
+  const pieces: (string | Buffer)[] = [];
+  let words = start.length;
+  let text = "";
+  let run: Bulk | undefined;
+  let runEnd = 0;
+
+  /** What is open goes to the pieces. */
+  function close(): void {
+    if (text !== "") pieces.push(text);
+    text = "";
+    if (run !== undefined) pieces.push(run.memory.subarray(run.start, runEnd));
+    run = undefined;
+  }
+
+  for (const argument of args) {
+    const isBulk = typeof argument !== "string" && !Buffer.isBuffer(argument);
+    words += isBulk ? argument.words : 1;
+    if (isBulk) {
+      if (run?.memory !== argument.memory || runEnd !== argument.start) {
+        close();
+        run = argument;
+      }
+      runEnd = argument.end;
+    } else {
+      if (run !== undefined) close();
+      text += `$${Buffer.byteLength(argument)}\r\n`;
+      if (typeof argument === "string") text += argument;
+      else {
+        close();
+        pieces.push(argument);
+      }
+      text += "\r\n";
+    }
+  }
+  close();
+  const head = start.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
+  return joined([`*${words}\r\n`, ...head, ...pieces]);
+}
+
+function joined(pieces: readonly (string | Buffer)[]): Buffer {
+  let bytes = 0;
+  for (const piece of pieces) bytes += Buffer.byteLength(piece);
+  const all = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const piece of pieces) at += typeof piece === "string" ? all.write(piece, at) : piece.copy(all, at);
+  return all;
+}
