@@ -5,18 +5,22 @@ import type { Section } from "./section.ts";
 import { consume } from "./sections/consume.ts";
 import { latency } from "./sections/latency.ts";
 import { memory } from "./sections/memory.ts";
+import { postgres } from "./sections/postgres.ts";
 import { flame, profiled } from "./sections/profile.ts";
-import { batchSizes, eventSizes, roundTrip, streams, tls, windows } from "./sections/sweeps.ts";
-import { throughput } from "./sections/throughput.ts";
+import { batchSizes, eventSizes, roundTrip, rowSizes, streams, tls, windows } from "./sections/sweeps.ts";
+import { rows as rowEvents, throughput } from "./sections/throughput.ts";
 
 const sections: Readonly<Record<string, Section>> = {
   throughput,
+  rows: rowEvents,
   consume,
+  postgres,
   latency,
   memory,
   profile: profiled,
   flame,
   "event-size": eventSizes,
+  "row-size": rowSizes,
   "batch-size": batchSizes,
   window: windows,
   streams,

@@ -1,11 +1,15 @@
-import type { BenchEvent } from "./benchEvent.ts";
+import type { BenchEvent, EventKind } from "./benchEvent.ts";
 
 /** Where and how a contender publishes. */
 export interface Task {
   readonly uri: string;
   /** The stream, or what the names of several begin with. */
   readonly stream: string;
-  readonly events: readonly BenchEvent[];
+  readonly count: number;
+  /** Of how many bytes. */
+  readonly bytes: number;
+  readonly kind: EventKind;
+  readonly events: Iterable<BenchEvent>;
   /** Most events in a batch. */
   readonly batchSize: number;
   /** Most batches in flight, where the contender can have several. */
@@ -32,7 +36,14 @@ export function streamOf({ stream, streams }: Pick<Task, "stream" | "streams">, 
 
 /** Cuts the events into batches. */
 export function* batchesOf({ events, batchSize }: Task): Generator<readonly BenchEvent[]> {
-  for (let start = 0; start < events.length; start += batchSize) yield events.slice(start, start + batchSize);
+  let batch: BenchEvent[] = [];
+  for (const event of events) {
+    batch.push(event);
+    if (batch.length < batchSize) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
 }
 
 /** Sends batches with several in flight, and waits for all of them. */

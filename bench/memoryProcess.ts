@@ -1,7 +1,7 @@
 import { PerformanceObserver } from "node:perf_hooks";
 import { type Flow, fromIterable, redisSink } from "rxadd";
 import { BehaviorSubject } from "rxjs";
-import { type BenchEvent, eventOf } from "./benchEvent.ts";
+import { eventOf, type ReadyEvent } from "./benchEvent.ts";
 
 // The program of the section `memory`: publishes events that it makes on the way, and says what it holds.
 const [uri = "", stream = ""] = process.argv.slice(2);
@@ -14,7 +14,7 @@ new PerformanceObserver((list) => {
   for (const { duration } of list.getEntries()) gcMs += duration;
 }).observe({ entryTypes: ["gc"] });
 
-function* make(): Generator<BenchEvent> {
+function* make(): Generator<ReadyEvent> {
   for (let position = 1; position <= events; position += 1) yield eventOf(position);
 }
 
@@ -23,7 +23,7 @@ const start = performance.now();
 let told = 0;
 await fromIterable(make(), flow)
   .pipe(
-    redisSink<BenchEvent, number>({ id: "bench", uri, stream, flow, event: { encode: ({ json }) => json } }),
+    redisSink<ReadyEvent, number>({ id: "bench", uri, stream, flow, event: { encode: ({ json }) => json } }),
   )
   .forEach(({ position = 0 }) => {
     if (position < told + step) return;

@@ -3,10 +3,14 @@ import { eventsOf } from "./benchEvent.ts";
 import { rxaddScript } from "./contenders/rxadd.ts";
 
 // The program of the section `profile`: publishes under V8's sampling profiler, once it is warm.
-const [uri = "", stream = "", count = ""] = process.argv.slice(2);
-const events = eventsOf(Number(count));
+const [uri = "", stream = "", given = ""] = process.argv.slice(2);
+const [count, bytes] = [Number(given), 220];
+const events = eventsOf(count, bytes);
 const publish = (stream: string) =>
-  rxaddScript.publish({ uri, stream, events, batchSize: 500, window: 4, streams: 1 });
+  rxaddScript.publish({
+    ...{ uri, stream, count, bytes, kind: "ready", events },
+    ...{ batchSize: 500, window: 4, streams: 1 },
+  });
 
 await publish(`${stream}.warm`);
 const session = new Session();

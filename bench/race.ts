@@ -5,18 +5,18 @@ import type { Contender, Task } from "./contender.ts";
 import { streamOf } from "./contender.ts";
 
 /** What a contender's process is told. */
-export interface Order extends Omit<Task, "events"> {
-  /** How many events. */
-  readonly count: number;
-  /** Of how many bytes. */
-  readonly bytes: number;
-}
+export type Order = Omit<Task, "events">;
+
+/** What is published where nothing else is said, and how. */
+export const usual = { kind: "ready", bytes: 220, batchSize: 500, window: 4, streams: 1 } as const;
 
 /** What it answers. */
 export interface Outcome {
   readonly seconds: number;
   /** Of its own process, if it is that which publishes. */
   readonly cpuSeconds: number | undefined;
+  /** The most memory that it has held so far, likewise. */
+  readonly peakMiB: number | undefined;
 }
 
 /**
@@ -39,6 +39,10 @@ export interface Result {
   readonly clientUs: number;
   /** And of the server. */
   readonly serverUs: number;
+  /** The most memory that the contender's process held, its events included; NaN likewise. */
+  readonly peakMiB: number;
+  /** The slowest and the fastest round, in events a second. */
+  readonly spread: readonly [number, number];
 }
 
 export function median(numbers: readonly number[]): number {
@@ -60,7 +64,11 @@ export async function race({ contenders, order, rounds, inspect }: Race): Promis
   for (let round = 0; round <= rounds; round += 1) {
     for (const racer of racers) {
       const before = await cpuSeconds(redis);
-      const { seconds, cpuSeconds: own = Number.NaN } = await tell(racer.child, {
+      const {
+        seconds,
+        cpuSeconds: own = Number.NaN,
+        peakMiB = Number.NaN,
+      } = await tell(racer.child, {
         ...order,
         count: racer.count,
         stream,
@@ -68,7 +76,7 @@ export async function race({ contenders, order, rounds, inspect }: Race): Promis
       const server = (await cpuSeconds(redis)) - before;
       await count(redis, { ...order, stream }, racer);
       await remove(redis, stream);
-      if (round > 0) racer.rounds.push({ seconds, own, server });
+      if (round > 0) racer.rounds.push({ seconds, own, server, peakMiB });
     }
   }
 
@@ -81,6 +89,11 @@ export async function race({ contenders, order, rounds, inspect }: Race): Promis
       eventsPerSecond: 1e6 / us(({ seconds }) => seconds),
       clientUs: us(({ own }) => own),
       serverUs: us(({ server }) => server),
+      peakMiB: Math.max(...rounds.map(({ peakMiB }) => peakMiB)),
+      spread: [
+        count / Math.max(...rounds.map(({ seconds }) => seconds)),
+        count / Math.min(...rounds.map(({ seconds }) => seconds)),
+      ],
     };
   });
 }
@@ -90,6 +103,7 @@ interface Measured {
   readonly seconds: number;
   readonly own: number;
   readonly server: number;
+  readonly peakMiB: number;
 }
 
 async function tell(child: ChildProcess, order: Order): Promise<Outcome> {

@@ -1,5 +1,5 @@
 import { Redis } from "ioredis";
-import type { BenchEvent } from "../benchEvent.ts";
+import { type BenchEvent, jsonOf } from "../benchEvent.ts";
 import { batchesOf, type Contender, streamOf, type Task, withWindow } from "../contender.ts";
 
 type Results = readonly (readonly [Error | null, unknown])[] | null;
@@ -14,7 +14,7 @@ async function check(results: Promise<Results>): Promise<void> {
 
 function pipelineOf(redis: Redis, task: Task, batch: readonly BenchEvent[], isTransaction: boolean) {
   const pipeline = isTransaction ? redis.multi() : redis.pipeline();
-  for (const { position, json } of batch) pipeline.xadd(streamOf(task, position), "*", "event", json);
+  for (const event of batch) pipeline.xadd(streamOf(task, event.position), "*", "event", jsonOf(event));
   return check(pipeline.exec());
 }
 
@@ -57,7 +57,7 @@ export const ioredisAutoPipelining: Contender = {
     const redis = open(task, true);
     for (const batch of batchesOf(task)) {
       await Promise.all(
-        batch.map(({ position, json }) => redis.xadd(streamOf(task, position), "*", "event", json)),
+        batch.map((event) => redis.xadd(streamOf(task, event.position), "*", "event", jsonOf(event))),
       );
     }
     await redis.quit();

@@ -1,6 +1,7 @@
 import { Batch, GlideClient } from "@valkey/valkey-glide";
 import { Queue } from "bullmq";
 import { createClient } from "redis";
+import { jsonOf } from "../benchEvent.ts";
 import { batchesOf, type Contender, streamOf } from "../contender.ts";
 
 export const nodeRedisMulti: Contender = {
@@ -11,7 +12,7 @@ export const nodeRedisMulti: Contender = {
     await client.connect();
     for (const batch of batchesOf(task)) {
       const multi = client.multi();
-      for (const { position, json } of batch) multi.xAdd(streamOf(task, position), "*", { event: json });
+      for (const event of batch) multi.xAdd(streamOf(task, event.position), "*", { event: jsonOf(event) });
       await multi.exec();
     }
     await client.close();
@@ -27,7 +28,7 @@ export const valkeyGlideBatch: Contender = {
     const client = await GlideClient.createClient({ addresses: [{ host, port: Number(port) }] });
     for (const events of batchesOf(task)) {
       const batch = new Batch(false);
-      for (const { position, json } of events) batch.xadd(streamOf(task, position), [["event", json]]);
+      for (const event of events) batch.xadd(streamOf(task, event.position), [["event", jsonOf(event)]]);
       await client.exec(batch, true);
     }
     client.close();
@@ -43,7 +44,7 @@ export const bullmqAddBulk: Contender = {
     const { hostname: host, port } = new URL(task.uri);
     const queue = new Queue(task.stream, { connection: { host, port: Number(port) } });
     for (const batch of batchesOf(task)) {
-      await queue.addBulk(batch.map(({ json }) => ({ name: "event", data: { event: json } })));
+      await queue.addBulk(batch.map((event) => ({ name: "event", data: { event: jsonOf(event) } })));
     }
     await queue.close();
     return undefined;

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { Redis } from "ioredis";
 import { publishScript } from "../../src/redis/publish/publishScript.ts";
-import type { BenchEvent } from "../benchEvent.ts";
+import { type BenchEvent, jsonOf } from "../benchEvent.ts";
 import { type Contender, streamOf, type Task, withWindow } from "../contender.ts";
 
 /** One text argument of a command, as RESP has it. */
@@ -40,8 +40,8 @@ export const rawSocket: Contender = {
     const answered = lineCounter(socket);
     await withWindow(task, (batch) => {
       let request = "";
-      for (const { position, json } of batch) {
-        request += `*5\r\n$4\r\nXADD\r\n${argument(streamOf(task, position))}$1\r\n*\r\n$5\r\nevent\r\n${argument(json)}`;
+      for (const event of batch) {
+        request += `*5\r\n$4\r\nXADD\r\n${argument(streamOf(task, event.position))}$1\r\n*\r\n$5\r\nevent\r\n${argument(jsonOf(event))}`;
       }
       socket.write(request);
       return answered(2 * batch.length);
@@ -71,7 +71,7 @@ export const rawScript: Contender = {
       sequence += 1;
       const position = batch.at(-1)?.position ?? 0;
       let request = `*${12 + batch.length}\r\n${keys}${["bench", 1, sequence, position, "", 0, 1].map(argument).join("")}`;
-      for (const { json } of batch) request += argument(json);
+      for (const event of batch) request += argument(jsonOf(event));
       socket.write(request);
       return answered(2);
     });

@@ -1,10 +1,10 @@
 import { type Flow, fromIterable, redisSink } from "rxadd";
 import { BehaviorSubject, lastValueFrom } from "rxjs";
-import type { BenchEvent } from "../benchEvent.ts";
+import { type BenchEvent, jsonOf } from "../benchEvent.ts";
 import { type Contender, streamOf, type Task } from "../contender.ts";
 
 async function publish(task: Task, form: "script" | "multi"): Promise<undefined> {
-  const { uri, ca, stream, streams, events, batchSize, window } = task;
+  const { uri, ca, stream, streams, count, kind, events, batchSize, window } = task;
   const flow = new BehaviorSubject<Flow>("resume");
   const checkpoint = await lastValueFrom(
     fromIterable(events, flow).pipe(
@@ -18,12 +18,12 @@ async function publish(task: Task, form: "script" | "multi"): Promise<undefined>
         batch: { maxEvents: batchSize },
         // The source pauses at half of it: as much again as the window waits to be sent.
         buffer: { maxEvents: Math.max(20_000, 4 * window * batchSize) },
-        event: { encode: ({ json }) => json },
+        ...(kind === "ready" && { event: { encode: jsonOf } }),
         tls: ca === undefined ? undefined : { ca },
       }),
     ),
   );
-  if (checkpoint.position !== events.length) throw new Error(`rxadd ended at ${checkpoint.position}`);
+  if (checkpoint.position !== count) throw new Error(`rxadd ended at ${checkpoint.position}`);
   return undefined;
 }
 

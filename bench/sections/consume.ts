@@ -1,7 +1,7 @@
 import { Redis } from "ioredis";
 import { acknowledge, deduplicate, groupDeliveries } from "rxadd/consumer";
 import { filter, lastValueFrom, Subject, scan } from "rxjs";
-import { type BenchEvent, eventsOf } from "../benchEvent.ts";
+import { eventsOf, type ReadyEvent } from "../benchEvent.ts";
 import { median } from "../race.ts";
 import { type Row, rounded } from "../row.ts";
 import type { Settings } from "../section.ts";
@@ -101,7 +101,7 @@ const contenders: Readonly<Record<string, Consume>> = {
   "rxadd, deduplicate, acknowledge": rxadd(true),
 };
 
-async function fill(redis: Redis, stream: string, events: readonly BenchEvent[]): Promise<void> {
+async function fill(redis: Redis, stream: string, events: readonly ReadyEvent[]): Promise<void> {
   for (let start = 0; start < events.length; start += 1000) {
     const pipeline = redis.pipeline();
     for (const { json } of events.slice(start, start + 1000)) pipeline.xadd(stream, "*", "event", json);

@@ -3,14 +3,14 @@ import { Redis } from "ioredis";
 import { redisSink } from "rxadd";
 import { Subject } from "rxjs";
 import { publishScript } from "../../src/redis/publish/publishScript.ts";
-import { type BenchEvent, eventsOf } from "../benchEvent.ts";
+import { eventsOf, type ReadyEvent } from "../benchEvent.ts";
 import { rxaddScript } from "../contenders/rxadd.ts";
-import { race } from "../race.ts";
+import { race, usual } from "../race.ts";
 import { type Row, rounded } from "../row.ts";
 import type { Settings } from "../section.ts";
 
 /** Publishes one event; tells when it is safe. */
-type Publish = (event: BenchEvent) => void;
+type Publish = (event: ReadyEvent) => void;
 
 /** A way to publish single events as they come. */
 interface Lane {
@@ -53,8 +53,8 @@ const bareScript: OpenLane = async (uri, stream, safe) => {
 };
 
 const rxadd: OpenLane = async (uri, stream, safe) => {
-  const events$ = new Subject<BenchEvent>();
-  const sink = redisSink<BenchEvent, number>({
+  const events$ = new Subject<ReadyEvent>();
+  const sink = redisSink<ReadyEvent, number>({
     id: "bench",
     uri,
     stream,
@@ -171,7 +171,7 @@ export async function* latency(settings: Settings): AsyncGenerator<Row> {
   const { uri, events } = settings;
   for (const rate of [10, 1_000, 10_000])
     yield* at(rate, ["await redis.xadd()", "await redis.evalsha()", "rxadd"], settings);
-  const order = { uri, count: events, bytes: 220, batchSize: 500, window: 4, streams: 1 };
+  const order = { ...usual, uri, count: events };
   const [fastest] = await race({ contenders: [rxaddScript], order, rounds: 2 });
   // One by one does not reach that rate.
   yield* at(Math.round(0.8 * (fastest?.eventsPerSecond ?? 0)), ["rxadd"], settings);

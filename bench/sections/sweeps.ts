@@ -5,11 +5,9 @@ import { ioredisPipeline } from "../contenders/ioredis.ts";
 import { rawSocket } from "../contenders/rawSocket.ts";
 import { rxaddScript } from "../contenders/rxadd.ts";
 import { startDelay } from "../delay.ts";
-import { type Order, race } from "../race.ts";
+import { type Order, race, usual } from "../race.ts";
 import type { Row } from "../row.ts";
 import type { Settings } from "../section.ts";
-
-const usual = { bytes: 220, batchSize: 500, window: 4, streams: 1 };
 
 interface Point {
   readonly section: string;
@@ -24,8 +22,8 @@ interface Point {
 async function* point({ section, settings, at, order, contenders = [ioredisPipeline, rxaddScript] }: Point) {
   const { uri, rounds } = settings;
   const results = await race({ contenders, rounds, order: { uri, ...order }, inspect: uri });
-  for (const { name, eventsPerSecond } of results) {
-    yield { section, name, ...at, "events/s": Math.round(eventsPerSecond) };
+  for (const { name, eventsPerSecond, peakMiB } of results) {
+    yield { section, name, ...at, "events/s": Math.round(eventsPerSecond), "peak MiB": Math.round(peakMiB) };
   }
 }
 
@@ -42,6 +40,19 @@ export async function* eventSizes(settings: Settings): AsyncGenerator<Row> {
       settings,
       at: { "event bytes": bytes },
       order: { ...usual, count, bytes },
+    });
+  }
+}
+
+/** The same of rows, of which each contender makes the JSON. */
+export async function* rowSizes(settings: Settings): AsyncGenerator<Row> {
+  for (const bytes of [100, 385, 2_048, 10_240]) {
+    const count = share(settings, Math.max(1, bytes / 385));
+    yield* point({
+      section: "row-size",
+      settings,
+      at: { "row bytes": bytes },
+      order: { ...usual, kind: "row", count, bytes },
     });
   }
 }
