@@ -30,8 +30,10 @@ export type StandardPosition = number | bigint | string;
 function compareStandard(a: StandardPosition, b: StandardPosition): number | undefined {
   if (typeof a === "number" && typeof b === "number") return a < b ? -1 : a > b ? 1 : 0;
   if (typeof a === "bigint" && typeof b === "bigint") return a < b ? -1 : a > b ? 1 : 0;
+  // The other one first: it is the one that came before, which is known already.
+  const isOther = typeof b === "string" && isLsn(b);
   if (typeof a === "string" && !isLsn(a)) return undefined;
-  if (typeof a === "string" && typeof b === "string" && isLsn(b)) return ordLsn.compare(a, b);
+  if (typeof a === "string" && isOther) return ordLsn.compare(a, b);
   throw invalid(`positions ${a} and ${b} are of different kinds: one sink id serves one source`);
 }
 

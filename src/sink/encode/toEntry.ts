@@ -55,6 +55,19 @@ function isPassedOver<P>(event: unknown): event is Skipped<P> {
   return ifItCan(event, isSkipped) ?? false;
 }
 
+/** What is wrong with an event, by its name. */
+function named<T, P>(
+  error: unknown,
+  event: T | Skipped<P>,
+  ordinal: number,
+  position: P | undefined,
+  readId: (event: T) => string | undefined,
+): unknown {
+  if (!(error instanceof EventFailure)) return error;
+  const id = isPassedOver<P>(event) ? undefined : (ifItCan(event, readId) ?? ifItCan(event, idOf));
+  return error.of(id ?? (position === undefined ? `${ordinal}` : `at position ${positionText(position)}`));
+}
+
 /**
  * Makes the function that encodes an event, once, and takes from it all that the chain asks of it.
  *
@@ -72,13 +85,6 @@ export function toEntry<T, P>(
   const read = readerOf(access, positions);
   const safeOf = safePosition(positions);
   let totalBytes = 0;
-
-  /** What is wrong with an event, by its name. */
-  function named(error: unknown, event: T | Skipped<P>, ordinal: number, position?: P): unknown {
-    if (!(error instanceof EventFailure)) return error;
-    const id = isPassedOver<P>(event) ? undefined : (ifItCan(event, read.id) ?? ifItCan(event, idOf));
-    return error.of(id ?? (position === undefined ? `${ordinal}` : `at position ${positionText(position)}`));
-  }
 
   function entryOf(
     ordinal: number,
@@ -121,7 +127,7 @@ export function toEntry<T, P>(
       position = attempt("position", event, read.position);
       transaction = attempt("transaction", event, read.transaction);
     } catch (error) {
-      throw named(error, event, ordinal);
+      throw named(error, event, ordinal, position, read.id);
     }
 
     let content: EntryContent;
@@ -131,7 +137,7 @@ export function toEntry<T, P>(
       content = publish(event);
       id = attempt("id", event, read.id);
     } catch (error) {
-      const failure = named(error, event, ordinal, position);
+      const failure = named(error, event, ordinal, position, read.id);
       if (setAside === undefined || !isRxaddError(failure)) throw failure;
       cause = failure;
       // In the same batch as what goes before and after it, or in a Cluster in a lane of its own.

@@ -4,7 +4,7 @@ import type { BatchNumber } from "../../redis/publish/protocol.ts";
 import type { NumberedBatch } from "../../redis/publish/publishPort.ts";
 import { positionText } from "../../telemetry/positionText.ts";
 import { type Batch, type Entry, isWritten } from "../encode/entry.ts";
-import { replay } from "./replay.ts";
+import { ReplayFilter } from "./replayFilter.ts";
 import type { Replayed } from "./replayReport.ts";
 import { aheadOf, type LaneStand, standing } from "./stand.ts";
 
@@ -50,7 +50,7 @@ export function numbering<P>(
 ): (batch: Batch<P>) => Numbered<P> {
   const numbered = new WeakMap<Batch<P>, Numbered<P>>();
   const standsAt = standing(positions, key, stand, stored);
-  const { verdictOf, rest } = replay(positions, stored, aheadOf(stand.ahead));
+  const filter = new ReplayFilter(positions, stored, aheadOf(stand.ahead));
   let newest: EventName | undefined;
   let number = sequence;
 
@@ -61,7 +61,7 @@ export function numbering<P>(
     let behind: Entry<P> | undefined;
     let upTo: P | undefined;
     for (const entry of batch) {
-      const verdict = verdictOf(entry);
+      const verdict = filter.verdictOf(entry);
       if (verdict === "clash") throw clash(newest, entry);
       if (verdict === "new") {
         fresh.push(entry);
@@ -72,7 +72,7 @@ export function numbering<P>(
         if (verdict === "behind") behind ??= entry;
       }
     }
-    rest();
+    filter.rest();
     newest &&= { id: newest.id, ordinal: newest.ordinal };
     told?.({ events: replayed, behind, position: upTo });
     return { fresh, replayed };

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type StandardPosition, standardPositions } from "../../../src/event/positions.ts";
 import type { Entry } from "../../../src/sink/encode/entry.ts";
-import { replay } from "../../../src/sink/lane/replay.ts";
+import { ReplayFilter } from "../../../src/sink/lane/replayFilter.ts";
 import type { Ahead } from "../../../src/sink/lane/stand.ts";
 import { entryWith } from "./entries.ts";
 
@@ -16,10 +16,10 @@ function entry({ payload = "", ...given }: Given, ordinal: number): Entry<Standa
 
 function verdicts(stored: StandardPosition | undefined, given: readonly Given[], ahead?: Ahead) {
   // Batches of two: between them it remembers what it needs apart from them.
-  const { verdictOf, rest } = replay(standardPositions, stored, ahead);
+  const filter = new ReplayFilter(standardPositions, stored, ahead);
   return given.map((one, ordinal) => {
-    if (ordinal % 2 === 0) rest();
-    return verdictOf(entry(one, ordinal));
+    if (ordinal % 2 === 0) filter.rest();
+    return filter.verdictOf(entry(one, ordinal));
   });
 }
 
@@ -27,7 +27,7 @@ const at = (...positions: readonly StandardPosition[]) => positions.map((positio
 const inTransaction = (position: number, ...ids: readonly string[]) =>
   ids.map((id) => ({ id, position, transaction: { id: `t${position}` } }));
 
-describe("replay", () => {
+describe("a replay filter", () => {
   it("knows what is not after the stored position", () => {
     expect(verdicts(3, at(1, 2, 3, 4, 5))).toEqual(["known", "known", "known", "new", "new"]);
   });
@@ -149,14 +149,14 @@ describe("replay", () => {
             position: `${current}`,
             events: there.filter((id) => id.startsWith(`${current}.`)).length,
           };
-          const { verdictOf, rest } = replay(standardPositions, stored > 0 ? stored : undefined, ahead);
+          const filter = new ReplayFilter(standardPositions, stored > 0 ? stored : undefined, ahead);
           let next = events.findIndex(({ position }) => position > Math.max(0, stored - back));
           const hopsLeft = [...hops];
           for (let read = 0; read < length && next >= 0 && next < events.length; read += 1) {
             const one = events[next];
             if (one === undefined) break;
-            if (read % 3 === 0) rest();
-            const verdict = verdictOf(entry(one, read));
+            if (read % 3 === 0) filter.rest();
+            const verdict = filter.verdictOf(entry(one, read));
             expect(verdict).not.toBe("clash");
             if (verdict === "new") there.push(one.id);
             next += 1;
