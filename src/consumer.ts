@@ -1,6 +1,6 @@
 export { type Acknowledged, type AcknowledgeOptions, acknowledge } from "./consumer/acknowledge.ts";
 export { type DeduplicateOptions, deduplicate } from "./consumer/deduplicate.ts";
-export type { Delivery, Mark, Settler } from "./consumer/delivery.ts";
+export type { Delivery } from "./consumer/delivery.ts";
 export { Effects, effects } from "./consumer/effects.ts";
 export { groupDeliveries } from "./consumer/groupDeliveries.ts";
 export type { GroupOptions, WatchGroupOptions } from "./consumer/groupOptions.ts";

@@ -1,6 +1,16 @@
 import { Observable, type OperatorFunction, type Subscriber, Subscription } from "rxjs";
 import type { Outcome } from "../redis/group/settlement.ts";
-import { type Delivery, handled, isAgain, type Settled, type Verdict } from "./delivery.ts";
+import {
+  type Delivery,
+  handled,
+  isAgain,
+  notHandedOut,
+  redelivered,
+  type Settled,
+  type Settler,
+  settlerOf,
+  type Verdict,
+} from "./delivery.ts";
 import { Effects } from "./effects.ts";
 import { type HandlingTuning, handlingTuning } from "./groupOptions.ts";
 import { type Handled, outputOf } from "./handlerOutput.ts";
@@ -66,7 +76,11 @@ export function acknowledge<E, R = unknown>(
       subscriber.add(handling.handlers);
       subscriber.add(
         source.subscribe({
-          next: (delivery) => handling.add(delivery),
+          next: (delivery) => {
+            const settler = settlerOf(delivery);
+            if (settler === undefined) subscriber.error(notHandedOut("acknowledge"));
+            else handling.add(delivery, settler);
+          },
           error: (error) => subscriber.error(error),
           complete: () => handling.end(),
         }),
@@ -81,18 +95,23 @@ type Running<E> = AcknowledgeOptions<E> & Pick<HandlingTuning, "concurrency">;
 class Task<E, R> {
   /** As it came, or as it came again after a failure. */
   delivery: Delivery<E>;
-  /** Known from when it was taken on: the handler may change its event. Undefined: it stands in no line. */
+  // These are known from when it was taken on: its handler may change the delivery and the event.
+  readonly event: E;
+  settler: Settler;
+  /** Undefined: it stands in no line. */
   key: string | undefined = undefined;
   result: R | undefined = undefined;
   verdict: Verdict["kind"] | undefined = undefined;
   readonly #handling: Handling<E, R>;
 
-  constructor(delivery: Delivery<E>, handling: Handling<E, R>) {
+  constructor(delivery: Delivery<E>, settler: Settler, handling: Handling<E, R>) {
     this.delivery = delivery;
+    this.event = delivery.event;
+    this.settler = settler;
     this.#handling = handling;
   }
 
-  next(outcome: Settled<E>): void {
+  next(outcome: Settled): void {
     this.#handling.told(this, outcome);
   }
 }
@@ -116,9 +135,9 @@ class Handling<E, R> {
     this.#subscriber = subscriber;
   }
 
-  add(delivery: Delivery<E>): void {
+  add(delivery: Delivery<E>, settler: Settler): void {
     this.#unsettled += 1;
-    this.#take(new Task(delivery, this));
+    this.#take(new Task(delivery, settler, this));
   }
 
   /** There will be no more. */
@@ -128,10 +147,11 @@ class Handling<E, R> {
   }
 
   /** What became of one. */
-  told(task: Task<E, R>, outcome: Settled<E>): void {
+  told(task: Task<E, R>, outcome: Settled): void {
     const isHandled = task.verdict === "handled";
     if (isAgain(outcome)) {
-      task.delivery = outcome.again;
+      task.settler = outcome.again;
+      task.delivery = redelivered(task.delivery, task.event, outcome.again);
       if (task.key === undefined) this.#take(task);
       else this.#enqueue(task);
     } else if (isHandled && outcome instanceof Error) {
@@ -152,7 +172,7 @@ class Handling<E, R> {
     }
     let key: string;
     try {
-      key = keyOf("orderBy", orderBy(task.delivery.event));
+      key = keyOf("orderBy", orderBy(task.event));
     } catch (reason) {
       this.#settle(task, { kind: "failed", reason });
       return;
@@ -179,7 +199,7 @@ class Handling<E, R> {
       const task = this.#ready.shift();
       if (task === undefined) break;
       this.#running += 1;
-      if (task.delivery.settler.mayStart(task.delivery)) this.#run(task);
+      if (task.settler.mayStart()) this.#run(task);
       else this.#start(task);
     }
     this.#isPumping = false;
@@ -187,7 +207,7 @@ class Handling<E, R> {
   }
 
   #start(task: Task<E, R>): void {
-    task.delivery.settler.start(task.delivery, (loss) => {
+    task.settler.start((loss) => {
       if (loss !== undefined) {
         this.#running -= 1;
         this.#settled(task, loss);
@@ -196,10 +216,10 @@ class Handling<E, R> {
   }
 
   #run(task: Task<E, R>): void {
-    const { delivery } = task;
+    const { delivery, event } = task;
     let output: Observable<R | Effects> | Effects | undefined;
     try {
-      output = outputOf(this.#handler(delivery.event, delivery));
+      output = outputOf(this.#handler(event, delivery));
     } catch (reason) {
       this.#ended(task, { kind: "failed", reason });
       return;
@@ -224,7 +244,7 @@ class Handling<E, R> {
   #succeeded(task: Task<E, R>, output: R | Effects | undefined): void {
     const isEffects = output instanceof Effects;
     task.result = isEffects ? undefined : output;
-    this.#ended(task, isEffects ? { kind: "handled", effects: output.commands } : handled);
+    this.#ended(task, isEffects ? { ...handled, effects: output.commands } : handled);
   }
 
   #ended(task: Task<E, R>, verdict: Verdict): void {
@@ -235,7 +255,7 @@ class Handling<E, R> {
 
   #settle(task: Task<E, R>, verdict: Verdict): void {
     task.verdict = verdict.kind;
-    task.delivery.settler.settle(task.delivery, verdict, task);
+    task.settler.settle(verdict, task);
   }
 
   /** The next one of its key may go, or all of them go back with it. */

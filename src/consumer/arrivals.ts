@@ -4,18 +4,19 @@ import type { DecodeEntry } from "../reader/decodeEntry.ts";
 import type { PendingEntry, RawEntry } from "../redis/wire/entryReplies.ts";
 import type { ConsumerParts } from "./consumerParts.ts";
 import type { DeadLetterCause } from "./deadLetterFields.ts";
-import type { Delivery } from "./delivery.ts";
+import { type Delivery, settledBy } from "./delivery.ts";
 import type { Arrived } from "./groupReader.ts";
+import { Holding } from "./holding.ts";
 import type { GroupSettler } from "./settler.ts";
 import { unsureStarts } from "./unsureStarts.ts";
 
 /** Makes deliveries of what was read; what cannot be one is set aside. */
 export class Arrivals<E> {
   readonly #parts: ConsumerParts;
-  readonly #settler: GroupSettler<E>;
+  readonly #settler: GroupSettler;
   readonly #decode: DecodeEntry<E>;
 
-  constructor(parts: ConsumerParts, settler: GroupSettler<E>, decode: DecodeEntry<E>) {
+  constructor(parts: ConsumerParts, settler: GroupSettler, decode: DecodeEntry<E>) {
     this.#parts = parts;
     this.#settler = settler;
     this.#decode = decode;
@@ -37,7 +38,7 @@ export class Arrivals<E> {
     for (const entry of entries) {
       const { stream, entryId, fields } = entry;
       // It may be at work here.
-      if (held.get(stream, entryId) !== undefined) continue;
+      if (held.knows(stream, entryId)) continue;
       if (fields === null) {
         this.#dismiss(stream, entryId);
         deleted.set(stream, [...(deleted.get(stream) ?? []), entryId]);
@@ -56,7 +57,6 @@ export class Arrivals<E> {
   /** @param counted - how often Redis says that it was started */
   #deliver(entry: RawEntry, counted: number, received: Delivery<E>[]): void {
     const { tuning, held, consumption } = this.#parts;
-    const { settler } = this.#settler;
     if (consumption.failure !== undefined) return;
     const { deadLetters, maxDeliveries } = tuning;
     const decoded = this.#decode(entry.fields ?? []);
@@ -66,18 +66,18 @@ export class Arrivals<E> {
       const reason = `delivered ${counted} times: its consumers died or hung`;
       this.#setAside(entry, counted, "DeliveredTooOften", reason);
     } else {
-      const { stream, entryId, bytes } = entry;
+      const { stream, entryId } = entry;
       const { fields, content, event } = decoded.right;
-      const deliveries = counted + 1;
-      const delivery = { stream, entryId, fields, content, event, deliveries, mark: undefined, settler };
-      held.add(delivery, bytes, counted);
-      received.push(delivery);
+      const holding = new Holding(entry, content, counted, this.#settler);
+      const { deliveries } = holding;
+      held.add(holding);
+      received.push({ stream, entryId, fields, content, event, deliveries, [settledBy]: holding });
     }
   }
 
   #setAside(entry: RawEntry, counted: number, cause: DeadLetterCause, reason: string): void {
     const { tuning, held, consumption } = this.#parts;
-    const { stream, entryId, bytes } = entry;
+    const { stream, entryId } = entry;
     if (tuning.deadLetters === undefined) {
       consumption.fail(
         rxaddError(
@@ -87,8 +87,8 @@ export class Arrivals<E> {
       );
       return;
     }
-    const holding = { stream, entryId, deliveries: counted + 1, content: entry.fields ?? [] };
-    held.add(holding, bytes, counted);
+    const holding = new Holding(entry, entry.fields ?? [], counted, this.#settler);
+    held.add(holding);
     this.#settler.setAside(holding, cause, reason, tuning.deadLetters.stream, {
       next: (outcome) => {
         if (!(outcome instanceof Error)) return;

@@ -60,7 +60,7 @@ export function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Obser
     const held = new Held({ window, windowBytes, enough }, reporter.report);
     const settlements = new Settling(connection, retryBackoff(again));
     const parts = { tuning, consumer, reporter, connection, again, consumption, held, settlements };
-    const settler = new GroupSettler<E>(parts);
+    const settler = new GroupSettler(parts);
     const arrivals = new Arrivals(parts, settler, decodeEntry<E>(options));
     return merge(
       background(parts, options).pipe(takeUntil(consumption.closed$)),

@@ -1,5 +1,5 @@
 import type { Word } from "../reader/streamEntry.ts";
-import type { Holding } from "./held.ts";
+import type { Holding } from "./holding.ts";
 
 /** Why a delivery is set aside: the field `error` of its dead letter. */
 export type DeadLetterCause = "HandlerFailed" | "EntryNotDecodable" | "DeliveredTooOften";
@@ -14,7 +14,7 @@ const mostWords = 7_000;
  * Those of an entry that has more than 3,500 fields stand in one field `content`, as a list in Redis' protocol.
  */
 export function deadLetterFields(
-  { stream, entryId, deliveries, content }: Holding,
+  { stream, entryId, deliveries, content }: Pick<Holding, "stream" | "entryId" | "deliveries" | "content">,
   { error, reason, group, consumer }: Readonly<Record<"error" | "reason" | "group" | "consumer", string>>,
 ): readonly Word[] {
   const why = { error, reason, stream, entry: entryId, group, consumer, deliveries: `${deliveries}` };

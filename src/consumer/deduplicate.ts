@@ -1,7 +1,20 @@
 import { concatMap, type MonoTypeOperatorFunction, Observable, type Observer, Subject } from "rxjs";
 import { batch } from "../../operators/batch.ts";
 import { guard } from "../telemetry/guard.ts";
-import { type Delivery, handled, isAgain, type Settler } from "./delivery.ts";
+import {
+  type Delivery,
+  handled,
+  isAgain,
+  type Loss,
+  type Mark,
+  notHandedOut,
+  redelivered,
+  type Settler,
+  settledBy,
+  settlerOf,
+  type Told,
+  type Verdict,
+} from "./delivery.ts";
 import { deduplicateTuning } from "./groupOptions.ts";
 import { keyOf } from "./keyOf.ts";
 import { Lines } from "./lines.ts";
@@ -53,7 +66,6 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
     new Observable((subscriber) => {
       // By stream and key: what repeats one that is being handled waits for its outcome.
       const lines = new Lines<Marked<E>>();
-      const watched = watching(release);
       const asked$ = new Subject<Marked<E>>();
       const guarded = guard((message) => process.emitWarning(`deduplicate: ${message}`, "RxaddWarning"));
       // The source counts as one, until it completes.
@@ -65,44 +77,49 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
       }
 
       /** Asks whether it is processed; its key is known from here on, whatever a handler does to its event. */
-      function ask(delivery: Delivery<E>): void {
+      function ask(delivery: Delivery<E>, settler: Settler): void {
+        const { event } = delivery;
         let id: string;
         try {
-          id = keyOf("key", key(delivery.event));
+          id = keyOf("key", key(event));
         } catch (reason) {
-          delivery.settler.settle(
-            delivery,
+          settler.settle(
             { kind: "failed", reason },
             {
               next: (outcome) => {
-                if (isAgain(outcome)) ask(outcome.again);
+                if (isAgain(outcome)) ask(redelivered(delivery, event, outcome.again), outcome.again);
                 else settled();
               },
             },
           );
           return;
         }
-        asked$.next({ ...delivery, mark: { id, keep: window } });
+        asked$.next({ delivery, settler, mark: { id, keep: window } });
       }
 
-      function skip(delivery: Delivery<E>): void {
+      function skip({ delivery, settler }: Marked<E>): void {
         guarded("skipped", () => skipped?.next(delivery));
-        delivery.settler.settle({ ...delivery, mark: undefined }, handled, { next: settled });
+        settler.settle(handled, { next: settled });
       }
 
-      function take(deliveries: readonly Checked<E>[]): void {
+      function take(all: readonly Checked<E>[]): void {
         const first: Marked<E>[] = [];
-        for (const { delivery, isProcessed } of deliveries) {
-          if (isProcessed) skip(delivery);
-          else if (lines.join(nameOf(delivery), delivery) === "goes") first.push(delivery);
+        for (const { marked, isProcessed } of all) {
+          if (isProcessed) skip(marked);
+          else if (lines.join(nameOf(marked), marked) === "goes") first.push(marked);
         }
         // Only now, as one may be settled at once: those that repeat it have to be waiting for it.
-        for (const delivery of first) subscriber.next({ ...delivery, settler: watched(delivery.settler) });
+        for (const marked of first) {
+          const { delivery, settler, mark } = marked;
+          const name = nameOf(marked);
+          const told = (isProcessed: boolean) => release(name, isProcessed);
+          subscriber.next({ ...delivery, [settledBy]: new MarkingSettler(settler, mark, told) });
+        }
       }
 
       /** Those that repeat it were handled with it; or nobody here knows, and it is asked again. */
-      function release(delivery: Delivery<E>, isProcessed: boolean): void {
-        for (const next of lines.end(nameOf(delivery))) {
+      function release(name: string, isProcessed: boolean): void {
+        for (const next of lines.end(name)) {
           if (isProcessed) skip(next);
           else asked$.next(next);
         }
@@ -118,8 +135,13 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
       subscriber.add(
         source.subscribe({
           next: (delivery) => {
+            const settler = settlerOf(delivery);
+            if (settler === undefined) {
+              subscriber.error(notHandedOut("deduplicate"));
+              return;
+            }
             unsettled += 1;
-            ask(delivery);
+            ask(delivery, settler);
           },
           error: (error) => subscriber.error(error),
           complete: settled,
@@ -128,41 +150,61 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
     });
 }
 
-/** Makes settlers that also tell when a delivery is settled: the same one for all deliveries of one. */
-function watching<E>(settled: (delivery: Delivery<E>, isProcessed: boolean) => void) {
-  const known = new Map<Settler<E>, Settler<E>>();
-  return (settler: Settler<E>): Settler<E> => {
-    const watched = known.get(settler) ?? telling(settler, settled);
-    known.set(settler, watched);
-    return watched;
-  };
+/** Settles a delivery with its mark, and tells when it is settled, and whether its event counts as processed now. */
+class MarkingSettler implements Settler {
+  readonly #settler: Settler;
+  readonly #mark: Mark;
+  readonly #settled: (isProcessed: boolean) => void;
+
+  constructor(settler: Settler, mark: Mark, settled: (isProcessed: boolean) => void) {
+    this.#settler = settler;
+    this.#mark = mark;
+    this.#settled = settled;
+  }
+
+  get stream(): string {
+    return this.#settler.stream;
+  }
+
+  get entryId(): string {
+    return this.#settler.entryId;
+  }
+
+  get deliveries(): number {
+    return this.#settler.deliveries;
+  }
+
+  mayStart(): boolean {
+    return this.#settler.mayStart();
+  }
+
+  start(begin: (loss: Loss | undefined) => void): void {
+    this.#settler.start((loss) => {
+      begin(loss);
+      if (loss !== undefined) this.#settled(false);
+    });
+  }
+
+  settle(verdict: Verdict, told: Told): void {
+    const isHandled = verdict.kind === "handled";
+    this.#settler.settle(isHandled ? { ...verdict, mark: this.#mark } : verdict, {
+      next: (outcome) => {
+        if (isAgain(outcome)) {
+          told.next({ again: new MarkingSettler(outcome.again, this.#mark, this.#settled) });
+          return;
+        }
+        told.next(outcome);
+        // What was refused is settled anew, as one that failed.
+        if (!isHandled || !(outcome instanceof Error)) this.#settled(isHandled && outcome === "acknowledged");
+      },
+    });
+  }
+
+  processed(ids: readonly string[]): Observable<readonly boolean[]> {
+    return this.#settler.processed(ids);
+  }
 }
 
-/** A settler that also tells when a delivery is settled, and whether its event counts as processed now. */
-function telling<E>(
-  settler: Settler<E>,
-  settled: (delivery: Delivery<E>, isProcessed: boolean) => void,
-): Settler<E> {
-  return {
-    ...settler,
-    start: (delivery, begin) =>
-      settler.start(delivery, (loss) => {
-        begin(loss);
-        if (loss !== undefined) settled(delivery, false);
-      }),
-    settle: (delivery, verdict, told) =>
-      settler.settle(delivery, verdict, {
-        next: (outcome) => {
-          told.next(outcome);
-          const isHandled = verdict.kind === "handled";
-          // What was refused is settled anew, as one that failed.
-          if (isAgain(outcome) || (isHandled && outcome instanceof Error)) return;
-          settled(delivery, isHandled && outcome === "acknowledged");
-        },
-      }),
-  };
-}
-
-function nameOf<E>({ stream, mark }: Delivery<E>): string {
-  return `${stream}\n${mark?.id}`;
+function nameOf<E>({ settler, mark }: Marked<E>): string {
+  return `${settler.stream}\n${mark.id}`;
 }

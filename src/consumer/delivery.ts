@@ -1,6 +1,10 @@
 import type { Observable, Observer } from "rxjs";
+import { type RxaddError, rxaddError } from "../errors/rxaddError.ts";
 import type { StreamEntry } from "../reader/streamEntry.ts";
 import type { Effect, Outcome } from "../redis/group/settlement.ts";
+
+/** Where a delivery has what settles it: known to every copy of the package, and to each copy by spread. */
+export const settledBy: unique symbol = Symbol.for("rxadd.settledBy");
 
 /** An entry handed to one consumer of a group, until it is settled. */
 export interface Delivery<E> extends StreamEntry<E> {
@@ -9,9 +13,8 @@ export interface Delivery<E> extends StreamEntry<E> {
    * whose consumer died as started again if it was about to be. What is not sure does not count against `maxDeliveries`.
    */
   readonly deliveries: number;
-  /** What it will be remembered by as processed; undefined: it will not. */
-  readonly mark: Mark | undefined;
-  readonly settler: Settler<E>;
+  /** The consumer's own. A copy has to have it as well, as one by spread does: `{ ...delivery, event }`. */
+  readonly [settledBy]: Settler;
 }
 
 /** What a processed event is remembered by. */
@@ -26,44 +29,73 @@ export type Loss = Extract<Outcome, "another's" | "gone">;
 
 /** What shall become of a delivery. */
 export type Verdict =
-  /** It is acknowledged, and `effects` and its mark are written in the same atomic step. */
-  | { readonly kind: "handled"; readonly effects: readonly Effect[] }
+  /** It is acknowledged; `effects`, and the mark that it is remembered by, are written in the same atomic step. */
+  | { readonly kind: "handled"; readonly effects: readonly Effect[]; readonly mark: Mark | undefined }
   /** It comes again, or is a dead letter. */
   | { readonly kind: "failed"; readonly reason: unknown }
   /** It goes, unhandled, to whoever comes next: one behind another that was `kept`. */
   | { readonly kind: "left" };
 
 /** What became of it: it is time to try again, or it is settled as said. */
-export type Settled<E> = Outcome | { readonly again: Delivery<E> };
+export type Settled = Outcome | { readonly again: Settler };
 
 /** Told what became of a delivery. */
-export type Told<E> = Pick<Observer<Settled<E>>, "next">;
+export type Told = Pick<Observer<Settled>, "next">;
 
-/** Where deliveries are settled, once each. */
-export interface Settler<E> {
-  /** Whether a delivery may be handled now, as one may that is new; if not, `start` says when. */
-  readonly mayStart: (delivery: Delivery<E>) => boolean;
+/**
+ * Settles one delivery, once. It goes by what was read: whoever changes or copies the delivery changes nothing of it.
+ */
+export interface Settler {
+  readonly stream: string;
+  readonly entryId: string;
+  /** How often it was delivered, this time included. */
+  readonly deliveries: number;
+  /** Whether it may be handled now, as one may that is new; if not, `start` says when. */
+  readonly mayStart: () => boolean;
   /**
-   * Asks to handle a delivery; Redis counts only those whose handler was started.
+   * Asks to handle it; Redis counts only those whose handler was started.
    *
    * @param begin - called once, with `loss` if it must not be handled: it waited for too long
    */
-  readonly start: (delivery: Delivery<E>, begin: (loss: Loss | undefined) => void) => void;
+  readonly start: (begin: (loss: Loss | undefined) => void) => void;
   /**
-   * Settles a delivery.
+   * Settles it.
    *
    * @param told - told of one that was handled `acknowledged`; `gone` if it was not pending any more, and so nothing was
    *   written; or an error if Redis refused an effect: then it has failed. Of one that failed `again` when it is time to
    *   try again; `acknowledged` if it is a dead letter now, `kept` if it is there for whoever comes next, as this
    *   consumer stops; else why it is lost
    */
-  readonly settle: (delivery: Delivery<E>, verdict: Verdict, told: Told<E>) => void;
-  /** Which of these marks of a stream are remembered; emits once. */
-  readonly processed: (stream: string, ids: readonly string[]) => Observable<readonly boolean[]>;
+  readonly settle: (verdict: Verdict, told: Told) => void;
+  /** Which of these marks of its stream are remembered; emits once. */
+  readonly processed: (ids: readonly string[]) => Observable<readonly boolean[]>;
 }
 
 /** The verdict on nearly all. */
-export const handled: Verdict = { kind: "handled", effects: [] };
+export const handled: Extract<Verdict, { readonly kind: "handled" }> = {
+  kind: "handled",
+  effects: [],
+  mark: undefined,
+};
+
+/** What settles a delivery; undefined of what no consumer has handed out. */
+export function settlerOf(delivery: Partial<Delivery<unknown>> | null | undefined): Settler | undefined {
+  return delivery?.[settledBy];
+}
+
+/** @param who - the operator that cannot settle it */
+export function notHandedOut(who: string): RxaddError {
+  return rxaddError(
+    "ConfigurationInvalid",
+    `${who}: found what no consumer has handed out, or a copy that has lost what settles it, expected a delivery: copy it by spread, { ...delivery, event }`,
+  );
+}
+
+/** It comes another time, with the event that it had: its handler may have changed the delivery. */
+export function redelivered<E>(delivery: Delivery<E>, event: E, settler: Settler): Delivery<E> {
+  const { stream, entryId, deliveries } = settler;
+  return { ...delivery, stream, entryId, event, deliveries, [settledBy]: settler };
+}
 
 /** Whether it is not this consumer's any more. */
 export function isLoss(outcome: Outcome): outcome is Loss {
@@ -71,6 +103,6 @@ export function isLoss(outcome: Outcome): outcome is Loss {
 }
 
 /** Whether it comes again. */
-export function isAgain<E>(outcome: Settled<E>): outcome is { readonly again: Delivery<E> } {
+export function isAgain(outcome: Settled): outcome is { readonly again: Settler } {
   return typeof outcome !== "string" && "again" in outcome;
 }

@@ -1,23 +1,7 @@
 import { BehaviorSubject, defer, type Observable, Subject, startWith } from "rxjs";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
-import type { Delivery, Loss } from "./delivery.ts";
-
-/** What tells a delivery from every other one: an entry that comes back has been read anew. */
-export type Holding = Pick<Delivery<unknown>, "stream" | "entryId" | "deliveries" | "content">;
-
-/** A delivery, and how much it takes. */
-interface Kept {
-  holding: Holding;
-  readonly bytes: number;
-  /** How many starts of it Redis had counted when it came. */
-  readonly counted: number;
-}
-
-/**
- * Instead of what is let go of. A Map leaves its table behind whenever it makes a new one, and all that stood there
- * outlives the next collections: this cuts it off.
- */
-const nothing: Holding = { stream: "", entryId: "", deliveries: 0, content: [] };
+import type { Loss } from "./delivery.ts";
+import type { Holding } from "./holding.ts";
 
 interface Limits {
   /** Most deliveries. */
@@ -36,43 +20,44 @@ export class Held {
   readonly count$: Observable<number> = defer(() => this.#shrunk$.pipe(startWith(this.#count)));
   readonly #limits: Limits;
   readonly #report: (status: ConsumerStatus) => void;
-  readonly #byStream = new Map<string, Map<string, Kept>>();
+  readonly #byStream = new Map<string, Map<string, Holding>>();
   readonly #shrunk$ = new Subject<number>();
   #hasLost = false;
   #hadRoom = true;
   #count = 0;
   #bytes = 0;
   // Most deliveries are of the stream that the one before was of.
-  #latest = { stream: "", entries: new Map<string, Kept>() };
+  #latest = { stream: "", entries: new Map<string, Holding>() };
 
   constructor(limits: Limits, report: (status: ConsumerStatus) => void) {
     this.#limits = limits;
     this.#report = report;
   }
 
-  add(holding: Holding, bytes: number, counted: number): void {
+  add(holding: Holding): void {
     const entries = this.#entriesOf(holding.stream);
     const before = entries.size;
-    entries.set(holding.entryId, { holding, bytes, counted });
+    entries.set(holding.entryId, holding);
     // To look first whether it is held already takes longer than to add up, once in a lifetime.
     if (entries.size === before) this.#bytes = this.#bytesOfAll();
-    else this.#bytes += bytes;
+    else this.#bytes += holding.bytes;
     this.#changed(entries.size - before);
   }
 
   /** The same entry, for another time; it takes as much. */
   replace(holding: Holding): void {
-    const kept = this.#kept(holding);
-    if (kept !== undefined) kept.holding = holding;
+    const entries = this.#entriesOf(holding.stream);
+    if (entries.has(holding.entryId)) entries.set(holding.entryId, holding);
   }
 
-  get(stream: string, entryId: string): Holding | undefined {
-    return this.#entriesOf(stream).get(entryId)?.holding;
+  /** Whether it is held, whatever for. */
+  knows(stream: string, entryId: string): boolean {
+    return this.#entriesOf(stream).has(entryId);
   }
 
   /** Whether it is held, for this time. */
   has(holding: Holding): boolean {
-    return isSame(this.#kept(holding)?.holding, holding);
+    return this.#entriesOf(holding.stream).get(holding.entryId) === holding;
   }
 
   /** The same of one that is not settled: as long as nothing was lost, nothing has to be looked up. */
@@ -80,19 +65,13 @@ export class Held {
     return !this.#hasLost || this.has(holding);
   }
 
-  /** How many starts of it Redis had counted when it came. */
-  counted(holding: Holding): number {
-    return this.#kept(holding)?.counted ?? 0;
-  }
-
   /** Nothing if it is held for another time by now. */
   remove(holding: Holding): void {
     const entries = this.#entriesOf(holding.stream);
-    const kept = entries.get(holding.entryId);
-    if (kept === undefined || !isSame(kept.holding, holding)) return;
+    if (entries.get(holding.entryId) !== holding) return;
     entries.delete(holding.entryId);
-    kept.holding = nothing;
-    this.#bytes -= kept.bytes;
+    holding.release();
+    this.#bytes -= holding.bytes;
     this.#changed(-1);
   }
 
@@ -110,9 +89,7 @@ export class Held {
   }
 
   all(): readonly Holding[] {
-    return [...this.#byStream.values()].flatMap((entries) =>
-      [...entries.values()].map(({ holding }) => holding),
-    );
+    return [...this.#byStream.values()].flatMap((entries) => [...entries.values()]);
   }
 
   /** How many more there may be. */
@@ -125,22 +102,18 @@ export class Held {
     return this.#limits.windowBytes - this.#bytes;
   }
 
-  #entriesOf(stream: string): Map<string, Kept> {
+  #entriesOf(stream: string): Map<string, Holding> {
     if (this.#latest.stream !== stream) {
-      const entries = this.#byStream.get(stream) ?? new Map<string, Kept>();
+      const entries = this.#byStream.get(stream) ?? new Map<string, Holding>();
       this.#byStream.set(stream, entries);
       this.#latest = { stream, entries };
     }
     return this.#latest.entries;
   }
 
-  #kept({ stream, entryId }: Holding): Kept | undefined {
-    return this.#entriesOf(stream).get(entryId);
-  }
-
   #bytesOfAll(): number {
     let sum = 0;
-    for (const entries of this.#byStream.values()) for (const kept of entries.values()) sum += kept.bytes;
+    for (const entries of this.#byStream.values()) for (const { bytes } of entries.values()) sum += bytes;
     return sum;
   }
 
@@ -154,8 +127,4 @@ export class Held {
     }
     if (change < 0 && this.#shrunk$.observed) this.#shrunk$.next(this.#count);
   }
-}
-
-function isSame(held: Holding | undefined, { deliveries, content }: Holding): boolean {
-  return held?.deliveries === deliveries && held.content === content;
 }

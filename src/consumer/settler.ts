@@ -14,8 +14,8 @@ import { reasonOf } from "../errors/reasonOf.ts";
 import type { Effect, Outcome } from "../redis/group/settlement.ts";
 import type { ConsumerParts } from "./consumerParts.ts";
 import { type DeadLetterCause, deadLetterFields } from "./deadLetterFields.ts";
-import { type Delivery, isLoss, type Settler, type Told, type Verdict } from "./delivery.ts";
-import type { Holding } from "./held.ts";
+import { type handled, isLoss, type Loss, type Told, type Verdict } from "./delivery.ts";
+import type { Holding, HoldingSettler } from "./holding.ts";
 import { Starts } from "./starts.ts";
 import { unsureStarts } from "./unsureStarts.ts";
 
@@ -25,24 +25,41 @@ type TellsOutcome = Pick<Observer<Outcome>, "next">;
 const handedBackMs = 86_400_000;
 
 /** Settles the deliveries of one consumer with Redis. */
-export class GroupSettler<E> implements Unsubscribable {
-  /** What each delivery has with it. */
-  readonly settler: Settler<E>;
+export class GroupSettler implements HoldingSettler, Unsubscribable {
   readonly #parts: ConsumerParts;
   readonly #starts: Starts;
   readonly #waiting = new Subscription();
 
   constructor(parts: ConsumerParts) {
-    const starts = new Starts(parts);
     this.#parts = parts;
-    this.#starts = starts;
-    this.#waiting.add(starts);
-    this.settler = {
-      mayStart: (delivery) => starts.may(delivery),
-      start: (delivery, begin) => starts.ask(delivery, begin),
-      settle: (delivery, verdict, told) => this.#settle(delivery, verdict, told),
-      processed: (stream, ids) => this.#processed(stream, ids),
-    };
+    this.#starts = new Starts(parts);
+    this.#waiting.add(this.#starts);
+  }
+
+  mayStart(delivery: Holding): boolean {
+    return this.#starts.may(delivery);
+  }
+
+  start(delivery: Holding, begin: (loss: Loss | undefined) => void): void {
+    this.#starts.ask(delivery, begin);
+  }
+
+  settle(delivery: Holding, verdict: Verdict, told: Told): void {
+    this.#starts.ended(delivery);
+    if (verdict.kind === "handled")
+      this.#parts.settlements.ask(new Acknowledging(delivery, verdict, told, this));
+    else if (verdict.kind === "left") this.#handBack(delivery, told);
+    else this.#fail(delivery, verdict.reason, told);
+  }
+
+  processed(stream: string, ids: readonly string[]): Observable<readonly boolean[]> {
+    const { connection, again, consumption } = this.#parts;
+    return connection.processed(stream, ids).pipe(
+      retryBackoff(again),
+      // Whoever asks for more has lost them: nothing is held any more.
+      takeUntil(consumption.closed$),
+      defaultIfEmpty(ids.map(() => false)),
+    );
   }
 
   /** Makes an entry a dead letter; told an error if Redis does not take it. */
@@ -91,29 +108,11 @@ export class GroupSettler<E> implements Unsubscribable {
     this.#waiting.unsubscribe();
   }
 
-  #settle(delivery: Delivery<E>, verdict: Verdict, told: Told<E>): void {
-    this.#starts.ended(delivery);
-    if (verdict.kind === "handled")
-      this.#parts.settlements.ask(new Acknowledging(delivery, verdict.effects, told, this));
-    else if (verdict.kind === "left") this.#handBack(delivery, told);
-    else this.#fail(delivery, verdict.reason, told);
-  }
-
-  #processed(stream: string, ids: readonly string[]): Observable<readonly boolean[]> {
-    const { connection, again, consumption } = this.#parts;
-    return connection.processed(stream, ids).pipe(
-      retryBackoff(again),
-      // Whoever asks for more has lost them: nothing is held any more.
-      takeUntil(consumption.closed$),
-      defaultIfEmpty(ids.map(() => false)),
-    );
-  }
-
-  #fail(delivery: Delivery<E>, reason: unknown, told: Told<E>): void {
+  #fail(delivery: Holding, reason: unknown, told: Told): void {
     const { tuning, held, consumption } = this.#parts;
     const { deadLetters, maxDeliveries } = tuning;
     // How often at least, this time included.
-    const surely = delivery.deliveries - unsureStarts(held.counted(delivery));
+    const surely = delivery.deliveries - unsureStarts(delivery.counted);
     if (!held.isOurs(delivery)) told.next("another's");
     else if (deadLetters !== undefined && surely >= maxDeliveries) {
       this.setAside(delivery, "HandlerFailed", reasonOf(reason), deadLetters.stream, {
@@ -126,7 +125,7 @@ export class GroupSettler<E> implements Unsubscribable {
     else this.#tryLater(delivery, reason, told);
   }
 
-  #tryLater(delivery: Delivery<E>, reason: unknown, told: Told<E>): void {
+  #tryLater(delivery: Holding, reason: unknown, told: Told): void {
     const { tuning, held, consumption, reporter } = this.#parts;
     const { stream, entryId, deliveries } = delivery;
     const delayMs = backoffMs(deliveries, tuning.redelivery);
@@ -137,7 +136,7 @@ export class GroupSettler<E> implements Unsubscribable {
         if (!held.isOurs(delivery)) told.next("another's");
         else if (consumption.isStopping) this.#handBack(delivery, told);
         else {
-          const again = { ...delivery, deliveries: deliveries + 1 };
+          const again = delivery.again();
           held.replace(again);
           reporter.delivered(1);
           told.next({ again });
@@ -147,7 +146,7 @@ export class GroupSettler<E> implements Unsubscribable {
   }
 
   /** Counts as idle for so long that any other consumer may claim it at once. */
-  #handBack(delivery: Delivery<E>, told: TellsOutcome): void {
+  #handBack(delivery: Holding, told: TellsOutcome): void {
     const { settlements, tuning } = this.#parts;
     const { stream, entryId } = delivery;
     settlements.ask({
@@ -172,19 +171,19 @@ export class GroupSettler<E> implements Unsubscribable {
 /** What is asked for of nearly each delivery: a class, as an object with a function of its own takes twice as much. */
 class Acknowledging {
   readonly kind = "acknowledge";
-  readonly effects: readonly Effect[];
-  readonly #delivery: Holding & Pick<Delivery<unknown>, "mark">;
+  readonly #delivery: Holding;
+  readonly #verdict: typeof handled;
   readonly #told: TellsOutcome;
-  readonly #settler: Pick<GroupSettler<unknown>, "acknowledged">;
+  readonly #settler: Pick<GroupSettler, "acknowledged">;
 
   constructor(
-    delivery: Holding & Pick<Delivery<unknown>, "mark">,
-    effects: readonly Effect[],
+    delivery: Holding,
+    verdict: typeof handled,
     told: TellsOutcome,
-    settler: Pick<GroupSettler<unknown>, "acknowledged">,
+    settler: Pick<GroupSettler, "acknowledged">,
   ) {
-    this.effects = effects;
     this.#delivery = delivery;
+    this.#verdict = verdict;
     this.#told = told;
     this.#settler = settler;
   }
@@ -197,12 +196,16 @@ class Acknowledging {
     return this.#delivery.entryId;
   }
 
+  get effects(): readonly Effect[] {
+    return this.#verdict.effects;
+  }
+
   get mark(): string {
-    return this.#delivery.mark?.id ?? "";
+    return this.#verdict.mark?.id ?? "";
   }
 
   get keep(): number {
-    return this.#delivery.mark?.keep ?? 0;
+    return this.#verdict.mark?.keep ?? 0;
   }
 
   done(outcome: Outcome): void {

@@ -1,7 +1,7 @@
 import { Subscription, timer, type Unsubscribable } from "rxjs";
 import type { ConsumerParts } from "./consumerParts.ts";
 import { isLoss, type Loss } from "./delivery.ts";
-import type { Holding } from "./held.ts";
+import type { Holding } from "./holding.ts";
 import { startsAlone } from "./unsureStarts.ts";
 
 /** A delivery that is about to be handled. */
@@ -58,7 +58,7 @@ export class Starts implements Unsubscribable {
       if (!this.#parts.held.isOurs(delivery)) begin("another's");
       else if (delivery.deliveries === 1) begin(undefined);
       else {
-        if (startsAlone(this.#parts.held.counted(delivery))) this.#leaveAlone(delivery);
+        if (startsAlone(delivery.counted)) this.#leaveAlone(delivery);
         this.#count(next);
       }
     }

@@ -48,19 +48,19 @@ interface Read {
   event: unknown;
 }
 
-/** An entry's fields by their names, and its content. */
+/** An entry's fields by their names, and its content: a dead letter holds it, whatever a handler tries. */
 function read(content: readonly Buffer[]): Read {
   const [name, value] = content;
   // As nearly all are.
   if (content.length === 2 && name !== undefined && value !== undefined && isEventName(name)) {
     const event = value.toString();
-    return { fields: { event }, content: ["event", wordOf(value, event)], event: undefined };
+    return { fields: { event }, content: Object.freeze(["event", wordOf(value, event)]), event: undefined };
   }
   const pairs: [string, string][] = [];
   for (let index = 0; index + 1 < content.length; index += 2)
     pairs.push([`${content[index]}`, `${content[index + 1]}`]);
   // An assignment would lose what is called `__proto__`.
-  const words = content.map((word) => wordOf(word));
+  const words = Object.freeze(content.map((word) => wordOf(word)));
   return { fields: Object.fromEntries(pairs), content: words, event: undefined };
 }
 

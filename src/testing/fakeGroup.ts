@@ -1,6 +1,6 @@
 import { asyncScheduler, of, type SchedulerLike } from "rxjs";
 import { backoffMs } from "../../operators/retryBackoff.ts";
-import type { Delivery, Settler, Told } from "../consumer/delivery.ts";
+import { type Delivery, type Settler, settledBy, type Told } from "../consumer/delivery.ts";
 import { scheduler as schedulerCodec } from "../options/callbacks.ts";
 import { countOrAll } from "../options/codecs.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
@@ -27,6 +27,8 @@ export interface FakeGroup<E> {
   readonly effects: readonly Effect[];
   readonly deadLetters: readonly { readonly entryId: string; readonly reason: unknown }[];
 }
+
+const stream = "memory";
 
 const settings = new Settings({
   max_deliveries: withDefault(
@@ -59,35 +61,37 @@ export function fakeGroup<E>(options: FakeGroupOptions = {}): FakeGroup<E> {
   const processed = new Set<string>();
   let entries = 0;
 
-  function fail(delivery: Delivery<E>, reason: unknown, told: Told<E>): void {
-    const { entryId, deliveries } = delivery;
+  function fail(entryId: string, deliveries: number, reason: unknown, told: Told): void {
     if (deliveries >= maxDeliveries) {
       deadLetters.push({ entryId, reason });
       told.next("acknowledged");
     } else {
       scheduler.schedule(
-        () => told.next({ again: { ...delivery, deliveries: deliveries + 1 } }),
+        () => told.next({ again: settlerOf(entryId, deliveries + 1) }),
         backoffMs(deliveries, { maxMs: 60_000, jitter: 0, ...redelivery }),
       );
     }
   }
 
-  const settler: Settler<E> = {
+  const settlerOf = (entryId: string, deliveries: number): Settler => ({
+    stream,
+    entryId,
+    deliveries,
     mayStart: () => true,
-    start: (_delivery, begin) => begin(undefined),
-    settle: (delivery, verdict, told) => {
+    start: (begin) => begin(undefined),
+    settle: (verdict, told) => {
       if (verdict.kind === "left") told.next("kept");
-      else if (verdict.kind === "failed") fail(delivery, verdict.reason, told);
+      else if (verdict.kind === "failed") fail(entryId, deliveries, verdict.reason, told);
       else {
-        const { entryId, mark } = delivery;
+        const { mark } = verdict;
         acknowledged.push(entryId);
         if (mark === undefined || !processed.has(mark.id)) effects.push(...verdict.effects);
         if (mark !== undefined) processed.add(mark.id);
         told.next("acknowledged");
       }
     },
-    processed: (_stream, ids) => of(ids.map((id) => processed.has(id))),
-  };
+    processed: (ids) => of(ids.map((id) => processed.has(id))),
+  });
 
   return {
     delivery: (event) => {
@@ -95,7 +99,8 @@ export function fakeGroup<E>(options: FakeGroupOptions = {}): FakeGroup<E> {
       const entryId = `${entries}-0`;
       const fields = { event: JSON.stringify(event) ?? "" };
       const content = ["event", fields.event];
-      return { stream: "memory", entryId, fields, content, event, deliveries: 1, mark: undefined, settler };
+      const settler = settlerOf(entryId, 1);
+      return { stream, entryId, fields, content, event, deliveries: 1, [settledBy]: settler };
     },
     acknowledged,
     effects,

@@ -1,14 +1,10 @@
 import fc from "fast-check";
 import { from, lastValueFrom, map, type Observable, of, Subject, throwError, timer, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
-import {
-  type AcknowledgeOptions,
-  acknowledge,
-  type Delivery,
-  effects,
-  type Settler,
-} from "../../src/consumer.ts";
+import type { Verdict } from "../../src/consumer/delivery.ts";
+import { type AcknowledgeOptions, acknowledge, type Delivery, effects } from "../../src/consumer.ts";
 import { fakeGroup } from "../../src/testing/fakeGroup.ts";
+import { settledOtherwise } from "../kit/load/settledOtherwise.ts";
 import { marbles } from "../kit/time/marbles.ts";
 
 interface Order {
@@ -42,11 +38,6 @@ function handling(outputs: Readonly<Record<string, readonly Observable<unknown>[
 
 function thrown(): never {
   throw FULL;
-}
-
-/** The same delivery, which is settled in its own way. */
-function settledBy(delivery: Delivery<Order>, ways: Partial<Settler<Order>>): Delivery<Order> {
-  return { ...delivery, settler: { ...delivery.settler, ...ways } };
 }
 
 describe("acknowledge", () => {
@@ -269,10 +260,10 @@ describe("acknowledge", () => {
 
   it("leaves out a delivery that has become another consumer's while it waited", async () => {
     const { group, values } = three();
-    const lost = settledBy(values.a, {
+    const lost = settledOtherwise(values.a, () => ({
       mayStart: () => false,
-      start: (_delivery, begin) => begin("another's"),
-    });
+      start: (begin) => begin("another's"),
+    }));
 
     const handled = await lastValueFrom(
       from([lost, values.b]).pipe(
@@ -397,21 +388,22 @@ describe("acknowledge", () => {
     marbles(({ hot, cold, expectObservable, flush }) => {
       const { group, values } = three();
       const handedBack: string[] = [];
-      const stopping: Partial<Settler<Order>> = {
-        settle: (delivery, verdict, told) => {
-          if (verdict.kind === "handled") {
-            values.a.settler.settle(delivery, verdict, told);
-            return;
-          }
-          if (verdict.kind === "left") handedBack.push(delivery.entryId);
-          told.next("kept");
-        },
-      };
+      const stopping = (delivery: Delivery<Order>) =>
+        settledOtherwise(delivery, (settler) => ({
+          settle: (verdict: Verdict, told) => {
+            if (verdict.kind === "handled") {
+              settler.settle(verdict, told);
+              return;
+            }
+            if (verdict.kind === "left") handedBack.push(delivery.entryId);
+            told.next("kept");
+          },
+        }));
       const all = {
-        a: settledBy(values.a, stopping),
-        b: settledBy(values.b, stopping),
-        c: settledBy(values.c, stopping),
-        d: settledBy(group.delivery({ id: "d", customer: "ann" }), stopping),
+        a: stopping(values.a),
+        b: stopping(values.b),
+        c: stopping(values.c),
+        d: stopping(group.delivery({ id: "d", customer: "ann" })),
       };
       const source = hot("  -abc---d-|", all);
       const failing = cold("---#", undefined, FULL);
@@ -433,7 +425,7 @@ describe("acknowledge", () => {
     "does not emit a delivery that was gone before it could be acknowledged, and goes on with its key",
     marbles(({ hot, expectObservable }) => {
       const { values } = three();
-      const gone = settledBy(values.a, { settle: (_delivery, _verdict, told) => told.next("gone") });
+      const gone = settledOtherwise(values.a, () => ({ settle: (_verdict, told) => told.next("gone") }));
       const source = hot("-ac-|", { a: gone, c: values.c });
       const expected = "  --c-|";
 

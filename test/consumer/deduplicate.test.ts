@@ -8,6 +8,7 @@ import {
   effects,
 } from "../../src/consumer.ts";
 import { fakeGroup } from "../../src/testing/fakeGroup.ts";
+import { settledOtherwise } from "../kit/load/settledOtherwise.ts";
 import { marbles } from "../kit/time/marbles.ts";
 
 interface Order {
@@ -99,14 +100,14 @@ describe("deduplicate", () => {
     marbles(({ cold, expectObservable, flush }) => {
       const { values } = entries();
       const asked: (readonly string[])[] = [];
-      const settler = {
-        ...values.a.settler,
-        processed: (_stream: string, ids: readonly string[]) => {
-          asked.push(ids);
-          return of(ids.map(() => false));
-        },
-      };
-      const source = cold("(ab|)", { a: { ...values.a, settler }, b: { ...values.b, settler } });
+      const asking = (delivery: Delivery<Order>) =>
+        settledOtherwise(delivery, () => ({
+          processed: (ids) => {
+            asked.push(ids);
+            return of(ids.map(() => false));
+          },
+        }));
+      const source = cold("(ab|)", { a: asking(values.a), b: asking(values.b) });
 
       expectObservable(source.pipe(deduplicate({ key }), entryIds)).toBe("(ab)", { a: "1-0", b: "3-0" });
       flush();
@@ -167,14 +168,10 @@ describe("deduplicate", () => {
     marbles(({ hot, cold, expectObservable, flush }) => {
       const { group, values } = entries();
       // It waits behind b, until it is lost.
-      const lost: Delivery<Order> = {
-        ...values.a,
-        settler: {
-          ...values.a.settler,
-          mayStart: () => false,
-          start: (_delivery, begin) => begin("another's"),
-        },
-      };
+      const lost = settledOtherwise(values.a, () => ({
+        mayStart: () => false,
+        start: (begin) => begin("another's"),
+      }));
       const source = hot("  -baA------|", { a: lost, A: values.A, b: values.b });
       const handling = cold("---|");
       const expected = "    ----b--A--|";

@@ -1,4 +1,15 @@
-import { concat, lastValueFrom, type MonoTypeOperatorFunction, map, of, Subject, tap, toArray } from "rxjs";
+import {
+  concat,
+  firstValueFrom,
+  lastValueFrom,
+  type MonoTypeOperatorFunction,
+  map,
+  type OperatorFunction,
+  of,
+  Subject,
+  tap,
+  toArray,
+} from "rxjs";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import {
   acknowledge,
@@ -342,5 +353,99 @@ describe("a consumer that stops", () => {
 
     expect(await done).toEqual([1, 3]);
     expect(await pending()).toBe(0);
+  });
+});
+
+describe("who changes or copies a delivery", () => {
+  it("changes nothing of how it comes again, or of its dead letter", async () => {
+    await redis.client.xadd(stream, "*", "event", JSON.stringify({ id: "a", n: 1 }), "source", "shop");
+    await add({ id: "b", n: 2 });
+    const entryIds = (await redis.client.xrange(stream, "-", "+")).map(([id]) => id);
+    const seen: unknown[] = [];
+    const until = new Subject<void>();
+    const status: GroupOptions<Order>["status"] = {
+      next: ({ state }) => {
+        if (state === "deadLetter" && seen.length === 4) until.next();
+      },
+    };
+
+    await lastValueFrom(
+      deliveries({ until, status }).pipe(
+        acknowledge(
+          (order, delivery) => {
+            seen.push([order.n, delivery.stream, delivery.entryId, delivery.deliveries]);
+            for (const name of Reflect.ownKeys(delivery)) Reflect.deleteProperty(delivery, name);
+            Object.assign(delivery, { stream: "others", entryId: "9-9", deliveries: 7, content: [] });
+            throw new Error("the mail box is full");
+          },
+          { orderBy: () => "all" },
+        ),
+      ),
+      { defaultValue: undefined },
+    );
+
+    const [a, b] = entryIds;
+    expect(seen).toEqual([
+      [1, stream, a, 1],
+      [1, stream, a, 2],
+      [2, stream, b, 1],
+      [2, stream, b, 2],
+    ]);
+    expect(await pending()).toBe(0);
+    const letters = (await redis.client.xrange(dead, "-", "+")).map(([, words]) => words);
+    expect(letters.map((words) => words.slice(0, 4))).toEqual([
+      ["event", JSON.stringify({ id: "a", n: 1 }), "source", "shop"],
+      ["event", JSON.stringify({ id: "b", n: 2 }), "error", "HandlerFailed"],
+    ]);
+    expect(letters.map((words) => words.slice(-2))).toEqual([
+      ["deliveries", "2"],
+      ["deliveries", "2"],
+    ]);
+  });
+
+  it("cannot change what was read", async () => {
+    await add({ id: "a", n: 1 });
+
+    const delivery = await firstValueFrom(deliveries());
+
+    expect(() => (delivery.content as unknown[]).splice(0)).toThrow(TypeError);
+  });
+
+  it("may hand on copies by spread, of another event and under another name", async () => {
+    await add({ id: "a", n: 1 }, { id: "a", n: 2 }, { id: "b", n: 3 });
+    const until = new Subject<void>();
+    let failures = 0;
+
+    const numbers = await lastValueFrom(
+      deliveries({ until }).pipe(
+        map((delivery) => ({ ...delivery, stream: "elsewhere", event: { of: delivery.event, key: "k" } })),
+        deduplicate({ key: ({ of }) => of.id }),
+        map((delivery) => ({ ...delivery, entryId: "0-1", event: delivery.event.of.n })),
+        acknowledge((n) => {
+          if (n !== 1 || failures > 0) return undefined;
+          failures += 1;
+          throw new Error("the mail box is full");
+        }),
+        map(({ delivery }) => delivery.event),
+        tap((n) => n === 1 && until.next()),
+        toArray(),
+      ),
+    );
+
+    expect(numbers).toEqual([3, 1]);
+    expect(await pending()).toBe(0);
+  });
+
+  it.each<readonly [string, () => OperatorFunction<Delivery<Order>, unknown>]>([
+    ["acknowledge", () => acknowledge<Order>(() => undefined)],
+    ["deduplicate", () => deduplicate<Order>({ key: ({ id }) => id })],
+  ])("is told that a copy which has lost what settles it cannot be settled (%s)", async (name, operator) => {
+    await add({ id: "a", n: 1 });
+    const copies$ = deliveries().pipe(map((delivery) => structuredClone(delivery)));
+
+    await expect(lastValueFrom(copies$.pipe(operator()))).rejects.toMatchObject({
+      _tag: "ConfigurationInvalid",
+      message: `${name}: found what no consumer has handed out, or a copy that has lost what settles it, expected a delivery: copy it by spread, { ...delivery, event }`,
+    });
   });
 });

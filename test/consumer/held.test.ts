@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
-import { Held, type Holding } from "../../src/consumer/held.ts";
+import { Held } from "../../src/consumer/held.ts";
+import { Holding, type HoldingSettler } from "../../src/consumer/holding.ts";
 
 const stream = "orders.events";
 
@@ -9,9 +10,9 @@ function holding() {
   const held = new Held({ window: 4, windowBytes: 100, enough: 2 }, report);
   const rooms: boolean[] = [];
   held.hasRoom$.subscribe((hasRoom) => rooms.push(hasRoom));
-  const one = (number: number, deliveries = 1): Holding => ({
-    ...{ stream, entryId: `${number}-0`, deliveries, content: [] },
-  });
+  const settler: HoldingSettler = { mayStart: vi.fn(), start: vi.fn(), settle: vi.fn(), processed: vi.fn() };
+  const one = (number: number, bytes = 20, counted = 0): Holding =>
+    new Holding({ stream, entryId: `${number}-0`, bytes }, ["event", "{}"], counted, settler);
   return { held, one, report, rooms };
 }
 
@@ -19,10 +20,10 @@ describe("Held", () => {
   it("has room while there is enough for a read, in number and in bytes", () => {
     const { held, one, rooms } = holding();
     const all = [1, 2, 3].map((number) => one(number));
-    for (const delivery of all) held.add(delivery, 20, 0);
+    for (const delivery of all) held.add(delivery);
     expect([held.room(), held.bytesRoom(), rooms]).toEqual([1, 40, [true, false]]);
     for (const delivery of all) held.remove(delivery);
-    held.add(one(4), 60, 0);
+    held.add(one(4, 60));
 
     expect(rooms).toEqual([true, false, true, false]);
     expect([held.room(), held.bytesRoom()]).toEqual([3, 40]);
@@ -30,30 +31,31 @@ describe("Held", () => {
 
   it("counts an entry that comes twice once, with its bytes of now", () => {
     const { held, one } = holding();
-    held.add(one(1), 20, 0);
-    held.add(one(1), 30, 0);
+    held.add(one(1));
+    held.add(one(1, 30));
 
     expect([held.room(), held.bytesRoom()]).toEqual([3, 70]);
   });
 
   it("tells one time of an entry from the next, and knows how often it was started before", () => {
     const { held, one } = holding();
-    const first = one(1, 3);
-    const second = { ...first, deliveries: 4 };
-    held.add(first, 20, 2);
+    const first = one(1, 20, 2);
+    const second = first.again();
+    held.add(first);
     held.replace(second);
 
-    expect([held.has(first), held.has(second), held.counted(second)]).toEqual([false, true, 2]);
+    expect([held.has(first), held.has(second), second.counted]).toEqual([false, true, 2]);
+    expect([first.deliveries, second.deliveries, second.content]).toEqual([3, 4, ["event", "{}"]]);
     held.remove(first);
     expect(held.has(second)).toBe(true);
     held.remove(second);
-    expect([held.has(second), held.counted(second), held.all()]).toEqual([false, 0, []]);
+    expect([held.has(second), second.content, held.all()]).toEqual([false, [], []]);
   });
 
   it("takes all for its own until one is lost, which it tells once", () => {
     const { held, one, report } = holding();
     const [lost, other] = [one(1), one(2)];
-    held.add(lost, 20, 0);
+    held.add(lost);
     expect(held.isOurs(other)).toBe(true);
     held.lose(lost, "another's");
     held.lose(lost, "gone");
@@ -65,9 +67,9 @@ describe("Held", () => {
   it("says how many it holds, now and whenever that shrinks", () => {
     const { held, one } = holding();
     const counts: number[] = [];
-    held.add(one(1), 20, 0);
+    held.add(one(1));
     held.count$.subscribe((count) => counts.push(count));
-    held.add(one(2), 20, 0);
+    held.add(one(2));
     const [first] = held.all();
     if (first !== undefined) held.remove(first);
 

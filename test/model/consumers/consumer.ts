@@ -7,6 +7,7 @@ import {
   effects,
   groupDeliveries,
 } from "../../../src/consumer.ts";
+import { settledOtherwise } from "../../kit/load/settledOtherwise.ts";
 import type { Valve } from "../../kit/network/valve.ts";
 import type { Item, Ledger } from "./ledger.ts";
 import type { History } from "./step.ts";
@@ -106,17 +107,17 @@ export function startConsumer({
 
   /** Redis counts a start just before it happens; of one that nobody else is started beside it takes that for sure. */
   function watched(delivery: Delivery<Event>): Delivery<Event> {
-    const { settler } = delivery;
     const item = ledger.at(delivery.stream, delivery.entryId);
-    const start: typeof settler.start = (started, begin) => {
-      const isAlone = started.deliveries > 2;
-      if (isAlone && item !== undefined) aboutToStart.add(item);
-      settler.start(started, (loss) => {
-        if (item !== undefined && aboutToStart.delete(item) && loss !== undefined) item.missed += 1;
-        begin(loss);
-      });
-    };
-    return { ...delivery, settler: { ...settler, start } };
+    return settledOtherwise(delivery, (settler) => ({
+      start: (begin) => {
+        const isAlone = settler.deliveries > 2;
+        if (isAlone && item !== undefined) aboutToStart.add(item);
+        settler.start((loss) => {
+          if (item !== undefined && aboutToStart.delete(item) && loss !== undefined) item.missed += 1;
+          begin(loss);
+        });
+      },
+    }));
   }
 
   function handle({ key }: Event, delivery: Delivery<Event>) {
