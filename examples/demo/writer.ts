@@ -2,7 +2,7 @@
 // It runs as a process of its own, so that it can be killed.
 import { redisSink, replicate } from "rxadd";
 import { dashboard, type SinkStatus, watchSink } from "rxadd/dashboard";
-import { serveMetrics, sinkHealth, sinkMetrics } from "rxadd/metrics";
+import { health, serveMetrics, sinkMetrics } from "rxadd/metrics";
 import { postgresChanges } from "rxadd/sources/postgres";
 import { catchError, fromEvent, takeUntil } from "rxjs";
 
@@ -17,8 +17,8 @@ const id = "demo";
 const tell = (message: WriterMessage) => process.send?.(message);
 
 const metrics = sinkMetrics({ pipeline: "demo", sink: id });
-const health = sinkHealth();
-const sink = redisSink({ id, uri: REDIS_URI, stream: STREAM, metrics, status: health });
+const ofSink = health();
+const sink = redisSink({ id, uri: REDIS_URI, stream: STREAM, observers: [metrics, ofSink] });
 const opened = { next: () => tell({ kind: "opened" }) };
 const source = postgresChanges({ connectionString: POSTGRES_URI, opened });
 
@@ -40,7 +40,7 @@ replicate({ source, sink })
 dashboard({ sinks: [sink], port: 0 }).subscribe(({ url }) => tell({ kind: "dashboard", url }));
 watchSink(sink).sinkStatus$.subscribe((status) => tell({ kind: "status", status }));
 
-const served = { registry: metrics.registry, health: [health] };
+const served = { registry: metrics.registry, health: [ofSink] };
 serveMetrics(served)
   // Somebody else has port 9000: any other will do.
   .pipe(catchError(() => serveMetrics({ ...served, port: 0 })))

@@ -28,7 +28,7 @@ export class Arrivals<E> {
     const received: Delivery<E>[] = [];
     if (arrived.kind === "new") for (const entry of arrived.entries) this.#deliver(entry, 0, received);
     else this.#takeAgain(arrived.entries, received);
-    if (received.length > 0) reporter.delivered(received.length);
+    if (received.length > 0) reporter.delivered?.(received.length);
     return received;
   }
 

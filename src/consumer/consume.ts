@@ -75,7 +75,7 @@ export function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Obser
 /** What goes on until it is closed. */
 function background(
   parts: ConsumerParts,
-  { until = NEVER, metrics }: Pick<GroupOptions<unknown>, "until" | "metrics">,
+  { until = NEVER }: Pick<GroupOptions<unknown>, "until">,
 ): Observable<never> {
   const { reporter, connection, consumption, held, settlements } = parts;
   const stopping$ = until.pipe(
@@ -92,7 +92,7 @@ function background(
     signsOfLife(parts),
     stopping$,
     interrupting$,
-    metrics === undefined ? EMPTY : held.count$.pipe(tap(reporter.held)),
+    reporter.held === undefined ? EMPTY : held.count$.pipe(tap(reporter.held)),
     connection.failure$,
   ).pipe(ignoreElements());
 }

@@ -53,8 +53,8 @@ export type GroupOptions<E> = ReadingOptions &
      * decoded is an error.
      */
     readonly deadLetters?: { readonly stream: string } | undefined;
-    /** See `rxadd/metrics`. */
-    readonly metrics?: ConsumerObserver;
+    /** Told what happens. @deprecated give it as one of the `observers` */
+    readonly metrics?: Required<ConsumerObserver>;
   };
 
 /** All that `watchGroup` can be told. */

@@ -100,7 +100,7 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
       told.next(outcome);
       return;
     }
-    if (outcome === "acknowledged") this.#parts.reporter.acknowledged(1);
+    if (outcome === "acknowledged") this.#parts.reporter.acknowledged?.(1);
     this.#settled(delivery, outcome, told);
   }
 
@@ -138,7 +138,7 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
         else {
           const again = delivery.again();
           held.replace(again);
-          reporter.delivered(1);
+          reporter.delivered?.(1);
           told.next({ again });
         }
       }),

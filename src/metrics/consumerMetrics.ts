@@ -17,7 +17,7 @@ export interface ConsumerMetricsOptions {
 }
 
 /** The metrics of one consumer. */
-export interface ConsumerMetrics extends ConsumerObserver {
+export interface ConsumerMetrics extends Required<ConsumerObserver> {
   readonly registry: Registry;
   /** For `deduplicate`: counts what it skips. */
   readonly skipped: Pick<Observer<unknown>, "next">;
@@ -26,12 +26,12 @@ export interface ConsumerMetrics extends ConsumerObserver {
 }
 
 /**
- * Makes the metrics of one consumer, to pass as its option `metrics`; docs/metrics.md lists them.
+ * Makes the metrics of one consumer, to pass as one of its `observers`; docs/metrics.md lists them.
  *
  * @example
  * ```ts
  * const metrics = consumerMetrics({ group: "mailer", registry });
- * groupDeliveries<Order>({ uri, stream, group: "mailer", metrics });
+ * groupDeliveries<Order>({ uri, stream, group: "mailer", observers: metrics });
  * watchGroup({ uri, stream, group: "mailer" }).subscribe(metrics.group);
  * ```
  */

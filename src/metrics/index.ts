@@ -3,7 +3,7 @@ export type { StreamGroup } from "../telemetry/groupFigures.ts";
 export type { RedisFigures, ShownEntry, StreamFigures } from "../telemetry/redisFigures.ts";
 export type { PublishedBatch, SinkObserver } from "../telemetry/sinkObserver.ts";
 export { type ConsumerMetrics, type ConsumerMetricsOptions, consumerMetrics } from "./consumerMetrics.ts";
-export { type Health, type SinkHealth, sinkHealth } from "./health.ts";
+export { type Health, type HealthObserver, health } from "./health.ts";
 export * from "./oldNames.ts";
 export { type RedisMetrics, redisMetrics } from "./redisMetrics.ts";
 export {

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Registry } from "prom-client";
 import { map, type Observable } from "rxjs";
 import { listen } from "../http/listen.ts";
-import type { Health, SinkHealth } from "./health.ts";
+import type { Health, HealthObserver } from "./health.ts";
 
 /** What is served, and where. */
 export interface ServeMetricsOptions {
@@ -11,8 +11,8 @@ export interface ServeMetricsOptions {
   readonly port?: number;
   /** Default `127.0.0.1`, which only this machine reaches, under its own name; `0.0.0.0` lets others scrape. */
   readonly host?: string;
-  /** The sinks that `/healthz` and `/readyz` tell of. Default: none, which is healthy. */
-  readonly health?: readonly SinkHealth[];
+  /** The sinks and consumers that `/healthz` and `/readyz` tell of. Default: none, which is healthy. */
+  readonly health?: readonly HealthObserver[];
 }
 
 /** Where the metrics are served. */
@@ -26,8 +26,8 @@ export interface MetricsServer {
  * Serves `/metrics` for Prometheus, `/healthz` and `/readyz` for as long as it is subscribed to, and
  * emits where, once it listens.
  *
- * - `/healthz` is 200 while every sink works, or works on it, and 503 once one has ended with an error.
- * - `/readyz` is 200 while every sink is connected and Redis takes what it publishes, else 503.
+ * - `/healthz` is 200 while every sink and consumer works, or works on it, and 503 once one has ended with an error.
+ * - `/readyz` is 200 while every one is connected and Redis does as it should, else 503.
  * - **Errors** a `CannotListen` when it cannot listen.
  * - **Completion** never.
  * - **Teardown** closes the server and its connections.
@@ -63,7 +63,7 @@ async function answer(
   { method, url = "/" }: IncomingMessage,
   response: ServerResponse,
   registry: Registry,
-  health: readonly SinkHealth[],
+  health: readonly HealthObserver[],
 ): Promise<void> {
   if (method !== "GET" && method !== "HEAD") {
     response.setHeader("allow", "GET, HEAD");
@@ -85,10 +85,10 @@ async function answer(
   }
 }
 
-/** Says whether all sinks are well, and how each is. */
+/** Says whether all are well, and how each is. */
 function tell(
   response: ServerResponse,
-  health: readonly SinkHealth[],
+  health: readonly HealthObserver[],
   isWell: (health: Health) => boolean,
 ): void {
   const sinks = health.map((sink) => sink.now());

@@ -17,7 +17,7 @@ export interface SinkMetricsOptions {
 const states = ["connecting", "publishing", "retrying", "behind", "closed"] as const;
 
 /**
- * Makes the metrics of one sink, to pass as its option `metrics`; docs/metrics.md lists them.
+ * Makes the metrics of one sink, to pass as one of its `observers`; docs/metrics.md lists them.
  *
  * Without a `registry` they get one of their own, never the global one of prom-client. It fails when
  * the registry has a metric of another kind under one of the names.
@@ -25,7 +25,7 @@ const states = ["connecting", "publishing", "retrying", "behind", "closed"] as c
  * @example
  * ```ts
  * const metrics = sinkMetrics({ pipeline: "shop", sink: "orders-redis" });
- * changes$.pipe(redisSink({ id: "orders-redis", uri, stream, metrics }));
+ * changes$.pipe(redisSink({ id: "orders-redis", uri, stream, observers: [metrics, statusLogger(log)] }));
  * serveMetrics({ registry: metrics.registry }).subscribe();
  * ```
  */
@@ -33,7 +33,7 @@ export function sinkMetrics({
   pipeline,
   sink,
   registry = new Registry(),
-}: SinkMetricsOptions): SinkObserver & { readonly registry: Registry } {
+}: SinkMetricsOptions): Required<SinkObserver> & { readonly registry: Registry } {
   const families = metricFamilies(registry);
   const labels = { pipeline, sink };
   const events = families.events.labels(labels);

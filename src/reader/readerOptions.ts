@@ -2,7 +2,14 @@ import * as t from "io-ts";
 import type { Observable, Observer } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 import { isEntryId } from "../event/entryId.ts";
-import { aFunction, observable, observer, withMethod } from "../options/callbacks.ts";
+import {
+  aFunction,
+  consumerObserver,
+  observable,
+  observer,
+  oneOrMore,
+  withMethod,
+} from "../options/callbacks.ts";
 import { count, looked, text, wholeTimeout } from "../options/codecs.ts";
 import { decodeOptions, type NamesOf } from "../options/decodeOptions.ts";
 import { type RetryOptions, retry } from "../options/retryOptions.ts";
@@ -10,7 +17,9 @@ import { optional, required, Settings, withDefault } from "../options/settings.t
 import type { Server } from "../redis/connect/anotherClient.ts";
 import { type ReachOptions, reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
 import { refuseKeyPrefix } from "../redis/wire/keyPrefix.ts";
+import type { ConsumerObserver } from "../telemetry/consumerObserver.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
+import type { OneOrMore } from "../telemetry/observers.ts";
 import type { Decoding } from "./decodeEntry.ts";
 
 /** How every reader of streams reaches them. Durations are ms. */
@@ -27,8 +36,13 @@ export interface ReadingOptions extends AccessOptions {
   readonly count?: number;
   /** How long one read waits for an entry, a whole number. Default 5,000. */
   readonly blockMs?: number;
-  /** Told what the consumer is doing; `statusLogger` logs it. */
-  readonly status?: Pick<Observer<ConsumerStatus>, "next">;
+  /**
+   * Told what the consumer does, one or several, each what it has a method for: `statusLogger`, `consumerMetrics` and
+   * `health` make such. A reader without a group tells its status alone.
+   */
+  readonly observers?: OneOrMore<ConsumerObserver>;
+  /** Told what the consumer is doing, as observers of RxJS. */
+  readonly status?: OneOrMore<Pick<Observer<ConsumerStatus>, "next">>;
   /** Reads no more once it emits or completes; then drains and completes. */
   readonly until?: Observable<unknown>;
 }
@@ -69,7 +83,8 @@ export const readingSettings = {
   ...accessSettings,
   count: withDefault(count, 500, "Most entries that one read brings"),
   block_ms: withDefault(wholeTimeout, 5000, "How long one read waits for an entry"),
-  status: optional(observer, "Told what the consumer is doing"),
+  observers: optional(oneOrMore(consumerObserver), "Told what the consumer does"),
+  status: optional(oneOrMore(observer), "Told what the consumer is doing"),
   until: optional(observable, "Ends it"),
 };
 

@@ -9,6 +9,7 @@ import type { ReachOptions } from "../redis/connect/serverOptions.ts";
 import type { DurabilityOptions } from "../redis/publish/durability.ts";
 import type { FakeServer } from "../redis/publish/fakeServer.ts";
 import type { TrimOptions } from "../redis/publish/trimming.ts";
+import type { OneOrMore } from "../telemetry/observers.ts";
 import type { SinkObserver } from "../telemetry/sinkObserver.ts";
 import type { Status } from "../telemetry/status.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
@@ -87,11 +88,16 @@ export interface SinkSettings<T, P> extends ReachOptions {
   readonly durability?: (Partial<DurabilityOptions> & Pick<DurabilityOptions, "replicas">) | undefined;
   /** A batch that Redis has not acknowledged for so long, retries included, ends the sink with `BatchTimedOut`. Default: none does. */
   readonly batchTimeoutMs?: number | undefined;
-  /** Told what the sink is doing; `statusLogger` logs it. */
-  readonly status?: Pick<Observer<Status>, "next">;
+  /**
+   * Told what the sink does, one or several, each what it has a method for: `statusLogger`, `sinkMetrics` and `health`
+   * make such.
+   */
+  readonly observers?: OneOrMore<SinkObserver>;
+  /** Told what the sink is doing, as observers of RxJS. */
+  readonly status?: OneOrMore<Pick<Observer<Status>, "next">>;
   /** Told when to pause the source, and when to resume. */
   readonly flow?: Pick<Observer<Flow>, "next">;
-  /** See `rxadd/metrics`. */
+  /** Told what happens. @deprecated give it as one of the `observers` */
   readonly metrics?: SinkObserver;
   /** Given a span for each batch: `trace.getTracer("rxadd")` of OpenTelemetry. Default: nothing is traced. */
   readonly tracer?: Tracer | undefined;
@@ -104,7 +110,7 @@ export type SinkOptions<T, P> = SinkSettings<T, P> & (Server | { readonly connec
 
 type NoSetting = Exclude<
   NamesOf<SinkOptions<unknown, unknown>>,
-  NamesOf<SinkTuning> | "id" | "uri" | "stream" | "key"
+  NamesOf<SinkTuning> | "id" | "uri" | "stream" | "key" | "observers"
 >;
 
 /** The names of the options that no file can hold; the compiler keeps the list complete. */

@@ -1,4 +1,5 @@
 import * as t from "io-ts";
+import { oneOrMore, sinkObserver } from "../options/callbacks.ts";
 import {
   count,
   duration,
@@ -141,6 +142,7 @@ const sinkOptions = new Settings(
     stream: required(textOrFunction, "Redis stream key"),
     key: optional(textOrFunction, keySetting.meaning),
     event: optional(eventAccess, "What is read from an event"),
+    observers: optional(oneOrMore(sinkObserver), "Told what the sink does"),
     ...sinkTuning,
   },
   // Where a function will lead, nobody knows.
@@ -149,7 +151,10 @@ const sinkOptions = new Settings(
 ).inProgram();
 
 /** The settings of a sink that have a default, filled in. */
-export type SinkTuning = Omit<t.TypeOf<typeof sinkOptions>, "id" | "uri" | "stream" | "key" | "event">;
+export type SinkTuning = Omit<
+  t.TypeOf<typeof sinkOptions>,
+  "id" | "uri" | "stream" | "key" | "event" | "observers"
+>;
 
 /** Checks the options of a `redisSink`, of which `others` are no settings, and fills in the defaults. */
 export const decodeTuning = (options: object, others: readonly string[]): SinkTuning =>

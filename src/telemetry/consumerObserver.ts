@@ -1,12 +1,12 @@
 import type { ConsumerStatus } from "./consumerStatus.ts";
 
-/** What a consumer tells its metrics; `consumerMetrics` makes one. */
+/** Whom a consumer tells what it does: each method is one thing it wants to hear of. `consumerMetrics` makes one. */
 export interface ConsumerObserver {
-  readonly status: (status: ConsumerStatus) => void;
+  readonly status?: (status: ConsumerStatus) => void;
   /** So many deliveries were handed out, again included. */
-  readonly delivered: (deliveries: number) => void;
+  readonly delivered?: (deliveries: number) => void;
   /** So many were acknowledged. */
-  readonly acknowledged: (deliveries: number) => void;
+  readonly acknowledged?: (deliveries: number) => void;
   /** So many are handed out and not settled. */
-  readonly held: (deliveries: number) => void;
+  readonly held?: (deliveries: number) => void;
 }

@@ -19,12 +19,12 @@ export interface BufferFill {
   readonly maxBytes: number;
 }
 
-/** What a sink reports to its metrics, and to whoever else watches it. */
+/** Whom a sink tells what it does: each method is one thing it wants to hear of. `sinkMetrics` makes one. */
 export interface SinkObserver {
-  readonly published: (batch: PublishedBatch) => void;
+  readonly published?: (batch: PublishedBatch) => void;
   /** Whenever it has shrunk, has grown by a tenth, or the flow changes. */
-  readonly buffered: (fill: BufferFill) => void;
-  readonly status: (status: Status) => void;
+  readonly buffered?: (fill: BufferFill) => void;
+  readonly status?: (status: Status) => void;
   /** Up to where all is safe now, and when that happened in the source, in ms since 1970; undefined: the event does not say. */
   readonly checkpoint?: (checkpoint: Checkpoint<unknown>, eventTimeMs: number | undefined) => void;
 }

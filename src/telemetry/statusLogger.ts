@@ -12,8 +12,14 @@ export interface Logger {
   readonly debug?: Log;
 }
 
+/** One of the `observers` of a sink or of a consumer, or its `status`. */
+export interface StatusLogger {
+  readonly status: (now: AnyStatus) => void;
+  readonly next: (now: AnyStatus) => void;
+}
+
 /**
- * Logs what a sink or a consumer is doing: give it to either as its `status`.
+ * Logs what a sink or a consumer is doing: give it to either as one of its `observers`.
  *
  * A record has the fields of the status, with the error, if any, as `err`, and the message that `rxadd` prints.
  * Levels:
@@ -26,15 +32,14 @@ export interface Logger {
  *
  * @example
  * ```ts
- * const status = statusLogger(pino().child({ sink: "orders-redis" }));
- * changes$.pipe(redisSink({ id: "orders-redis", uri, stream: "orders.events", status })).subscribe();
+ * const observers = statusLogger(pino().child({ sink: "orders-redis" }));
+ * changes$.pipe(redisSink({ id: "orders-redis", uri, stream: "orders.events", observers })).subscribe();
  * // {"level":30,…,"sink":"orders-redis","state":"connecting","msg":"connecting"}
  * ```
  */
-export function statusLogger(logger: Logger): { readonly next: (status: AnyStatus) => void } {
-  return {
-    next: (status) => logger[levelOf(status)]?.(fieldsOf(status), statusText(status)),
-  };
+export function statusLogger(logger: Logger): StatusLogger {
+  const status = (now: AnyStatus) => logger[levelOf(now)]?.(fieldsOf(now), statusText(now));
+  return { status, next: status };
 }
 
 /** The fields of a status as a log has them: errors where loggers look for them. */

@@ -21,6 +21,8 @@ import {
   groupDeliveries,
   type Handled,
 } from "../../src/consumer.ts";
+import { statusLogger } from "../../src/index.ts";
+import { consumerMetrics, health } from "../../src/metrics/index.ts";
 import { watched } from "../kit/load/watched.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 import { waitUntil } from "../kit/time/waitUntil.ts";
@@ -263,7 +265,7 @@ describe("whoever is told what a consumer does", () => {
     const thrown = (): never => {
       throw new Error("no log");
     };
-    const metrics: ConsumerObserver = {
+    const metrics: Required<ConsumerObserver> = {
       status: thrown,
       delivered: thrown,
       acknowledged: thrown,
@@ -285,6 +287,39 @@ describe("whoever is told what a consumer does", () => {
       "RxaddWarning",
     ]);
     expect(await pending()).toBe(0);
+  });
+});
+
+describe("the observers of a consumer", () => {
+  it("are told next to each other: a log, metrics and a health", async () => {
+    await add({ id: "a", n: 1 }, { id: "b", n: 2 });
+    const lines: string[] = [];
+    const log = (_: unknown, message: string) => lines.push(message);
+    const healthy = health();
+    const metrics = consumerMetrics({ group });
+    const observers = [statusLogger({ info: log, warn: log, error: log }), metrics, healthy];
+
+    await handled(2, () => undefined, { settings: { observers } });
+
+    expect(lines).toEqual([
+      "connecting",
+      `${stream}: reading, and made the group`,
+      "reading",
+      expect.stringMatching(/^reading no more/),
+      "closed",
+    ]);
+    expect(healthy.now()).toEqual({ alive: true, ready: false, state: "closed" });
+    expect(await metrics.registry.metrics()).toContain(
+      'rxadd_consumer_acknowledged_total{group="mailer",consumer=""} 2',
+    );
+  });
+
+  it("are refused where they hear of nothing", () => {
+    const settings = { observers: [{ status: () => {} }, { delivred: () => {} }] } as object;
+
+    expect(() => deliveries(settings)).toThrow(
+      "groupDeliveries: observers[1]: found an object, expected an observer, with a function status, delivered, acknowledged or held",
+    );
   });
 });
 

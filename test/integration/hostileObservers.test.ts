@@ -7,7 +7,9 @@ import {
   replicate,
   type SinkSettings,
   type Status,
+  statusLogger,
 } from "../../src/index.ts";
+import { health, sinkMetrics } from "../../src/metrics/index.ts";
 import { failureOf } from "../kit/program/failureOf.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
@@ -102,6 +104,36 @@ describe("an observer that throws", () => {
       "closed",
     ]);
     await expect.poll(() => warnings).toHaveLength(1);
+  });
+
+  it("keeps nothing from the other observers", async () => {
+    const lines: string[] = [];
+    const log = (_: unknown, message: string) => lines.push(message);
+    const healthy = health();
+    const counts = sinkMetrics({ pipeline: "shop", sink: "x" });
+    const observers = [
+      { status: thrower, published: thrower, buffered: thrower, checkpoint: thrower },
+      statusLogger({ info: log, warn: log, error: log }),
+      counts,
+      healthy,
+    ];
+
+    await lastValueFrom(from(events).pipe(sink({ observers })));
+
+    expect(lines).toContain(
+      "observers[0] threw: boom; it goes on being told, and no more is said of its errors",
+    );
+    expect(lines.at(-1)).toBe("closed");
+    expect(healthy.now()).toEqual({ alive: true, ready: false, state: "closed" });
+    expect(await counts.registry.metrics()).toMatch(/deltaforge_sink_events_total\{.*\} 20/);
+  });
+
+  it("is refused where it hears of nothing", () => {
+    const observers = { publised: () => {} } as object;
+
+    expect(() => sink({ observers })).toThrow(
+      "redisSink: observers: found an object, expected an observer, with a function status, published, buffered or checkpoint",
+    );
   });
 
   it("leaves no connection behind when it throws at the very end", async () => {

@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { rxaddError } from "../../src/errors/rxaddError.ts";
-import { type Health, healthAfter, initialHealth, sinkHealth } from "../../src/metrics/health.ts";
-import type { Status } from "../../src/telemetry/status.ts";
+import { type Health, health, healthAfter, initialHealth } from "../../src/metrics/health.ts";
+import type { AnyStatus } from "../../src/telemetry/states.ts";
 
 const cause = rxaddError("Unreachable", "redis://h:1: no answer");
 const ready: Health = { alive: true, ready: true, state: "publishing" };
 const retrying: Health = { alive: true, ready: false, state: "retrying", cause: cause.message };
 
 describe("healthAfter", () => {
-  const cases: readonly (readonly [string, Status, Health])[] = [
+  const cases: readonly (readonly [string, AnyStatus, Health])[] = [
     ["connecting is alive, not ready", { state: "connecting" }, initialHealth],
     [
       "an opened stream is ready before its first batch",
@@ -31,6 +31,12 @@ describe("healthAfter", () => {
       { state: "closed", cause: undefined },
       { alive: true, ready: false, state: "closed" },
     ],
+    ["a consumer that reads is ready", { state: "reading" }, { alive: true, ready: true, state: "reading" }],
+    [
+      "one that waits for its handlers is ready",
+      { state: "draining", deliveries: 3 },
+      { alive: true, ready: true, state: "draining" },
+    ],
     [
       "a sink that has ended with an error is neither, and says why",
       { state: "closed", cause },
@@ -45,10 +51,14 @@ describe("healthAfter", () => {
   });
 
   it("is left alone by what concerns the source, and by warnings", () => {
-    const beside: readonly Status[] = [
+    const beside: readonly AnyStatus[] = [
       { state: "paused", events: 10_000, bytes: 1 },
       { state: "resumed" },
       { state: "warning", message: "eviction" },
+      { state: "gap", stream: "s", after: "1-0", before: "2-0", missed: 1 },
+      { state: "claimed", stream: "s", entries: 1 },
+      { state: "lost", stream: "s", entryId: "1-0" },
+      { state: "deadLetter", stream: "s", entryId: "1-0", deliveries: 5, reason: "full" },
     ];
     for (const health of [initialHealth, ready, retrying]) {
       for (const status of beside) expect(healthAfter(health, status)).toBe(health);
@@ -56,14 +66,14 @@ describe("healthAfter", () => {
   });
 });
 
-describe("sinkHealth", () => {
+describe("health", () => {
   it("starts as connecting and follows the statuses that it is told", () => {
-    const health = sinkHealth();
-    expect(health.now()).toEqual(initialHealth);
-    health.next({ state: "publishing" });
-    expect(health.now()).toEqual(ready);
-    health.next({ state: "retrying", attempt: 1, delayMs: 100, cause });
-    health.next({ state: "paused", events: 1, bytes: 1 });
-    expect(health.now()).toEqual(retrying);
+    const { status, next, now } = health();
+    expect(now()).toEqual(initialHealth);
+    next({ state: "publishing" });
+    expect(now()).toEqual(ready);
+    status({ state: "retrying", attempt: 1, delayMs: 100, cause });
+    next({ state: "paused", events: 1, bytes: 1 });
+    expect(now()).toEqual(retrying);
   });
 });

@@ -6,6 +6,7 @@ import { firstValueFrom, type Subscription } from "rxjs";
 import { afterEach, describe, expect, it } from "vitest";
 import { rxaddError } from "../../src/errors/rxaddError.ts";
 import {
+  health,
   type MetricsServer,
   type ServeMetricsOptions,
   serveMetrics,
@@ -172,6 +173,18 @@ describe("serveMetrics", () => {
     expect(await checks(server)).toMatchObject({ healthz: 200, readyz: 200 });
     health[0].next({ state: "closed", cause });
     expect(await checks(server)).toMatchObject({ healthz: 503, readyz: 503 });
+  });
+
+  it("is well only when sinks and consumers are", async () => {
+    const [sink, consumer] = [health(), health()];
+    const server = await serve({ health: [sink, consumer] });
+    sink.status({ state: "publishing" });
+    expect(await checks(server)).toMatchObject({ healthz: 200, readyz: 503 });
+    consumer.status({ state: "reading" });
+    expect(await checks(server)).toMatchObject({
+      ...{ healthz: 200, readyz: 200 },
+      readyzBody: { ok: true, sinks: [{ state: "publishing" }, { state: "reading" }] },
+    });
   });
 
   it("fails with one error that names the address when the port is taken", async () => {

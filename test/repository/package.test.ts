@@ -85,7 +85,7 @@ describe("the packed package", () => {
         "rxadd/admin": "claimEntries deleteEntries groupPending pendingEntries streamGroups streamInfo streamLength trimAcknowledged trimStream",
         "rxadd/consumer": "Effects acknowledge claimEntries consumerMetrics deduplicate deleteEntries effects entryCopies entryPositions groupDeliveries groupPending groupStatus memoryGroup pendingEntries streamEntries streamGroups streamInfo streamLength streamSource trimAcknowledged trimStream watchGroup",
         "rxadd/dashboard": "dashboard dashboardHandler watchSink",
-        "rxadd/metrics": "consumerMetrics redisMetrics serveMetrics sinkHealth sinkMetrics streamMetrics",
+        "rxadd/metrics": "consumerMetrics health redisMetrics serveMetrics sinkHealth sinkMetrics streamMetrics",
         "rxadd/operators": "BufferOverflow UnfinishedTransaction acknowledgedWithin backoffMs batch boundedBuffer checkpoint inFlight retryBackoff spread",
         "rxadd/sources/postgres": "postgresChanges",
         "rxadd/sources/redis": "entryCopies entryPositions streamSource",

@@ -52,7 +52,7 @@ function printed({ env, out, log, stop }: Terminal, flags: ConsumeFlags): Observ
     ...server,
     stream: streams.length > 1 ? streams : stream,
     until: stop(),
-    status: unlessClosed(out, consumerLog(log)),
+    observers: unlessClosed(out, consumerLog(log)),
   };
   const toLine = lineMaker(streams.length > 1);
 
@@ -110,10 +110,13 @@ function printFlowing(out: Stdout, lines: (flow: Observable<Flow>) => Observable
 }
 
 /** Once nothing can be printed, everything that is held fails and is handed back, which is one thing and not as many. */
-function unlessClosed(out: Stdout, { next }: ReturnType<typeof consumerLog>): ReturnType<typeof consumerLog> {
+function unlessClosed(
+  out: Stdout,
+  { status }: ReturnType<typeof consumerLog>,
+): ReturnType<typeof consumerLog> {
   return {
-    next: (status) => {
-      if (status.state !== "rejected" || !out.isClosed) next(status);
+    status: (now) => {
+      if (now.state !== "rejected" || !out.isClosed) status(now);
     },
   };
 }

@@ -75,7 +75,7 @@ export function replicateSource(
     }
     case "redis": {
       const made = sinks.map(({ config }) => redisSink({ ...config, ...of(config.id), ...entryCopies }));
-      const copied = streamSource({ ...source.config, status: consumerLog(terminal.log) });
+      const copied = streamSource({ ...source.config, observers: consumerLog(terminal.log) });
       return whileServing(made, replicateUntil(stop$, { source: copied, sink: oneSink(made, commit) }));
     }
   }

@@ -15,25 +15,18 @@ import {
 } from "rxjs";
 import { dashboard, watchSink } from "../../dashboard/index.ts";
 import type { Checkpoint } from "../../event/checkpoint.ts";
-import { redisMetrics, serveMetrics, sinkHealth, sinkMetrics } from "../../metrics/index.ts";
+import { health, redisMetrics, serveMetrics, sinkMetrics } from "../../metrics/index.ts";
 import type { SinkObserver } from "../../telemetry/sinkObserver.ts";
-import type { Status } from "../../telemetry/status.ts";
 import type { Watchable } from "../../telemetry/watchable.ts";
 import { type Extended, withProgress } from "../progress/withProgress.ts";
 import { statusLog } from "../terminal/log.ts";
 import type { Outcome } from "../terminal/outcome.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
-/** What a sink reports to. */
-interface Reports {
-  readonly status: { readonly next: (status: Status) => void };
-  readonly metrics: SinkObserver;
-}
-
 /** What a command's sinks report to, and what serves it. */
 export interface Monitoring {
-  /** For the sink of an id. */
-  readonly of: (sink: string) => Reports;
+  /** Whom the sink of an id tells. */
+  readonly of: (sink: string) => { readonly observers: readonly SinkObserver[] };
   /** Serves metrics, health and dashboard of the sinks for as long as the work takes, and shows how far it is. */
   readonly whileServing: <C extends Checkpoint<unknown>>(
     sinks: Parameters<typeof withProgress>[1],
@@ -64,7 +57,7 @@ export function monitoring(
 ): Monitoring {
   const { log } = terminal;
   const registry = new Registry();
-  const health = ids.map(sinkHealth);
+  const healths = ids.map(() => health());
 
   /** How streams stand, for the metrics. */
   function figures$(sinks: readonly Watchable[]): Observable<unknown> {
@@ -81,7 +74,9 @@ export function monitoring(
   function servers(sinks: readonly Watchable[]): readonly Observable<unknown>[] {
     const metrics =
       metricsPort !== undefined &&
-      serveMetrics({ registry, port: metricsPort, health }).pipe(tap(({ url }) => log(`metrics at ${url}`)));
+      serveMetrics({ registry, port: metricsPort, health: healths }).pipe(
+        tap(({ url }) => log(`metrics at ${url}`)),
+      );
     const page =
       dashboardPort !== undefined &&
       dashboard({ sinks, port: dashboardPort }).pipe(tap(({ url }) => log(`dashboard at ${url}`)));
@@ -92,25 +87,10 @@ export function monitoring(
     of: (sink) => {
       const logged = statusLog(log, ids.length > 1 ? `${sink}: ` : "");
       const metrics = sinkMetrics({ pipeline, sink, registry });
-      const counts = outcome?.of(sink);
       return {
-        metrics: {
-          ...metrics,
-          published: (batch) => {
-            metrics.published(batch);
-            counts?.published(batch);
-          },
-          status: (status) => {
-            metrics.status(status);
-            counts?.status(status);
-          },
-        },
-        status: {
-          next: (status) => {
-            health[ids.indexOf(sink)]?.next(status);
-            logged.next(status);
-          },
-        },
+        observers: [healths[ids.indexOf(sink)], logged, metrics, outcome?.of(sink)].filter(
+          (observer) => observer !== undefined,
+        ),
       };
     },
     whileServing: (sinks, work$, input) =>

@@ -27,7 +27,7 @@ export function logFailure({ bar, log }: { readonly bar: Bar; readonly log: Log 
 function statusLogOf<S extends AnyStatus>(log: Log, doing: S["state"], who: string) {
   let wasRetrying = false;
   return {
-    next: (status: S) => {
+    status: (status: S) => {
       if (wasRetrying && status.state === doing) log(`${who}${doing} again`);
       if (status.state === "retrying" || status.state === doing) wasRetrying = status.state === "retrying";
       // What goes without saying, or is said when the command ends.
