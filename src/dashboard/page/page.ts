@@ -1,7 +1,7 @@
 import { render } from "lit-html";
 import { animationFrameScheduler, auditTime, combineLatest, scan, startWith } from "rxjs";
-import { feed } from "./feed.ts";
 import { defineLiveChart } from "./liveChart.ts";
+import { serverMessages } from "./serverMessages.ts";
 import { initialState, updated } from "./state.ts";
 import { shade$, theme$ } from "./theme.ts";
 import { pageView } from "./view.ts";
@@ -11,7 +11,7 @@ defineLiveChart();
 /** Somebody reads an entry: the list must not move away under them. */
 const isReading = () => document.querySelector("details[open]") !== null;
 
-const state$ = feed("events").pipe(
+const state$ = serverMessages("events").pipe(
   scan((state, update) => updated(state, update, isReading()), initialState),
   startWith(initialState),
 );

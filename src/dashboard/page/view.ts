@@ -4,8 +4,8 @@ import { chartsView } from "./charts.ts";
 import { count, time } from "./format.ts";
 import { type Headline, headlineOf } from "./headline.ts";
 import { noticesView } from "./notices.ts";
-import { redisView } from "./redis.ts";
 import type { PageState } from "./state.ts";
+import { streamsView } from "./streams.ts";
 import { nextTheme, type Theme } from "./theme.ts";
 import { tilesView } from "./tiles.ts";
 
@@ -73,7 +73,7 @@ function sinkView(
       </div>
       ${tilesView(status)} ${chartsView(history[sink] ?? [])}
       <div class="columns">
-        ${noticesView(status.notices)} ${figures === undefined ? nothing : redisView(figures)}
+        ${noticesView(status.notices)} ${figures === undefined ? nothing : streamsView(figures)}
       </div>
     </section>
   `;

@@ -8,7 +8,7 @@ const reconnectMs = 500;
 const names = ["history", "sinks", "redis"] as const satisfies readonly (keyof Messages)[];
 
 /** All messages of a server, which is asked again for as long as it takes when it is lost. */
-export function feed(url: string): Observable<Update> {
+export function serverMessages(url: string): Observable<Update> {
   const lost = new Subject<Update>();
   const messages$ = connection(url).pipe(
     mergeMap((source) =>

@@ -4,7 +4,7 @@ import type { RedisFigures, ShownEntry, StreamFigures } from "../../telemetry/re
 import { bytes, count, number, time } from "./format.ts";
 
 /** Redis' memory, and each stream with its groups and newest entries. */
-export function redisView({ atMs, memoryBytes, maxMemoryBytes, streams }: RedisFigures): TemplateResult {
+export function streamsView({ atMs, memoryBytes, maxMemoryBytes, streams }: RedisFigures): TemplateResult {
   return html`<div>
     <h3>Redis</h3>
     <p>${memoryText(memoryBytes, maxMemoryBytes)} <small class="note">Asked at ${time(atMs)}.</small></p>
