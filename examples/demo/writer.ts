@@ -1,7 +1,7 @@
 // The writer: what an application would have. PostgreSQL's changes go into a Redis Stream; a page shows how.
 // It runs as a process of its own, so that it can be killed.
 import { redisSink, replicate } from "rxadd";
-import { dashboard, type SinkStatus, watchSink } from "rxadd/dashboard";
+import { dashboard, type SinkSnapshot, watchSink } from "rxadd/dashboard";
 import { health, serveMetrics, sinkMetrics } from "rxadd/metrics";
 import { postgresChanges } from "rxadd/sources/postgres";
 import { catchError, fromEvent, takeUntil } from "rxjs";
@@ -10,7 +10,7 @@ import { catchError, fromEvent, takeUntil } from "rxjs";
 export type WriterMessage =
   | { readonly kind: "opened" }
   | { readonly kind: "metrics" | "dashboard"; readonly url: string }
-  | { readonly kind: "status"; readonly status: SinkStatus };
+  | { readonly kind: "status"; readonly status: SinkSnapshot };
 
 const { POSTGRES_URI = "", REDIS_URI = "", STREAM = "" } = process.env;
 const id = "demo";
@@ -38,7 +38,7 @@ replicate({ source, sink })
   });
 
 dashboard({ sinks: [sink], port: 0 }).subscribe(({ url }) => tell({ kind: "dashboard", url }));
-watchSink(sink).sinkStatus$.subscribe((status) => tell({ kind: "status", status }));
+watchSink(sink).snapshot$.subscribe((status) => tell({ kind: "status", status }));
 
 const served = { registry: metrics.registry, health: [ofSink] };
 serveMetrics(served)

@@ -1,4 +1,4 @@
-import type { SinkStatus } from "./sinkSnapshot.ts";
+import type { SinkSnapshot } from "./sinkSnapshot.ts";
 
 /** What the charts show of one moment; undefined where there was nothing to measure. */
 export interface Point {
@@ -18,7 +18,7 @@ export type History = Readonly<Record<string, readonly Point[]>>;
 /** Points that are kept: five minutes of four a second. */
 const maxPoints = 1200;
 
-function pointOf({ atMs, eventsPerSecond, latencyMs, batchEvents, buffer, behindMs }: SinkStatus): Point {
+function pointOf({ atMs, eventsPerSecond, latencyMs, batchEvents, buffer, behindMs }: SinkSnapshot): Point {
   return {
     atMs,
     eventsPerSecond,
@@ -31,7 +31,7 @@ function pointOf({ atMs, eventsPerSecond, latencyMs, batchEvents, buffer, behind
 }
 
 /** A history with one more moment, and without what is too old. */
-export function recorded(history: History, sinks: readonly SinkStatus[]): History {
+export function recorded(history: History, sinks: readonly SinkSnapshot[]): History {
   return Object.fromEntries(
     sinks.map((status) => [
       status.sink,

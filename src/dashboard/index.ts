@@ -3,5 +3,6 @@ export type { RedisFigures, ShownEntry, StreamFigures } from "../telemetry/redis
 export type { StreamWatch } from "../telemetry/watchable.ts";
 export { type DashboardOptions, type DashboardServer, dashboard } from "./dashboard.ts";
 export { type DashboardHandler, type DashboardHandlerOptions, dashboardHandler } from "./dashboardHandler.ts";
-export type { Cause, Notice, ReachedCheckpoint, SinkState, SinkStatus } from "./sinkSnapshot.ts";
+export * from "./oldNames.ts";
+export type { Cause, Notice, ReachedCheckpoint, SinkSnapshot, SinkState } from "./sinkSnapshot.ts";
 export { type SinkWatch, type WatchOptions, watchSink } from "./watchSink.ts";

@@ -44,7 +44,7 @@ export function openFeed(sinks: readonly Watchable[], options: WatchOptions): Fe
   let history: History = {};
   const told = new BehaviorSubject<FeedMessage>(message("sinks", []));
 
-  const watching = combineLatest(watches.map(({ sinkStatus$ }) => sinkStatus$))
+  const watching = combineLatest(watches.map(({ snapshot$ }) => snapshot$))
     .pipe(auditTime(togetherMs, scheduler))
     .subscribe((statuses) => {
       history = recorded(history, statuses);

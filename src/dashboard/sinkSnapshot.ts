@@ -41,7 +41,7 @@ export interface ReachedCheckpoint {
 }
 
 /** All that is to be known of a sink at one moment; fit for JSON. Durations are ms, sizes bytes. */
-export interface SinkStatus {
+export interface SinkSnapshot {
   /** The id of the sink. */
   readonly sink: string;
   /** The moment, in ms since 1970. */

@@ -2,13 +2,13 @@ import { eventRate } from "../telemetry/eventRate.ts";
 import { positionText } from "../telemetry/positionText.ts";
 import type { BufferFill, PublishedBatch, SinkObserver } from "../telemetry/sinkObserver.ts";
 import { beginsEmpty, SinkCondition } from "./sinkCondition.ts";
-import type { SinkStatus } from "./sinkSnapshot.ts";
+import type { SinkSnapshot } from "./sinkSnapshot.ts";
 import { slidingHistogram } from "./slidingHistogram.ts";
 
 /** Adds up what a sink reports. */
 export interface SinkTally extends Required<SinkObserver> {
   /** What it comes to by now. */
-  readonly now: () => SinkStatus;
+  readonly now: () => SinkSnapshot;
 }
 
 /** Begins with nothing; `clock` gives ms since 1970. */
@@ -16,7 +16,7 @@ export function sinkTally(sink: string, clock: () => number): SinkTally {
   const condition = new SinkCondition(clock);
   const published = publishedTally();
   const buffer = bufferTally(clock);
-  let checkpoint: SinkStatus["checkpoint"];
+  let checkpoint: SinkSnapshot["checkpoint"];
   /** When what is safe happened in the source, and how long after that it was safe. */
   let safe: { readonly eventMs: number; readonly lagMs: number } | undefined;
 

@@ -20,7 +20,7 @@ import {
 import type { RedisFigures } from "../telemetry/redisFigures.ts";
 import type { SinkObserver } from "../telemetry/sinkObserver.ts";
 import type { Watchable } from "../telemetry/watchable.ts";
-import type { SinkStatus } from "./sinkSnapshot.ts";
+import type { SinkSnapshot } from "./sinkSnapshot.ts";
 import { type SinkTally, sinkTally } from "./sinkTally.ts";
 
 /** How closely {@link watchSink} looks. Durations are ms. */
@@ -36,7 +36,9 @@ export interface WatchOptions {
 /** What there is to see of a sink. */
 export interface SinkWatch {
   /** How it stands, every `everyMs` and whenever its state changes. Counts from the first subscription on. */
-  readonly sinkStatus$: Observable<SinkStatus>;
+  readonly snapshot$: Observable<SinkSnapshot>;
+  /** The same by its old name, until 1.0. @deprecated `snapshot$` */
+  readonly sinkStatus$: Observable<SinkSnapshot>;
   /** How its streams and their server stand, every `redisEveryMs`; nothing while Redis cannot be reached, or is in memory. */
   readonly redisFigures$: Observable<RedisFigures>;
 }
@@ -51,7 +53,7 @@ const newStreamsMs = 1000;
  *
  * ```
  * sink          --P---------R-----P--|     P: publishing, R: retrying
- * sinkStatus$   s-P----s----R----sP--      s: the numbers, every everyMs
+ * snapshot$     s-P----s----R----sP--      s: the numbers, every everyMs
  * ```
  *
  * - **Several** subscribers share one watch; `redisFigures$` opens one more connection to Redis while it is subscribed to.
@@ -61,7 +63,7 @@ const newStreamsMs = 1000;
  * @example
  * ```ts
  * const sink = redisSink({ id: "orders-redis", uri, stream: "orders.events" });
- * watchSink(sink).sinkStatus$
+ * watchSink(sink).snapshot$
  *   .pipe(map(({ state }) => state.name), distinctUntilChanged())
  *   .subscribe((name) => console.log(name));
  * ```
@@ -70,7 +72,7 @@ export function watchSink(
   sink: Watchable,
   { everyMs = 250, redisEveryMs = 1000, scheduler = asyncScheduler }: WatchOptions = {},
 ): SinkWatch {
-  const sinkStatus$ = new Observable<SinkStatus>((subscriber) => {
+  const snapshot$ = new Observable<SinkSnapshot>((subscriber) => {
     const tally = sinkTally(sink.id, () => scheduler.now());
     const changed$ = new Subject<void>();
     subscriber.add(
@@ -88,7 +90,7 @@ export function watchSink(
     const opened = sink.openWatch();
     if (opened === undefined) return EMPTY;
     const { look, failure$, unsubscribe } = opened;
-    const streams$ = sinkStatus$.pipe(
+    const streams$ = snapshot$.pipe(
       map(({ streams }) => streams),
       distinctUntilChanged(areSame),
       throttleTime(Math.min(redisEveryMs, newStreamsMs), scheduler, { leading: true, trailing: true }),
@@ -108,7 +110,7 @@ export function watchSink(
     return merge(figures$, failed$).pipe(finalize(unsubscribe));
   }).pipe(share());
 
-  return { sinkStatus$, redisFigures$ };
+  return { snapshot$, sinkStatus$: snapshot$, redisFigures$ };
 }
 
 /** The same streams, whichever had the last checkpoint. */

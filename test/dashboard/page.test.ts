@@ -193,8 +193,8 @@ describe.skipIf(chromiumPath === undefined)("the dashboard in Chromium (skipped 
     const { url } = await show([sink]);
     const page = await open(url);
     all.add(orders(100).pipe(sink).subscribe());
-    const { sinkStatus$ } = watchSink(sink);
-    const status$ = sinkStatus$.pipe(map(({ checkpoint }) => Number(checkpoint?.position ?? 0)));
+    const { snapshot$ } = watchSink(sink);
+    const status$ = snapshot$.pipe(map(({ checkpoint }) => Number(checkpoint?.position ?? 0)));
     await firstValueFrom(status$.pipe(filter((position) => position > 30_000)));
 
     const [shown, real] = await Promise.all([numberOf(page, "Checkpoint"), firstValueFrom(status$)]);

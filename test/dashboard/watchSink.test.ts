@@ -44,9 +44,9 @@ describe("watchSink", () => {
       const sub = "         ^ 139ms !";
       const expected = "    s 29ms c 19ms c 9ms p 39ms p 19ms r";
 
-      const { sinkStatus$ } = watchSink(saying(source).sink, { everyMs: 50 });
+      const { snapshot$ } = watchSink(saying(source).sink, { everyMs: 50 });
 
-      expectObservable(sinkStatus$.pipe(map(({ state }) => state.name[0])), sub).toBe(expected);
+      expectObservable(snapshot$.pipe(map(({ state }) => state.name[0])), sub).toBe(expected);
     }),
   );
 
@@ -57,16 +57,16 @@ describe("watchSink", () => {
       const expected = "    sc 19ms                p-------";
       const sub = "         ^-------------------------------!";
 
-      const { sinkStatus$ } = watchSink(saying(source).sink, { everyMs: 1000 });
+      const { snapshot$ } = watchSink(saying(source).sink, { everyMs: 1000 });
 
-      expectObservable(sinkStatus$.pipe(map(({ state }) => state.name[0])), sub).toBe(expected);
+      expectObservable(snapshot$.pipe(map(({ state }) => state.name[0])), sub).toBe(expected);
     }),
   );
 
   it("is shared by all who look, and stops with the last", () => {
     const { sink, watchers } = saying(NEVER);
-    const { sinkStatus$ } = watchSink(sink);
-    const looking = [sinkStatus$.subscribe(), sinkStatus$.subscribe()];
+    const { snapshot$ } = watchSink(sink);
+    const looking = [snapshot$.subscribe(), snapshot$.subscribe()];
     const during = watchers();
     for (const one of looking) one.unsubscribe();
 

@@ -1,4 +1,4 @@
-import type { SinkStatus } from "../sinkSnapshot.ts";
+import type { SinkSnapshot } from "../sinkSnapshot.ts";
 import { count, duration, number } from "./format.ts";
 
 /** How well a sink is. */
@@ -18,7 +18,7 @@ export interface Headline {
 const patienceMs = 1500;
 
 /** Puts a status into words for somebody who sees the page for the first time. */
-export function headlineOf(status: SinkStatus): Headline {
+export function headlineOf(status: SinkSnapshot): Headline {
   const { state, sinceMs, atMs, buffer, isPaused } = status;
   const waiting = waitingText(buffer.items, isPaused);
   switch (state.name) {
@@ -73,7 +73,7 @@ export function headlineOf(status: SinkStatus): Headline {
   }
 }
 
-function publishing({ eventsPerSecond, buffer, isPaused, waitingMs, streams }: SinkStatus): Headline {
+function publishing({ eventsPerSecond, buffer, isPaused, waitingMs, streams }: SinkSnapshot): Headline {
   const [stream = "Redis"] = streams;
   const into = streams.length > 1 ? `${stream} and ${count(streams.length - 1, "other stream")}` : stream;
   if (waitingMs > patienceMs) {

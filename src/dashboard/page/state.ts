@@ -1,7 +1,7 @@
 import type { RedisFigures } from "../../telemetry/redisFigures.ts";
 import { type History, recorded } from "../history.ts";
 import type { Messages } from "../messages.ts";
-import type { SinkStatus } from "../sinkSnapshot.ts";
+import type { SinkSnapshot } from "../sinkSnapshot.ts";
 
 /** What the page hears of: a message, or that the connection is lost. */
 export type Update =
@@ -13,7 +13,7 @@ export type Update =
 /** All that the page shows. */
 export interface PageState {
   readonly connection: "connecting" | "live" | "lost";
-  readonly sinks: readonly SinkStatus[];
+  readonly sinks: readonly SinkSnapshot[];
   /** By the sink's id. */
   readonly redis: Readonly<Record<string, RedisFigures>>;
   readonly history: History;

@@ -1,9 +1,9 @@
 import { html, type TemplateResult } from "lit-html";
-import type { SinkStatus } from "../sinkSnapshot.ts";
+import type { SinkSnapshot } from "../sinkSnapshot.ts";
 import { bytes, count, duration, number, time } from "./format.ts";
 
 /** A sink's numbers, each with what it means. */
-export function tilesView(status: SinkStatus): TemplateResult {
+export function tilesView(status: SinkSnapshot): TemplateResult {
   const { latencyMs, batchEvents, buffer, checkpoint, behindMs, retries, rewinds, deadLetters } = status;
   return html`
     <dl class="tiles">
@@ -52,7 +52,7 @@ function tile(name: string, value: unknown, note: unknown): TemplateResult {
   </div>`;
 }
 
-function fillPercent({ buffer }: SinkStatus): number {
+function fillPercent({ buffer }: SinkSnapshot): number {
   const share = Math.max(buffer.items / (buffer.maxItems || 1), buffer.bytes / (buffer.maxBytes || 1));
   return Math.round(share * 100);
 }

@@ -1,5 +1,5 @@
 import { html, nothing, type TemplateResult } from "lit-html";
-import type { SinkStatus } from "../sinkSnapshot.ts";
+import type { SinkSnapshot } from "../sinkSnapshot.ts";
 import { chartsView } from "./charts.ts";
 import { count, time } from "./format.ts";
 import { type Headline, headlineOf } from "./headline.ts";
@@ -49,12 +49,12 @@ function overview({ sinks, connection }: PageState): TemplateResult {
   </nav>`;
 }
 
-function nowOf(status: SinkStatus, connection: PageState["connection"]): Headline {
+function nowOf(status: SinkSnapshot, connection: PageState["connection"]): Headline {
   return connection === "lost" ? unheardOf(status) : headlineOf(status);
 }
 
 function sinkView(
-  status: SinkStatus,
+  status: SinkSnapshot,
   index: number,
   { connection, redis, history }: PageState,
 ): TemplateResult {
@@ -80,7 +80,7 @@ function sinkView(
 }
 
 /** What it did last may be true no more. */
-function unheardOf({ atMs }: SinkStatus): Headline {
+function unheardOf({ atMs }: SinkSnapshot): Headline {
   return {
     mood: "bad",
     title: "Not heard of",

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { headlineOf } from "../../../src/dashboard/page/headline.ts";
-import type { SinkStatus } from "../../../src/dashboard/sinkSnapshot.ts";
+import type { SinkSnapshot } from "../../../src/dashboard/sinkSnapshot.ts";
 
 const cause = { tag: "Unreachable", message: "redis://localhost:6379: connect ECONNREFUSED" };
-const calm: SinkStatus = {
+const calm: SinkSnapshot = {
   sink: "shop",
   atMs: 10_000,
   state: { name: "publishing" },
@@ -29,13 +29,13 @@ const calm: SinkStatus = {
 const waiting = { items: 512, bytes: 1, maxItems: 20_000, maxBytes: 1 };
 
 /** Mood, title and the rest, as it is read. */
-function read(status: Partial<SinkStatus>): string {
+function read(status: Partial<SinkSnapshot>): string {
   const { mood, title, reason, detail } = headlineOf({ ...calm, ...status });
   return `${mood}: ${title}. ${reason} ${detail}`.trim();
 }
 
 describe("headlineOf", () => {
-  it.each<[string, Partial<SinkStatus>, string]>([
+  it.each<[string, Partial<SinkSnapshot>, string]>([
     ["an idle sink", {}, "good: Publishing. Into orders.events. Nothing to do: all events are in Redis."],
     [
       "a busy one",
