@@ -2,14 +2,14 @@ import { defer, finalize, from, type Observable } from "rxjs";
 import { text } from "../options/codecs.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { optional, required, Settings } from "../options/settings.ts";
-import type { Server } from "../redis/connect/anotherClient.ts";
+import type { RedisServer } from "../redis/connect/anotherClient.ts";
 import type { Link } from "../redis/connect/link.ts";
 import { openLink } from "../redis/connect/openLink.ts";
 import { type ReachOptions, reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
 import { script } from "../redis/wire/script.ts";
 
 /** A stream and how to reach it. Durations are ms. */
-export type StreamOptions = Server &
+export type StreamOptions = RedisServer &
   ReachOptions & {
     /** The stream key. */
     readonly stream: string;

@@ -13,13 +13,13 @@ import {
   readingSettings,
   startId,
 } from "../reader/readerOptions.ts";
-import type { Server } from "../redis/connect/anotherClient.ts";
+import type { RedisServer } from "../redis/connect/anotherClient.ts";
 import type { ConsumerObserver } from "../telemetry/consumerObserver.ts";
 
 /** All that `groupDeliveries` can be told. */
 export type GroupOptions<E> = ReadingOptions &
   Decoding<E> &
-  Server & {
+  RedisServer & {
     readonly group: string;
     /**
      * Names this consumer in the group; two that run at a time need two names. Default: host and process, and a number
@@ -59,7 +59,7 @@ export type GroupOptions<E> = ReadingOptions &
 
 /** All that `watchGroup` can be told. */
 export type WatchGroupOptions = AccessOptions &
-  Server & {
+  RedisServer & {
     readonly group: string;
     /** How often it looks, in ms. Default 1,000. */
     readonly everyMs?: number;

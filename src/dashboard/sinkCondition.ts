@@ -1,5 +1,5 @@
 import { isStreamTemplate } from "../options/codecs.ts";
-import type { Status } from "../telemetry/status.ts";
+import type { SinkStatus } from "../telemetry/status.ts";
 import { statusText } from "../telemetry/statusText.ts";
 import type { Cause, Notice, SinkState } from "./sinkSnapshot.ts";
 
@@ -46,7 +46,7 @@ export class SinkCondition {
   }
 
   /** @param waiting - how many events are in its buffer */
-  told(status: Status, waiting: number): void {
+  told(status: SinkStatus, waiting: number): void {
     if (beginsEmpty(status)) this.#isPaused = false;
     switch (status.state) {
       case "connecting":
@@ -129,7 +129,7 @@ export class SinkCondition {
 }
 
 /** Whether it has nothing in memory from now on, whatever it had before. */
-export function beginsEmpty({ state }: Status): boolean {
+export function beginsEmpty({ state }: SinkStatus): boolean {
   return state === "connecting" || state === "rewound" || state === "behind" || state === "closed";
 }
 

@@ -1,7 +1,7 @@
 import { Registry } from "prom-client";
 import { retryCauses } from "../errors/rxaddError.ts";
 import type { SinkObserver } from "../telemetry/sinkObserver.ts";
-import type { Status } from "../telemetry/status.ts";
+import type { SinkStatus } from "../telemetry/status.ts";
 import { metricFamilies } from "./metricFamilies.ts";
 
 /** Which series a sink's metrics are, and where they are kept. */
@@ -66,7 +66,7 @@ export function sinkMetrics({
   show();
   empty();
 
-  function status(status: Status): void {
+  function status(status: SinkStatus): void {
     switch (status.state) {
       case "connecting":
       case "behind":

@@ -17,7 +17,7 @@ import type { OpenSource, Sink } from "./sink.ts";
  * fanOut(sinks, { quorum: 2 });
  * ```
  */
-export type FanOutPolicy = "required" | "all" | { readonly quorum: number };
+export type Commit = "required" | "all" | { readonly quorum: number };
 
 const settings = new Settings({
   patience_ms: withDefault(duration, 2000, "How long an optional sink is waited for"),
@@ -65,7 +65,7 @@ export interface FanOutOptions {
  */
 export function fanOut<T, P>(
   sinks: readonly Sink<T, P>[],
-  policy: FanOutPolicy = "required",
+  policy: Commit = "required",
   options: FanOutOptions = {},
 ): Sink<T, P> {
   const { scheduler } = options;
@@ -106,7 +106,7 @@ export function fanOut<T, P>(
   });
 }
 
-function expectation(sinks: number, policy: FanOutPolicy): string {
+function expectation(sinks: number, policy: Commit): string {
   if (sinks === 0) return "found no sink, expected at least one";
   if (typeof policy === "object")
     return `quorum: found ${policy.quorum}, expected a whole number from 1 to ${sinks}, of the sinks that there are`;

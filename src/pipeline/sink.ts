@@ -2,7 +2,7 @@ import type { Observable, OperatorFunction } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import type { Positions } from "../event/positions.ts";
-import type { Status } from "../telemetry/status.ts";
+import type { SinkStatus } from "../telemetry/status.ts";
 import type { Skipped } from "./keepPositions.ts";
 
 /** Opens the source where the sink asks for it; `reached` is the furthest that one of several stands, where `from` is the lowest. */
@@ -19,7 +19,7 @@ export interface Sink<T, P> extends OperatorFunction<T | Skipped<P>, Checkpoint<
   /** How positions are stored and ordered, where its options say so. */
   readonly positions?: Positions<P> | undefined;
   /** Tells who watches the sink what is known outside of it; for those who run several. */
-  readonly report: (status: Status) => void;
+  readonly report: (status: SinkStatus) => void;
   /**
    * Finds out where the sink stands, then opens the source there. Of computed streams in a Cluster that is where
    * all of them have everything, or the one that Redis has lost most of; each leaves out what it has already.

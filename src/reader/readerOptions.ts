@@ -14,7 +14,7 @@ import { count, looked, text, wholeTimeout } from "../options/codecs.ts";
 import { decodeOptions, type NamesOf } from "../options/decodeOptions.ts";
 import { type RetryOptions, retry } from "../options/retryOptions.ts";
 import { optional, required, Settings, withDefault } from "../options/settings.ts";
-import type { Server } from "../redis/connect/anotherClient.ts";
+import type { RedisServer } from "../redis/connect/anotherClient.ts";
 import { type ReachOptions, reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
 import { refuseKeyPrefix } from "../redis/wire/keyPrefix.ts";
 import type { ConsumerObserver } from "../telemetry/consumerObserver.ts";
@@ -50,7 +50,7 @@ export interface ReadingOptions extends AccessOptions {
 /** All that `streamEntries` can be told. */
 export type StreamEntriesOptions<E> = ReadingOptions &
   Decoding<E> &
-  Server & {
+  RedisServer & {
     /** After which entry to begin: an ID, `$` for new entries only, or `0-0` for all. Default `$`. */
     readonly from?: string | undefined;
     /** Pauses and resumes: while it says pause no entry comes, also of those that are read. Default: it never pauses. */
@@ -58,7 +58,7 @@ export type StreamEntriesOptions<E> = ReadingOptions &
   };
 
 /** All that `streamSource` can be told. */
-export type StreamSourceOptions = Omit<ReadingOptions, "stream"> & Server & { readonly stream: string };
+export type StreamSourceOptions = Omit<ReadingOptions, "stream"> & RedisServer & { readonly stream: string };
 
 const streams = new t.Type<readonly string[], unknown, unknown>(
   "a stream key or several",

@@ -35,7 +35,7 @@ import { type Reporter, reporter } from "../telemetry/reporter.ts";
 import type { BufferFill } from "../telemetry/sinkObserver.ts";
 import { type SinkWatchers, sinkWatchers } from "../telemetry/sinkWatchers.ts";
 import { sinkStates } from "../telemetry/states.ts";
-import type { Status } from "../telemetry/status.ts";
+import type { SinkStatus } from "../telemetry/status.ts";
 import type { Watchable } from "../telemetry/watchable.ts";
 import { batchSpans } from "./batchSpans.ts";
 import { encoder } from "./encode/encoder.ts";
@@ -119,7 +119,7 @@ function run<T, P>(
   const { options, tuning, watchers } = parts;
   const { id: sink, stream } = options;
   return defer(() => {
-    const status = reporter<Status>(sinkStates, { state: "publishing" }, watchers.status);
+    const status = reporter<SinkStatus>(sinkStates, { state: "publishing" }, watchers.status);
     const spans = watchers.tracer && batchSpans<P>({ tracer: watchers.tracer, sink, stream });
     const open = new Subscription();
     status.report({ state: "connecting" });
@@ -182,7 +182,7 @@ function run<T, P>(
 function chain<T, P>(
   { options, tuning, positions, watchers }: Parts<T, P>,
   { arrived, publish, safe }: Lanes<P>,
-  status: Reporter<Status>,
+  status: Reporter<SinkStatus>,
   flow: BehaviorSubject<Flow>,
   stands: () => P | undefined,
 ): OperatorFunction<T | Skipped<P>, Checkpoint<P>> {

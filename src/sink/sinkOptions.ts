@@ -4,14 +4,14 @@ import type { EventAccess } from "../event/eventAccess.ts";
 import type { Positions } from "../event/positions.ts";
 import type { NamesOf } from "../options/decodeOptions.ts";
 import type { RetryOptions } from "../options/retryOptions.ts";
-import type { Server } from "../redis/connect/anotherClient.ts";
+import type { RedisServer } from "../redis/connect/anotherClient.ts";
 import type { ReachOptions } from "../redis/connect/serverOptions.ts";
 import type { DurabilityOptions } from "../redis/publish/durability.ts";
 import type { FakeServer } from "../redis/publish/fakeServer.ts";
 import type { TrimOptions } from "../redis/publish/trimming.ts";
 import type { OneOrMore } from "../telemetry/observers.ts";
 import type { SinkObserver } from "../telemetry/sinkObserver.ts";
-import type { Status } from "../telemetry/status.ts";
+import type { SinkStatus } from "../telemetry/status.ts";
 import type { Tracer } from "../telemetry/tracer.ts";
 import type { Envelope } from "./encode/envelope.ts";
 import type { SinkTuning } from "./sinkTuning.ts";
@@ -94,7 +94,7 @@ export interface SinkSettings<T, P> extends ReachOptions {
    */
   readonly observers?: OneOrMore<SinkObserver>;
   /** Told what the sink is doing, as observers of RxJS. */
-  readonly status?: OneOrMore<Pick<Observer<Status>, "next">>;
+  readonly status?: OneOrMore<Pick<Observer<SinkStatus>, "next">>;
   /** Told when to pause the source, and when to resume. */
   readonly flow?: Pick<Observer<Flow>, "next">;
   /** Told what happens. @deprecated give it as one of the `observers` */
@@ -106,7 +106,7 @@ export interface SinkSettings<T, P> extends ReachOptions {
 }
 
 /** All that `redisSink` can be told. */
-export type SinkOptions<T, P> = SinkSettings<T, P> & (Server | { readonly connection: FakeServer });
+export type SinkOptions<T, P> = SinkSettings<T, P> & (RedisServer | { readonly connection: FakeServer });
 
 type NoSetting = Exclude<
   NamesOf<SinkOptions<unknown, unknown>>,

@@ -1,5 +1,5 @@
 import type { Checkpoint } from "../event/checkpoint.ts";
-import type { Status } from "./status.ts";
+import type { SinkStatus } from "./status.ts";
 
 /** One acknowledged batch, as metrics see it. */
 export interface PublishedBatch {
@@ -24,7 +24,7 @@ export interface SinkObserver {
   readonly published?: (batch: PublishedBatch) => void;
   /** Whenever it has shrunk, has grown by a tenth, or the flow changes. */
   readonly buffered?: (fill: BufferFill) => void;
-  readonly status?: (status: Status) => void;
+  readonly status?: (status: SinkStatus) => void;
   /** Up to where all is safe now, and when that happened in the source, in ms since 1970; undefined: the event does not say. */
   readonly checkpoint?: (checkpoint: Checkpoint<unknown>, eventTimeMs: number | undefined) => void;
 }

@@ -5,7 +5,7 @@ import { guardedTracer } from "./guardedTracer.ts";
 import { type GivenObservers, Observers, observersIn } from "./observers.ts";
 import type { BufferFill, SinkObserver } from "./sinkObserver.ts";
 import { sinkStates } from "./states.ts";
-import type { Status } from "./status.ts";
+import type { SinkStatus } from "./status.ts";
 import type { Tracer } from "./tracer.ts";
 
 /** All whom a sink tells what it does. */
@@ -20,7 +20,7 @@ export interface SinkWatchers extends Required<SinkObserver> {
 }
 
 /** Those whom the options of a sink name. */
-export interface SinkObservers extends GivenObservers<Status, SinkObserver> {
+export interface SinkObservers extends GivenObservers<SinkStatus, SinkObserver> {
   readonly id: string;
   readonly flow?: Pick<Observer<Flow>, "next">;
   readonly tracer?: Tracer | undefined;
@@ -28,8 +28,8 @@ export interface SinkObservers extends GivenObservers<Status, SinkObserver> {
 
 /** Tells each watcher all that the sink reports. */
 export function sinkWatchers(given: SinkObservers): SinkWatchers {
-  let opened: Status | undefined;
-  let state: Status | undefined;
+  let opened: SinkStatus | undefined;
+  let state: SinkStatus | undefined;
   let fill: BufferFill | undefined;
   let reached: readonly [checkpoint: Checkpoint<unknown>, eventTimeMs: number | undefined] | undefined;
 
@@ -40,7 +40,7 @@ export function sinkWatchers(given: SinkObservers): SinkWatchers {
   // Asked for each event.
   let isWatched = wanted();
 
-  function report(status: Status): void {
+  function report(status: SinkStatus): void {
     // Whoever goes on for a sink that was rewound may report its end as well.
     if (status.state === "closed" && state?.state === "closed") return;
     if (status.state === "opened") opened = status;

@@ -1,8 +1,8 @@
 import type { ConsumerStatus } from "./consumerStatus.ts";
-import type { Status } from "./status.ts";
+import type { SinkStatus } from "./status.ts";
 
 /** What a sink or a consumer tells. */
-export type AnyStatus = Status | ConsumerStatus;
+export type AnyStatus = SinkStatus | ConsumerStatus;
 
 /** How much somebody has to care: to see to it is an error, what it gets over by itself a warning. */
 export type Level = "debug" | "info" | "warn" | "error";
@@ -27,7 +27,7 @@ export const sinkStates = {
   replayed: { is: "aside", level: "info" },
   warning: { is: "aside", level: "warn" },
   closed: { is: "doing", level: "info" },
-} as const satisfies Record<Status["state"], Traits>;
+} as const satisfies Record<SinkStatus["state"], Traits>;
 
 /** All that a consumer can tell. */
 export const consumerStates = {

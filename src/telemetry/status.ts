@@ -1,7 +1,7 @@
 import type { RxaddError } from "../errors/rxaddError.ts";
 
 /** What a sink is doing, told apart by `state`: for logs, health checks and dashboards. */
-export type Status =
+export type SinkStatus =
   | { readonly state: "connecting" }
   | {
       readonly state: "opened";

@@ -2,7 +2,7 @@ import { reasonOf } from "../errors/reasonOf.ts";
 import type { ConsumerStatus } from "./consumerStatus.ts";
 import { positionText } from "./positionText.ts";
 import type { AnyStatus } from "./states.ts";
-import type { Status } from "./status.ts";
+import type { SinkStatus } from "./status.ts";
 
 type Of<S extends { readonly state: string }, State extends S["state"]> = Extract<S, { state: State }>;
 
@@ -52,7 +52,7 @@ export function statusText(status: AnyStatus): string {
   }
 }
 
-function openedText({ stream, position, epoch, foreignEntries }: Of<Status, "opened">): string {
+function openedText({ stream, position, epoch, foreignEntries }: Of<SinkStatus, "opened">): string {
   const start = position === undefined ? "at its beginning" : `after position ${positionText(position)}`;
   const others = foreignEntries > 0 ? `; it holds ${foreignEntries} entries of others` : "";
   return `${stream}: publishing ${start}, epoch ${epoch}${others}`;

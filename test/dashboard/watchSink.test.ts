@@ -2,7 +2,7 @@ import { map, NEVER, type Observable, of, throwError } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { watchSink } from "../../src/dashboard/index.ts";
 import { rxaddError } from "../../src/errors/rxaddError.ts";
-import { redisSink, type Status, type Watchable } from "../../src/index.ts";
+import { redisSink, type SinkStatus, type Watchable } from "../../src/index.ts";
 import type { SinkObserver } from "../../src/metrics/index.ts";
 import type { RedisFigures } from "../../src/telemetry/redisFigures.ts";
 import type { StreamWatch } from "../../src/telemetry/watchable.ts";
@@ -10,14 +10,14 @@ import { fakeRedis } from "../../src/testing/index.ts";
 import { marbles } from "../kit/time/marbles.ts";
 
 const cause = rxaddError("Unreachable", "redis://localhost:6379: connect ECONNREFUSED");
-const statuses: Readonly<Record<string, Status>> = {
+const statuses: Readonly<Record<string, SinkStatus>> = {
   c: { state: "connecting" },
   p: { state: "publishing" },
   r: { state: "retrying", attempt: 1, delayMs: 100, cause },
 };
 
 /** A sink that says what `statuses$` does. */
-function saying(statuses$: Observable<Status>, openWatch: () => StreamWatch | undefined = () => undefined) {
+function saying(statuses$: Observable<SinkStatus>, openWatch: () => StreamWatch | undefined = () => undefined) {
   let watchers = 0;
   const sink: Watchable = {
     id: "shop",
@@ -107,7 +107,7 @@ describe("watchSink", () => {
           closed += 1;
         },
       });
-      const opened: Status = {
+      const opened: SinkStatus = {
         state: "opened",
         stream: "orders",
         epoch: 1,

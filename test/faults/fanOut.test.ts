@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { ReplaySubject, Subject } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { fanOut, redisSink, type Status } from "../../src/index.ts";
+import { fanOut, redisSink, type SinkStatus } from "../../src/index.ts";
 import { tallyStream } from "../kit/load/tally.ts";
 import { startRedis } from "../kit/servers/redisServer.ts";
 import { form } from "./harness/form.ts";
@@ -45,7 +45,7 @@ describe("fanOut", () => {
     const [main, copy] = await Promise.all([startRedis(), startRedis()]);
     const memory = watchMemory();
     const load = paced();
-    const status = new ReplaySubject<Status>();
+    const status = new ReplaySubject<SinkStatus>();
     let lastMs = performance.now();
     let longestStallMs = 0;
     try {

@@ -6,7 +6,7 @@ import { PassThrough } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { filter, firstValueFrom, from, lastValueFrom, Subject } from "rxjs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, type TestContext } from "vitest";
-import { redisSink, type Status } from "../../src/index.ts";
+import { redisSink, type SinkStatus } from "../../src/index.ts";
 import { tallyStream } from "../kit/load/tally.ts";
 import { startProxy } from "../kit/network/tcpProxy.ts";
 import { type Run, rxadd } from "../kit/program/cli.ts";
@@ -226,7 +226,7 @@ describe("process", () => {
       for (let round = 0; round < times; round += 1) {
         const news = numbers(round * 1000);
         const events$ = new Subject<{ n: number; position: number }>();
-        const statuses = new Subject<Status>();
+        const statuses = new Subject<SinkStatus>();
         const opened = firstValueFrom(statuses.pipe(filter(({ state }) => state === "opened")));
         const late = lastValueFrom(
           events$.pipe(redisSink({ ...settings, uri: proxy.uri, status: statuses })),

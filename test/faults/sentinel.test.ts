@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { SinkOptions, Status } from "../../src/index.ts";
+import type { SinkOptions, SinkStatus } from "../../src/index.ts";
 import type { Numbered } from "../kit/load/pacedNumbers.ts";
 import { type SentinelServers, startSentinels } from "../kit/servers/sentinelServers.ts";
 import { type Bed, exactlyOnce, fault, faults, type Scene } from "./harness/fault.ts";
@@ -32,7 +32,7 @@ async function loseAcknowledged({ bed: { sentinels }, load }: OnWatched): Promis
 }
 
 /** Up to where Redis still has everything. */
-function positionOf(status: Status): unknown {
+function positionOf(status: SinkStatus): unknown {
   return status.state === "rewound" && status.cause._tag === "RewindRequired"
     ? status.cause.details.position
     : undefined;

@@ -11,7 +11,7 @@ import {
 import type { ReadableSpan } from "@opentelemetry/sdk-trace-base";
 import { filter, firstValueFrom, from, lastValueFrom, map, ReplaySubject, range, Subject, take } from "rxjs";
 import { afterEach, describe, expect, it } from "vitest";
-import { redisSink, type SinkOptions, type Status } from "../../src/index.ts";
+import { redisSink, type SinkOptions, type SinkStatus } from "../../src/index.ts";
 import { startProxy } from "../kit/network/tcpProxy.ts";
 import { failureOf } from "../kit/program/failureOf.ts";
 import { recordedSpans } from "../kit/program/recordedSpans.ts";
@@ -35,8 +35,9 @@ function numbered(from: number, count: number) {
 
 /** Told what a sink is doing; remembers it. */
 function watched() {
-  const status = new ReplaySubject<Status>();
-  const first = (state: Status["state"]) => firstValueFrom(status.pipe(filter((now) => now.state === state)));
+  const status = new ReplaySubject<SinkStatus>();
+  const first = (state: SinkStatus["state"]) =>
+    firstValueFrom(status.pipe(filter((now) => now.state === state)));
   const retries = (count: number) =>
     lastValueFrom(
       status.pipe(

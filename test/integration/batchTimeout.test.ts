@@ -1,6 +1,6 @@
 import { lastValueFrom, map, of, ReplaySubject, range, Subject } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Checkpoint, redisSink, type SinkSettings, type Status } from "../../src/index.ts";
+import { type Checkpoint, redisSink, type SinkSettings, type SinkStatus } from "../../src/index.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
 import { failureOf } from "../kit/program/failureOf.ts";
 import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
@@ -54,7 +54,7 @@ describe("batchTimeoutMs", () => {
           redisSink({ ...settings, uri: redis.uri }),
         ),
       );
-      const status = new ReplaySubject<Status>();
+      const status = new ReplaySubject<SinkStatus>();
       const events$ = new Subject<Numbered>();
       const failure = failureOf(events$.pipe(redisSink({ ...settings, uri: redis.uri, status })));
       await redis.signal("SIGSTOP");

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { Subject } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { fanOut, redisSink, replicate, type Sink, type Status } from "../../src/index.ts";
+import { fanOut, redisSink, replicate, type Sink, type SinkStatus } from "../../src/index.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 import { waitUntil } from "../kit/time/waitUntil.ts";
 
@@ -13,8 +13,8 @@ interface Event {
 
 /** A sink, and what it has told of itself. */
 function told(id: string, more: object = {}) {
-  const states: Status["state"][] = [];
-  const status = { next: ({ state }: Status) => states.push(state) };
+  const states: SinkStatus["state"][] = [];
+  const status = { next: ({ state }: SinkStatus) => states.push(state) };
   return { states, sink: redisSink<Event>({ id, uri: redis.uri, stream: `of ${id}`, status, ...more }) };
 }
 

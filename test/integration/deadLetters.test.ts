@@ -1,6 +1,6 @@
 import { concat, EMPTY, from, lastValueFrom, map, type Observable, range, throwError, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { type RxaddError, redisSink, type SinkOptions, type Status } from "../../src/index.ts";
+import { type RxaddError, redisSink, type SinkOptions, type SinkStatus } from "../../src/index.ts";
 import { readEvents } from "../kit/load/tally.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
@@ -149,7 +149,7 @@ describe("deadLetters", () => {
   });
 
   it("tells the status of each", async () => {
-    const statuses: Status[] = [];
+    const statuses: SinkStatus[] = [];
 
     await lastValueFrom(
       from([order(1), order(2, { note: circular })]).pipe(

@@ -5,7 +5,7 @@ import {
   type RxaddError,
   redisSink,
   type SinkOptions,
-  type Status,
+  type SinkStatus,
 } from "../../src/index.ts";
 import { Skipped } from "../../src/pipeline/keepPositions.ts";
 import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
@@ -33,7 +33,7 @@ afterEach(() => replica.signal("SIGCONT"));
 function publishing(settings: Partial<SinkOptions<Numbered, number>> = {}) {
   const events = new Subject<Numbered>();
   const checkpoints: number[] = [];
-  const statuses: Status[] = [];
+  const statuses: SinkStatus[] = [];
   const errors: RxaddError[] = [];
   const checkpoint$: Observable<Checkpoint<number>> = events.pipe(
     redisSink<Numbered, number>({

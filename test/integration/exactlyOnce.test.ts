@@ -19,8 +19,8 @@ import {
   redisSink,
   replicate,
   type SinkOptions,
+  type SinkStatus,
   type Source,
-  type Status,
 } from "../../src/index.ts";
 import { readEvents } from "../kit/load/tally.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
@@ -69,7 +69,7 @@ const row = (position: number): Row => ({ id: `${position}`, position });
 /** A writer that has opened its lane, and takes rows by hand. */
 async function writer(settings: Partial<SinkOptions<Row, number>> = {}) {
   const rows = new Subject<Row>();
-  const opened = new Subject<Status>();
+  const opened = new Subject<SinkStatus>();
   const open = firstValueFrom(opened.pipe(filter(({ state }) => state === "opened")));
   const run = told(rows.pipe(sinkOf({ ...settings, status: opened })));
   await open;
@@ -127,8 +127,8 @@ describe.each(["script", "multi"] as const)("exactly once with publish: %s", (pu
 
   it("never takes a checkpoint back when the source goes back within a run, and tells of it", async () => {
     const positions = [1, 2, 3, 4, 5, 3, 4, 5, 6];
-    const statuses: Status[] = [];
-    const status = { next: (now: Status) => statuses.push(now) };
+    const statuses: SinkStatus[] = [];
+    const status = { next: (now: SinkStatus) => statuses.push(now) };
     const checkpoints = await lastValueFrom(
       from(positions.map(row)).pipe(sinkOf({ publish, status, batch: { maxEvents: 1 } }), toArray()),
     );
@@ -146,8 +146,8 @@ describe.each(["script", "multi"] as const)("exactly once with publish: %s", (pu
   it("counts what an earlier run has published as replayed", async () => {
     const rows = range(1, 700).pipe(map(row));
     await lastValueFrom(rows.pipe(sinkOf({ publish })));
-    const statuses: Status[] = [];
-    const status = { next: (now: Status) => statuses.push(now) };
+    const statuses: SinkStatus[] = [];
+    const status = { next: (now: SinkStatus) => statuses.push(now) };
 
     const checkpoints = await lastValueFrom(rows.pipe(sinkOf({ publish, status }), toArray()));
 

@@ -16,14 +16,14 @@ import {
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import {
   type Checkpoint,
-  type FanOutPolicy,
+  type Commit,
   fanOut,
   fromIterable,
   redisSink,
   replicate,
   type SinkOptions,
+  type SinkStatus,
   type Source,
-  type Status,
 } from "../../src/index.ts";
 import { tallyStream } from "../kit/load/tally.ts";
 import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
@@ -52,7 +52,7 @@ afterEach(async () => {
 });
 
 function sink(name: Name, settings: Partial<SinkOptions<Numbered, number>> = {}) {
-  const status = new ReplaySubject<Status>();
+  const status = new ReplaySubject<SinkStatus>();
   return Object.assign(
     redisSink<Numbered, number>({
       id: name,
@@ -81,9 +81,9 @@ function tally(name: Name, count: number) {
 
 const complete = (count: number) => ({ entries: count, lost: 0, duplicates: 0, inversions: 0 });
 
-function firstOf<S extends Status["state"]>(status: Observable<Status>, state: S) {
+function firstOf<S extends SinkStatus["state"]>(status: Observable<SinkStatus>, state: S) {
   return firstValueFrom(
-    status.pipe(filter((now): now is Extract<Status, { readonly state: S }> => now.state === state)),
+    status.pipe(filter((now): now is Extract<SinkStatus, { readonly state: S }> => now.state === state)),
   );
 }
 
@@ -100,7 +100,7 @@ describe("fanOut", () => {
   });
 
   /** Publishes while `two` is down, and tells how far the checkpoints come before it is back. */
-  async function whileDown(policy: FanOutPolicy, isRequired: boolean) {
+  async function whileDown(policy: Commit, isRequired: boolean) {
     await servers.two.signal("SIGSTOP");
     const checkpoints: Checkpoint<number>[] = [];
     const running = replicate({

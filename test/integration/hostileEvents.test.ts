@@ -1,6 +1,6 @@
 import { from, lastValueFrom, Subject, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { type Positions, redisSink, type SinkSettings, type Status } from "../../src/index.ts";
+import { type Positions, redisSink, type SinkSettings, type SinkStatus } from "../../src/index.ts";
 import { statusText } from "../../src/telemetry/statusText.ts";
 import { failureOf } from "../kit/program/failureOf.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
@@ -379,7 +379,7 @@ describe("positions of the user's own", () => {
       compare: (a: { value: number }, b: { value: number }) => a.value - b.value,
     };
     const told: string[] = [];
-    const status = { next: (now: Status) => told.push(statusText(now)) };
+    const status = { next: (now: SinkStatus) => told.push(statusText(now)) };
     const at = (...values: readonly number[]) => from(values.map((value) => ({ position: offset(value) })));
 
     await lastValueFrom(at(2, 1, 3).pipe(sink({ positions, status })));

@@ -6,7 +6,7 @@ import {
   redisSink,
   replicate,
   type SinkSettings,
-  type Status,
+  type SinkStatus,
   statusLogger,
 } from "../../src/index.ts";
 import { health, sinkMetrics } from "../../src/metrics/index.ts";
@@ -71,8 +71,8 @@ describe("an observer that throws", () => {
     "keeps nothing from being published, and is told once: %s, %s",
     async (name, _what, settings) => {
       const warnings = warningsOfNode();
-      const statuses: Status[] = [];
-      const status = { next: (status: Status) => statuses.push(status) };
+      const statuses: SinkStatus[] = [];
+      const status = { next: (status: SinkStatus) => statuses.push(status) };
 
       const checkpoints = await lastValueFrom(
         from(events).pipe(sink({ batch: { maxEvents: 5 }, status, ...settings }), toArray()),
@@ -93,7 +93,7 @@ describe("an observer that throws", () => {
   it("is told to Node when it is the status, and the metrics hear of all", async () => {
     const warnings = warningsOfNode();
     const states: string[] = [];
-    const heard = { ...metrics, status: ({ state }: Status) => states.push(state) };
+    const heard = { ...metrics, status: ({ state }: SinkStatus) => states.push(state) };
 
     await lastValueFrom(from(events).pipe(sink({ status: { next: thrower }, metrics: heard })));
 
@@ -137,9 +137,9 @@ describe("an observer that throws", () => {
   });
 
   it("leaves no connection behind when it throws at the very end", async () => {
-    const opened$ = new Subject<Status>();
+    const opened$ = new Subject<SinkStatus>();
     const status = {
-      next: (status: Status) => {
+      next: (status: SinkStatus) => {
         opened$.next(status);
         if (status.state === "closed") thrower();
       },
@@ -186,8 +186,8 @@ describe("an observer that throws", () => {
 
 describe("a sink that ends", () => {
   function told() {
-    const statuses: Status[] = [];
-    return { statuses, status: { next: (status: Status) => statuses.push(status) } };
+    const statuses: SinkStatus[] = [];
+    return { statuses, status: { next: (status: SinkStatus) => statuses.push(status) } };
   }
 
   it("says that it is closed when a certificate cannot be read", async () => {
@@ -208,10 +208,10 @@ describe("a sink that ends", () => {
   /** Goes as far as to lose what it has acknowledged. */
   async function replicateAndLose(retry: Parameters<typeof replicate>[0]["retry"]) {
     const { statuses, status } = told();
-    const status$ = new Subject<Status>();
+    const status$ = new Subject<SinkStatus>();
     status$.subscribe(status);
     const live = new Subject<Numbered>();
-    const until = (state: Status["state"]) =>
+    const until = (state: SinkStatus["state"]) =>
       firstValueFrom(status$.pipe(filter((now) => now.state === state)));
     const [opened, publishing, rewound] = [until("opened"), until("publishing"), until("rewound")];
     const ended = new Subject<unknown>();

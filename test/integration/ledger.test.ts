@@ -7,8 +7,8 @@ import {
   redisSink,
   replicate,
   type SinkOptions,
+  type SinkStatus,
   type Source,
-  type Status,
   type Transaction,
 } from "../../src/index.ts";
 import { randomOf } from "../faults/harness/random.ts";
@@ -236,7 +236,7 @@ describe("a sink whose computed streams stand on several nodes", () => {
     { what: "together with the ledger", groups: () => [[ledger], laneOf(1)] },
   ])("notices what a stream has lost $what although its lane was closed meanwhile", async ({ groups }) => {
     const last = new BehaviorSubject(3);
-    const statuses: Status["state"][] = [];
+    const statuses: SinkStatus["state"][] = [];
     const done = all(live(last), {
       // Of the ten streams it may keep four in mind.
       buffer: { maxEvents: 8 },

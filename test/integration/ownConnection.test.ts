@@ -15,7 +15,7 @@ import {
 } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { acknowledge, groupDeliveries } from "../../src/consumer.ts";
-import { redisSink, type SinkSettings, type Status } from "../../src/index.ts";
+import { redisSink, type SinkSettings, type SinkStatus } from "../../src/index.ts";
 import { failureOf } from "../kit/program/failureOf.ts";
 import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
@@ -43,7 +43,7 @@ function publish(
   );
 }
 
-function untilOpened(status$: Observable<Status>): Promise<Status> {
+function untilOpened(status$: Observable<SinkStatus>): Promise<SinkStatus> {
   return firstValueFrom(status$.pipe(filter(({ state }) => state === "opened")));
 }
 
@@ -159,7 +159,7 @@ describe("a connection of the caller's that answers in a form of its own", () =>
 describe("a connection of the caller's that is closed", () => {
   it("ends the sink at once, also when nothing is to be published", async () => {
     const own = connect();
-    const status$ = new Subject<Status>();
+    const status$ = new Subject<SinkStatus>();
     const opened = untilOpened(status$);
     const failure = failureOf(
       NEVER.pipe(redisSink({ id: "x", connection: own, stream: "orders", status: status$ })),
@@ -183,7 +183,7 @@ describe("a connection of the caller's that is closed", () => {
 
   it("ends the sink when one that is like it gives up, as its retryStrategy says", async () => {
     const own = connect({ retryStrategy: () => null });
-    const status$ = new Subject<Status>();
+    const status$ = new Subject<SinkStatus>();
     const opened = untilOpened(status$);
     const failure = failureOf(
       NEVER.pipe(
@@ -205,7 +205,7 @@ describe("a connection of the caller's that many share", () => {
     const names = ["error", "node error", "ready", "close", "end"];
     const counts = () => names.map((name) => own.listenerCount(name));
     const before = counts();
-    const status$ = new Subject<Status>();
+    const status$ = new Subject<SinkStatus>();
     const opened = lastValueFrom(status$.pipe(take(12 * 2), toArray()));
 
     const sinks = Array.from({ length: 12 }, (_, index) =>

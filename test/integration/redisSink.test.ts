@@ -24,7 +24,7 @@ import {
   type RxaddError,
   redisSink,
   type SinkOptions,
-  type Status,
+  type SinkStatus,
 } from "../../src/index.ts";
 import { Skipped } from "../../src/pipeline/keepPositions.ts";
 import { readEvents, tallyStream } from "../kit/load/tally.ts";
@@ -121,7 +121,7 @@ describe.each(["script", "multi"] as const)("redisSink with publish: %s", (publi
 
   it("fences the writer that opened the stream before", async () => {
     const first$ = new Subject<Numbered>();
-    const opened = new Subject<Status>();
+    const opened = new Subject<SinkStatus>();
     const older = failureOf(lastValueFrom(first$.pipe(sink({ publish, status: opened }))));
     await new Promise<void>((resolve) => opened.subscribe(({ state }) => state === "opened" && resolve()));
 
@@ -137,7 +137,7 @@ describe.each(["script", "multi"] as const)("redisSink with publish: %s", (publi
     await redis.client.call("ACL", "SETUSER", "producer", ...rules);
     const uri = redis.uri.replace("://", "://producer:password@");
     const first$ = new Subject<Skipped<number>>();
-    const opened = new Subject<Status>();
+    const opened = new Subject<SinkStatus>();
     const older = failureOf(lastValueFrom(first$.pipe(sink({ uri, publish, status: opened }))));
     await new Promise<void>((resolve) => opened.subscribe(({ state }) => state === "opened" && resolve()));
 
@@ -149,7 +149,7 @@ describe.each(["script", "multi"] as const)("redisSink with publish: %s", (publi
 
   it("warns of a stream that was deleted under way, and not of one that is yet to come", async () => {
     const events = new Subject<Numbered | Skipped<number>>();
-    const status = new ReplaySubject<Status>();
+    const status = new ReplaySubject<SinkStatus>();
     const checkpoints = new ReplaySubject<Checkpoint<number>>();
     events.pipe(sink({ publish, status })).subscribe(checkpoints);
     const safe = (position: number) =>
@@ -418,7 +418,7 @@ describe("redisSink", () => {
   });
 
   it("closes its connection at once when it is unsubscribed", async () => {
-    const statuses = new Subject<Status>();
+    const statuses = new Subject<SinkStatus>();
     const publishing = new Promise<void>((resolve) =>
       statuses.subscribe(({ state }) => state === "publishing" && resolve()),
     );
@@ -455,7 +455,7 @@ describe("redisSink", () => {
 
   it("warns of an eviction policy that may evict the stream", async () => {
     await redis.client.config("SET", "maxmemory-policy", "allkeys-lru");
-    const statuses: Status[] = [];
+    const statuses: SinkStatus[] = [];
 
     await lastValueFrom(numbered(1, 1).pipe(sink({ status: { next: (status) => statuses.push(status) } })));
     await redis.client.config("SET", "maxmemory-policy", "noeviction");
@@ -465,7 +465,7 @@ describe("redisSink", () => {
 
   it("says that a first run finds entries of others", async () => {
     await redis.client.xadd("orders.events", "*", "event", "{}");
-    const statuses: Status[] = [];
+    const statuses: SinkStatus[] = [];
 
     await lastValueFrom(numbered(1, 1).pipe(sink({ status: { next: (status) => statuses.push(status) } })));
 
@@ -480,7 +480,7 @@ describe("redisSink with computed streams", () => {
     const mostId = "18446744073709551615-18446744073709551615";
     await redis.client.xadd("orders.b", mostId, "event", "last");
     const events$ = of({ position: 1, shard: "a" }, { position: 2, shard: "b" });
-    const status$ = new Subject<Status>();
+    const status$ = new Subject<SinkStatus>();
     const retrying = firstValueFrom(
       status$.pipe(filter(({ state }) => state === "retrying" || state === "closed")),
     );

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { of, Subject } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { type RxaddError, redisSink, type SinkOptions, type Status } from "../../src/index.ts";
+import { type RxaddError, redisSink, type SinkOptions, type SinkStatus } from "../../src/index.ts";
 import { failureOf } from "../kit/program/failureOf.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 import { startRedis } from "../kit/servers/redisServer.ts";
@@ -47,7 +47,7 @@ describe.each(["script", "multi"] as const)("an error of a sink with publish: %s
   });
 
   it("shows no event that is tried again", async () => {
-    const status$ = new Subject<Status>();
+    const status$ = new Subject<SinkStatus>();
     const retrying = new Promise<RxaddError>((resolve) =>
       status$.subscribe((status) => status.state === "retrying" && resolve(status.cause)),
     );

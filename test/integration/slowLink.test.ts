@@ -1,6 +1,6 @@
 import { BehaviorSubject, lastValueFrom } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { type Flow, fromIterable, redisSink, type Status } from "../../src/index.ts";
+import { type Flow, fromIterable, redisSink, type SinkStatus } from "../../src/index.ts";
 import { tallyStream } from "../kit/load/tally.ts";
 import { startSlowLink } from "../kit/network/slowLink.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
@@ -12,7 +12,7 @@ describe("a link that is slower than one batch in sendTimeoutMs", () => {
     const link = await startSlowLink(redis.port, 200_000);
     onTestFinished(link.stop);
     const flow = new BehaviorSubject<Flow>("resume");
-    const statuses: Status[] = [];
+    const statuses: SinkStatus[] = [];
     const events = Array.from({ length: 60 }, (_, index) => ({
       n: index + 1,
       pad: "x".repeat(10_000),

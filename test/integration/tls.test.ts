@@ -1,6 +1,6 @@
 import { bufferCount, firstValueFrom, lastValueFrom, map, NEVER, Observable, range } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { type RxaddError, redisSink, type Status, type TlsOptions } from "../../src/index.ts";
+import { type RxaddError, redisSink, type SinkStatus, type TlsOptions } from "../../src/index.ts";
 import { type Certificate, type Certificates, makeCertificates, tlsOf } from "../kit/servers/certificates.ts";
 import { startRedis } from "../kit/servers/redisServer.ts";
 
@@ -22,8 +22,8 @@ async function startTls(certificate?: Certificate, authClients = false) {
 
 /** Publishes three events; the last checkpoint's position, and the retries on the way. */
 async function publish(uri: string, tls?: TlsOptions) {
-  const retries: Status[] = [];
-  const status = { next: (said: Status) => said.state === "retrying" && retries.push(said) };
+  const retries: SinkStatus[] = [];
+  const status = { next: (said: SinkStatus) => said.state === "retrying" && retries.push(said) };
   const events$ = range(1, 3).pipe(map((position) => ({ position })));
   const sink = redisSink<{ position: number }>({ id: "a", uri, stream: "orders.events", tls, status });
   const { position } = await lastValueFrom(events$.pipe(sink));

@@ -1,6 +1,6 @@
 import { filter, firstValueFrom, lastValueFrom, map, NEVER, range, Subject } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { redisSink, type SinkOptions, type Status } from "../../src/index.ts";
+import { redisSink, type SinkOptions, type SinkStatus } from "../../src/index.ts";
 import { readEvents } from "../kit/load/tally.ts";
 import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
 import { freePort } from "../kit/servers/freePort.ts";
@@ -19,8 +19,8 @@ async function publish(settings: Parameters<typeof sink>[0]): Promise<number | u
 }
 
 /** The first reason for which a sink without events tries again. */
-function firstRetry(uri: string): Promise<Status> {
-  const statuses = new Subject<Status>();
+function firstRetry(uri: string): Promise<SinkStatus> {
+  const statuses = new Subject<SinkStatus>();
   const running = NEVER.pipe(sink({ uri, status: statuses })).subscribe();
   onTestFinished(() => running.unsubscribe());
   return firstValueFrom(statuses.pipe(filter(({ state }) => state === "retrying")));

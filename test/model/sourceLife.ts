@@ -5,8 +5,8 @@ import {
   positionsIn,
   redisSink,
   replicate,
+  type SinkStatus,
   type Source,
-  type Status,
 } from "../../src/index.ts";
 import type { LogEvent } from "../kit/load/forgettingLog.ts";
 import type { Bed, Place } from "./sourceBeds.ts";
@@ -51,7 +51,7 @@ export function startLife(
   const time = bed.scheduler && { scheduler: bed.scheduler };
   const retry = { initialMs: 10, maxMs: 100, jitter: 0 };
 
-  function said(sink: number, status: Status): void {
+  function said(sink: number, status: SinkStatus): void {
     if (status.state === "opened") {
       const { position } = status;
       if (position === undefined) reached.delete(sink);

@@ -17,15 +17,15 @@ import {
 import { describe, expect, it } from "vitest";
 import {
   type Checkpoint,
-  type FanOutPolicy,
+  type Commit,
   fanOut,
   type Positions,
   redisSink,
   replicate,
   type Sink,
   type SinkSettings,
+  type SinkStatus,
   type Source,
-  type Status,
 } from "../../src/index.ts";
 import { type FakeRedis, fakeRedis } from "../../src/testing/index.ts";
 import { ForgettingLog, type LogEvent } from "../kit/load/forgettingLog.ts";
@@ -60,7 +60,7 @@ function sink(id: string, connection: FakeRedis) {
 }
 
 describe("fanOut over sinks that stand at different places", () => {
-  const cases: readonly (readonly [FanOutPolicy, readonly string[]])[] = [
+  const cases: readonly (readonly [Commit, readonly string[]])[] = [
     ["all", ["behind", "ahead"]],
     ["all", ["ahead", "behind"]],
     [{ quorum: 2 }, ["behind", "ahead", "slow"]],
@@ -175,9 +175,9 @@ function world() {
       redis: FakeRedis,
       options?: Partial<SinkSettings<LogEvent, number>>,
     ])[],
-    policy?: FanOutPolicy,
+    policy?: Commit,
   ) {
-    const states = new Map(sinks.map(([id]) => [id, [] as Status[]]));
+    const states = new Map(sinks.map(([id]) => [id, [] as SinkStatus[]]));
     const errors: unknown[] = [];
     const checkpoints: unknown[] = [];
     const made = sinks.map(([id, connection, options]) =>

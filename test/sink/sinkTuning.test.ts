@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { groupDeliveries, streamEntries, watchGroup } from "../../src/consumer.ts";
 import type { EventAccess } from "../../src/event/eventAccess.ts";
 import type { StandardPosition } from "../../src/event/positions.ts";
-import { type FanOutPolicy, fanOut } from "../../src/pipeline/fanOut.ts";
+import { type Commit, fanOut } from "../../src/pipeline/fanOut.ts";
 import { replicate } from "../../src/pipeline/replicate.ts";
 import { redisSink } from "../../src/sink/redisSink.ts";
 import { decodeTuning } from "../../src/sink/sinkTuning.ts";
@@ -135,7 +135,7 @@ describe("the options of replicate and fanOut", () => {
 
   it("are refused at once where they are no policy", () => {
     for (const policy of ["any", 2, null, undefined, Symbol("all")]) {
-      const make = () => fanOut([sink], policy as FanOutPolicy);
+      const make = () => fanOut([sink], policy as Commit);
       if (policy === undefined) expect(make).not.toThrow();
       else
         expect(make).toThrow(

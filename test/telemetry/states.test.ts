@@ -4,7 +4,7 @@ import { consumerReporter } from "../../src/telemetry/consumerReporter.ts";
 import type { ConsumerStatus } from "../../src/telemetry/consumerStatus.ts";
 import { reporter } from "../../src/telemetry/reporter.ts";
 import { type AnyStatus, consumerStates, levelOf, sinkStates } from "../../src/telemetry/states.ts";
-import type { Status } from "../../src/telemetry/status.ts";
+import type { SinkStatus } from "../../src/telemetry/status.ts";
 import { statusText } from "../../src/telemetry/statusText.ts";
 
 /** One of each: the compiler sees to it that none is left out. */
@@ -18,7 +18,7 @@ const warning = { state: "warning", message: "careful" } as const;
 const closed = { state: "closed", cause: undefined } as const;
 const entry = { stream: "orders", entryId: "5-0" };
 
-const ofSinks: OneOfEach<Status> = {
+const ofSinks: OneOfEach<SinkStatus> = {
   ...{ retrying, warning, closed },
   connecting: { state: "connecting" },
   opened: { state: "opened", stream: "orders", epoch: 1, position: undefined, foreignEntries: 0 },
@@ -74,7 +74,8 @@ const sides = [
   {
     side: "a sink",
     work: "publishing",
-    make: (next: (status: AnyStatus) => void) => reporter<Status>(sinkStates, { state: "publishing" }, next),
+    make: (next: (status: AnyStatus) => void) =>
+      reporter<SinkStatus>(sinkStates, { state: "publishing" }, next),
   },
   {
     side: "a consumer",

@@ -4,7 +4,7 @@ import { firstValueFrom, lastValueFrom, ReplaySubject, Subject } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { acknowledge, type ConsumerStatus, groupDeliveries } from "../../src/consumer.ts";
 import { rxaddError } from "../../src/errors/rxaddError.ts";
-import { redisSink, type Status, statusLogger } from "../../src/index.ts";
+import { redisSink, type SinkStatus, statusLogger } from "../../src/index.ts";
 import { startProxy } from "../kit/network/tcpProxy.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
@@ -29,7 +29,7 @@ const entry = { stream: "orders", entryId: "5-0" };
 
 type Case<S> = readonly [state: string, level: string, message: string, status: S];
 
-const ofSinks: readonly Case<Status>[] = [
+const ofSinks: readonly Case<SinkStatus>[] = [
   ["connecting", "info", "connecting", { state: "connecting" }],
   [
     "opened",
@@ -130,7 +130,7 @@ describe.each([
   ["a sink", ofSinks],
   ["a consumer", ofConsumers],
 ] as const)("statusLogger of %s", (_, cases) => {
-  it.each<Case<Status | ConsumerStatus>>(cases)("logs %s as %s: %s", (_state, level, message, status) => {
+  it.each<Case<SinkStatus | ConsumerStatus>>(cases)("logs %s as %s: %s", (_state, level, message, status) => {
     const { logger, all } = logged();
 
     statusLogger(logger).next(status);

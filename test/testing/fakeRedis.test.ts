@@ -7,8 +7,8 @@ import {
   redisSink,
   replicate,
   type SinkSettings,
+  type SinkStatus,
   type Source,
-  type Status,
 } from "../../src/index.ts";
 import { type FakeRedis, fakeRedis } from "../../src/testing/index.ts";
 import { marbles } from "../kit/time/marbles.ts";
@@ -217,7 +217,7 @@ describe("fakeRedis", () => {
       const redis = fakeRedis({ replies: "m 2s o" });
       const delays: number[] = [];
       const status = {
-        next: (status: Status) => {
+        next: (status: SinkStatus) => {
           if (status.state === "retrying") delays.push(status.delayMs);
         },
       };
@@ -326,7 +326,7 @@ describe("fakeRedis", () => {
     const redis = fakeRedis();
     redis.xadd(stream, "name", "theirs");
     const opened: unknown[] = [];
-    const status = { next: (status: Status) => status.state === "opened" && opened.push(status) };
+    const status = { next: (status: SinkStatus) => status.state === "opened" && opened.push(status) };
 
     marbles(({ hot, expectObservable }) => {
       expectObservable(hot("a|", values).pipe(sink(redis, { status }), ignoreElements())).toBe("----|");

@@ -2,7 +2,7 @@ import { messageOf } from "../../errors/thrown.ts";
 import { withoutSecrets } from "../../errors/withoutSecrets.ts";
 import type { ConsumerStatus } from "../../telemetry/consumerStatus.ts";
 import { type AnyStatus, isWork, levelOf } from "../../telemetry/states.ts";
-import type { Status } from "../../telemetry/status.ts";
+import type { SinkStatus } from "../../telemetry/status.ts";
 import { statusText } from "../../telemetry/statusText.ts";
 import type { Bar } from "./bar.ts";
 import { UsageError } from "./exitCode.ts";
@@ -38,7 +38,7 @@ function statusLogOf<S extends AnyStatus>(log: Log, doing: S["state"], who: stri
 }
 
 /** Logs what a sink does; `who` goes before each line. */
-export const statusLog = (log: Log, who: string) => statusLogOf<Status>(log, "publishing", who);
+export const statusLog = (log: Log, who: string) => statusLogOf<SinkStatus>(log, "publishing", who);
 
 /** Logs what a consumer does. */
 export const consumerLog = (log: Log) => statusLogOf<ConsumerStatus>(log, "reading", "");

@@ -3,7 +3,7 @@ import { type ClientOptions, openClient } from "./client.ts";
 import { isCluster } from "./topology.ts";
 
 /** How a sink or a consumer reaches Redis. */
-export type Server =
+export type RedisServer =
   /**
    * `redis://`, `redis-sentinel://` or `redis-cluster://`, and with TLS `rediss://` and so on; a
    * connection of one's own is opened, and closed at the end.
@@ -14,7 +14,7 @@ export type Server =
 
 /** Opens a client of our own; where there is the caller's it is like that but for what has to differ. */
 export function anotherClient(
-  server: Server,
+  server: RedisServer,
   options: Omit<ClientOptions, "uri">,
   sendTimeoutMs = options.sendTimeoutMs,
 ): Redis | Cluster {

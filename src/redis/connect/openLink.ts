@@ -1,21 +1,25 @@
 import { redactUri } from "../../errors/redactUri.ts";
-import { anotherClient, answersOtherwise, type Server } from "./anotherClient.ts";
+import { anotherClient, answersOtherwise, type RedisServer } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
 import { type Link, link } from "./link.ts";
 
 /** A server's name for messages, without its password. */
-export function nameOf(server: Server): string {
+export function nameOf(server: RedisServer): string {
   return "uri" in server ? redactUri(server.uri) : "the caller's connection";
 }
 
 /** Opens a connection, or takes the caller's, or, where we could not read its answers, one like it. */
-export function openLink(server: Server, options: Omit<ClientOptions, "uri">): Link {
+export function openLink(server: RedisServer, options: Omit<ClientOptions, "uri">): Link {
   return "uri" in server || answersOtherwise(server.connection)
     ? link(anotherClient(server, options), nameOf(server), true)
     : link(server.connection, nameOf(server), false);
 }
 
 /** Opens one that may be busy with waiting, for `waitMs` longer than others; never the caller's own. */
-export function openWaitingLink(server: Server, options: Omit<ClientOptions, "uri">, waitMs: number): Link {
+export function openWaitingLink(
+  server: RedisServer,
+  options: Omit<ClientOptions, "uri">,
+  waitMs: number,
+): Link {
   return link(anotherClient(server, options, options.sendTimeoutMs + waitMs), nameOf(server), true);
 }

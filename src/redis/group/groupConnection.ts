@@ -13,7 +13,7 @@ import {
   type Unsubscribable,
 } from "rxjs";
 import { isRxaddError } from "../../errors/rxaddError.ts";
-import type { Server } from "../connect/anotherClient.ts";
+import type { RedisServer } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
 import type { Link } from "../connect/link.ts";
 import { nameOf, openLink, openWaitingLink } from "../connect/openLink.ts";
@@ -53,7 +53,7 @@ export function isAnswer(error: unknown, code: string): boolean {
 }
 
 export interface GroupConnectionOptions extends Omit<ClientOptions, "uri"> {
-  readonly server: Server;
+  readonly server: RedisServer;
   readonly group: string;
   /** Who reads. */
   readonly consumer: string;

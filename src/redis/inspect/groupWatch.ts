@@ -1,6 +1,6 @@
 import { from, type Observable, type Unsubscribable } from "rxjs";
 import type { GroupFigures } from "../../telemetry/groupFigures.ts";
-import type { Server } from "../connect/anotherClient.ts";
+import type { RedisServer } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
 import { openLink } from "../connect/openLink.ts";
 import { groupFigures } from "./groupFigures.ts";
@@ -14,7 +14,7 @@ export interface GroupWatch extends Unsubscribable {
 }
 
 /** Opens a connection for it, unless there is the caller's. */
-export function openGroupWatch(server: Server, options: Omit<ClientOptions, "uri">): GroupWatch {
+export function openGroupWatch(server: RedisServer, options: Omit<ClientOptions, "uri">): GroupWatch {
   const { client, call, failure$, unsubscribe } = openLink(server, options);
   return {
     look: (stream, group) => call(() => from(groupFigures(client, stream, group))),

@@ -3,7 +3,7 @@ import { from } from "rxjs";
 import type { StreamGroup } from "../../telemetry/groupFigures.ts";
 import type { RedisFigures, ShownEntry, StreamFigures } from "../../telemetry/redisFigures.ts";
 import type { StreamWatch } from "../../telemetry/watchable.ts";
-import type { Server } from "../connect/anotherClient.ts";
+import type { RedisServer } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
 import { nameOf, openLink } from "../connect/openLink.ts";
 import { mastersOf } from "../connect/topology.ts";
@@ -31,17 +31,17 @@ const shownBytes = 4096;
 
 /** Opens a connection for it, unless there is the caller's; undefined for a Redis in memory. */
 export function openStreamWatch(
-  server: Server | { readonly connection: FakeServer },
+  server: RedisServer | { readonly connection: FakeServer },
   options: Omit<ClientOptions, "uri">,
 ): StreamWatch | undefined {
   return isReal(server) ? watchOf(server, options) : undefined;
 }
 
-function isReal(server: Server | { readonly connection: FakeServer }): server is Server {
+function isReal(server: RedisServer | { readonly connection: FakeServer }): server is RedisServer {
   return "uri" in server || !isFake(server.connection);
 }
 
-function watchOf(server: Server, options: Omit<ClientOptions, "uri">): StreamWatch {
+function watchOf(server: RedisServer, options: Omit<ClientOptions, "uri">): StreamWatch {
   const { client, call, failure$, unsubscribe } = openLink(server, options);
   const newest = script(client, newestScript);
   const ask = whileAllowed(nameOf(server));

@@ -1,7 +1,7 @@
 import type { Cluster, Redis } from "ioredis";
 import { merge, type Observable, type Unsubscribable } from "rxjs";
 import { rxaddError } from "../../errors/rxaddError.ts";
-import type { Server } from "../connect/anotherClient.ts";
+import type { RedisServer } from "../connect/anotherClient.ts";
 import { addressOf, type ClientOptions } from "../connect/client.ts";
 import type { Link } from "../connect/link.ts";
 import { nameOf, openLink, openWaitingLink } from "../connect/openLink.ts";
@@ -16,7 +16,7 @@ import type { PublishPort } from "./publishPort.ts";
 import { type TrimOptions, trimArgs } from "./trimming.ts";
 
 export interface ConnectionOptions extends Omit<ClientOptions, "uri"> {
-  readonly server: Server | { readonly connection: FakeServer };
+  readonly server: RedisServer | { readonly connection: FakeServer };
   readonly publish: "script" | "multi";
   /** Undefined: a batch is safe when the master has it. */
   readonly durability: DurabilityOptions | undefined;
@@ -48,10 +48,10 @@ export function openConnection(options: ConnectionOptions): Connection {
   return "connection" in server && isFake(server.connection)
     ? server.connection[openFake](options)
     : // Just the fake one has been left out.
-      openRealConnection({ ...options, server: server as Server });
+      openRealConnection({ ...options, server: server as RedisServer });
 }
 
-function openRealConnection(options: ConnectionOptions & { readonly server: Server }): Connection {
+function openRealConnection(options: ConnectionOptions & { readonly server: RedisServer }): Connection {
   const { server, publish, durability, trim } = options;
   if (publish === "multi" && leadsToCluster(server)) {
     throw rxaddError(
@@ -121,6 +121,6 @@ function multiWith(trim: TrimOptions | undefined): (client: Redis | Cluster) => 
   return (client) => new MultiPort(client as Redis, args);
 }
 
-function leadsToCluster(server: Server): boolean {
+function leadsToCluster(server: RedisServer): boolean {
   return "uri" in server ? addressOf(server.uri).kind === "cluster" : isCluster(server.connection);
 }

@@ -1,5 +1,5 @@
 import { from, map, merge, type Observable, type Unsubscribable } from "rxjs";
-import type { Server } from "../connect/anotherClient.ts";
+import type { RedisServer } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
 import { openLink, openWaitingLink } from "../connect/openLink.ts";
 import { entriesOf, pairsOf, type RawEntry, streamsRead } from "../wire/entryReplies.ts";
@@ -29,7 +29,7 @@ export interface ReadConnection extends Unsubscribable {
 }
 
 export interface ReadConnectionOptions extends Omit<ClientOptions, "uri"> {
-  readonly server: Server;
+  readonly server: RedisServer;
   /** How long a read waits for entries, in ms. */
   readonly blockMs: number;
 }

@@ -1,11 +1,11 @@
 import { rxaddError } from "../../errors/rxaddError.ts";
-import type { Server } from "../connect/anotherClient.ts";
+import type { RedisServer } from "../connect/anotherClient.ts";
 
 /**
  * ioredis puts it before each key in commands, and leaves it in what Redis answers: a reader, which knows streams by
  * what Redis calls them, would know none of those that it was asked for.
  */
-export function refuseKeyPrefix(who: string, server: Server): void {
+export function refuseKeyPrefix(who: string, server: RedisServer): void {
   if (!("connection" in server)) return;
   const { keyPrefix = "" } = server.connection.options;
   if (keyPrefix === "") return;

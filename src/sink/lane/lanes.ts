@@ -3,7 +3,7 @@ import { BehaviorSubject, EMPTY, map, type Observable, type OperatorFunction, pi
 import { type BatchOptions, batch, type UnfinishedTransaction } from "../../../operators/batch.ts";
 import type { Progress } from "../../../operators/checkpoint.ts";
 import type { Reporter } from "../../telemetry/reporter.ts";
-import type { Status } from "../../telemetry/status.ts";
+import type { SinkStatus } from "../../telemetry/status.ts";
 import type { Batch, Entry } from "../encode/entry.ts";
 import type { SinkSettings } from "../sinkOptions.ts";
 import { type ByStreamOptions, byStream } from "./byStream.ts";
@@ -186,13 +186,13 @@ function spreading<P>(shared: Publishing<P>): ByStreamOptions<P> {
   };
 }
 
-function tellOpened<P>(status: Reporter<Status>, stream: string): (opened: OpenedLane<P>) => void {
+function tellOpened<P>(status: Reporter<SinkStatus>, stream: string): (opened: OpenedLane<P>) => void {
   return ({ epoch, position, foreignEntries }) =>
     status.report({ state: "opened", stream, epoch, position, foreignEntries });
 }
 
 function begun<P>(
-  status: Reporter<Status>,
+  status: Reporter<SinkStatus>,
   stream: string,
   { epoch, position, streamsBack }: Resumption<P>,
 ): P | undefined {

@@ -1,15 +1,15 @@
 import { isRxaddError } from "../../errors/rxaddError.ts";
 import type { Reporter } from "../../telemetry/reporter.ts";
-import type { Status } from "../../telemetry/status.ts";
+import type { SinkStatus } from "../../telemetry/status.ts";
 
 /** What one of several lanes tells. */
-export type LaneStatus = Pick<Reporter<Status>, "failed" | "reached">;
+export type LaneStatus = Pick<Reporter<SinkStatus>, "failed" | "reached">;
 
 /**
  * Tells what several lanes are doing as if they were one: it publishes while none of them tries again, and of lanes
  * that fail for the same reason only the attempt that none has made before.
  */
-export function lanesStatus(status: Reporter<Status>): (lane: string) => LaneStatus {
+export function lanesStatus(status: Reporter<SinkStatus>): (lane: string) => LaneStatus {
   const failing = new Set<string>();
   /** The highest attempt told, by the name of its error. */
   const told = new Map<string, number>();

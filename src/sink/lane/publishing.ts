@@ -23,7 +23,7 @@ import type { Connection } from "../../redis/publish/publishConnection.ts";
 import type { LaneKeys } from "../../redis/publish/publishPort.ts";
 import type { Reporter } from "../../telemetry/reporter.ts";
 import type { SinkWatchers } from "../../telemetry/sinkWatchers.ts";
-import type { Status } from "../../telemetry/status.ts";
+import type { SinkStatus } from "../../telemetry/status.ts";
 import type { BatchSpans } from "../batchSpans.ts";
 import { type Batch, isDelivered } from "../encode/entry.ts";
 import type { SinkTuning } from "../sinkTuning.ts";
@@ -36,7 +36,7 @@ export interface Publishing<P> {
   readonly tuning: SinkTuning;
   readonly positions: Positions<P>;
   readonly connection: Connection;
-  readonly status: Reporter<Status>;
+  readonly status: Reporter<SinkStatus>;
   readonly watchers: SinkWatchers;
   /** Undefined: nobody traces. */
   readonly spans: BatchSpans<P> | undefined;
@@ -150,7 +150,7 @@ function durable<P>(
   );
 }
 
-function reportDeadLetters<P>(entries: Batch<P>, status: Reporter<Status>): void {
+function reportDeadLetters<P>(entries: Batch<P>, status: Reporter<SinkStatus>): void {
   for (const { cause, id, position } of entries)
     if (cause !== undefined) status.report({ state: "deadLetter", id, position, cause });
 }

@@ -1,5 +1,5 @@
 import { positionText } from "../../telemetry/positionText.ts";
-import type { Status } from "../../telemetry/status.ts";
+import type { SinkStatus } from "../../telemetry/status.ts";
 import type { Entry } from "../encode/entry.ts";
 
 /** What was left out of a batch, being in the stream already. */
@@ -23,7 +23,7 @@ export interface ReplayReport<P> {
  * Tells of a replay once, when it is over: a stream may be read again from its beginning, in thousands of batches. A source that goes
  * back in the middle of a run is told of at once, as what follows may be new events under old positions.
  */
-export function replayReport<P>(stream: string, report: (status: Status) => void): ReplayReport<P> {
+export function replayReport<P>(stream: string, report: (status: SinkStatus) => void): ReplayReport<P> {
   let events = 0;
   let position: P | undefined;
   let isBehind = false;

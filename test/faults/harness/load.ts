@@ -13,15 +13,15 @@ import {
   type ErrorTag,
   isRxaddError,
   type RxaddError,
+  type SinkStatus,
   type Source,
-  type Status,
 } from "../../../src/index.ts";
 import { type Numbered, pacedNumbers } from "../../kit/load/pacedNumbers.ts";
 
 /** What publishes under test: gives back the numbers up to which all is safe. */
 export type Writer = (
   source: Source<Numbered, number>,
-  status: { next: (status: Status) => void },
+  status: { next: (status: SinkStatus) => void },
 ) => Observable<number>;
 
 /** A writer at work, and what it says of itself. */
@@ -31,7 +31,7 @@ export interface Load {
   /** Resolves when the writer has got past that event. */
   readonly reach: (event: number) => Promise<void>;
   /** Resolves at the next such status. */
-  readonly status: (isIt: (status: Status) => boolean) => Promise<Status>;
+  readonly status: (isIt: (status: SinkStatus) => boolean) => Promise<SinkStatus>;
   /** Resolves when the writer next retries because of this. */
   readonly retrying: (tag: ErrorTag) => Promise<void>;
   /** Resolves when the writer ends with this error, or has; `start` starts a new one. */
@@ -58,7 +58,7 @@ type Ending = { readonly error: unknown } | "completed";
 
 /** Puts a writer under a load of `perTick` events every 5 ms. */
 export function startLoad(writer: Writer, perTick: number): Load {
-  const statuses = new Subject<Status>();
+  const statuses = new Subject<SinkStatus>();
   const checkpoints = new Subject<number>();
   const endings = new Subject<Ending>();
   const { source, last, stop } = pacedNumbers(perTick);

@@ -1,12 +1,12 @@
 import type { SinkSettings } from "../../../src/index.ts";
-import type { Server } from "../../../src/redis/connect/anotherClient.ts";
+import type { RedisServer } from "../../../src/redis/connect/anotherClient.ts";
 import type { FakeServer } from "../../../src/redis/publish/fakeServer.ts";
 import type { Direction } from "../../kit/network/tcpProxy.ts";
 import type { LogEvent } from "./log.ts";
 
 /** What connects one process with the servers. */
 export interface Line {
-  readonly server: Server | { readonly connection: FakeServer };
+  readonly server: RedisServer | { readonly connection: FakeServer };
   readonly hold: (direction: Direction) => void;
   readonly release: () => void;
   readonly isHeld: () => boolean;

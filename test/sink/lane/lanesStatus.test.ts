@@ -3,12 +3,12 @@ import { type ErrorTag, rxaddError } from "../../../src/errors/rxaddError.ts";
 import { lanesStatus } from "../../../src/sink/lane/lanesStatus.ts";
 import { reporter } from "../../../src/telemetry/reporter.ts";
 import { sinkStates } from "../../../src/telemetry/states.ts";
-import type { Status } from "../../../src/telemetry/status.ts";
+import type { SinkStatus } from "../../../src/telemetry/status.ts";
 
 function watched() {
   const told: string[] = [];
   const lane = lanesStatus(
-    reporter<Status>(sinkStates, { state: "publishing" }, (status) =>
+    reporter<SinkStatus>(sinkStates, { state: "publishing" }, (status) =>
       told.push(status.state === "retrying" ? `${status.cause._tag} ${status.attempt}` : status.state),
     ),
   );

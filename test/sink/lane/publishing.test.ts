@@ -5,7 +5,7 @@ import {
   type Flow,
   redisSink,
   type SinkSettings,
-  type Status,
+  type SinkStatus,
   type Transaction,
 } from "../../../src/index.ts";
 import { fakeRedis } from "../../../src/testing/index.ts";
@@ -24,10 +24,10 @@ function run(
   const scheduler = new VirtualTimeScheduler();
   const redis = fakeRedis({ scheduler });
   const flow = new BehaviorSubject<Flow>("resume");
-  const statuses: Status[] = [];
+  const statuses: SinkStatus[] = [];
   const checkpoints: Checkpoint<number>[] = [];
   const ends: unknown[] = [];
-  const status = { next: (status: Status) => statuses.push(status) };
+  const status = { next: (status: SinkStatus) => statuses.push(status) };
   const options = { id: "numbers", connection: redis, stream: "numbers", scheduler, flow, status };
 
   events(flow)

@@ -1,6 +1,6 @@
 import { firstValueFrom, Subject, Subscription } from "rxjs";
 import { afterEach, describe, expect, it } from "vitest";
-import { type Checkpoint, type Lsn, redisSink, replicate, type Status } from "../../../src/index.ts";
+import { type Checkpoint, type Lsn, redisSink, replicate, type SinkStatus } from "../../../src/index.ts";
 import type { OpenedSlot, PostgresOptions } from "../../../src/sources/postgres/index.ts";
 import { type FakeRedis, fakeRedis } from "../../../src/testing/index.ts";
 import { type Change, postgresBed } from "./postgresBed.ts";
@@ -22,7 +22,7 @@ function start(redis: FakeRedis, options: Partial<PostgresOptions> = {}) {
   const failures: unknown[] = [];
   const ended = new Subject<void>();
   const states: string[] = [];
-  const status = { next: ({ state }: Status) => states.push(state) };
+  const status = { next: ({ state }: SinkStatus) => states.push(state) };
   const sink = redisSink<Change, Lsn>({ id: "shop", connection: redis, stream, status });
   const source = bed.source({ acceptHole: false, opened: { next: (slot) => slots.push(slot) }, ...options });
   const running = replicate({ source, sink }).subscribe({
