@@ -14,7 +14,7 @@ import type { OpenSource, Sink } from "./sink.ts";
  *
  * @example
  * ```ts
- * fanOut(sinks, { quorum: 2 });
+ * fanOut(sinks, { commit: { quorum: 2 } });
  * ```
  */
 export type Commit = "required" | "all" | { readonly quorum: number };
@@ -26,6 +26,8 @@ const settings = new Settings({
 
 /** What {@link fanOut} can be told. Durations are ms. */
 export interface FanOutOptions {
+  /** Which sinks gate the checkpoint. Default `required`. */
+  readonly commit?: Commit;
   /** How long an optional sink is waited for at the start and, without progress, at the end. Default 2,000. */
   readonly patienceMs?: number;
   /** Most events that are kept for an optional sink that has yet to connect. Default 20,000. */
@@ -35,14 +37,14 @@ export interface FanOutOptions {
 }
 
 /**
- * Publishes each event to several sinks, and emits a checkpoint once as many of them have it as the policy asks for.
+ * Publishes each event to several sinks, and emits a checkpoint once as many of them have it as `commit` asks for.
  *
  * ```
  * events        -abc-------|
  * required      ----C------|
  * optional      --------C--|
- * checkpoints   ----C------|      "required"
- * checkpoints   --------C--|      "all"
+ * checkpoints   ----C------|      commit "required"
+ * checkpoints   --------C--|      commit "all"
  * ```
  *
  * - **Start** each sink keeps its own position; with `replicate` the source goes on at the lowest, and the others leave
@@ -63,13 +65,21 @@ export interface FanOutOptions {
  * replicate({ source, sink: fanOut([main, copy]) }).subscribe();
  * ```
  */
+export function fanOut<T, P>(sinks: readonly Sink<T, P>[], options?: FanOutOptions): Sink<T, P>;
+/** @deprecated give the policy as option `commit` */
 export function fanOut<T, P>(
   sinks: readonly Sink<T, P>[],
-  policy: Commit = "required",
-  options: FanOutOptions = {},
+  policy: Commit | undefined,
+  options?: FanOutOptions,
+): Sink<T, P>;
+export function fanOut<T, P>(
+  sinks: readonly Sink<T, P>[],
+  given: Commit | FanOutOptions = {},
+  others: FanOutOptions = {},
 ): Sink<T, P> {
-  const { scheduler } = options;
-  const { patienceMs, maxLateEvents } = decodeOptions(settings, "fanOut", options, ["scheduler"]);
+  const options = isOptions(given) ? { ...others, ...given } : { ...others, commit: given };
+  const { commit: policy = "required", scheduler } = options;
+  const { patienceMs, maxLateEvents } = decodeOptions(settings, "fanOut", options, ["commit", "scheduler"]);
   if (policy === null || (typeof policy !== "object" && policy !== "required" && policy !== "all")) {
     throw rxaddError(
       "ConfigurationInvalid",
@@ -104,6 +114,11 @@ export function fanOut<T, P>(
       for (const { report } of sinks) report(status);
     },
   });
+}
+
+/** What is neither options nor a policy is refused as a policy. */
+function isOptions(given: Commit | FanOutOptions): given is FanOutOptions {
+  return typeof given === "object" && given !== null && !("quorum" in given);
 }
 
 function expectation(sinks: number, policy: Commit): string {

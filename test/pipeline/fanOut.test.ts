@@ -74,7 +74,10 @@ describe("fanOut over sinks that stand at different places", () => {
       const sinks = [...redises].map(([id, redis]) => sink(id, redis));
       // Both have had as many of its events, and stand at different places.
       const source = () => concat(range(1, 5), NEVER).pipe(map((position) => ({ position })));
-      const replicating$ = replicate<Numbered, number>({ source, sink: fanOut(sinks, policy) }).pipe(
+      const replicating$ = replicate<Numbered, number>({
+        source,
+        sink: fanOut(sinks, { commit: policy }),
+      }).pipe(
         tap(({ position = 0 }) => {
           const having = [...redises].filter(([id, redis]) => Number(redis.position(id, stream)) >= position);
           if (having.length < needed) beyond.push(position);
@@ -107,7 +110,7 @@ describe("fanOut over positions that cannot be compared", () => {
         ...{ id, required: true, positions, report: () => {}, resuming: () => of(checkpoint) },
       });
 
-    const ended = lastValueFrom(of({ position: 1 }).pipe(fanOut([bare("a"), bare("b")], "all")));
+    const ended = lastValueFrom(of({ position: 1 }).pipe(fanOut([bare("a"), bare("b")], { commit: "all" })));
 
     await expect(ended).rejects.toBe(broken);
   });
@@ -124,7 +127,7 @@ describe("fanOut with a quorum", () => {
       const checkpoints: unknown[] = [];
       const replicating$ = replicate({
         source,
-        sink: fanOut(sinks, { quorum: 2 }, { patienceMs: 50, maxLateEvents: 1000 }),
+        sink: fanOut(sinks, { commit: { quorum: 2 }, patienceMs: 50, maxLateEvents: 1000 }),
       }).pipe(tap(({ position }) => checkpoints.push(position)));
 
       expectObservable(replicating$.pipe(switchMap(() => EMPTY)), "^ 20s !");
@@ -150,7 +153,7 @@ describe("fanOut with a quorum", () => {
       const checkpoints: unknown[] = [];
       const replicating$ = replicate({
         source,
-        sink: fanOut(sinks, { quorum: 2 }, { patienceMs: 50, maxLateEvents: 1000 }),
+        sink: fanOut(sinks, { commit: { quorum: 2 }, patienceMs: 50, maxLateEvents: 1000 }),
       }).pipe(tap(({ position }) => checkpoints.push(position)));
 
       expectObservable(replicating$.pipe(switchMap(() => EMPTY)), "^ 30s !");
@@ -175,7 +178,7 @@ function world() {
       redis: FakeRedis,
       options?: Partial<SinkSettings<LogEvent, number>>,
     ])[],
-    policy?: Commit,
+    policy: Commit = "required",
   ) {
     const states = new Map(sinks.map(([id]) => [id, [] as SinkStatus[]]));
     const errors: unknown[] = [];
@@ -187,7 +190,7 @@ function world() {
         ...options,
       }),
     );
-    const sink = fanOut(made, policy, { patienceMs: 50, scheduler });
+    const sink = fanOut(made, { commit: policy, patienceMs: 50, scheduler });
     const running = replicate({ source, sink, retry, scheduler }).subscribe({
       next: ({ position }) => checkpoints.push(position),
       error: (error) => errors.push(error),

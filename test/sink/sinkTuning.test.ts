@@ -130,17 +130,22 @@ describe("the options of replicate and fanOut", () => {
     [{ patienceMs: Number.POSITIVE_INFINITY }, "fanOut: patienceMs: found Infinity, expected a number of"],
     [{ maxLateEvents: 1.5 }, "fanOut: maxLateEvents: found 1.5, expected a whole number from 1 on"],
   ])("are refused at once: %j", (options, complaint) => {
+    expect(() => fanOut([sink], { commit: "all", ...options })).toThrow(complaint);
     expect(() => fanOut([sink], "all", { ...options })).toThrow(complaint);
   });
 
   it("are refused at once where they are no policy", () => {
     for (const policy of ["any", 2, null, undefined, Symbol("all")]) {
-      const make = () => fanOut([sink], policy as Commit);
-      if (policy === undefined) expect(make).not.toThrow();
-      else
-        expect(make).toThrow(
-          `fanOut: found ${String(policy)} as policy, expected "required", "all" or { quorum: 2 }`,
-        );
+      for (const make of [
+        () => fanOut([sink], { commit: policy as Commit }),
+        () => fanOut([sink], policy as Commit),
+      ]) {
+        if (policy === undefined) expect(make).not.toThrow();
+        else
+          expect(make).toThrow(
+            `fanOut: found ${String(policy)} as policy, expected "required", "all" or { quorum: 2 }`,
+          );
+      }
     }
   });
 });

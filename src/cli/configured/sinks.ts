@@ -10,5 +10,5 @@ export function idsOf(sinks: Config["sinks"]): readonly string[] {
 /** All sinks of a configuration as one. */
 export function oneSink<T, P>(sinks: readonly Sink<T, P>[], commit: Config["commit"]): Sink<T, P> {
   const [first] = sinks;
-  return first !== undefined && sinks.length === 1 ? first : fanOut(sinks, commit);
+  return first !== undefined && sinks.length === 1 ? first : fanOut(sinks, { commit });
 }
