@@ -1,6 +1,7 @@
 import { defer, finalize, map, type Observable } from "rxjs";
 import { listen } from "../http/listen.ts";
-import { type DashboardHandlerOptions, dashboardHandler } from "./dashboardHandler.ts";
+import { refuseUnknown } from "../options/decodeOptions.ts";
+import { type DashboardHandlerOptions, dashboardHandler, handlerNames } from "./dashboardHandler.ts";
 
 /** Which sinks are shown, and where. */
 export interface DashboardOptions extends DashboardHandlerOptions {
@@ -23,6 +24,7 @@ export interface DashboardServer {
  * The page shows what each sink does and why, rates, latencies, the buffer, the checkpoint, streams, groups and the
  * newest events. It is read-only, has no password, and works without the internet.
  *
+ * - **Misuse** throws `ConfigurationInvalid`.
  * - **Errors** a `CannotListen` when it cannot listen.
  * - **Completion** never.
  * - **Teardown** closes the server and its connections, and stops watching.
@@ -34,11 +36,9 @@ export interface DashboardServer {
  * changes$.pipe(sink).subscribe();
  * ```
  */
-export function dashboard({
-  port = 8080,
-  host = "127.0.0.1",
-  ...options
-}: DashboardOptions): Observable<DashboardServer> {
+export function dashboard(given: DashboardOptions): Observable<DashboardServer> {
+  const { port = 8080, host = "127.0.0.1", ...options } = given;
+  refuseUnknown("dashboard", given, { ...handlerNames, port: true, host: true });
   return defer(() => {
     const handler = dashboardHandler(options);
     return listen({

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Subscription, type Unsubscribable } from "rxjs";
 import { rxaddError } from "../errors/rxaddError.ts";
+import { refuseUnknown } from "../options/decodeOptions.ts";
 import type { Watchable } from "../telemetry/watchable.ts";
 import { openFeed } from "./pageMessages.ts";
 import type { WatchOptions } from "./watchSink.ts";
@@ -10,6 +11,8 @@ import type { WatchOptions } from "./watchSink.ts";
 export interface DashboardHandlerOptions extends Omit<WatchOptions, "scheduler"> {
   readonly sinks: readonly Watchable[];
 }
+
+export const handlerNames = { sinks: true, everyMs: true, redisEveryMs: true } as const;
 
 /** Answers requests with the dashboard; unsubscribing closes its pages' connections and stops watching. */
 export interface DashboardHandler extends Unsubscribable {
@@ -40,14 +43,16 @@ const files = {
  *
  * It is read-only, and shows events: let only those reach it who may see them. It begins to watch at once, so that
  * the charts show what was before the page was opened; Redis it asks only while a page is open. It does not keep a
- * program running by itself. Two sinks of one id are `ConfigurationInvalid`.
+ * program running by itself. Two sinks of one id, or an option that there is not, are `ConfigurationInvalid`.
  *
  * @example
  * ```ts
  * app.use("/rxadd", dashboardHandler({ sinks: [sink] }));
  * ```
  */
-export function dashboardHandler({ sinks, ...options }: DashboardHandlerOptions): DashboardHandler {
+export function dashboardHandler(given: DashboardHandlerOptions): DashboardHandler {
+  refuseUnknown("dashboardHandler", given, handlerNames);
+  const { sinks, ...options } = given;
   const ids = sinks.map(({ id }) => id);
   if (ids.length === 0 || new Set(ids).size < ids.length) {
     throw rxaddError(

@@ -17,6 +17,9 @@ import {
   throttleTime,
   timer,
 } from "rxjs";
+import { timeout } from "../options/codecs.ts";
+import { decodeOptions } from "../options/decodeOptions.ts";
+import { Settings, withDefault } from "../options/settings.ts";
 import type { RedisFigures } from "../telemetry/redisFigures.ts";
 import type { SinkObserver } from "../telemetry/sinkObserver.ts";
 import type { Watchable } from "../telemetry/watchable.ts";
@@ -43,6 +46,11 @@ export interface SinkWatch {
   readonly redisFigures$: Observable<RedisFigures>;
 }
 
+const settings = new Settings({
+  every_ms: withDefault(timeout, 250, "How often the numbers are told"),
+  redis_every_ms: withDefault(timeout, 1000, "How often Redis is asked"),
+}).inProgram();
+
 /** No more often than this is a change of state told. */
 const settleMs = 20;
 /** No more often than this are streams asked about that were not known. */
@@ -57,6 +65,7 @@ const newStreamsMs = 1000;
  * ```
  *
  * - **Several** subscribers share one watch; `redisFigures$` opens one more connection to Redis while it is subscribed to.
+ * - **Misuse** throws `ConfigurationInvalid` at once.
  * - **Errors** none. **Completion** never: a sink may be subscribed to again.
  * - **Teardown** stops watching, and closes that connection.
  *
@@ -68,10 +77,9 @@ const newStreamsMs = 1000;
  *   .subscribe((name) => console.log(name));
  * ```
  */
-export function watchSink(
-  sink: Watchable,
-  { everyMs = 250, redisEveryMs = 1000, scheduler = asyncScheduler }: WatchOptions = {},
-): SinkWatch {
+export function watchSink(sink: Watchable, options: WatchOptions = {}): SinkWatch {
+  const { everyMs, redisEveryMs } = decodeOptions(settings, "watchSink", options, ["scheduler"]);
+  const { scheduler = asyncScheduler } = options;
   const snapshot$ = new Observable<SinkSnapshot>((subscriber) => {
     const tally = sinkTally(sink.id, () => scheduler.now());
     const changed$ = new Subject<void>();

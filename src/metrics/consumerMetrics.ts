@@ -1,6 +1,7 @@
 import { Registry } from "prom-client";
 import type { Observer } from "rxjs";
 import { retryCauses } from "../errors/rxaddError.ts";
+import { refuseUnknown } from "../options/decodeOptions.ts";
 import type { ConsumerObserver } from "../telemetry/consumerObserver.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 import type { GroupFigures } from "../telemetry/groupFigures.ts";
@@ -35,11 +36,9 @@ export interface ConsumerMetrics extends Required<ConsumerObserver> {
  * watchGroup({ uri, stream, group: "mailer" }).subscribe(metrics.group);
  * ```
  */
-export function consumerMetrics({
-  group,
-  consumer = "",
-  registry = new Registry(),
-}: ConsumerMetricsOptions): ConsumerMetrics {
+export function consumerMetrics(options: ConsumerMetricsOptions): ConsumerMetrics {
+  refuseUnknown("consumerMetrics", options, { group: true, consumer: true, registry: true });
+  const { group, consumer = "", registry = new Registry() } = options;
   const { counter, gauge } = familiesIn(registry);
   const labels = { group, consumer };
   const ofConsumer = ["group", "consumer"] as const;

@@ -1,9 +1,10 @@
 import { Registry } from "prom-client";
 import type { Observer } from "rxjs";
+import { refuseUnknown } from "../options/decodeOptions.ts";
 import type { RedisFigures } from "../telemetry/redisFigures.ts";
 import { familiesIn } from "./familiesIn.ts";
 import { groupFamilies } from "./groupFamilies.ts";
-import type { SinkMetricsOptions } from "./sinkMetrics.ts";
+import { type SinkMetricsOptions, sinkMetricsNames } from "./sinkMetrics.ts";
 
 /** Shows how a sink's streams and their server stand. */
 export interface RedisMetrics extends Pick<Observer<RedisFigures>, "next"> {
@@ -19,11 +20,9 @@ export interface RedisMetrics extends Pick<Observer<RedisFigures>, "next"> {
  * watchSink(sink).redisFigures$.subscribe(redisMetrics({ pipeline: "shop", sink: "orders-redis", registry }));
  * ```
  */
-export function redisMetrics({
-  pipeline,
-  sink,
-  registry = new Registry(),
-}: SinkMetricsOptions): RedisMetrics {
+export function redisMetrics(options: SinkMetricsOptions): RedisMetrics {
+  refuseUnknown("redisMetrics", options, sinkMetricsNames);
+  const { pipeline, sink, registry = new Registry() } = options;
   const { gauge } = familiesIn(registry);
   const labels = { pipeline, sink };
   const ofSink = ["pipeline", "sink"] as const;

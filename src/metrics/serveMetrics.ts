@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Registry } from "prom-client";
 import { map, type Observable } from "rxjs";
 import { listen } from "../http/listen.ts";
+import { refuseUnknown } from "../options/decodeOptions.ts";
 import type { Health, HealthObserver } from "./health.ts";
 
 /** What is served, and where. */
@@ -28,6 +29,7 @@ export interface MetricsServer {
  *
  * - `/healthz` is 200 while every sink and consumer works, or works on it, and 503 once one has ended with an error.
  * - `/readyz` is 200 while every one is connected and Redis does as it should, else 503.
+ * - **Misuse** throws `ConfigurationInvalid` at once.
  * - **Errors** a `CannotListen` when it cannot listen.
  * - **Completion** never.
  * - **Teardown** closes the server and its connections.
@@ -37,12 +39,9 @@ export interface MetricsServer {
  * const server = serveMetrics({ registry, health: [health] }).subscribe(({ url }) => console.error(url));
  * ```
  */
-export function serveMetrics({
-  registry,
-  port = 9000,
-  host = "127.0.0.1",
-  health = [],
-}: ServeMetricsOptions): Observable<MetricsServer> {
+export function serveMetrics(options: ServeMetricsOptions): Observable<MetricsServer> {
+  refuseUnknown("serveMetrics", options, { registry: true, port: true, host: true, health: true });
+  const { registry, port = 9000, host = "127.0.0.1", health = [] } = options;
   return listen({
     name: "metrics",
     host,

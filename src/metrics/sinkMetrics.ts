@@ -1,5 +1,6 @@
 import { Registry } from "prom-client";
 import { retryCauses } from "../errors/rxaddError.ts";
+import { refuseUnknown } from "../options/decodeOptions.ts";
 import type { SinkObserver } from "../telemetry/sinkObserver.ts";
 import type { SinkStatus } from "../telemetry/status.ts";
 import { metricFamilies } from "./metricFamilies.ts";
@@ -14,13 +15,15 @@ export interface SinkMetricsOptions {
   readonly registry?: Registry;
 }
 
+export const sinkMetricsNames = { pipeline: true, sink: true, registry: true } as const;
+
 const states = ["connecting", "publishing", "retrying", "behind", "closed"] as const;
 
 /**
  * Makes the metrics of one sink, to pass as one of its `observers`; docs/metrics.md lists them.
  *
  * Without a `registry` they get one of their own, never the global one of prom-client. It fails when
- * the registry has a metric of another kind under one of the names.
+ * the registry has a metric of another kind under one of the names, and with `ConfigurationInvalid` on an option that there is not.
  *
  * @example
  * ```ts
@@ -29,11 +32,11 @@ const states = ["connecting", "publishing", "retrying", "behind", "closed"] as c
  * serveMetrics({ registry: metrics.registry }).subscribe();
  * ```
  */
-export function sinkMetrics({
-  pipeline,
-  sink,
-  registry = new Registry(),
-}: SinkMetricsOptions): Required<SinkObserver> & { readonly registry: Registry } {
+export function sinkMetrics(
+  options: SinkMetricsOptions,
+): Required<SinkObserver> & { readonly registry: Registry } {
+  refuseUnknown("sinkMetrics", options, sinkMetricsNames);
+  const { pipeline, sink, registry = new Registry() } = options;
   const families = metricFamilies(registry);
   const labels = { pipeline, sink };
   const events = families.events.labels(labels);

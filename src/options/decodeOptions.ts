@@ -4,6 +4,7 @@ import { rxaddError } from "../errors/rxaddError.ts";
 import { kindOf } from "../errors/thrown.ts";
 import { nearest } from "./nearest.ts";
 import { messageOf, pathOf, pathText } from "./problem.ts";
+import { Settings } from "./settings.ts";
 
 interface Named<A> extends t.Decoder<unknown, A> {
   readonly names: readonly string[];
@@ -35,6 +36,17 @@ export function decodeOptions<A>(
   if (server !== undefined) problems.push(server);
   if (!isLeft(decoded) && problems.length === 0) return decoded.right;
   throw rxaddError("ConfigurationInvalid", `${name}: ${problems.join("; ")}`);
+}
+
+const none = new Settings({}).inProgram();
+
+/** Refuses options that a function of ours does not have; the compiler keeps its list of them complete. */
+export function refuseUnknown<O extends object>(
+  name: string,
+  options: O,
+  names: Readonly<Record<keyof O, true>>,
+): void {
+  decodeOptions(none, name, options, Object.keys(names));
 }
 
 /** What is wrong with how a server is named; undefined: nothing. What stands in place of a connection may be a secret. */

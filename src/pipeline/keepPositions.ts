@@ -4,6 +4,7 @@ import { messageOf } from "../errors/thrown.ts";
 import type { Transaction } from "../event/changeEvent.ts";
 import type { PositionOf } from "../event/eventAccess.ts";
 import { idOf, ifItCan, readProperty, transactionOf } from "../event/eventAccess.ts";
+import { refuseUnknown } from "../options/decodeOptions.ts";
 
 /** The same in every copy of this package, of which a program may have two; no part of the type, in which each copy has its own. */
 const brand = Symbol.for("rxadd.Skipped");
@@ -61,12 +62,15 @@ export interface PositionAccess<T, P> {
  */
 export function keepPositions<T, R, P = PositionOf<T>>(
   how: OperatorFunction<T, R>,
-  {
+  access: PositionAccess<T, P> = {},
+): OperatorFunction<T, R | Skipped<P>> {
+  refuseUnknown("keepPositions", access, { position: true, transaction: true });
+  const {
     // The default fits events whose `position` is a P, as ChangeEvent<P> says.
     position = (event) => readProperty(event, "position") as P | undefined,
     transaction = transactionOf,
-  }: PositionAccess<T, P> = {},
-): OperatorFunction<T, R | Skipped<P>> {
+  } = access;
+
   function skippedOf(event: T): Skipped<P> {
     try {
       return new Skipped(position(event), transaction(event));

@@ -1,6 +1,7 @@
 import { asyncScheduler, EMPTY, NEVER, type SchedulerLike } from "rxjs";
 import { TestScheduler } from "rxjs/testing";
 import { rxaddError } from "../errors/rxaddError.ts";
+import { refuseUnknown } from "../options/decodeOptions.ts";
 import { type FakeServer, openFake } from "../redis/publish/fakeServer.ts";
 import type { Connection, ConnectionOptions } from "../redis/publish/publishConnection.ts";
 import { computedLaneKeys, laneKeys } from "../redis/publish/publishPort.ts";
@@ -71,11 +72,9 @@ const refusals: Readonly<Record<string, string>> = {
  * expectObservable(hot("-a|", { a: order }).pipe(sink)).toBe("…");
  * ```
  */
-export function fakeRedis({
-  replies = "o",
-  latencyMs = 2,
-  scheduler = asyncScheduler,
-}: FakeRedisOptions = {}): FakeRedis {
+export function fakeRedis(options: FakeRedisOptions = {}): FakeRedis {
+  refuseUnknown("fakeRedis", options, { replies: true, latencyMs: true, scheduler: true });
+  const { replies = "o", latencyMs = 2, scheduler = asyncScheduler } = options;
   const happenings = timetable(replies);
   const memory = new MemoryRedis(happenings.reduce((sum, { sign }) => sum + (Number(sign) || 0), 0));
   const line = fakeLine(latencyMs, scheduler);

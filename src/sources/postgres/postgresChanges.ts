@@ -15,6 +15,7 @@ import { type FailedAttempt, retryBackoff } from "../../../operators/retryBackof
 import { isRetryable } from "../../errors/rxaddError.ts";
 import type { ChangeEvent } from "../../event/changeEvent.ts";
 import { type Lsn, ordLsn } from "../../event/lsn.ts";
+import { refuseUnknown } from "../../options/decodeOptions.ts";
 import type { Source } from "../../pipeline/source.ts";
 import { heedFlow } from "../heedFlow.ts";
 import { acceptance, checkPosition, unavailable } from "./checkAvailable.ts";
@@ -64,6 +65,18 @@ export interface PostgresOptions {
   readonly failed?: { readonly next: (attempt: FailedAttempt) => void };
 }
 
+const names = {
+  connectionString: true,
+  client: true,
+  slot: true,
+  publication: true,
+  tables: true,
+  maxRetries: true,
+  acceptHole: true,
+  opened: true,
+  failed: true,
+} as const;
+
 /**
  * The row changes of a PostgreSQL database, by logical replication: inserts, updates, deletes and
  * truncates of committed transactions, in commit order.
@@ -77,6 +90,7 @@ export interface PostgresOptions {
  *   not acknowledged. Places in the log without a change of these tables are told as `passed`, about every 10 s.
  * - **Reconnects** by itself, and goes on after the last event that it emitted.
  * - **Memory** one event, and while `flow` says pause the rest of what was received at once: 64 KiB of log.
+ * - **Misuse**, an option that there is not, throws `ConfigurationInvalid` at once.
  * - **Errors** a {@link RxaddError}; what trying again may mend ends it after `maxRetries` only.
  * - **Teardown** closes the connection at once, which frees the slot.
  *
@@ -87,6 +101,7 @@ export interface PostgresOptions {
  * ```
  */
 export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Lsn>, Lsn> {
+  refuseUnknown("postgresChanges", options, names);
   const { connectionString, slot = "rxadd", publication = "rxadd", tables, opened, failed } = options;
   const { acceptHole = false } = options;
   const config = { connectionTimeoutMillis: 10_000, ...options.client, connectionString };
