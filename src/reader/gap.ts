@@ -1,4 +1,4 @@
-import { leq } from "fp-ts/lib/Ord.js";
+import { leq, lt } from "fp-ts/lib/Ord.js";
 import { catchError, concatMap, EMPTY, filter, map, type Observable, tap } from "rxjs";
 import { ordEntryId } from "../event/entryId.ts";
 import type { ReadConnection, Standing } from "../redis/read/readConnection.ts";
@@ -21,11 +21,11 @@ export function endOf({ lastEntryId, added }: Standing): Cursor {
   return { entryId: lastEntryId, index: added };
 }
 
-/** What was read before, and what after it; there should be nothing in between. */
+/** What was read before, and what one read brought after it; there should be nothing in between. */
 export interface Skipped {
   readonly stream: string;
   readonly after: Cursor;
-  readonly before: string;
+  readonly entryIds: readonly [string, ...string[]];
 }
 
 type Gap = Extract<ConsumerStatus, { readonly state: "gap" }>;
@@ -35,12 +35,16 @@ type Gap = Extract<ConsumerStatus, { readonly state: "gap" }>;
  *
  * A stream is trimmed from its beginning, so nothing is missing after an entry that is still there.
  */
-export function gaps(connection: ReadConnection, skipped$: Observable<Skipped>): Observable<Gap> {
+export function gaps(
+  connection: Pick<ReadConnection, "exists" | "standing">,
+  skipped$: Observable<Skipped>,
+): Observable<Gap> {
   // By stream: a cursor's index does not know of those before it.
   const missed = new Map<string, number | "unknown">();
 
   function between(skipped: Skipped): Observable<Gap> {
-    const { stream, after, before } = skipped;
+    const { stream, after } = skipped;
+    const [before] = skipped.entryIds;
     return connection.exists(stream, after.entryId).pipe(
       filter((isThere) => !isThere),
       concatMap(() => connection.standing(stream)),
@@ -64,15 +68,20 @@ export function gaps(connection: ReadConnection, skipped$: Observable<Skipped>):
 /** How many entries are missing; undefined: some may be, and nobody can tell. */
 function missedBy(
   { firstEntryId, length, added, hasDeleted }: Standing,
-  { after, before }: Skipped,
+  { after, entryIds }: Skipped,
   others: number | "unknown",
 ): number | undefined {
   // An older one stands: the entry was deleted by itself, not trimmed.
   if (firstEntryId !== undefined && leq(ordEntryId)(firstEntryId, after.entryId)) return 0;
   // Where the server does not count, what was trimmed before the beginning cannot be told from the rest.
   if (after.entryId === "0-0" && after.index === undefined) return 0;
-  const isCounted = others !== "unknown" && after.index !== undefined && added !== undefined && !hasDeleted;
-  return isCounted && firstEntryId === before
-    ? Math.max(0, added - length - after.index - others)
-    : undefined;
+  if (others === "unknown" || after.index === undefined || added === undefined || hasDeleted)
+    return undefined;
+  // Trimmed as well, but between the read and this look.
+  const read = entryIds.filter(
+    (entryId) => firstEntryId === undefined || lt(ordEntryId)(entryId, firstEntryId),
+  );
+  const count = added - length - after.index - read.length - others;
+  // Where all that it read is gone, what is missing may have stood behind it.
+  return count === 0 || read.length < entryIds.length ? Math.max(0, count) : undefined;
 }

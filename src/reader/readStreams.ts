@@ -96,11 +96,16 @@ function advance(
   entries: readonly RawEntry[],
   skipped$: Subject<Skipped>,
 ): void {
-  const moved = new Map<string, Cursor>();
+  const read = new Map<string, [string, ...string[]]>();
   for (const { stream, entryId } of entries) {
-    const cursor = moved.get(stream) ?? cursors.get(stream);
-    if (cursor !== undefined && !moved.has(stream)) skipped$.next({ stream, after: cursor, before: entryId });
-    moved.set(stream, { entryId, index: cursor?.index === undefined ? undefined : cursor.index + 1 });
+    const entryIds = read.get(stream);
+    if (entryIds === undefined) read.set(stream, [entryId]);
+    else entryIds.push(entryId);
   }
-  for (const [stream, cursor] of moved) cursors.set(stream, cursor);
+  for (const [stream, entryIds] of read) {
+    const after = cursors.get(stream);
+    if (after !== undefined) skipped$.next({ stream, after, entryIds });
+    const index = after?.index === undefined ? undefined : after.index + entryIds.length;
+    cursors.set(stream, { entryId: entryIds.at(-1) ?? entryIds[0], index });
+  }
 }
