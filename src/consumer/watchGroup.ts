@@ -1,16 +1,14 @@
 import {
-  defer,
   distinctUntilChanged,
   exhaustMap,
   filter,
-  finalize,
   ignoreElements,
   merge,
   type Observable,
   timer,
 } from "rxjs";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
-import { isRetryable } from "../errors/rxaddError.ts";
+import { session } from "../redis/connect/session.ts";
 import { openGroupWatch } from "../redis/inspect/groupWatch.ts";
 import type { GroupFigures } from "../telemetry/groupFigures.ts";
 import { type WatchGroupOptions, watchTuning } from "./groupOptions.ts";
@@ -35,19 +33,16 @@ import { type WatchGroupOptions, watchTuning } from "./groupOptions.ts";
  */
 export function watchGroup(options: WatchGroupOptions): Observable<GroupFigures> {
   const { stream: streams, group, everyMs, retry, ...access } = watchTuning(options);
-  return defer(() => {
-    const { look, failure$, unsubscribe } = openGroupWatch(options, {
-      ...access,
-      name: `rxadd:${group}:status`,
-    });
+  const open = () => openGroupWatch(options, { ...access, name: `rxadd:${group}:status` });
+  return session({ open, retry }, ({ look, failure$ }, again) => {
     const looks = streams.map((stream) =>
       timer(0, everyMs).pipe(
-        exhaustMap(() => look(stream, group).pipe(retryBackoff({ ...retry, isRetryable }))),
+        exhaustMap(() => look(stream, group).pipe(retryBackoff(again))),
         filter((figures) => figures !== undefined),
         distinctUntilChanged((a, b) => worth(a) === worth(b)),
       ),
     );
-    return merge(failure$.pipe(ignoreElements()), ...looks).pipe(finalize(unsubscribe));
+    return merge(failure$.pipe(ignoreElements()), ...looks);
   });
 }
 

@@ -13,7 +13,8 @@ interface Opened extends Unsubscribable {
 interface SessionOptions<C extends Opened> {
   readonly open: () => C;
   readonly retry: RetryOptions;
-  readonly reporter: {
+  /** Default: nobody is told. */
+  readonly reporter?: {
     readonly report: (status: { readonly state: "connecting" }) => void;
     readonly failed: (attempt: FailedAttempt) => void;
     readonly closed: (cause: Error | undefined) => void;
@@ -30,16 +31,17 @@ export function session<C extends Opened, A>(
   work: (connection: C, again: RetryBackoffOptions) => Observable<A>,
 ): Observable<A> {
   return defer(() => {
-    reporter.report({ state: "connecting" });
+    reporter?.report({ state: "connecting" });
     const connection = open();
-    const again = { ...retry, isRetryable, wake: connection.ready$, failed: { next: reporter.failed } };
+    const failed = reporter && { failed: { next: reporter.failed } };
+    const again = { ...retry, isRetryable, wake: connection.ready$, ...failed };
     return work(connection, again).pipe(
       catchError((error) => {
-        reporter.closed(errorOf(error));
+        reporter?.closed(errorOf(error));
         return throwError(() => error);
       }),
       finalize(() => {
-        reporter.closed(undefined);
+        reporter?.closed(undefined);
         connection.unsubscribe();
       }),
     );

@@ -9,16 +9,17 @@ import { groupFigures } from "./groupFigures.ts";
 export interface GroupWatch extends Unsubscribable {
   /** Emits once; undefined: the group is not there. Fails with an RxaddError. */
   readonly look: (stream: string, group: string) => Observable<GroupFigures | undefined>;
+  /** Emits each time that Redis takes commands again. */
+  readonly ready$: Observable<unknown>;
   /** Errors when trying again cannot help. Never emits. */
   readonly failure$: Observable<never>;
 }
 
 /** Opens a connection for it, unless there is the caller's. */
 export function openGroupWatch(server: RedisServer, options: Omit<ClientOptions, "uri">): GroupWatch {
-  const { client, call, failure$, unsubscribe } = openLink(server, options);
+  const { client, call, ...link } = openLink(server, options);
   return {
+    ...link,
     look: (stream, group) => call(() => from(groupFigures(client, stream, group))),
-    failure$,
-    unsubscribe,
   };
 }
