@@ -66,7 +66,7 @@ export function observersIn<S, O>({
 }
 
 function named<T>(name: string, given: OneOrMore<T> | undefined): readonly Named<T>[] {
-  if (given === undefined) return [];
+  if (given === undefined || given === null) return [];
   return isList(given)
     ? given.map((observer, index) => ({ name: `${name}[${index}]`, observer }))
     : [{ name, observer: given }];

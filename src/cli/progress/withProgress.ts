@@ -68,14 +68,7 @@ function watched$(
 ): Observable<never> {
   return new Observable((subscriber) => {
     for (const { id, watch } of sinks.filter(({ required }) => required)) {
-      subscriber.add(
-        watch({
-          published: () => {},
-          buffered: () => {},
-          status: () => {},
-          checkpoint: (_, eventMs) => eventTimes.set(id, eventMs),
-        }),
-      );
+      subscriber.add(watch({ checkpoint: (_, eventMs) => eventTimes.set(id, eventMs) }));
     }
   });
 }
