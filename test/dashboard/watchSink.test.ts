@@ -17,7 +17,10 @@ const statuses: Readonly<Record<string, SinkStatus>> = {
 };
 
 /** A sink that says what `statuses$` does. */
-function saying(statuses$: Observable<SinkStatus>, openWatch: () => StreamWatch | undefined = () => undefined) {
+function saying(
+  statuses$: Observable<SinkStatus>,
+  openWatch: () => StreamWatch | undefined = () => undefined,
+) {
   let watchers = 0;
   const sink: Watchable = {
     id: "shop",
