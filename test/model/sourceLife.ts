@@ -95,7 +95,8 @@ export function startLife(
   let safe = 0;
   let last = Number.NEGATIVE_INFINITY;
   const counted = Object.assign((...opening: Parameters<typeof source>) => {
-    openings += given.length === 0 ? 0 : 1;
+    // Also where only places without an event were told: what stands before them is not told again.
+    openings += given.length === 0 && last === Number.NEGATIVE_INFINITY ? 0 : 1;
     given = [];
     newest = Number.NEGATIVE_INFINITY;
     told$.next();
