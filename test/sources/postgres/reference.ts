@@ -1,13 +1,13 @@
 import { PgoutputPlugin } from "pg-logical-replication";
 import { from, map } from "rxjs";
+import type { ChangeEvent, Lsn } from "../../../src/index.ts";
 import { useExactParsers } from "../../../src/sources/postgres/columnParsers.ts";
 import { toChangeEvents } from "../../../src/sources/postgres/toChangeEvents.ts";
-import type { Change } from "./postgresBed.ts";
 
 /** The events of messages of pgoutput, by the parser of `pg-logical-replication`. */
-export function referenceEvents(messages: readonly Buffer[], db: string): readonly Change[] {
+export function referenceEvents(messages: readonly Buffer[], db: string): readonly ChangeEvent<Lsn>[] {
   const plugin = new PgoutputPlugin({ protoVersion: 1, publicationNames: [] });
-  const events: Change[] = [];
+  const events: ChangeEvent<Lsn>[] = [];
   from(messages)
     .pipe(
       map((message) => {
