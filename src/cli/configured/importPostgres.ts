@@ -1,6 +1,6 @@
 import { UsageError } from "../terminal/exitCode.ts";
 
-/** `pg` and `pg-logical-replication` are the user's to install: only this source needs them. */
+/** `pg` is the user's to install: only this source needs it. */
 export async function importPostgres() {
   try {
     const [{ postgresChanges }, { inspectPostgres }, { holeOf }] = await Promise.all([
@@ -11,18 +11,16 @@ export async function importPostgres() {
     return { postgresChanges, inspectPostgres, holeOf };
   } catch (error) {
     if (!isMissing(error)) throw error;
-    throw new UsageError("a postgres source needs two packages: npm install pg pg-logical-replication", {
-      cause: error,
-    });
+    throw new UsageError("a postgres source needs a package: npm install pg", { cause: error });
   }
 }
 
-/** Whether it is one of the two packages that is not there, and not a fault of theirs. */
+/** Whether it is the package that is not there, and not a fault of its. */
 function isMissing(error: unknown): boolean {
   return (
     error instanceof Error &&
     "code" in error &&
     error.code === "ERR_MODULE_NOT_FOUND" &&
-    /package 'pg(-logical-replication)?'/.test(error.message)
+    /package 'pg'/.test(error.message)
   );
 }

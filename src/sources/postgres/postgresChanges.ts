@@ -23,8 +23,7 @@ import { checkOptions } from "./checkOptions.ts";
 import { confirmations } from "./confirmations.ts";
 import { postgresErrorOf } from "./postgresError.ts";
 import { prepare } from "./prepare.ts";
-import { replicationMessages } from "./replicationMessages.ts";
-import { toChangeEvents } from "./toChangeEvents.ts";
+import { replicationChanges } from "./replicationChanges.ts";
 import { walNumber } from "./walPosition.ts";
 
 /** A slot that a source is about to read. */
@@ -150,15 +149,14 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
         idle(walNumber(confirmedLsn));
         pass();
         const reading = new BehaviorSubject<Flow>("resume");
-        return replicationMessages({
-          ...{ config, slot, publication, senderTimeoutMs, confirmed, idle, pass, confirm$ },
+        return replicationChanges({
+          ...{ config, db, slot, publication, senderTimeoutMs, confirmed, idle, pass, confirm$ },
           skipped: (notice) => {
             const gone = skipped(notice);
             opened?.next({ slot, confirmedLsn, hole: gone });
           },
           flow: reading,
         }).pipe(
-          toChangeEvents(db),
           filter(
             ({ position }) =>
               after === undefined || position === undefined || ordLsn.compare(position, after) > 0,

@@ -41,9 +41,13 @@ function isOpen(folder: string): boolean {
   return isEnterable && (folder === parse(folder).root || isOpen(dirname(folder)));
 }
 
-/** Starts a PostgreSQL; `settings` adds to its configuration, such as `{ wal_level: "replica" }`. */
+/**
+ * Starts a PostgreSQL; `settings` adds to its configuration, such as `{ wal_level: "replica" }`. With a certificate it also
+ * speaks TLS.
+ */
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
+  certificate?: { readonly cert: string; readonly key: string },
 ): Promise<PostgresServer> {
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), "rxadd-postgres-"));
@@ -52,7 +56,8 @@ export async function startPostgres(
   const remove = () => rmSync(folder, { recursive: true, force: true });
 
   async function start(native: string): Promise<ChildProcess> {
-    const all = { wal_level: "logical", listen_addresses: "127.0.0.1", fsync: "off", ...settings };
+    const ssl = certificate === undefined ? "off" : "on";
+    const all = { wal_level: "logical", listen_addresses: "127.0.0.1", fsync: "off", ssl, ...settings };
     const flags = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
     const args = ["-D", data, "-p", `${port}`, "-c", "unix_socket_directories=", ...flags];
     // Detached, so that Ctrl-C reaches only us: we stop it when we are done with it.
@@ -69,6 +74,16 @@ export async function startPostgres(
 
   try {
     const native = initialize(folder, data, user);
+    if (certificate !== undefined) {
+      for (const [name, text] of [
+        ["server.crt", certificate.cert],
+        ["server.key", certificate.key],
+      ] as const) {
+        const file = join(data, name);
+        writeFileSync(file, text, { mode: 0o600 });
+        if (user.uid !== undefined) chownSync(file, user.uid, user.gid);
+      }
+    }
     let server = await start(native);
     async function end(): Promise<void> {
       const ended = once(server, "exit");

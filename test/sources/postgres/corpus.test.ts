@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { recordedCorpus } from "./corpus.ts";
-import { referenceEvents } from "./reference.ts";
+import { referenceEvents } from "./reference/referenceEvents.ts";
 import { scenarios } from "./scenarios.ts";
 
 const recordings = recordedCorpus();

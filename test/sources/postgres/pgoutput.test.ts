@@ -2,11 +2,11 @@ import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { ChangeEvent, Lsn } from "../../../src/index.ts";
-import { ServerMessages } from "../../../src/sources/postgres/copyStream.ts";
 import { PgoutputDecoder } from "../../../src/sources/postgres/pgoutput.ts";
+import { ServerMessages } from "../../../src/sources/postgres/serverMessages.ts";
 import { recordedCorpus } from "./corpus.ts";
 import { framed, message, type Sent, type TableShape } from "./encodePgoutput.ts";
-import { referenceEvents } from "./reference.ts";
+import { referenceEvents } from "./reference/referenceEvents.ts";
 
 const db = "shop";
 

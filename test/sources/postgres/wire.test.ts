@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { type Recording, recordCorpus } from "./corpus.ts";
 import { postgresBed } from "./postgresBed.ts";
-import { referenceEvents } from "./reference.ts";
+import { referenceEvents } from "./reference/referenceEvents.ts";
 import { scenarios } from "./scenarios.ts";
 
 const bed = postgresBed();

@@ -1,8 +1,8 @@
 import type { Pgoutput } from "pg-logical-replication";
 import { Observable, type OperatorFunction, takeWhile } from "rxjs";
-import type { ChangeEvent, Operation, Row } from "../../event/changeEvent.ts";
-import type { Lsn } from "../../event/lsn.ts";
-import { changePosition, walNumber, walText } from "./walPosition.ts";
+import type { ChangeEvent, Operation, Row } from "../../../../src/event/changeEvent.ts";
+import type { Lsn } from "../../../../src/event/lsn.ts";
+import { placePosition, walNumber } from "../../../../src/sources/postgres/walPosition.ts";
 
 interface OpenTransaction {
   readonly commit: bigint;
@@ -65,7 +65,7 @@ export function toChangeEvents(db: string): OperatorFunction<Pgoutput.Message, C
       let held: ChangeEvent<Lsn> | undefined;
 
       function eventOf(change: Change, { commit, xid, ts_ms, changes }: OpenTransaction): ChangeEvent<Lsn> {
-        const position = changePosition(commit, changes);
+        const position = `${placePosition(commit)}:${changes}` as Lsn;
         const unchanged = unchangedColumns(change);
         return {
           id: `${db}/${position}`,
@@ -76,13 +76,13 @@ export function toChangeEvents(db: string): OperatorFunction<Pgoutput.Message, C
             db,
             schema: change.relation.schema,
             table: change.relation.name,
-            lsn: walText(commit),
+            lsn: placePosition(commit),
             txId: xid,
             ...(unchanged.length > 0 ? { unchanged } : {}),
           },
           before: change.before,
           after: change.after,
-          transaction: { id: `${xid}:${walText(commit)}`, total_order: changes, last: false },
+          transaction: { id: `${xid}:${placePosition(commit)}`, total_order: changes, last: false },
           position,
         };
       }

@@ -1,8 +1,8 @@
 import { PgoutputPlugin } from "pg-logical-replication";
 import { from, map } from "rxjs";
-import type { ChangeEvent, Lsn } from "../../../src/index.ts";
-import { useExactParsers } from "../../../src/sources/postgres/columnParsers.ts";
-import { toChangeEvents } from "../../../src/sources/postgres/toChangeEvents.ts";
+import type { ChangeEvent, Lsn } from "../../../../src/index.ts";
+import { useExactParsers } from "./columnParsers.ts";
+import { toChangeEvents } from "./toChangeEvents.ts";
 
 /** The events of messages of pgoutput, by the parser of `pg-logical-replication`. */
 export function referenceEvents(messages: readonly Buffer[], db: string): readonly ChangeEvent<Lsn>[] {
