@@ -79,7 +79,7 @@ export function replicationChanges(options: ReplicationOptions): Observable<Chan
     function tell(asks: boolean): void {
       const place = confirmed();
       const { stream } = client.connection;
-      if (place > 0n && stream.writable) stream.write(standbyStatus(place, asks));
+      if (stream.writable) stream.write(standbyStatus(place, asks));
       isBehind = false;
     }
 

@@ -185,6 +185,24 @@ describe("acknowledge", () => {
     });
   });
 
+  it("is not waited for: while nothing is stored yet the server is answered, and told of nothing", async () => {
+    await withSenderTimeout("900ms", async () => {
+      await bed.openSlot();
+      const start = await bed.confirmedLsn();
+      const changes = bed.source();
+      const storing = changes.passed?.subscribe();
+      const reading = collect(changes(none, NEVER));
+      await bed.reading();
+
+      const replies = "SELECT reply_time IS NOT NULL AS told FROM pg_stat_replication";
+      await expect.poll(() => bed.query(replies)).toEqual([{ told: true }]);
+
+      expect(await bed.confirmedLsn()).toBe(start);
+      reading.unsubscribe();
+      storing?.unsubscribe();
+    });
+  });
+
   it("is not needed for log that does not concern the published tables", async () => {
     await withSenderTimeout("900ms", async () => {
       await bed.query("CREATE TABLE busy (id int)");
