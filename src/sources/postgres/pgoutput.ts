@@ -1,21 +1,8 @@
 import type { ChangeEvent, Operation, Row } from "../../event/changeEvent.ts";
 import type { Lsn } from "../../event/lsn.ts";
-import { type ReadValue, valueReader } from "./columnValues.ts";
-import { postgresError } from "./postgresError.ts";
+import { MessageReader, unexpected } from "./messageReader.ts";
+import { type Relation, readKey, readRelation, readRow } from "./relation.ts";
 import { placePosition } from "./walPosition.ts";
-
-interface Column {
-  readonly name: string;
-  readonly isKey: boolean;
-  readonly read: ReadValue;
-}
-
-/** A table, as the server has last described it. */
-interface Relation {
-  readonly schema: string;
-  readonly name: string;
-  readonly columns: readonly Column[];
-}
 
 /** What all events of a transaction have in common, made once. */
 interface OpenTransaction {
@@ -29,31 +16,25 @@ interface OpenTransaction {
 /** An event of which it is not yet known whether it is its transaction's last. */
 type HeldEvent = ChangeEvent<Lsn> & { readonly transaction: { last: boolean } };
 
-type WritableRow = Record<string, unknown>;
+const messages = {
+  begin: 0x42,
+  commit: 0x43,
+  delete: 0x44,
+  insert: 0x49,
+  logical: 0x4d,
+  origin: 0x4f,
+  relation: 0x52,
+  truncate: 0x54,
+  type: 0x59,
+  update: 0x55,
+} as const;
+const rows = { key: 0x4b, new: 0x4e, old: 0x4f } as const;
 
-/** A type, whose OID alone says how a value is read; an origin; a message of `pg_logical_emit_message`. */
-const without: ReadonlySet<number> = new Set([0x59, 0x4f, 0x4d]); // Y O M
-
-/** The submessages of updates and deletes. */
-const [newRow, oldRow, oldKey] = [0x4e, 0x4f, 0x4b]; // N O K
+/** What says nothing to us: that of a type is in the columns' OIDs. */
+const unused: ReadonlySet<number> = new Set([messages.logical, messages.origin, messages.type]);
 
 /** Microseconds from 1970 to 2000, where PostgreSQL's time begins. */
 const epoch = 946_684_800_000_000n;
-
-/** An assignment to `__proto__` would make no column. */
-function setColumn(row: WritableRow, name: string, value: unknown): void {
-  if (name !== "__proto__") row[name] = value;
-  else Object.defineProperty(row, name, { value, configurable: true, enumerable: true, writable: true });
-}
-
-function unexpected(found: string, expected: string): never {
-  throw postgresError(
-    "Refused",
-    `pgoutput: found ${found}, expected ${expected}: this server speaks another version of the protocol, or what lies between changes what is sent`,
-  );
-}
-
-const named = (code: number) => JSON.stringify(String.fromCharCode(code));
 
 /**
  * Turns the messages of pgoutput, protocol 1, into change events. One event is held back until it is known whether it is
@@ -64,15 +45,10 @@ const named = (code: number) => JSON.stringify(String.fromCharCode(code));
 export class PgoutputDecoder {
   readonly #db: string;
   readonly #emit: (event: ChangeEvent<Lsn>) => void;
+  readonly #reader = new MessageReader();
   readonly #relations = new Map<number, Relation>();
   #transaction: OpenTransaction | undefined;
   #held: HeldEvent | undefined;
-  #buffer: Buffer = Buffer.alloc(0);
-  /** What is read next. */
-  #at = 0;
-  #end = 0;
-  /** Large values that the update just read did not touch: the log does not hold them. */
-  #unchanged: string[] = [];
 
   /** @param db - the database's name: with the position it makes the event's id */
   constructor(db: string, emit: (event: ChangeEvent<Lsn>) => void) {
@@ -82,25 +58,23 @@ export class PgoutputDecoder {
 
   /** Takes one message, from `start` up to `end` of the buffer. */
   decode(buffer: Buffer, start: number, end: number): void {
-    this.#buffer = buffer;
-    this.#at = start;
-    this.#end = end;
-    const kind = this.#byte();
-    if (kind === 0x49) this.#insert();
-    else if (kind === 0x55) this.#update();
-    else if (kind === 0x44) this.#delete();
-    else if (kind === 0x54) this.#truncate();
-    else if (kind === 0x42) this.#begin();
-    else if (kind === 0x43) this.#commit();
-    else if (kind === 0x52) this.#relation();
-    else if (!without.has(kind)) unexpected(`a message ${named(kind)}`, "one of B C D I M O R T U Y");
+    this.#reader.open(buffer, start, end);
+    const kind = this.#reader.byte();
+    if (kind === messages.insert) this.#insert();
+    else if (kind === messages.update) this.#update();
+    else if (kind === messages.delete) this.#delete();
+    else if (kind === messages.truncate) this.#truncate();
+    else if (kind === messages.begin) this.#begin();
+    else if (kind === messages.commit) this.#commit();
+    else if (kind === messages.relation) this.#relation();
+    else if (!unused.has(kind)) unexpected(`a message of kind ${kind}`, "one of B C D I M O R T U Y");
   }
 
   #begin(): void {
-    const lsn = placePosition(this.#uint64());
-    const ts_ms = Math.trunc(Number(this.#uint64() + epoch) / 1000);
-    const xid = this.#uint32();
-    this.#checkEnd();
+    const lsn = placePosition(this.#reader.uint64());
+    const ts_ms = Math.trunc(Number(this.#reader.uint64() + epoch) / 1000);
+    const xid = this.#reader.uint32();
+    this.#reader.checkEnd();
     this.#transaction = { xid, ts_ms, lsn, id: `${xid}:${lsn}`, changes: 0 };
   }
 
@@ -110,89 +84,44 @@ export class PgoutputDecoder {
   }
 
   #relation(): void {
-    const oid = this.#uint32();
-    const schema = this.#text();
-    const name = this.#text();
-    this.#byte(); // which columns are the replica identity, each of them says itself
-    const columns = Array.from({ length: this.#uint16() }, (): Column => {
-      const isKey = (this.#byte() & 1) === 1;
-      const column = this.#text();
-      const read = valueReader(this.#uint32());
-      this.#uint32(); // the type's modifier
-      return { name: column, isKey, read };
-    });
-    this.#checkEnd();
-    this.#relations.set(oid, { schema, name, columns });
+    const oid = this.#reader.uint32();
+    const relation = readRelation(this.#reader);
+    this.#reader.checkEnd();
+    this.#relations.set(oid, relation);
   }
 
   #insert(): void {
     const relation = this.#known();
-    this.#byte(); // N
-    const after = this.#row(relation);
-    this.#checkEnd();
-    this.#change("c", relation, null, after);
+    this.#reader.byte(); // that it is a new row
+    this.#change("c", relation, null, readRow(this.#reader, relation));
   }
 
   #update(): void {
     const relation = this.#known();
-    const kind = this.#byte();
-    const before = kind === newRow ? null : this.#before(relation, kind);
-    if (before !== null) this.#byte(); // N
-    this.#unchanged = [];
-    const after = this.#row(relation, false, kind === oldRow ? before : null);
-    this.#checkEnd();
-    this.#change("u", relation, before, after, this.#unchanged);
+    const kind = this.#reader.byte();
+    const before = kind === rows.new ? null : this.#before(relation, kind);
+    if (before !== null) this.#reader.byte(); // that what follows is the new row
+    const unchanged: string[] = [];
+    const after = readRow(this.#reader, relation, kind === rows.old ? before : null, unchanged);
+    this.#change("u", relation, before, after, unchanged);
   }
 
   #delete(): void {
     const relation = this.#known();
-    const before = this.#before(relation, this.#byte());
-    this.#checkEnd();
-    this.#change("d", relation, before, null);
-  }
-
-  #truncate(): void {
-    const count = this.#uint32();
-    this.#byte(); // CASCADE, RESTART IDENTITY
-    const relations = Array.from({ length: count }, () => this.#known());
-    this.#checkEnd();
-    for (const relation of relations) this.#change("t", relation, null, null);
+    this.#change("d", relation, this.#before(relation, this.#reader.byte()), null);
   }
 
   #before(relation: Relation, kind: number): Row {
-    if (kind !== oldRow && kind !== oldKey) unexpected(`a row ${named(kind)}`, "one of K N O");
-    return this.#row(relation, kind === oldKey);
+    if (kind === rows.old) return readRow(this.#reader, relation);
+    if (kind === rows.key) return readKey(this.#reader, relation);
+    return unexpected(`a row of kind ${kind}`, "one of K N O");
   }
 
-  /**
-   * @param isKey - nulls then stand for what is no part of the key
-   * @param old - where values are found that the log does not repeat
-   */
-  #row({ name, columns }: Relation, isKey = false, old: Row | null = null): Row {
-    const count = this.#uint16();
-    if (count !== columns.length) unexpected(`${count} columns of ${name}`, `${columns.length}`);
-    const row: WritableRow = {};
-    for (const column of columns) {
-      const kind = this.#byte();
-      if (kind === 0x74) {
-        const length = this.#uint32();
-        const start = this.#at;
-        this.#at += length;
-        if (this.#at > this.#end) this.#checkEnd();
-        if (isKey && !column.isKey) continue;
-        const value = column.read(this.#buffer, start, this.#at);
-        if (value !== null || !isKey) setColumn(row, column.name, value);
-      } else if (kind === 0x6e) {
-        if (!isKey) setColumn(row, column.name, null);
-      } else if (kind !== 0x75) {
-        unexpected(`a value ${named(kind)}`, "one of n t u");
-      } else if (old !== null && Object.hasOwn(old, column.name)) {
-        setColumn(row, column.name, old[column.name]);
-      } else {
-        this.#unchanged.push(column.name);
-      }
-    }
-    return row;
+  #truncate(): void {
+    const count = this.#reader.uint32();
+    this.#reader.byte(); // CASCADE, RESTART IDENTITY
+    const relations = Array.from({ length: count }, () => this.#known());
+    for (const relation of relations) this.#change("t", relation, null, null);
   }
 
   #change(
@@ -202,6 +131,7 @@ export class PgoutputDecoder {
     after: Row | null,
     unchanged: readonly string[] = [],
   ): void {
+    this.#reader.checkEnd();
     this.#release(false);
     const transaction = this.#transaction;
     if (transaction === undefined) unexpected("a change", "a transaction to begin before it");
@@ -230,49 +160,9 @@ export class PgoutputDecoder {
   }
 
   #known(): Relation {
-    const oid = this.#uint32();
+    const oid = this.#reader.uint32();
     return (
       this.#relations.get(oid) ?? unexpected(`a change of table ${oid}`, "to be told of that table first")
     );
-  }
-
-  /** What is torn ends elsewhere. */
-  #checkEnd(): void {
-    if (this.#at !== this.#end)
-      unexpected(
-        `a message of another length, by ${Math.abs(this.#at - this.#end)} bytes`,
-        "the one it says",
-      );
-  }
-
-  #byte(): number {
-    const value = this.#buffer.readUInt8(this.#at);
-    this.#at += 1;
-    return value;
-  }
-
-  #uint16(): number {
-    const value = this.#buffer.readUInt16BE(this.#at);
-    this.#at += 2;
-    return value;
-  }
-
-  #uint32(): number {
-    const value = this.#buffer.readUInt32BE(this.#at);
-    this.#at += 4;
-    return value;
-  }
-
-  #uint64(): bigint {
-    const value = this.#buffer.readBigUInt64BE(this.#at);
-    this.#at += 8;
-    return value;
-  }
-
-  #text(): string {
-    const end = this.#buffer.indexOf(0, this.#at);
-    const text = this.#buffer.toString("utf8", this.#at, end);
-    this.#at = end + 1;
-    return text;
   }
 }

@@ -235,17 +235,17 @@ describe("the decoder of pgoutput", () => {
   });
 
   it.each<[string, Buffer, RegExp]>([
-    ["a message of no kind", Buffer.from("Z"), /"Z"/],
+    ["a message of no kind", Buffer.from("Z"), /kind 90/],
     ["a change of an unknown table", message.insert(9, []), /table 9/],
     [
       "a value of no kind",
       Buffer.concat([message.insert(1, []).subarray(0, 6), Buffer.of(0, 1), Buffer.from("b")]),
-      /"b"/,
+      /kind 98/,
     ],
     [
       "an old row of no kind",
       Buffer.concat([message.delete(1, "K", []).subarray(0, 5), Buffer.from("X")]),
-      /"X"/,
+      /kind 88/,
     ],
     ["more columns than the table has", message.insert(1, [null, null]), /2 columns/],
     ["a row that ends early", message.insert(1, [Buffer.from("12")]).subarray(0, -1), /1 byte/],

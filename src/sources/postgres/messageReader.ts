@@ -1,0 +1,71 @@
+import { postgresError } from "./postgresError.ts";
+
+/** Ends reading for what no message of pgoutput, protocol 1, holds. */
+export function unexpected(found: string, expected: string): never {
+  throw postgresError(
+    "Refused",
+    `pgoutput: found ${found}, expected ${expected}: this server speaks another version of the protocol, or what lies between changes what is sent`,
+  );
+}
+
+/** Reads the fields of a message, one after the other; beyond its end nothing is meant by them, see `checkEnd`. */
+export class MessageReader {
+  #buffer: Buffer = Buffer.alloc(0);
+  #at = 0;
+  #end = 0;
+
+  /** Begins with a message from `start` up to `end` of the buffer. */
+  open(buffer: Buffer, start: number, end: number): void {
+    this.#buffer = buffer;
+    this.#at = start;
+    this.#end = end;
+  }
+
+  byte(): number {
+    const value = this.#buffer.readUInt8(this.#at);
+    this.#at += 1;
+    return value;
+  }
+
+  uint16(): number {
+    const value = this.#buffer.readUInt16BE(this.#at);
+    this.#at += 2;
+    return value;
+  }
+
+  uint32(): number {
+    const value = this.#buffer.readUInt32BE(this.#at);
+    this.#at += 4;
+    return value;
+  }
+
+  uint64(): bigint {
+    const value = this.#buffer.readBigUInt64BE(this.#at);
+    this.#at += 8;
+    return value;
+  }
+
+  /** Up to a zero byte. */
+  text(): string {
+    const end = this.#buffer.indexOf(0, this.#at);
+    const text = this.#buffer.toString("utf8", this.#at, end);
+    this.#at = end + 1;
+    return text;
+  }
+
+  /** What `read` makes of the bytes after their count. */
+  value(read: (buffer: Buffer, start: number, end: number) => unknown): unknown {
+    const length = this.uint32();
+    const start = this.#at;
+    this.#at += length;
+    if (this.#at > this.#end) this.checkEnd();
+    return read(this.#buffer, start, this.#at);
+  }
+
+  /** What is torn, or of another version, ends elsewhere. */
+  checkEnd(): void {
+    const beyond = this.#at - this.#end;
+    if (beyond !== 0)
+      unexpected(`a message of another length, by ${Math.abs(beyond)} bytes`, "the one it says");
+  }
+}
