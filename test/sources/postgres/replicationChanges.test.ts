@@ -1,4 +1,5 @@
 import { Socket } from "node:net";
+import { inspect } from "node:util";
 import { none } from "fp-ts/lib/Option.js";
 import { Client } from "pg";
 import { firstValueFrom, NEVER, Subject } from "rxjs";
@@ -34,6 +35,18 @@ class SlicingSocket extends Socket {
     let wantsMore = true;
     for (let at = 0; at < chunk.length; at += 7) wantsMore = super.push(chunk.subarray(at, at + 7));
     return wantsMore;
+  }
+}
+
+/** What lies between makes another message of each insert. */
+class GarblingSocket extends Socket {
+  override push(chunk: unknown): boolean {
+    if (Buffer.isBuffer(chunk)) {
+      for (let at = 0; at < chunk.length; at += 1) {
+        if (chunk[at] === 0x64 && chunk[at + 5] === 0x77 && chunk[at + 30] === 0x49) chunk[at + 30] = 0x5a;
+      }
+    }
+    return super.push(chunk);
   }
 }
 
@@ -85,6 +98,17 @@ describe("the connection that changes are read by", () => {
     expect(reading.events.map(({ after }) => after)).toEqual(
       upTo(500).map((id) => ({ id, item: "x".repeat(id), amount: id })),
     );
+  });
+
+  it("ends the source with what is no change, and says nothing of what it holds", async () => {
+    const { failures } = collect(bed.source({ client: { stream: () => new GarblingSocket() } })(none, NEVER));
+    await bed.reading();
+    await bed.query("INSERT INTO orders VALUES (1, 'hunter2', 1)");
+
+    await expect
+      .poll(() => failures)
+      .toMatchObject([{ _tag: "Refused", message: expect.stringContaining("kind 90") }]);
+    expect(inspect(failures, { depth: 9 })).not.toContain("hunter2");
   });
 
   it.each(["", "&sslnegotiation=direct"])("may be encrypted: %s", async (negotiation) => {
