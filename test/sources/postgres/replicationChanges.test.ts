@@ -1,6 +1,5 @@
 import { Socket } from "node:net";
 import { inspect } from "node:util";
-import { none } from "fp-ts/lib/Option.js";
 import { Client } from "pg";
 import { firstValueFrom, NEVER, Subject } from "rxjs";
 import { describe, expect, it } from "vitest";
@@ -59,7 +58,7 @@ describe("the connection that changes are read by", () => {
       return counting.socket;
     };
     const changes = bed.source({ client: { stream } });
-    const reading = collect(changes(none, NEVER));
+    const reading = collect(changes(undefined, NEVER));
     await bed.reading();
     await insert(50);
     await reading.has(50);
@@ -76,7 +75,7 @@ describe("the connection that changes are read by", () => {
 
   it("tells the server of what was acknowledged before it closes", async () => {
     const changes = bed.source();
-    const reading = collect(changes(none, NEVER));
+    const reading = collect(changes(undefined, NEVER));
     await bed.reading();
     await insert(4);
     await reading.has(4);
@@ -89,7 +88,7 @@ describe("the connection that changes are read by", () => {
   });
 
   it("is read rightly wherever a read ends, from the first byte on", async () => {
-    const reading = collect(bed.source({ client: { stream: () => new SlicingSocket() } })(none, NEVER));
+    const reading = collect(bed.source({ client: { stream: () => new SlicingSocket() } })(undefined, NEVER));
     await bed.reading();
     await bed.query("INSERT INTO orders SELECT n, repeat('x', n), n FROM generate_series(1, 500) n");
     await reading.has(500);
@@ -101,7 +100,9 @@ describe("the connection that changes are read by", () => {
   });
 
   it("ends the source with what is no change, and says nothing of what it holds", async () => {
-    const { failures } = collect(bed.source({ client: { stream: () => new GarblingSocket() } })(none, NEVER));
+    const { failures } = collect(
+      bed.source({ client: { stream: () => new GarblingSocket() } })(undefined, NEVER),
+    );
     await bed.reading();
     await bed.query("INSERT INTO orders VALUES (1, 'hunter2', 1)");
 
@@ -124,7 +125,7 @@ describe("the connection that changes are read by", () => {
         opened,
       });
       const isOpened = firstValueFrom(opened);
-      const reading = collect(source(none, NEVER));
+      const reading = collect(source(undefined, NEVER));
       await isOpened;
       await db.query("INSERT INTO orders SELECT n, repeat('x', 50) FROM generate_series(1, 5000) n");
       await reading.has(5000);

@@ -191,7 +191,7 @@ describe("acknowledge", () => {
       const start = await bed.confirmedLsn();
       const changes = bed.source();
       const storing = changes.passed?.subscribe();
-      const reading = collect(changes(none, NEVER));
+      const reading = collect(changes(undefined, NEVER));
       await bed.reading();
 
       const replies = "SELECT reply_time IS NOT NULL AS told FROM pg_stat_replication";
