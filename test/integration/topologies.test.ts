@@ -1,6 +1,8 @@
-import { filter, firstValueFrom, lastValueFrom, map, NEVER, range, Subject } from "rxjs";
+import { filter, firstValueFrom, fromEvent, lastValueFrom, map, NEVER, range, Subject } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { redisSink, type SinkOptions, type SinkStatus } from "../../src/index.ts";
+import { openClient } from "../../src/redis/connect/client.ts";
+import { link } from "../../src/redis/connect/link.ts";
 import { readEvents } from "../kit/load/tally.ts";
 import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
 import { freePort } from "../kit/servers/freePort.ts";
@@ -43,6 +45,29 @@ describe("redis-sentinel://", () => {
 
     const { client } = await sentinels.master();
     expect(await readEvents(client, "orders.events")).toHaveLength(3);
+  });
+
+  it("comes back when a failover is told of while it asks for the master", async () => {
+    const settings = { uri: uri(), sentinel: { password: "watch" }, name: "rxadd:test" };
+    const client = openClient({ ...settings, connectTimeoutMs: 1000, sendTimeoutMs: 1000 });
+    const { ready$, unsubscribe } = link(client, "Sentinel", "opened");
+    onTestFinished(unsubscribe);
+    await firstValueFrom(ready$);
+    // What ioredis' failover detector does, at the moment at which it ends the client.
+    const connector = Reflect.get(client, "connector");
+    const resolve = connector.resolve;
+    connector.resolve = async (endpoint: unknown) => {
+      connector.resolve = resolve;
+      const master = await resolve.call(connector, endpoint);
+      connector.disconnect();
+      return master;
+    };
+    const ended = firstValueFrom(fromEvent(client, "end"));
+
+    client.disconnect(true);
+
+    await ended;
+    await firstValueFrom(ready$);
   });
 
   it("publishes to another database of the master", async () => {

@@ -14,6 +14,7 @@ import {
   take,
   tap,
   throwError,
+  timer,
   type Unsubscribable,
 } from "rxjs";
 import { type ErrorTag, type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
@@ -35,8 +36,15 @@ export interface Link extends Unsubscribable {
   readonly close$: Observable<never>;
 }
 
-/** Watches a client, and closes it at the end if `isOwned`. */
-export function link(client: Redis | Cluster, where: string, isOwned: boolean): Link {
+/** Whose a client is: ours, opened by a URI, which goes on for ever; ours, made like the caller's, which may give up; the caller's. */
+export type Origin = "opened" | "copied" | "given";
+
+/** Before a client that has ended by itself is opened again, in ms. */
+const reopenMs = 50;
+
+/** Watches a client, and closes it at the end unless it was given. */
+export function link(client: Redis | Cluster, where: string, origin: Origin): Link {
+  const isOwned = origin !== "given";
   let lastError: unknown;
   let wasReady = client.status === "ready";
   let isClosing = false;
@@ -68,8 +76,7 @@ export function link(client: Redis | Cluster, where: string, isOwned: boolean): 
   /** Answers at once, with the command's outcome or why there is none. */
   const answers = () => client.status === "ready" || client.status === "wait" || client.status === "end";
 
-  /** One that was opened by its URI goes on for ever; the caller's, and those made like it, may not. */
-  const hasEnded = () => client.status === "end" && !isClosing;
+  const hasEnded = () => client.status === "end" && !isClosing && origin !== "opened";
   const ended = () =>
     rxaddError(
       "ConfigurationInvalid",
@@ -89,6 +96,14 @@ export function link(client: Redis | Cluster, where: string, isOwned: boolean): 
       wasReady = true;
     }),
   );
+  // ioredis ends a client for good when Sentinel tells of a failover while it asks for the master.
+  if (origin === "opened") {
+    const lost$ = end$.pipe(
+      filter(() => !isClosing),
+      switchMap(() => timer(reopenMs)),
+    );
+    watching.add(lost$.subscribe(() => client.connect().catch(() => {})));
+  }
 
   return {
     client,

@@ -1,7 +1,7 @@
 import { redactUri } from "../../errors/redactUri.ts";
 import { anotherClient, answersOtherwise, type RedisServer } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
-import { type Link, link } from "./link.ts";
+import { type Link, link, type Origin } from "./link.ts";
 
 /** A server's name for messages, without its password. */
 export function nameOf(server: RedisServer): string {
@@ -11,8 +11,8 @@ export function nameOf(server: RedisServer): string {
 /** Opens a connection, or takes the caller's, or, where we could not read its answers, one like it. */
 export function openLink(server: RedisServer, options: Omit<ClientOptions, "uri">): Link {
   return "uri" in server || answersOtherwise(server.connection)
-    ? link(anotherClient(server, options), nameOf(server), true)
-    : link(server.connection, nameOf(server), false);
+    ? link(anotherClient(server, options), nameOf(server), originOf(server))
+    : link(server.connection, nameOf(server), "given");
 }
 
 /** Opens one that may be busy with waiting, for `waitMs` longer than others; never the caller's own. */
@@ -21,5 +21,14 @@ export function openWaitingLink(
   options: Omit<ClientOptions, "uri">,
   waitMs: number,
 ): Link {
-  return link(anotherClient(server, options, options.sendTimeoutMs + waitMs), nameOf(server), true);
+  return link(
+    anotherClient(server, options, options.sendTimeoutMs + waitMs),
+    nameOf(server),
+    originOf(server),
+  );
+}
+
+/** Of a client that is made for a server. */
+function originOf(server: RedisServer): Origin {
+  return "uri" in server ? "opened" : "copied";
 }
