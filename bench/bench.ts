@@ -3,6 +3,7 @@ import { startRedis } from "../test/kit/servers/redisServer.ts";
 import { type Row, tableOf } from "./row.ts";
 import type { Section } from "./section.ts";
 import { consume } from "./sections/consume.ts";
+import { handling } from "./sections/handling.ts";
 import { latency } from "./sections/latency.ts";
 import { memory } from "./sections/memory.ts";
 import { postgres } from "./sections/postgres.ts";
@@ -14,6 +15,7 @@ const sections: Readonly<Record<string, Section>> = {
   throughput,
   rows: rowEvents,
   consume,
+  handling,
   postgres,
   latency,
   memory,

@@ -1,3 +1,5 @@
+import type { Histogram } from "node:perf_hooks";
+
 /** One line of a result: what was measured, and the figures. */
 export interface Row {
   readonly section: string;
@@ -8,6 +10,12 @@ export interface Row {
 /** So many digits behind the point are worth telling. */
 export function rounded(figure: number, digits = 2): number {
   return Number(figure.toFixed(digits));
+}
+
+/** The figures of a histogram of ns. */
+export function percentiles(histogram: Histogram): Readonly<Record<string, number>> {
+  const ms = (percentile: number) => rounded(histogram.percentile(percentile) / 1e6, 3);
+  return { "p50 ms": ms(50), "p99 ms": ms(99), "p99.9 ms": ms(99.9) };
 }
 
 function cellOf(figure: Row[string]): string {

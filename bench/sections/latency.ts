@@ -5,8 +5,9 @@ import { Subject } from "rxjs";
 import { publishScript } from "../../src/redis/publish/publishScript.ts";
 import { eventsOf, type ReadyEvent } from "../benchEvent.ts";
 import { rxaddScript } from "../contenders/rxadd.ts";
+import { paced } from "../paced.ts";
 import { race, usual } from "../race.ts";
-import { type Row, rounded } from "../row.ts";
+import { percentiles, type Row } from "../row.ts";
 import type { Settings } from "../section.ts";
 
 /** Publishes one event; tells when it is safe. */
@@ -112,27 +113,15 @@ async function run(open: OpenLane, load: Load, histogram: RecordableHistogram): 
     if (isSafe === count) isDone();
   });
 
-  const start = performance.now();
-  let sent = 0;
-  const tick = () => {
-    const due = Math.min(count, Math.ceil(((performance.now() - start) / 1000) * perSecond));
-    while (sent < due) {
-      sent += 1;
-      sentMs[sent] = performance.now();
-      publish({ position: sent, json: texts[sent % texts.length] ?? "" });
-    }
-    if (sent < count) setTimeout(tick, 1);
-  };
-  tick();
+  await paced(perSecond, count, (position) => {
+    sentMs[position] = performance.now();
+    publish({ position, json: texts[position % texts.length] ?? "" });
+  });
   await done;
   await close();
   const redis = new Redis(uri);
   await redis.del(stream, `{${stream}}:rxadd:bench`);
   await redis.quit();
-}
-
-function ms(histogram: RecordableHistogram, percentile: number): number {
-  return rounded(histogram.percentile(percentile) / 1e6, 3);
 }
 
 const contenders = {
@@ -154,15 +143,7 @@ async function* at(
       await run(contenders[name], load, round === 0 ? createHistogram() : histogram);
   }
   for (const [name, histogram] of histograms) {
-    const [p50, p99, p999] = [ms(histogram, 50), ms(histogram, 99), ms(histogram, 99.9)];
-    yield {
-      section: "latency",
-      name,
-      "events/s": perSecond,
-      "p50 ms": p50,
-      "p99 ms": p99,
-      "p99.9 ms": p999,
-    };
+    yield { section: "latency", name, "events/s": perSecond, ...percentiles(histogram) };
   }
 }
 

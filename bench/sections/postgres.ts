@@ -5,9 +5,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { Client } from "pg";
 import { startPostgres } from "../../test/kit/servers/postgresServer.ts";
+import { paced } from "../paced.ts";
 import type { Drained } from "../postgresProcess.ts";
 import { median } from "../race.ts";
-import { type Row, rounded } from "../row.ts";
+import { percentiles, type Row, rounded } from "../row.ts";
 import type { Settings } from "../section.ts";
 
 /** Rows of about 115 bytes, as many a transaction as it is told. */
@@ -82,17 +83,12 @@ function latencies(beds: Beds, perSecond: number, seconds: number) {
       // The first quarter warms up.
       if (id > count / 4) histogram.record(Math.max(1, ns));
     });
-    const start = performance.now();
     const writing: Promise<unknown>[] = [];
-    for (let id = 1; id <= count; ) {
-      const due = Math.min(count, ((performance.now() - start) * perSecond) / 1000);
-      for (; id <= due; id += 1) {
-        sentMs[id] = performance.now();
-        const text = "INSERT INTO orders VALUES ($1, 'customer', 1, 'paid', 'x', now())";
-        writing.push(beds.client.query({ name: "insert", text, values: [id] }));
-      }
-      await delay(1);
-    }
+    await paced(perSecond, count, (id) => {
+      sentMs[id] = performance.now();
+      const text = "INSERT INTO orders VALUES ($1, 'customer', 1, 'paid', 'x', now())";
+      writing.push(beds.client.query({ name: "insert", text, values: [id] }));
+    });
     await Promise.all([...writing, reading, once(child, "exit")]);
     return histogram;
   });
@@ -138,14 +134,9 @@ export async function* postgres({ uri, events, rounds }: Settings): AsyncGenerat
       };
     }
     for (const perSecond of [100, 1_000]) {
-      const histogram = await latencies(beds, perSecond, 10);
-      const ms = (percentile: number) => rounded(histogram.percentile(percentile) / 1e6);
-      yield {
-        section: "postgres-latency",
-        name: "INSERT → entry read",
-        "transactions/s": perSecond,
-        ...{ "p50 ms": ms(50), "p99 ms": ms(99), "p99.9 ms": ms(99.9) },
-      };
+      const name = "INSERT → entry read";
+      const figures = percentiles(await latencies(beds, perSecond, 10));
+      yield { section: "postgres-latency", name, "transactions/s": perSecond, ...figures };
     }
   } finally {
     await client.end();
