@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { Positions } from "../../event/positions.ts";
 import type { Entry } from "../encode/entry.ts";
 import type { Ahead } from "./stand.ts";
@@ -11,10 +12,16 @@ import type { Ahead } from "./stand.ts";
  */
 export type Replay = "new" | "known" | "behind" | "clash";
 
+/** What is remembered of an event from one batch to the next: as much as tells it from others, and none of its memory. */
+interface Trace extends Pick<Entry<unknown>, "id" | "words" | "transaction"> {
+  readonly digest: string;
+}
+
 /** Whether it is one event. The ID alone does not tell: it may be that of a row, which a transaction changes several times. */
-function isSame<P>(one: Entry<P>, other: Entry<P>): boolean {
+function isSame<P>(one: Entry<P>, other: Entry<P> | Trace): boolean {
   if (one.id === undefined || one.id !== other.id || one.words !== other.words || one.words === 0)
     return false;
+  if ("digest" in other) return digestOf(one) === other.digest;
   return one.memory.compare(other.memory, other.start, other.end, one.start, one.end) === 0;
 }
 
@@ -29,13 +36,13 @@ export class ReplayFilter<P> {
   readonly #ahead: Ahead | undefined;
   #last: P | undefined;
   /** The first and the newest event at `last` in this run, and how many there are. */
-  #first: Entry<P> | undefined;
-  #newest: Entry<P> | undefined;
+  #first: Entry<P> | Trace | undefined;
+  #newest: Entry<P> | Trace | undefined;
   #events = 0;
   /** How many of them come again. */
   #again = 0;
   #toCome: Ahead | undefined;
-  #firstToCome: Entry<P> | undefined;
+  #firstToCome: Entry<P> | Trace | undefined;
 
   /**
    * @param stored - up to where all is there when the lane is opened
@@ -61,11 +68,12 @@ export class ReplayFilter<P> {
     return this.#newest === undefined ? "known" : "behind";
   }
 
-  /** From now on it remembers nothing that keeps the memory which entries share. */
+  /** Lets go of the entries that it has been asked of: of thousands of lanes each would keep the memory of some. */
   rest(): void {
-    this.#first &&= apart(this.#first);
-    this.#newest &&= apart(this.#newest);
-    this.#firstToCome &&= apart(this.#firstToCome);
+    const isOne = this.#newest === this.#first;
+    this.#first &&= traceOf(this.#first);
+    this.#newest = isOne ? this.#first : this.#newest && traceOf(this.#newest);
+    this.#firstToCome &&= traceOf(this.#firstToCome);
   }
 
   /** At a position that nothing of this run has had. */
@@ -118,10 +126,14 @@ export class ReplayFilter<P> {
   }
 }
 
-/** With memory of its own; without an ID no one asks for its content. */
-function apart<P>(entry: Entry<P>): Entry<P> {
-  const { id, memory, start, end } = entry;
-  const size = id === undefined ? 0 : end - start;
-  if (memory.length === size) return entry;
-  return { ...entry, memory: Buffer.from(memory.subarray(start, start + size)), start: 0, end: size };
+function traceOf<P>(entry: Entry<P> | Trace): Trace {
+  if ("digest" in entry) return entry;
+  const { id, words, transaction } = entry;
+  // Without an ID nobody asks for it.
+  return { id, words, transaction, digest: id === undefined ? "" : digestOf(entry) };
+}
+
+/** Two that are alike have the same content. */
+function digestOf<P>({ memory, start, end }: Entry<P>): string {
+  return hash("sha256", memory.subarray(start, end), "base64");
 }

@@ -4,6 +4,7 @@ import { type StandardPosition, standardPositions } from "../../../src/event/pos
 import type { Entry } from "../../../src/sink/encode/entry.ts";
 import { ReplayFilter } from "../../../src/sink/lane/replayFilter.ts";
 import type { Ahead } from "../../../src/sink/lane/stand.ts";
+import { usedMiB } from "../../kit/load/usedMemory.ts";
 import { entryWith } from "./entries.ts";
 
 type Given = Partial<Pick<Entry<StandardPosition>, "id" | "position" | "transaction">> & {
@@ -105,6 +106,50 @@ describe("a replay filter", () => {
       ...["behind", "behind", "behind"],
     ]);
     expect(verdicts(6, changes, { events: 2, position: "7" })).toEqual(["known", "known", "new"]);
+  });
+
+  it("says the same of each event whenever it rested", () => {
+    const transaction = fc.option(fc.record({ id: fc.constantFrom("t", "u") }), { nil: undefined, freq: 3 });
+    const given: fc.Arbitrary<Given> = fc.record({
+      id: fc.option(fc.constantFrom("a", "b"), { nil: undefined, freq: 4 }),
+      position: fc.option(fc.nat({ max: 4 }), { nil: undefined, freq: 8 }),
+      transaction,
+      payload: fc.constantFrom("", "one", "two", "zwö"),
+    });
+    const ahead = fc.record({ events: fc.nat({ max: 4 }), position: fc.constantFrom("1", "2", "3") });
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(given, fc.boolean()), { maxLength: 14 }),
+        fc.option(fc.nat({ max: 3 }), { nil: undefined }),
+        fc.option(ahead, { nil: undefined }),
+        (events, stored, ahead) => {
+          const [resting, awake] = [0, 1].map(() => new ReplayFilter(standardPositions, stored, ahead));
+          for (const [ordinal, [one, rests]] of events.entries()) {
+            if (rests) resting?.rest();
+            expect(resting?.verdictOf(entry(one, ordinal))).toBe(awake?.verdictOf(entry(one, ordinal)));
+          }
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("holds next to nothing of thousands of lanes that rest, whatever their events were", () => {
+    const transaction = { id: "t" };
+    const filters = Array.from(
+      { length: 2000 },
+      () => new ReplayFilter(standardPositions, undefined, undefined),
+    );
+    const before = usedMiB();
+    for (const [ordinal, filter] of filters.entries()) {
+      for (const id of ["a", "b"])
+        filter.verdictOf(entryWith({ id, position: 7, transaction }, ordinal, "x".repeat(8000)));
+      filter.rest();
+    }
+    expect(usedMiB() - before).toBeLessThan(16);
+    expect(filters[0]?.verdictOf(entryWith({ id: "b", position: 7, transaction }, 0, "x".repeat(8000)))).toBe(
+      "behind",
+    );
   });
 
   it("does not take different events at one position", () => {
