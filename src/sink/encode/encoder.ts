@@ -97,7 +97,8 @@ type Content = string | Uint8Array;
 /** Text, or a copy of bytes: who gave them may write the next event there. Throws a TypeError for anything else. */
 function contentFrom(value: unknown, what?: string | number): Word {
   if (typeof value === "string") return value;
-  if (value instanceof Uint8Array) return Buffer.from(value);
+  // Unlike Buffer.from it goes by what is there, whatever a subclass says of it.
+  if (value instanceof Uint8Array) return Buffer.copyBytesFrom(value);
   const found = `found ${kindOf(value)}, expected text or bytes`;
   throw new TypeError(what === undefined ? found : `${what}: ${found}`);
 }
@@ -122,7 +123,8 @@ function contentOf(words: readonly Content[]): readonly Word[] {
       `found ${words.length} names and values, expected as many names as values, at least 1 and at most ${maxFields}`,
     );
   }
-  return words.map((word, index) => contentFrom(word, index + 1));
+  // Unlike map it leaves no hole out.
+  return Array.from(words, (word, index) => contentFrom(word, index + 1));
 }
 
 function bytesOf(words: readonly Word[]): number {

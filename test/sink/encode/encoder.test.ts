@@ -85,6 +85,35 @@ describe("an encoder", () => {
     );
   });
 
+  it("writes bytes as they are when it is given them, whatever their type says and whoever changes them later", () => {
+    /** Whoever goes by this reads what lies behind it in memory. */
+    class Longer extends Uint8Array {
+      override get length(): number {
+        return 60;
+      }
+    }
+    class Other extends Uint8Array {
+      override valueOf(): this {
+        return Buffer.from("other") as unknown as this;
+      }
+    }
+    const given = [
+      new Longer([1, 2, 3]),
+      new Other([1, 2, 3]),
+      new Uint8Array(new SharedArrayBuffer(8), 2, 3),
+      new Uint8Array(),
+      Buffer.from("a\0b"),
+    ];
+    const written = given.map((bytes) => {
+      const { publish } = encoding({
+        event: { encode: () => bytes, fields: () => ({ more: bytes.fill(7) }) },
+      });
+      return shown(publish({})).words[1];
+    });
+
+    expect(written).toEqual(["\x01\x02\x03", "\x01\x02\x03", "\0\0\0", "", "a\0b"]);
+  });
+
   it("knows none but the event in hand: whatever was before changes nothing", () => {
     const settings = { stream: (event: Given) => `orders.${event.text}` };
     fc.assert(
@@ -104,6 +133,12 @@ describe("an encoder", () => {
       { event: { content: () => ["a"] } },
       {},
       "content failed: found 1 names and values, expected as",
+    ],
+    [
+      "a hole in it",
+      { event: { content: holed } },
+      {},
+      "content failed: 2: found nothing, expected text or bytes",
     ],
     ["stream", { stream: fail }, {}, "stream failed: boom"],
     ["the size", {}, { maxEventBytes: 1 }, "found 14 bytes, expected at most 1: raise maxEventBytes"],
@@ -138,6 +173,12 @@ describe("an encoder", () => {
     );
   });
 });
+
+function holed(): string[] {
+  const words = ["a"];
+  words[3] = "b";
+  return words;
+}
 
 function fail(): never {
   throw new Error("boom");
