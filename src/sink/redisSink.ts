@@ -188,6 +188,7 @@ function chain<T, P>(
 ): OperatorFunction<T | Skipped<P>, Checkpoint<P>> {
   const { id } = options;
   const { maxEvents: maxItems, maxBytes } = tuning.buffer;
+  const itsEncoder = encoder(options, tuning);
   let fill: BufferFill = { items: 0, bytes: 0, maxItems, maxBytes };
   let releasedBytes = 0;
   let reached: P | undefined;
@@ -195,7 +196,7 @@ function chain<T, P>(
   watchers.buffered(fill);
 
   return pipe(
-    map(toEntry(encoder(options, tuning), options.event, positions, watchers.isWatched)),
+    map(toEntry(itsEncoder, options.event, positions, watchers.isWatched)),
     arrived === undefined ? identity : tap(arrived),
     boundedBuffer(
       {
@@ -211,6 +212,7 @@ function chain<T, P>(
         fill: {
           next: (now) => {
             fill = { ...now, maxItems, maxBytes };
+            if (now.items === 0) itsEncoder.rest();
             watchers.buffered(fill);
           },
         },

@@ -15,64 +15,102 @@ export interface Bulk {
 /** In bytes: of a piece of memory for what is small, and no more than that for what comes often. */
 const leastMemory = 16 * 1024;
 const mostMemory = 256 * 1024;
+/** What is larger gets memory of its own, as much as it takes: of a shared piece it would leave much empty. */
+const mostShared = mostMemory / 8;
 /** Around a word: `$`, its length and two line ends. */
-const frameBytes = 21;
+const mostFrameBytes = 21;
 /** Of a character of JavaScript's in UTF-8. */
 const mostCharacterBytes = 3;
 
 /** Writes words one after the other into pieces of memory, so that what is sent together lies together. */
 export class BulkWriter {
-  #memory = Buffer.alloc(0);
+  #piece: Buffer = Buffer.alloc(0);
+  /** Up to where the piece is written. */
   #at = 0;
 
   write(words: readonly Word[]): Bulk {
-    let most = 0;
-    for (const word of words) most += mostBytesOf(word);
-    this.#reserve(most);
-    const memory = this.#memory;
-    const start = this.#at;
+    let size = 0;
+    for (const word of words) size += mostBytesOf(word);
+    if (size > mostShared) {
+      size = 0;
+      for (const word of words) size += bytesOf(word);
+    }
+    const memory = this.#memoryFor(size);
+    const start = this.#startIn(memory);
+    let end = start;
     let bytes = 0;
-    for (const word of words) bytes += this.#put(word);
-    return { memory, start, end: this.#at, words: words.length, bytes };
+    for (const word of words) {
+      const wordBytes = put(memory, end, word);
+      end += framed(wordBytes);
+      bytes += wordBytes;
+    }
+    return this.#written(memory, start, end, words.length, bytes);
   }
 
   /** The same for one word. */
   writeOne(word: Word): Bulk {
-    this.#reserve(mostBytesOf(word));
-    const memory = this.#memory;
-    const start = this.#at;
-    const bytes = this.#put(word);
-    return { memory, start, end: this.#at, words: 1, bytes };
+    const most = mostBytesOf(word);
+    const memory = this.#memoryFor(most > mostShared ? bytesOf(word) : most);
+    const start = this.#startIn(memory);
+    const bytes = put(memory, start, word);
+    return this.#written(memory, start, start + framed(bytes), 1, bytes);
   }
 
-  /** Writes a bulk string; returns the size of its word. */
-  #put(word: Word): number {
-    const memory = this.#memory;
-    // Most text has no special character: its bytes are as many as its characters.
-    const first = this.#at + 3 + digitsOf(word.length);
-    const bytes = typeof word === "string" ? memory.write(word, first) : word.copy(memory, first);
-    const start = this.#at + 3 + digitsOf(bytes);
-    if (start !== first) memory.copyWithin(start, first, first + bytes);
-    putLength(memory, this.#at, bytes);
-    const end = start + bytes;
-    memory[end] = 13;
-    memory[end + 1] = 10;
-    this.#at = end + 2;
-    return bytes;
+  /** Nothing waits of what it has written: it keeps no more than is taken for what is small. */
+  rest(): void {
+    if (this.#piece.length > leastMemory) this.#begin(Buffer.alloc(0));
   }
 
-  #reserve(bytes: number): void {
-    if (this.#at + bytes <= this.#memory.length) return;
-    const size = Math.max(bytes, Math.min(mostMemory, Math.max(leastMemory, 2 * this.#memory.length)));
-    this.#memory = Buffer.allocUnsafeSlow(size);
+  #memoryFor(size: number): Buffer {
+    if (size > mostShared) return Buffer.allocUnsafeSlow(size);
+    if (this.#at + size > this.#piece.length) {
+      const next = Math.min(mostMemory, Math.max(leastMemory, size, 2 * this.#piece.length));
+      this.#begin(Buffer.allocUnsafeSlow(next));
+    }
+    return this.#piece;
+  }
+
+  #begin(piece: Buffer): void {
+    this.#piece = piece;
     this.#at = 0;
+  }
+
+  #startIn(memory: Buffer): number {
+    return memory === this.#piece ? this.#at : 0;
+  }
+
+  #written(memory: Buffer, start: number, end: number, words: number, bytes: number): Bulk {
+    if (memory === this.#piece) this.#at = end;
+    return { memory, start, end, words, bytes };
   }
 }
 
-/** No less than a word takes; what is long is measured, so that little is reserved in vain. */
-function mostBytesOf(word: Word): number {
-  const isShort = word.length < leastMemory / mostCharacterBytes;
-  return frameBytes + (isShort ? word.length * mostCharacterBytes : Buffer.byteLength(word));
+/** Writes a word as a bulk string; returns the size of the word. */
+function put(memory: Buffer, at: number, word: Word): number {
+  // Most text has no special character: its bytes are as many as its characters.
+  const first = at + 3 + digitsOf(word.length);
+  const bytes = typeof word === "string" ? memory.write(word, first) : word.copy(memory, first);
+  const start = at + 3 + digitsOf(bytes);
+  if (start !== first) memory.copyWithin(start, first, first + bytes);
+  putLength(memory, at, bytes);
+  memory[start + bytes] = 13;
+  memory[start + bytes + 1] = 10;
+  return bytes;
+}
+
+/** No less than a word takes as a bulk string, told without a look at its characters. */
+function mostBytesOf({ length }: Word): number {
+  return mostFrameBytes + mostCharacterBytes * length;
+}
+
+/** What it takes. */
+function bytesOf(word: Word): number {
+  return framed(Buffer.byteLength(word));
+}
+
+/** What a word of so many bytes takes as a bulk string. */
+function framed(bytes: number): number {
+  return 5 + digitsOf(bytes) + bytes;
 }
 
 function digitsOf(length: number): number {

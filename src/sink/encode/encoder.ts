@@ -17,6 +17,8 @@ export interface Encoder<T> {
   readonly publish: (event: T) => EntryContent;
   /** Its dead letter, as much of the event as can be had; `position` is empty without one. Undefined: the sink has no stream for it. */
   readonly setAside: ((event: T, cause: RxaddError, position: string) => EntryContent) | undefined;
+  /** Nothing that it has made waits any more: it lets go of the memory for what comes often. */
+  readonly rest: () => void;
 }
 
 export type EncoderSettings<T, P> = Pick<SinkSettings<T, P>, "id" | "stream" | "key" | "event">;
@@ -88,6 +90,7 @@ export function encoder<T, P>(
   return {
     publish,
     setAside: deadLetters && ((...letter) => setAside(deadLetters.stream, ...letter)),
+    rest: () => writer.rest(),
   };
 }
 

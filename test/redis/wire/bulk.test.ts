@@ -2,12 +2,33 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BulkWriter, type Word, wordsIn } from "../../../src/redis/wire/bulk.ts";
 
+/** Where a length gets one more digit, and where memory is taken otherwise. */
+const borders = [
+  10,
+  100,
+  1000,
+  10_000,
+  100_000,
+  (16 * 1024) / 3,
+  (32 * 1024) / 3,
+  16 * 1024,
+  32 * 1024,
+  256 * 1024,
+];
+const borderText = fc
+  .tuple(fc.constantFrom(...borders), fc.integer({ min: -24, max: 3 }), fc.constantFrom("x", "é", "€", "😀"))
+  .map(([border, beside, character]) => {
+    const count = Math.max(0, Math.floor(border / Buffer.byteLength(character)) + beside);
+    return character.repeat(count);
+  });
+
 /** Texts of all kinds, such as ones whose length has more digits in bytes than in characters, and bytes; now and then long. */
 const word: fc.Arbitrary<Word> = fc.oneof(
   fc.string({ unit: "binary" }),
   fc.string({ unit: "grapheme", maxLength: 40 }),
   // Half of a pair, which UTF-8 cannot express.
   fc.constant("\ud800 and more"),
+  borderText,
   fc.uint8Array().map((bytes) => Buffer.from(bytes)),
   fc.integer({ min: 0, max: 100_000 }).map((length) => "x".repeat(length)),
   fc.integer({ min: 0, max: 100_000 }).map((length) => "é".repeat(length)),
@@ -58,14 +79,42 @@ describe("a writer of bulk strings", () => {
   });
 
   it("takes no more memory than what is in it, by a third, whatever the size of the words", () => {
-    for (const length of [100, 10_000, 70_000, 200_000, 1_000_000]) {
+    const small = "x".repeat(1000);
+    const large = "x".repeat(40_000);
+    const lengths = [100, 10_000, 30_000, 33_000, 66_000, 70_000, 130_000, 200_000, 1_000_000];
+    const all: readonly (readonly Word[])[] = [
+      ...lengths.map((length) => ["x".repeat(length)]),
+      // Of many words each may have three bytes a character, for all that one knows.
+      Array.from({ length: 20 }, () => "x".repeat(5000)),
+      Array.from({ length: 1000 }, () => "x"),
+      // What is large ends no piece.
+      ...[small, large, small].map((word) => [word]),
+    ];
+    for (const words of [...all.map((words) => [words]), all]) {
       const writer = new BulkWriter();
-      const count = Math.ceil(20_000_000 / length);
-      const memories = new Set(
-        Array.from({ length: count }, () => writer.writeOne("x".repeat(length)).memory),
-      );
+      const memories = new Set<Buffer>();
+      let written = 0;
+      while (written < 20_000_000) {
+        for (const one of words) {
+          const [only] = one;
+          const isOne = one.length === 1 && only !== undefined;
+          const { memory, start, end } = isOne ? writer.writeOne(only) : writer.write(one);
+          memories.add(memory);
+          written += end - start;
+        }
+      }
       const taken = [...memories].reduce((sum, memory) => sum + memory.length, 0);
-      expect(taken / (count * length)).toBeLessThan(4 / 3);
+      expect(taken / written).toBeLessThan(4 / 3);
     }
+  });
+
+  it("keeps little when nothing waits", () => {
+    const writer = new BulkWriter();
+    const before = writer.writeOne("first");
+    writer.rest();
+    expect(writer.writeOne("second").memory).toBe(before.memory);
+    for (let count = 0; count < 1000; count += 1) writer.writeOne("x".repeat(1000));
+    writer.rest();
+    expect(writer.writeOne("third").memory.length).toBe(16 * 1024);
   });
 });
