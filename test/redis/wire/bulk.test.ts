@@ -1,35 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BulkWriter, type Word, wordsIn } from "../../../src/redis/wire/bulk.ts";
+import { awkwardWord } from "../../kit/load/awkwardWords.ts";
 
-/** Where a length gets one more digit, and where memory is taken otherwise. */
-const borders = [
-  10,
-  100,
-  1000,
-  10_000,
-  100_000,
-  (16 * 1024) / 3,
-  (32 * 1024) / 3,
-  16 * 1024,
-  32 * 1024,
-  256 * 1024,
-];
-const borderText = fc
-  .tuple(fc.constantFrom(...borders), fc.integer({ min: -24, max: 3 }), fc.constantFrom("x", "é", "€", "😀"))
-  .map(([border, beside, character]) => {
-    const count = Math.max(0, Math.floor(border / Buffer.byteLength(character)) + beside);
-    return character.repeat(count);
-  });
-
-/** Texts of all kinds, such as ones whose length has more digits in bytes than in characters, and bytes; now and then long. */
+/** Now and then long. */
 const word: fc.Arbitrary<Word> = fc.oneof(
-  fc.string({ unit: "binary" }),
-  fc.string({ unit: "grapheme", maxLength: 40 }),
-  // Half of a pair, which UTF-8 cannot express.
-  fc.constant("\ud800 and more"),
-  borderText,
-  fc.uint8Array().map((bytes) => Buffer.from(bytes)),
+  awkwardWord,
   fc.integer({ min: 0, max: 100_000 }).map((length) => "x".repeat(length)),
   fc.integer({ min: 0, max: 100_000 }).map((length) => "é".repeat(length)),
 );
