@@ -40,7 +40,7 @@ export interface HeldBackOptions<T, P> {
  * ```
  *
  * - **Left** at once, unless too much has to be written.
- * - **Completion** writes what is left, then completes. An error comes out at once.
+ * - **Completion** writes what is left, then completes. An error comes out at once, as does what a callback throws.
  */
 export function heldBack<T, P, A>({
   positionOf,
@@ -68,6 +68,15 @@ export function heldBack<T, P, A>({
 
       function goOn(): void {
         if (isWriting || subscriber.closed) return;
+        try {
+          step();
+        } catch (error) {
+          // Of a timer's or an observer's nobody would hear.
+          subscriber.error(error);
+        }
+      }
+
+      function step(): void {
         if (waiting !== undefined) {
           const position = positionOf(waiting.last);
           if (position === undefined) {

@@ -137,4 +137,24 @@ describe("heldBack", () => {
       });
     }),
   );
+
+  it(
+    "ends with what a callback throws, whoever made it ask: what arrives, what has been written, or the clock",
+    marbles(({ cold, expectObservable }) => {
+      const source = cold("  ab-----------|");
+      const whenItArrives = "(l#)";
+      const onceWritten = "  ll-(x#)";
+      const byTheClock = "   ll-x--#";
+      const write = () => timer(3).pipe(ignoreElements());
+      for (const [calls, expected] of [whenItArrives, onceWritten, byTheClock].entries()) {
+        let good = calls;
+        const beside = () => {
+          good -= 1;
+          if (good < 0) throw "error";
+          return 1;
+        };
+        expectObservable(source.pipe(held({ beside, write }))).toBe(expected, { ...left, x: "a1" });
+      }
+    }),
+  );
 });
