@@ -20,7 +20,7 @@ const mostShared = mostMemory / 8;
 /** Around a word: `$`, its length and two line ends. */
 const mostFrameBytes = 21;
 /** Of a character of JavaScript's in UTF-8. */
-const mostCharacterBytes = 3;
+export const mostCharacterBytes = 3;
 
 /** Writes words one after the other into pieces of memory, so that what is sent together lies together. */
 export class BulkWriter {

@@ -2,7 +2,7 @@ import type { RxaddError } from "../../errors/rxaddError.ts";
 import { kindOf } from "../../errors/thrown.ts";
 import { ifItCan } from "../../event/eventAccess.ts";
 import type { EntryContent } from "../../redis/publish/publishPort.ts";
-import { type Bulk, BulkWriter, type Word } from "../../redis/wire/bulk.ts";
+import { type Bulk, BulkWriter, mostCharacterBytes, type Word } from "../../redis/wire/bulk.ts";
 import type { SinkSettings } from "../sinkOptions.ts";
 import type { SinkTuning } from "../sinkTuning.ts";
 import { attempt, EventFailure } from "./attempt.ts";
@@ -58,33 +58,27 @@ export function encoder<T, P>(
     );
   }
 
-  /** @param without - how many of the bytes do not count */
-  function routed(event: T, { memory, start, end, words, bytes: all }: Bulk, without: number): EntryContent {
-    const bytes = all - without;
-    checkSize(bytes);
-    return { stream: attempt("stream", event, toStream), memory, start, end, words, bytes };
-  }
+  const streamFor = (event: T) => attempt("stream", event, toStream);
 
+  /** Nothing is written of an event before all is known to be well with it: what fails takes no memory from what waits. */
   function publish(event: T): EntryContent {
     if (toContent !== undefined) {
       const words = attempt("content", event, toContent);
       checkSize(bytesOf(words));
-      return routed(event, writer.write(words), 0);
+      return contentOn(streamFor(event), writer.write(words), 0);
     }
     const payload = attempt("encode", event, toPayload);
-    // Before it is written: as many bytes as characters it has at least.
-    if (payload.length > maxEventBytes) checkSize(Buffer.byteLength(payload));
-    if (toFields === undefined) return routed(event, writer.writeOne(payload), 0);
+    if (payload.length > maxEventBytes / mostCharacterBytes) checkSize(Buffer.byteLength(payload));
+    if (toFields === undefined) return contentOn(streamFor(event), writer.writeOne(payload), 0);
     const words = ["event", payload, ...attempt("fields", event, toFields)];
     checkSize(bytesOf(words) - nameBytes);
-    return routed(event, writer.write(words), nameBytes);
+    return contentOn(streamFor(event), writer.write(words), nameBytes);
   }
 
   function setAside(stream: string, event: T, cause: RxaddError, position: string): EntryContent {
     const original = ifItCan(event, toPayload) ?? describeEvent(event);
     const origin = { sink: settings.id, stream: ifItCan(event, toStream) ?? "", position };
-    const { bytes, ...bulk } = writer.write(deadLetterOf(original, cause, origin, maxEventBytes));
-    return { stream, ...bulk, bytes: bytes - nameBytes };
+    return contentOn(stream, writer.write(deadLetterOf(original, cause, origin, maxEventBytes)), nameBytes);
   }
 
   return {
@@ -92,6 +86,15 @@ export function encoder<T, P>(
     setAside: deadLetters && ((...letter) => setAside(deadLetters.stream, ...letter)),
     rest: () => writer.rest(),
   };
+}
+
+/** @param without - how many of the bytes do not count */
+function contentOn(
+  stream: string,
+  { memory, start, end, words, bytes }: Bulk,
+  without: number,
+): EntryContent {
+  return { stream, memory, start, end, words, bytes: bytes - without };
 }
 
 /** Text or bytes, as a user's function gives them. */

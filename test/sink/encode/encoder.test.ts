@@ -150,6 +150,20 @@ describe("an encoder", () => {
     expect((failure as EventFailure).of("o7").message).toMatch(new RegExp(`^event o7: ${reason}`));
   });
 
+  it.each<[string, Partial<EncoderSettings<Given, number>>]>([
+    ["has no stream", { stream: ({ key }) => (key === "bad" ? fail() : "orders") }],
+    [
+      "is too large in bytes alone",
+      { event: { encode: ({ key }) => (key === "bad" ? "é".repeat(501) : "") } },
+    ],
+  ])("takes no memory for an event that %s", (_what, settings) => {
+    const { publish } = encoding(settings);
+    const before = publish({});
+    thrownBy(() => publish({ key: "bad" }));
+
+    expect(publish({}).start).toBe(before.end);
+  });
+
   it("sets nothing aside without a stream for it", () => {
     expect(encoding().setAside).toBeUndefined();
   });
