@@ -35,4 +35,25 @@ describe("isLsn", () => {
       expect(isLsn(text)).toBe(false);
     },
   );
+
+  it("says of each text what it says of it alone, whatever it was asked before", () => {
+    const character = fc.constantFrom(..."019AFa/: \n");
+    const nearly = fc
+      .tuple(parts.map(lsn), fc.nat({ max: 20 }), fc.nat({ max: 1 }), fc.option(character))
+      .map(([text, at, left, put]) => `${text.slice(0, at)}${put ?? ""}${text.slice(at + left)}`);
+    const isOne = (text: string) => {
+      const [, ...digits] = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})(?::([0-9]+))?$/.exec(text) ?? [];
+      const [high, low, number] = digits;
+      const isCanonical = [high, low].every(
+        (half) => half === "0" || (half !== undefined && !half.startsWith("0")),
+      );
+      return isCanonical && !text.endsWith("\n") && number?.startsWith("0") !== true;
+    };
+    fc.assert(
+      fc.property(fc.array(fc.oneof(parts.map(lsn), nearly), { minLength: 1, maxLength: 6 }), (texts) => {
+        for (const text of [...texts, ...texts.toReversed()]) expect(isLsn(text)).toBe(isOne(text));
+      }),
+      { numRuns: 2000 },
+    );
+  });
 });
