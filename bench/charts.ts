@@ -201,6 +201,7 @@ const flameGraph: Chart = (rows) => {
 
 /** The chart of each section that has one. */
 export const charts: Readonly<Record<string, Chart>> = {
+  rows: bars("events/s"),
   throughput: bars("events/s"),
   latency: lines("events/s", ["p50 ms", "p99 ms"], { log: true, unit: "ms" }),
   memory: lines("events", ["RSS MiB"]),
