@@ -166,7 +166,7 @@ export class GroupConnection implements Unsubscribable {
     const { marks, memory, consumers } = this.#keysBeside(stream);
     const keys = new Set([stream, marks, memory, consumers, ...settlements.flatMap(keysOf)]);
     const remembers = settlements.some(isFinal);
-    const args = [...[group, consumer, `${keep}`, remembers ? token : ""], ...settlements.flatMap(argsOf)];
+    const args = [...[group, consumer, `${keep}`, remembers ? token : ""], ...argsOf(settlements)];
     return this.#call(() => this.#settleScript([...keys], args)).pipe(
       map((reply) => outcomesOf(reply, settlements.length, nameOf(server))),
     );

@@ -2,34 +2,36 @@
  * How deliveries of one stream are settled, in Lua: each only while it is pending. The outcomes of a batch that writes
  * are remembered for a day under its token, as the answer to the same batch when it is sent again.
  *
+ * What is of one kind and in a row is a run: looked up at once, and acknowledged and marked at once. What brings
+ * commands is a run of its own, as they may change what was looked up.
+ *
  * An entry that was deleted or trimmed stays pending for its consumer: XCLAIM would drop it, so its sign of life is left
  * beside the consumer's `claimIdleMs`.
  *
  * KEYS: the stream, the marks of processed events, the memory of outcomes, the consumers, then whatever is written along.
- * ARGV: group, consumer, how many marks are kept, the token or '', then the settlements. Each is its kind and the entry
- * ID, then for
- * - `acknowledge`: a mark or '', how many commands, each as a count and as many words;
+ * ARGV: group, consumer, how many marks are kept, the token or '', then the runs. Each is its kind, how many entries,
+ * their IDs, and then for each of these, if it is
+ * - `acknowledge`: a mark or '';
+ * - `write`: a mark or '', how many commands, each as a count and as many words;
  * - `keepAlive`: nothing;
  * - `start`: how often it was delivered;
  * - `handBack`: for how many ms it counts as idle;
  * - `deadLetter`: the key of the dead letters, a count and as many fields and values.
  *
- * Returns for each 'acknowledged', 'kept', "another's", 'gone', or why Redis refused.
+ * Returns a line for each: 'acknowledged', 'kept', "another's", 'gone', or why Redis refused.
  */
 export const settleScript = `
 local call, stream, marks, memory, consumers = redis.call, KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local group, consumer, keep, token = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local outcomes = {}
 if token ~= '' then
   local known = call('GET', memory)
-  if known and known:sub(1, #token + 1) == token .. '\\n' then
-    for outcome in known:sub(#token + 2):gmatch('[^\\n]+') do outcomes[#outcomes + 1] = outcome end
-    return outcomes
-  end
+  if known and known:sub(1, #token + 1) == token .. '\\n' then return known:sub(#token + 2) end
 end
 
-local now = call('TIME')
+local time = call('TIME')
+local now = time[1] .. ('%06d'):format(time[2])
 local at, marked, isAlive = 5, false, false
+local outcomes, settled, written = {}, {}, {}
 local function next() at = at + 1; return ARGV[at - 1] end
 -- More than Lua's stack holds are no command.
 local function words(...)
@@ -49,63 +51,88 @@ local function run(commands)
   end
 end
 
--- Why it is not this consumer's; nil: it is.
-local function loss(id)
-  local found = call('XPENDING', stream, group, id, id, 1)[1]
-  if not found then return 'gone' end
-  if found[2] ~= consumer then return "another's" end
+-- Who has each; nil: nobody. One look finds those of this consumer, as they mostly are, and in their order.
+local function ownersOf(ids)
+  local owners, count = {}, #ids
+  local own = count > 1 and call('XPENDING', stream, group, ids[1], ids[count], count, consumer) or {}
+  for i = 1, #own do owners[own[i][1]] = consumer end
+  for i = 1, count do
+    local id = ids[i]
+    if not owners[id] then owners[id] = (call('XPENDING', stream, group, id, id, 1)[1] or {})[2] end
+  end
+  return owners
 end
 
-local function claim(id, ...)
-  local lost = loss(id)
+local function acknowledge(id, mark)
+  settled[#settled + 1] = id
+  if mark ~= '' then
+    written[#written + 1] = now
+    written[#written + 1] = mark
+  end
+  return 'acknowledged'
+end
+
+-- Why it is not this consumer's; nil: it is.
+local function loss(owner)
+  if not owner then return 'gone' end
+  if owner ~= consumer then return "another's" end
+end
+
+local function claim(id, owner, ...)
+  local lost = loss(owner)
   if lost then return lost end
   if #call('XRANGE', stream, id, id) > 0 then
     call('XCLAIM', stream, group, consumer, 0, id, ...)
   elseif not isAlive then
     local patience = (call('HGET', consumers, consumer) or '0'):match('%d+')
-    call('HSET', consumers, consumer, patience .. ' ' .. now[1] * 1000 + math.floor(now[2] / 1000))
+    call('HSET', consumers, consumer, patience .. ' ' .. time[1] * 1000 + math.floor(time[2] / 1000))
     isAlive = true
   end
   return 'kept'
 end
 
 local settle = {
-  acknowledge = function(id)
+  acknowledge = function(id, owner)
+    local mark = next()
+    -- Without anything to write, what another consumer has acknowledged meanwhile is acknowledged.
+    return not owner and mark ~= '' and 'gone' or acknowledge(id, mark)
+  end,
+  write = function(id, owner)
     local mark, commands = next(), {}
     for i = 1, tonumber(next()) do commands[i] = words() end
-    -- Without anything to write, what another consumer has acknowledged meanwhile is acknowledged.
-    local writes = mark ~= '' or #commands > 0
-    if loss(id) == 'gone' and writes then return 'gone' end
-    if mark == '' or not call('ZSCORE', marks, mark) then
-      local refused = run(commands)
-      if refused then return refused end
-      if mark ~= '' then call('ZADD', marks, now[1] * 1000000 + now[2], mark); marked = true end
-    end
-    call('XACK', stream, group, id)
-    return 'acknowledged'
+    if not owner then return 'gone' end
+    local isKnown = mark ~= '' and call('ZSCORE', marks, mark)
+    return not isKnown and run(commands) or acknowledge(id, mark)
   end,
-  keepAlive = function(id) return claim(id, 'JUSTID') end,
-  start = function(id) return claim(id, 'RETRYCOUNT', next(), 'JUSTID') end,
-  handBack = function(id) return claim(id, 'IDLE', next(), 'JUSTID') end,
-  deadLetter = function(id)
+  keepAlive = function(id, owner) return claim(id, owner, 'JUSTID') end,
+  start = function(id, owner) return claim(id, owner, 'RETRYCOUNT', next(), 'JUSTID') end,
+  handBack = function(id, owner) return claim(id, owner, 'IDLE', next(), 'JUSTID') end,
+  deadLetter = function(id, owner)
     local key = next()
     local letter = words('XADD', key, '*')
-    local lost = loss(id)
-    if lost then return lost end
-    local refused = run({letter})
-    if refused then return refused end
-    call('XACK', stream, group, id)
-    return 'acknowledged'
+    return loss(owner) or run({letter}) or acknowledge(id, '')
   end,
 }
 
 while at <= #ARGV do
-  local kind = next()
-  outcomes[#outcomes + 1] = settle[kind](next())
+  local kind, count = next(), tonumber(next())
+  local ids = {unpack(ARGV, at, at + count - 1)}
+  at = at + count
+  local owners = ownersOf(ids)
+  for i = 1, count do
+    local id = ids[i]
+    local outcome = settle[kind](id, owners[id])
+    if outcome == 'acknowledged' then owners[id] = nil end
+    outcomes[#outcomes + 1] = outcome
+  end
+  if #written > 0 and call('ZADD', marks, 'NX', unpack(written)) > 0 then marked = true end
+  if #settled > 0 then call('XACK', stream, group, unpack(settled)) end
+  settled, written = {}, {}
 end
 if marked then call('ZREMRANGEBYRANK', marks, 0, -keep - 1) end
-if token ~= '' then call('SET', memory, token .. '\\n' .. table.concat(outcomes, '\\n'), 'EX', 86400) end
-return outcomes`;
+local told = table.concat(outcomes, '\\n')
+if token ~= '' then call('SET', memory, token .. '\\n' .. told, 'EX', 86400) end
+return told`;
 
 /**
  * Hands out pending entries of one stream, in Lua: those of this consumer, or those that nobody has given a sign of.

@@ -86,29 +86,59 @@ function isSettled(text: unknown): text is Exclude<Outcome, RxaddError> {
   return settled.has(text);
 }
 
-function counted(words: readonly Argument[]): readonly Argument[] {
-  return [`${words.length}`, ...words];
+/** Most entries of a run: Lua's stack holds about 8,000 words. */
+const mostOfRun = 3000;
+
+/** How `settleScript` is told of them. */
+export function argsOf(settlements: readonly Settlement[]): readonly Argument[] {
+  const runs: { readonly kind: string; readonly settlements: Settlement[] }[] = [];
+  for (const settlement of settlements) {
+    const kind = bringsCommands(settlement) ? "write" : settlement.kind;
+    const run = runs.at(-1);
+    if (run?.kind === kind && kind !== "write" && run.settlements.length < mostOfRun)
+      run.settlements.push(settlement);
+    else runs.push({ kind, settlements: [settlement] });
+  }
+  const args: Argument[] = [];
+  for (const { kind, settlements } of runs) {
+    args.push(kind, `${settlements.length}`);
+    for (const { entryId } of settlements) args.push(entryId);
+    for (const settlement of settlements) addArgs(args, settlement);
+  }
+  return args;
 }
 
-/** How `settleScript` is told of it. */
-export function argsOf(settlement: Settlement): readonly Argument[] {
-  const { kind, entryId } = settlement;
+function bringsCommands(settlement: Settlement): boolean {
+  return settlement.kind === "acknowledge" && settlement.effects.length > 0;
+}
+
+/** What is told of it beside its entry. */
+function addArgs(args: Argument[], settlement: Settlement): void {
   switch (settlement.kind) {
     case "acknowledge": {
       const { mark, effects } = settlement;
-      const commands = effects.map((effect) =>
-        counted(effect.map((word) => (typeof word === "string" || Buffer.isBuffer(word) ? word : `${word}`))),
-      );
-      return [kind, entryId, mark, `${commands.length}`, ...commands.flat()];
+      args.push(mark);
+      if (effects.length === 0) return;
+      args.push(`${effects.length}`);
+      for (const effect of effects) {
+        args.push(`${effect.length}`);
+        for (const word of effect)
+          args.push(typeof word === "string" || Buffer.isBuffer(word) ? word : `${word}`);
+      }
+      return;
     }
     case "keepAlive":
-      return [kind, entryId];
+      return;
     case "start":
-      return [kind, entryId, `${settlement.deliveries}`];
+      args.push(`${settlement.deliveries}`);
+      return;
     case "handBack":
-      return [kind, entryId, `${Math.round(settlement.idleMs)}`];
-    case "deadLetter":
-      return [kind, entryId, settlement.deadLetters, ...counted(settlement.fields)];
+      args.push(`${Math.round(settlement.idleMs)}`);
+      return;
+    case "deadLetter": {
+      const { deadLetters, fields } = settlement;
+      args.push(deadLetters, `${fields.length}`, ...fields);
+    }
   }
 }
 
@@ -119,8 +149,8 @@ export function isFinal({ kind }: Settlement): boolean {
 
 /** Reads what `settleScript` returns. */
 export function outcomesOf(reply: unknown, count: number, where: string): readonly Outcome[] {
-  if (!Array.isArray(reply) || reply.length !== count) {
+  const lines = String(reply).split("\n");
+  if (lines.length !== count)
     throw rxaddError("Refused", `${where} answered ${JSON.stringify(reply)}, expected ${count} outcomes`);
-  }
-  return reply.map((text) => (isSettled(text) ? text : redisErrorOf(new Error(String(text)), where)));
+  return lines.map((text) => (isSettled(text) ? text : redisErrorOf(new Error(text), where)));
 }
