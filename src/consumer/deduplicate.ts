@@ -1,24 +1,29 @@
-import { concatMap, type MonoTypeOperatorFunction, Observable, type Observer, Subject } from "rxjs";
+import {
+  concatMap,
+  type MonoTypeOperatorFunction,
+  Observable,
+  type Observer,
+  Subject,
+  type Subscriber,
+  type Subscription,
+} from "rxjs";
 import { batch } from "../../operators/batch.ts";
 import { guard } from "../telemetry/guard.ts";
 import {
   type Delivery,
   handled,
   isAgain,
-  type Loss,
-  type Mark,
   notHandedOut,
   redelivered,
   type Settler,
   settledBy,
   settlerOf,
-  type Told,
-  type Verdict,
 } from "./delivery.ts";
 import { deduplicateTuning } from "./groupOptions.ts";
 import { keyOf } from "./keyOf.ts";
 import { Lines } from "./lines.ts";
-import { type Checked, checked, type Marked } from "./processed.ts";
+import { Marked } from "./marked.ts";
+import { type Checked, checked } from "./processed.ts";
 
 /** What {@link deduplicate} goes by. */
 export interface DeduplicateOptions<E> {
@@ -61,150 +66,115 @@ export interface DeduplicateOptions<E> {
  */
 export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperatorFunction<Delivery<E>> {
   const { window } = deduplicateTuning(options);
-  const { key, skipped } = options;
   return (source) =>
     new Observable((subscriber) => {
-      // By stream and key: what repeats one that is being handled waits for its outcome.
-      const lines = new Lines<Marked<E>>();
-      const asked$ = new Subject<Marked<E>>();
-      const guarded = guard((message) => process.emitWarning(`deduplicate: ${message}`, "RxaddWarning"));
-      // The source counts as one, until it completes.
-      let unsettled = 1;
-
-      function settled(): void {
-        unsettled -= 1;
-        if (unsettled === 0) subscriber.complete();
-      }
-
-      /** Asks whether it is processed; its key is known from here on, whatever a handler does to its event. */
-      function ask(delivery: Delivery<E>, settler: Settler): void {
-        const { event } = delivery;
-        let id: string;
-        try {
-          id = keyOf("key", key(event));
-        } catch (reason) {
-          settler.settle(
-            { kind: "failed", reason },
-            {
-              next: (outcome) => {
-                if (isAgain(outcome)) ask(redelivered(delivery, event, outcome.again), outcome.again);
-                else settled();
-              },
-            },
-          );
-          return;
-        }
-        asked$.next({ delivery, settler, mark: { id, keep: window } });
-      }
-
-      function skip({ delivery, settler }: Marked<E>): void {
-        guarded("skipped", () => skipped?.next(delivery));
-        settler.settle(handled, { next: settled });
-      }
-
-      function take(all: readonly Checked<E>[]): void {
-        const first: Marked<E>[] = [];
-        for (const { marked, isProcessed } of all) {
-          if (isProcessed) skip(marked);
-          else if (lines.join(nameOf(marked), marked) === "goes") first.push(marked);
-        }
-        // Only now, as one may be settled at once: those that repeat it have to be waiting for it.
-        for (const marked of first) {
-          const { delivery, settler, mark } = marked;
-          const name = nameOf(marked);
-          const told = (isProcessed: boolean) => release(name, isProcessed);
-          subscriber.next({ ...delivery, [settledBy]: new MarkingSettler(settler, mark, told) });
-        }
-      }
-
-      /** Those that repeat it were handled with it; or nobody here knows, and it is asked again. */
-      function release(name: string, isProcessed: boolean): void {
-        for (const next of lines.end(name)) {
-          if (isProcessed) skip(next);
-          else asked$.next(next);
-        }
-        settled();
-      }
-
-      subscriber.add(
-        asked$.pipe(batch({ maxItems: 500 }), concatMap(checked)).subscribe({
-          next: take,
-          error: (error) => subscriber.error(error),
-        }),
-      );
+      const deduplication = new Deduplication({ ...options, window }, subscriber);
+      subscriber.add(deduplication.checks);
       subscriber.add(
         source.subscribe({
           next: (delivery) => {
             const settler = settlerOf(delivery);
-            if (settler === undefined) {
-              subscriber.error(notHandedOut("deduplicate"));
-              return;
-            }
-            unsettled += 1;
-            ask(delivery, settler);
+            if (settler === undefined) subscriber.error(notHandedOut("deduplicate"));
+            else deduplication.add(delivery, settler);
           },
           error: (error) => subscriber.error(error),
-          complete: settled,
+          complete: () => deduplication.end(),
         }),
       );
     });
 }
 
-/** Settles a delivery with its mark, and tells when it is settled, and whether its event counts as processed now. */
-class MarkingSettler implements Settler {
-  readonly #settler: Settler;
-  readonly #mark: Mark;
-  readonly #settled: (isProcessed: boolean) => void;
+/** One subscription. */
+class Deduplication<E> {
+  readonly checks: Subscription;
+  readonly #options: DeduplicateOptions<E> & { readonly window: number };
+  readonly #subscriber: Subscriber<Delivery<E>>;
+  readonly #guarded = guard((message) => process.emitWarning(`deduplicate: ${message}`, "RxaddWarning"));
+  // By stream: what repeats one that is being handled waits for its outcome.
+  readonly #lines = new Map<string, Lines<Marked<E>>>();
+  readonly #asked$ = new Subject<Marked<E>>();
+  // The source counts as one, until it completes.
+  #unsettled = 1;
 
-  constructor(settler: Settler, mark: Mark, settled: (isProcessed: boolean) => void) {
-    this.#settler = settler;
-    this.#mark = mark;
-    this.#settled = settled;
-  }
-
-  get stream(): string {
-    return this.#settler.stream;
-  }
-
-  get entryId(): string {
-    return this.#settler.entryId;
-  }
-
-  get deliveries(): number {
-    return this.#settler.deliveries;
-  }
-
-  mayStart(): boolean {
-    return this.#settler.mayStart();
-  }
-
-  start(begin: (loss: Loss | undefined) => void): void {
-    this.#settler.start((loss) => {
-      begin(loss);
-      if (loss !== undefined) this.#settled(false);
+  constructor(
+    options: DeduplicateOptions<E> & { readonly window: number },
+    subscriber: Subscriber<Delivery<E>>,
+  ) {
+    this.#options = options;
+    this.#subscriber = subscriber;
+    this.checks = this.#asked$.pipe(batch({ maxItems: 500 }), concatMap(checked)).subscribe({
+      next: (all) => this.#take(all),
+      error: (error) => subscriber.error(error),
     });
   }
 
-  settle(verdict: Verdict, told: Told): void {
-    const isHandled = verdict.kind === "handled";
-    this.#settler.settle(isHandled ? { ...verdict, mark: this.#mark } : verdict, {
-      next: (outcome) => {
-        if (isAgain(outcome)) {
-          told.next({ again: new MarkingSettler(outcome.again, this.#mark, this.#settled) });
-          return;
-        }
-        told.next(outcome);
-        // What was refused is settled anew, as one that failed.
-        if (!isHandled || !(outcome instanceof Error)) this.#settled(isHandled && outcome === "acknowledged");
-      },
-    });
+  add(delivery: Delivery<E>, settler: Settler): void {
+    this.#unsettled += 1;
+    this.#ask(delivery, settler);
   }
 
-  processed(ids: readonly string[]): Observable<readonly boolean[]> {
-    return this.#settler.processed(ids);
+  /** There will be no more. */
+  end(): void {
+    this.#unsettled -= 1;
+    if (this.#unsettled === 0) this.#subscriber.complete();
   }
-}
 
-function nameOf<E>({ settler, mark }: Marked<E>): string {
-  return `${settler.stream}\n${mark.id}`;
+  /** Those that repeat it were handled with it; or nobody here knows, and it is asked again. */
+  settled({ stream, id }: Marked<E>, isProcessed: boolean): void {
+    for (const next of this.#linesOf(stream).end(id)) {
+      if (isProcessed) this.#skip(next);
+      else this.#asked$.next(next);
+    }
+    this.end();
+  }
+
+  /** Asks whether it is processed; its key is known from here on, whatever a handler does to its event. */
+  #ask(delivery: Delivery<E>, settler: Settler): void {
+    const { key, window } = this.#options;
+    const { event } = delivery;
+    let id: string;
+    try {
+      id = keyOf("key", key(event));
+    } catch (reason) {
+      settler.settle(
+        { kind: "failed", reason },
+        {
+          next: (outcome) => {
+            if (isAgain(outcome)) this.#ask(redelivered(delivery, event, outcome.again), outcome.again);
+            else this.end();
+          },
+        },
+      );
+      return;
+    }
+    this.#asked$.next(new Marked(delivery, settler, id, window, this));
+  }
+
+  #take(parts: readonly Checked<E>[]): void {
+    const first: Marked<E>[] = [];
+    for (const { all, processed } of parts) {
+      let index = 0;
+      for (const marked of all) {
+        if (processed[index] === true) this.#skip(marked);
+        else if (this.#linesOf(marked.stream).join(marked.id, marked) === "goes") first.push(marked);
+        index += 1;
+      }
+    }
+    // Only now, as one may be settled at once: those that repeat it have to be waiting for it.
+    for (const marked of first) this.#subscriber.next({ ...marked.delivery, [settledBy]: marked });
+  }
+
+  #skip({ delivery, settler }: Marked<E>): void {
+    this.#guarded("skipped", () => this.#options.skipped?.next(delivery));
+    settler.settle(handled, { next: () => this.end() });
+  }
+
+  #linesOf(stream: string): Lines<Marked<E>> {
+    let lines = this.#lines.get(stream);
+    if (lines === undefined) {
+      lines = new Lines();
+      this.#lines.set(stream, lines);
+    }
+    return lines;
+  }
 }
