@@ -65,10 +65,10 @@ export interface DeduplicateOptions<E> {
  * ```
  */
 export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperatorFunction<Delivery<E>> {
-  const { window } = deduplicateTuning(options);
+  const tuning = { ...options, window: deduplicateTuning(options).window };
   return (source) =>
     new Observable((subscriber) => {
-      const deduplication = new Deduplication({ ...options, window }, subscriber);
+      const deduplication = new Deduplication(tuning, subscriber);
       subscriber.add(deduplication.checks);
       subscriber.add(
         source.subscribe({
@@ -84,26 +84,25 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
     });
 }
 
+type Tuning<E> = DeduplicateOptions<E> & { readonly window: number };
+
 /** One subscription. */
 class Deduplication<E> {
   readonly checks: Subscription;
-  readonly #options: DeduplicateOptions<E> & { readonly window: number };
+  readonly #tuning: Tuning<E>;
   readonly #subscriber: Subscriber<Delivery<E>>;
   readonly #guarded = guard((message) => process.emitWarning(`deduplicate: ${message}`, "RxaddWarning"));
-  // By stream: what repeats one that is being handled waits for its outcome.
+  // By stream: what repeats one that is asked about or handled waits for its outcome.
   readonly #lines = new Map<string, Lines<Marked<E>>>();
   readonly #asked$ = new Subject<Marked<E>>();
   // The source counts as one, until it completes.
   #unsettled = 1;
 
-  constructor(
-    options: DeduplicateOptions<E> & { readonly window: number },
-    subscriber: Subscriber<Delivery<E>>,
-  ) {
-    this.#options = options;
+  constructor(tuning: Tuning<E>, subscriber: Subscriber<Delivery<E>>) {
+    this.#tuning = tuning;
     this.#subscriber = subscriber;
     this.checks = this.#asked$.pipe(batch({ maxItems: 500 }), concatMap(checked)).subscribe({
-      next: (all) => this.#take(all),
+      next: (parts) => this.#take(parts),
       error: (error) => subscriber.error(error),
     });
   }
@@ -119,18 +118,23 @@ class Deduplication<E> {
     if (this.#unsettled === 0) this.#subscriber.complete();
   }
 
+  /** One that went is settled. */
+  settled(marked: Marked<E>, isProcessed: boolean): void {
+    this.#release(marked, isProcessed);
+    this.end();
+  }
+
   /** Those that repeat it were handled with it; or nobody here knows, and it is asked again. */
-  settled({ stream, id }: Marked<E>, isProcessed: boolean): void {
+  #release({ stream, id }: Marked<E>, isProcessed: boolean): void {
     for (const next of this.#linesOf(stream).end(id)) {
       if (isProcessed) this.#skip(next);
-      else this.#asked$.next(next);
+      else this.#join(next);
     }
-    this.end();
   }
 
   /** Asks whether it is processed; its key is known from here on, whatever a handler does to its event. */
   #ask(delivery: Delivery<E>, settler: Settler): void {
-    const { key, window } = this.#options;
+    const { key, window } = this.#tuning;
     const { event } = delivery;
     let id: string;
     try {
@@ -147,25 +151,29 @@ class Deduplication<E> {
       );
       return;
     }
-    this.#asked$.next(new Marked(delivery, settler, id, window, this));
+    this.#join(new Marked(delivery, settler, id, window, this));
+  }
+
+  /** Asks now, or once the one before it is settled: an answer of before that would say too little. */
+  #join(marked: Marked<E>): void {
+    if (this.#linesOf(marked.stream).join(marked.id, marked) === "goes") this.#asked$.next(marked);
   }
 
   #take(parts: readonly Checked<E>[]): void {
-    const first: Marked<E>[] = [];
     for (const { all, processed } of parts) {
       let index = 0;
       for (const marked of all) {
-        if (processed[index] === true) this.#skip(marked);
-        else if (this.#linesOf(marked.stream).join(marked.id, marked) === "goes") first.push(marked);
+        if (processed[index] === true) {
+          this.#skip(marked);
+          this.#release(marked, true);
+        } else this.#subscriber.next({ ...marked.delivery, [settledBy]: marked });
         index += 1;
       }
     }
-    // Only now, as one may be settled at once: those that repeat it have to be waiting for it.
-    for (const marked of first) this.#subscriber.next({ ...marked.delivery, [settledBy]: marked });
   }
 
   #skip({ delivery, settler }: Marked<E>): void {
-    this.#guarded("skipped", () => this.#options.skipped?.next(delivery));
+    this.#guarded("skipped", () => this.#tuning.skipped?.next(delivery));
     settler.settle(handled, { next: () => this.end() });
   }
 

@@ -1,4 +1,4 @@
-import { from, lastValueFrom, map, of, Subject, toArray } from "rxjs";
+import { delay, from, lastValueFrom, map, of, Subject, toArray } from "rxjs";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import {
   acknowledge,
@@ -68,6 +68,29 @@ describe("deduplicate", () => {
       expectObservable(result).toBe(expected);
       flush();
       expect(group.acknowledged).toEqual(["1-0", "2-0", "3-0"]);
+    }),
+  );
+
+  it(
+    "goes by no answer of before the same event was acknowledged",
+    marbles(({ hot, cold, expectObservable, flush }) => {
+      const { group, values } = entries();
+      const late = settledOtherwise(values.A, (settler) => ({
+        processed: (ids) => settler.processed(ids).pipe(delay(3)),
+      }));
+      const source = hot("-a-A-------|", { a: values.a, A: late });
+      const handling = cold("---|");
+      const expected = "  ----a------|";
+
+      const result = source.pipe(
+        deduplicate({ key }),
+        acknowledge(() => handling),
+        map(({ delivery }) => delivery.event.id),
+      );
+
+      expectObservable(result).toBe(expected);
+      flush();
+      expect(group.acknowledged).toEqual(["1-0", "2-0"]);
     }),
   );
 

@@ -118,10 +118,10 @@ while at <= #ARGV do
   local kind, count = next(), tonumber(next())
   local ids = {unpack(ARGV, at, at + count - 1)}
   at = at + count
-  local owners = ownersOf(ids)
+  local owners, one = ownersOf(ids), settle[kind]
   for i = 1, count do
     local id = ids[i]
-    local outcome = settle[kind](id, owners[id])
+    local outcome = one(id, owners[id])
     if outcome == 'acknowledged' then owners[id] = nil end
     outcomes[#outcomes + 1] = outcome
   end
