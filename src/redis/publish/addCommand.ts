@@ -12,8 +12,7 @@ export class AddCommand extends Command {
   }
 
   override toWritable(): Buffer {
-    const start = ["XADD", ...this.args.map(String)];
-    if (this.#content.words === 1) start.push("event");
-    return encode(start, [this.#content]);
+    const name = this.#content.words === 1 ? ["event"] : [];
+    return encode(["XADD", ...this.args.map(String), ...name, this.#content]);
   }
 }

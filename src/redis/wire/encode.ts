@@ -3,10 +3,10 @@ import type { Bulk } from "./bulk.ts";
 /** A value of a call, or values that are written already. */
 export type Argument = string | Buffer | Bulk;
 
-/** A command in Redis' protocol, RESP: `start` and `args`. What lies together in memory is copied together. */
-export function encode(start: readonly string[], args: readonly Argument[]): Buffer {
+/** A command in Redis' protocol, RESP. What lies together in memory is copied together. */
+export function encode(args: readonly Argument[]): Buffer {
   const pieces: (string | Buffer)[] = [];
-  let words = start.length;
+  let words = 0;
   let text = "";
   let run: Bulk | undefined;
   let runEnd = 0;
@@ -40,8 +40,7 @@ export function encode(start: readonly string[], args: readonly Argument[]): Buf
     }
   }
   close();
-  const head = start.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
-  return joined([`*${words}\r\n`, ...head, ...pieces]);
+  return joined([`*${words}\r\n`, ...pieces]);
 }
 
 function joined(pieces: readonly (string | Buffer)[]): Buffer {

@@ -32,7 +32,7 @@ export function script(client: Redis | Cluster, lua: string, replies: "text" | "
       const start = knownBy.has(socket) ? ["EVALSHA", sha] : ["EVAL", lua];
       this.#socket = socket;
       knownBy.add(socket);
-      return encode([...start, ...keys], this.#args);
+      return encode([...start, ...keys, ...this.#args]);
     }
 
     /** Its server has lost its scripts. */

@@ -58,20 +58,27 @@ export function encoder<T, P>(
     );
   }
 
+  /** They are measured only where they may be too large; whoever writes them measures them anyway. */
+  function checkWords(words: readonly Word[], without: number): void {
+    let characters = 0;
+    for (const { length } of words) characters += length;
+    if (characters > maxEventBytes / mostCharacterBytes) checkSize(bytesOf(words) - without);
+  }
+
   const streamFor = (event: T) => attempt("stream", event, toStream);
 
   /** Nothing is written of an event before all is known to be well with it: what fails takes no memory from what waits. */
   function publish(event: T): EntryContent {
     if (toContent !== undefined) {
       const words = attempt("content", event, toContent);
-      checkSize(bytesOf(words));
+      checkWords(words, 0);
       return contentOn(streamFor(event), writer.write(words), 0);
     }
     const payload = attempt("encode", event, toPayload);
     if (payload.length > maxEventBytes / mostCharacterBytes) checkSize(Buffer.byteLength(payload));
     if (toFields === undefined) return contentOn(streamFor(event), writer.writeOne(payload), 0);
     const words = ["event", payload, ...attempt("fields", event, toFields)];
-    checkSize(bytesOf(words) - nameBytes);
+    checkWords(words, nameBytes);
     return contentOn(streamFor(event), writer.write(words), nameBytes);
   }
 
