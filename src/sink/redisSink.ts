@@ -205,6 +205,7 @@ function chain<T, P>(
         sizeOf: ({ bytes }) => bytes,
         released: ({ left }: Safe<Entry<P>, AcknowledgedBatch<P>>) => {
           if (left === undefined) return { items: 0, bytes: 0 };
+          itsEncoder.release(left.last);
           const bytes = left.last.totalBytes - releasedBytes;
           releasedBytes = left.last.totalBytes;
           return { items: left.items, bytes };

@@ -22,11 +22,20 @@ const mostFrameBytes = 21;
 /** Of a character of JavaScript's in UTF-8. */
 export const mostCharacterBytes = 3;
 
-/** Writes words one after the other into pieces of memory, so that what is sent together lies together. */
+/** Of pieces that are kept to be written again. */
+const mostSpare = 4;
+
+/**
+ * Writes words one after the other into pieces of memory, so that what is sent together lies together. A piece of
+ * which nothing is needed any more is written again.
+ */
 export class BulkWriter {
   #piece: Buffer = Buffer.alloc(0);
   /** Up to where the piece is written. */
   #at = 0;
+  /** What was written before, in that order. */
+  #before: { readonly memory: Buffer; readonly isShared: boolean }[] = [];
+  #spare: Buffer[] = [];
 
   write(words: readonly Word[]): Bulk {
     let size = 0;
@@ -56,18 +65,42 @@ export class BulkWriter {
     return this.#written(memory, start, start + framed(bytes), 1, bytes);
   }
 
-  /** Nothing waits of what it has written: it keeps no more than is taken for what is small. */
+  /** No word, at its place among the others. */
+  writeNone(): Bulk {
+    return this.#written(this.#piece, this.#at, this.#at, 0, 0);
+  }
+
+  /** Of what was written before what lies there nothing is needed any more. */
+  release(memory: Buffer): void {
+    const count = memory === this.#piece ? this.#before.length : this.#before.findIndex((piece) => piece.memory === memory);
+    if (count <= 0) return;
+    for (const { memory, isShared } of this.#before.splice(0, count)) {
+      if (isShared && memory.length === mostMemory && this.#spare.length < mostSpare) this.#spare.push(memory);
+    }
+  }
+
+  /** Nothing is needed any more of what it has written: it keeps no more than is taken for what is small. */
   rest(): void {
-    if (this.#piece.length > leastMemory) this.#begin(Buffer.alloc(0));
+    this.#before = [];
+    this.#spare = [];
+    this.#begin(this.#piece.length > leastMemory ? Buffer.alloc(0) : this.#piece);
   }
 
   #memoryFor(size: number): Buffer {
-    if (size > mostShared) return Buffer.allocUnsafeSlow(size);
+    if (size > mostShared) {
+      const memory = Buffer.allocUnsafeSlow(size);
+      this.#before.push({ memory, isShared: false });
+      return memory;
+    }
     if (this.#at + size > this.#piece.length) {
-      const next = Math.min(mostMemory, Math.max(leastMemory, size, 2 * this.#piece.length));
-      this.#begin(Buffer.allocUnsafeSlow(next));
+      this.#before.push({ memory: this.#piece, isShared: true });
+      this.#begin(this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#nextSize(size)));
     }
     return this.#piece;
+  }
+
+  #nextSize(least: number): number {
+    return Math.min(mostMemory, Math.max(leastMemory, least, 2 * this.#piece.length));
   }
 
   #begin(piece: Buffer): void {

@@ -17,6 +17,10 @@ export interface Encoder<T> {
   readonly publish: (event: T) => EntryContent;
   /** Its dead letter, as much of the event as can be had; `position` is empty without one. Undefined: the sink has no stream for it. */
   readonly setAside: ((event: T, cause: RxaddError, position: string) => EntryContent) | undefined;
+  /** What is written of an event that is passed over. */
+  readonly passOver: () => EntryContent;
+  /** Nothing is needed any more of what it made before this. */
+  readonly release: (entry: EntryContent) => void;
   /** Nothing that it has made waits any more: it lets go of the memory for what comes often. */
   readonly rest: () => void;
 }
@@ -91,6 +95,8 @@ export function encoder<T, P>(
   return {
     publish,
     setAside: deadLetters && ((...letter) => setAside(deadLetters.stream, ...letter)),
+    passOver: () => contentOn("", writer.writeNone(), 0),
+    release: ({ memory }) => writer.release(memory),
     rest: () => writer.rest(),
   };
 }

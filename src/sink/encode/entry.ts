@@ -2,16 +2,6 @@ import type { TransactionMark } from "../../../operators/batch.ts";
 import type { RxaddError } from "../../errors/rxaddError.ts";
 import type { EntryContent } from "../../redis/publish/publishPort.ts";
 
-/** Of an event that is passed over nothing is written; it only moves the position on. */
-export const skipped: EntryContent = {
-  stream: "",
-  memory: Buffer.alloc(0),
-  start: 0,
-  end: 0,
-  words: 0,
-  bytes: 0,
-};
-
 /** An event on its way through the chain: what is written of it, and what the chain asks of it. */
 export interface Entry<P> extends EntryContent {
   /** Its number within the subscription, from 0. */

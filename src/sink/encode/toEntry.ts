@@ -17,7 +17,7 @@ import type { EntryContent } from "../../redis/publish/publishPort.ts";
 import { positionText } from "../../telemetry/positionText.ts";
 import { attempt, EventFailure } from "./attempt.ts";
 import type { Encoder } from "./encoder.ts";
-import { type Entry, skipped } from "./entry.ts";
+import type { Entry } from "./entry.ts";
 import { safePosition } from "./safePosition.ts";
 
 /** What is read of an event beside what is written of it; each may throw. */
@@ -77,7 +77,7 @@ function named<T, P>(
  * has no content.
  */
 export function toEntry<T, P>(
-  { publish, setAside }: Encoder<T>,
+  { publish, setAside, passOver }: Encoder<T>,
   access: EventAccess<T, P> = {},
   positions: StorablePositions<P>,
   isWatched: () => boolean,
@@ -122,7 +122,7 @@ export function toEntry<T, P>(
       if (isPassedOver<P>(event)) {
         position = attempt("position", event, read.ofSkipped.position);
         transaction = attempt("transaction", event, read.ofSkipped.transaction);
-        return entryOf(ordinal, skipped, undefined, undefined, position, transaction, undefined);
+        return entryOf(ordinal, passOver(), undefined, undefined, position, transaction, undefined);
       }
       position = attempt("position", event, read.position);
       transaction = attempt("transaction", event, read.transaction);
