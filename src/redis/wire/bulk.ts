@@ -72,10 +72,14 @@ export class BulkWriter {
 
   /** Of what was written before what lies there nothing is needed any more. */
   release(memory: Buffer): void {
-    const count = memory === this.#piece ? this.#before.length : this.#before.findIndex((piece) => piece.memory === memory);
+    const count =
+      memory === this.#piece
+        ? this.#before.length
+        : this.#before.findIndex((piece) => piece.memory === memory);
     if (count <= 0) return;
     for (const { memory, isShared } of this.#before.splice(0, count)) {
-      if (isShared && memory.length === mostMemory && this.#spare.length < mostSpare) this.#spare.push(memory);
+      if (isShared && memory.length === mostMemory && this.#spare.length < mostSpare)
+        this.#spare.push(memory);
     }
   }
 

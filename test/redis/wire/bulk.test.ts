@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { BulkWriter, type Word, wordsIn } from "../../../src/redis/wire/bulk.ts";
+import { type Bulk, BulkWriter, type Word, wordsIn } from "../../../src/redis/wire/bulk.ts";
 import { awkwardWord } from "../../kit/load/awkwardWords.ts";
 
 /** Now and then long. */
@@ -81,6 +81,59 @@ describe("a writer of bulk strings", () => {
       }
       const taken = [...memories].reduce((sum, memory) => sum + memory.length, 0);
       expect(taken / written).toBeLessThan(4 / 3);
+    }
+  });
+
+  it("writes over nothing that is needed, whatever is released when", () => {
+    // Of a size that fills many pieces, each with several.
+    const middling = fc.integer({ min: 1000, max: 10_000 }).map((length) => "y".repeat(length));
+    const some = fc.array(fc.oneof({ weight: 1, arbitrary: word }, { weight: 6, arbitrary: middling }), {
+      maxLength: 3,
+    });
+    const step = fc.oneof(
+      { weight: 4, arbitrary: some.map((words) => ({ words })) },
+      { weight: 1, arbitrary: fc.nat(8).map((release) => ({ release })) },
+    );
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 100, maxLength: 400, size: "max" }), (steps) => {
+        const writer = new BulkWriter();
+        const needed: { readonly bulk: Bulk; readonly bytes: Buffer }[] = [];
+        for (const step of steps) {
+          if ("words" in step) {
+            const bulk = step.words.length === 0 ? writer.writeNone() : writer.write(step.words);
+            needed.push({ bulk, bytes: Buffer.concat(step.words.map(bulkOf)) });
+          } else {
+            const last = needed.splice(0, step.release).at(-1);
+            if (last !== undefined) writer.release(last.bulk.memory);
+            if (needed.length === 0) writer.rest();
+          }
+          for (const { bulk, bytes } of needed)
+            expect(bulk.memory.compare(bytes, 0, bytes.length, bulk.start, bulk.end)).toBe(0);
+        }
+      }),
+      { numRuns: 30, endOnFailure: true },
+    );
+  });
+
+  it("takes no more memory than what waits, however much goes through", () => {
+    for (const each of [
+      ["x".repeat(1000)],
+      ["x".repeat(1000), "x".repeat(40_000)],
+      ["x".repeat(1000), undefined],
+    ]) {
+      const writer = new BulkWriter();
+      const waiting: Buffer[] = [];
+      const pieces = new Set<Buffer>();
+      for (let count = 0; count < 20_000; count += 1) {
+        const text = each[count % each.length];
+        const { memory } = text === undefined ? writer.writeNone() : writer.writeOne(text);
+        if (text?.length === 1000) pieces.add(memory);
+        waiting.push(memory);
+        const [left] = waiting.length > 1000 ? waiting.splice(0, 500).slice(-1) : [];
+        if (left !== undefined) writer.release(left);
+      }
+      // Four while it grows to 256 KiB, of which each holds 80, as each takes room for three bytes a character.
+      expect(pieces.size).toBeLessThan(30);
     }
   });
 

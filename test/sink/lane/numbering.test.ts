@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type StandardPosition, standardPositions } from "../../../src/event/positions.ts";
-import { type Entry, skipped } from "../../../src/sink/encode/entry.ts";
+import type { Entry } from "../../../src/sink/encode/entry.ts";
 import { type NumberingOptions, numbering } from "../../../src/sink/lane/numbering.ts";
 import { entryWith } from "./entries.ts";
 
@@ -39,7 +39,8 @@ describe("numbering", () => {
   });
 
   it("moves on with what is passed over, of which it sends nothing", () => {
-    const batch = [at(6, skipped), at(7), at(8, skipped)];
+    const passedOver = { stream: "", words: 0, bytes: 0 };
+    const batch = [at(6, passedOver), at(7), at(8, passedOver)];
     const { sent, entries, stand } = numbers()(batch);
 
     expect(sent?.entries).toEqual([batch[1]]);
