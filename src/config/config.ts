@@ -72,27 +72,39 @@ const commit = new Described<t.TypeOf<typeof commitWord> | t.TypeOf<typeof quoru
   },
 );
 
-/** The whole file. */
+const sourceKinds = new Kinds(sources);
+const sinkList = new OneOrMore(redisSinkEntry);
+
+/** What depends on each other in a pipeline. */
+interface Parts {
+  readonly source?: t.TypeOf<typeof sourceKinds> | undefined;
+  readonly sinks: t.TypeOf<typeof sinkList>;
+  readonly commit: t.TypeOf<typeof commit>;
+}
+
+/** A pipeline. */
 export const configSettings = new Settings(
   {
     pipeline: withDefault(text, "rxadd", "The label `pipeline` of the metrics"),
-    source: optional(new Kinds(sources), "Where `rxadd replicate` reads; `rxadd pipe` needs none"),
-    sinks: required(new OneOrMore(redisSinkEntry), "Where events go"),
+    source: optional(sourceKinds, "Where `rxadd replicate` reads; `rxadd pipe` needs none"),
+    sinks: required(sinkList, "Where events go"),
     commit: withDefault(
       commit,
       "required",
       "Which of several sinks gate the checkpoint: those that are `required`, all of them, or any so many",
     ),
   },
-  ({ source, sinks, commit }) => {
-    const configs = sinks.map(({ config }) => config);
-    const copies =
-      source?.type === "redis" ? configs.map((config) => copyProblem(source.config, config)) : [];
-    return [togetherProblem(configs, commit), doublesProblem(configs), ...copies].find(
-      (problem) => problem !== undefined,
-    );
-  },
+  (parts) => wholeProblem(parts),
 );
+
+/** What is wrong with the parts of a pipeline together; undefined: nothing. */
+export function wholeProblem({ source, sinks, commit }: Parts): string | undefined {
+  const configs = sinks.map(({ config }) => config);
+  const copies = source?.type === "redis" ? configs.map((config) => copyProblem(source.config, config)) : [];
+  return [togetherProblem(configs, commit), doublesProblem(configs), ...copies].find(
+    (problem) => problem !== undefined,
+  );
+}
 
 /** What is wrong with several sinks together; undefined: nothing. */
 function togetherProblem(
@@ -109,5 +121,5 @@ function togetherProblem(
   return undefined;
 }
 
-/** A decoded configuration. */
+/** A decoded pipeline. */
 export type Config = t.TypeOf<typeof configSettings>;

@@ -1,8 +1,18 @@
+import { separate } from "fp-ts/lib/Array.js";
 import { type Either, isLeft, left, right, tryCatch } from "fp-ts/lib/Either.js";
-import { type Alias, type CST, isNode, LineCounter, Parser, parseDocument, visit } from "yaml";
+import {
+  type Alias,
+  type CST,
+  type Document,
+  isNode,
+  LineCounter,
+  Parser,
+  parseAllDocuments,
+  visit,
+} from "yaml";
 import { type Path, type Problem, pathText } from "../options/problem.ts";
 
-/** What a YAML text says, and where. */
+/** What a YAML document says, and where. */
 export interface Yaml {
   readonly value: unknown;
   /** Places a problem where the setting stands, or at the nearest thing around it. */
@@ -38,22 +48,36 @@ function innerOf(token: CST.Token): readonly CST.Token[] {
   return token.items.flatMap(({ key, value }) => [key, value].filter((inner) => inner != null));
 }
 
-/** Reads YAML; every mistake in it is a problem, and nothing is thrown or printed. */
-export function readYaml(text: string): Either<readonly Problem[], Yaml> {
+/** Reads the documents of a YAML text, without empty ones; every mistake is a problem, and nothing is thrown or printed. */
+export function readYaml(text: string): Either<readonly Problem[], readonly Yaml[]> {
   const tooMuch = excessOf(text);
   if (tooMuch !== undefined)
     return left([{ path: "", message: tooMuch, line: undefined, column: undefined }]);
   const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter, prettyErrors: false, logLevel: "error" });
-
-  function at(offset: number | undefined): Pick<Problem, "line" | "column"> {
+  const placeOf = (offset: number | undefined): Place => {
     if (offset === undefined) return { line: undefined, column: undefined };
     const { line, col } = lineCounter.linePos(offset);
     return { line, column: col };
-  }
+  };
+  const documents = parseAllDocuments(text, { lineCounter, prettyErrors: false, logLevel: "error" });
+  const { left: mistakes, right: read } = separate(
+    documents.map((document) => readDocument(document, documents.length > 1, placeOf)),
+  );
+  if (mistakes.length > 0) return left(mistakes.flat());
+  const filled = read.filter(({ value }) => value !== null);
+  const problem = (path: Path, message: string) => ({ path: pathText(path), message, ...placeOf(undefined) });
+  return right(filled.length > 0 ? filled : [read[0] ?? { value: null, problem }]);
+}
 
+type Place = Pick<Problem, "line" | "column">;
+
+function readDocument(
+  document: Document.Parsed,
+  isOneOfSeveral: boolean,
+  placeOf: (offset: number | undefined) => Place,
+): Either<readonly Problem[], Yaml> {
   function mistake(message: string, offset?: number): Problem {
-    return { path: "", message: `not YAML: ${message}`, ...at(offset) };
+    return { path: "", message: `not YAML: ${message}`, ...placeOf(offset) };
   }
 
   /** An alias that leads nowhere, or round in a circle. */
@@ -70,25 +94,22 @@ export function readYaml(text: string): Either<readonly Problem[], Yaml> {
     return found;
   }
 
-  if (document.errors.length > 0) {
-    return left(
-      document.errors.map(({ code, message, pos: [offset] }) =>
-        mistake(code === "MULTIPLE_DOCS" ? "found several documents, expected one" : message, offset),
-      ),
-    );
-  }
+  if (document.errors.length > 0)
+    return left(document.errors.map(({ message, pos: [offset] }) => mistake(message, offset)));
   const aliases = aliasMistakes();
   if (aliases.length > 0) return left(aliases);
   const value = tryCatch((): unknown => document.toJS(), String);
   // Such as aliases of aliases that would fill the memory.
   if (isLeft(value)) return left([mistake(value.left)]);
 
+  // Which of several documents it is, the place alone tells.
+  const beginning = isOneOfSeveral ? document.contents?.range[0] : undefined;
   return right({
     value: value.right,
     problem: (path, message) => {
       const nodes = path.map((_, index) => document.getIn(path.slice(0, index + 1), true));
       const node = nodes.findLast((candidate) => isNode(candidate));
-      return { path: pathText(path), message, ...at(isNode(node) ? node.range?.[0] : undefined) };
+      return { path: pathText(path), message, ...placeOf(isNode(node) ? node.range?.[0] : beginning) };
     },
   });
 }

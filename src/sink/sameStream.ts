@@ -66,7 +66,7 @@ interface Place {
 }
 
 /** Whether both lead to one database; another name of a host is taken for another host. */
-function isSameDatabase(a: string, b: string): boolean {
+export function isSameDatabase(a: string, b: string): boolean {
   if (a === b) return true;
   const [one, other] = [placeOf(a), placeOf(b)];
   return (

@@ -7,6 +7,7 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { configSchema } from "../../src/cli/commands/schema.ts";
 import { configSettings } from "../../src/config/config.ts";
+import { deltaForgeSettings } from "../../src/config/deltaForge.ts";
 import { schemaOf } from "../../src/config/jsonSchema.ts";
 import { Kinds } from "../../src/config/kinds.ts";
 import { loadConfig } from "../../src/config/loadConfig.ts";
@@ -87,6 +88,8 @@ function settingsIn(codec: unknown, path = ""): [string, Decoder<unknown, unknow
   return codec instanceof Described ? [[path.slice(1), codec]] : [];
 }
 
+const settings = [configSettings, deltaForgeSettings].flatMap((form) => settingsIn(form));
+
 describe("the JSON Schema of the configuration", () => {
   it.each(documented.map(({ where, code }) => [where, code]))(
     "accepts what the page shows: %s",
@@ -146,7 +149,7 @@ describe("the JSON Schema of the configuration", () => {
   });
 
   it("says of each setting what it means, and what it is if it is left out", () => {
-    const { sinks, commit } = JSON.parse(configSchema()).properties;
+    const { sinks, commit } = JSON.parse(configSchema()).$defs.own.properties;
     const { window, send_timeout_secs, send_timeout_ms } = sinks.items.properties.config.properties;
 
     expect(commit).toMatchObject({ default: "required" });
@@ -160,14 +163,14 @@ describe("the JSON Schema of the configuration", () => {
     });
   });
 
-  it.each(settingsIn(configSettings))("accepts of %s just what the loader accepts", (_name, codec) => {
+  it.each(settings)("accepts of %s just what the loader accepts", (_name, codec) => {
     const accepts = new Ajv2020().compile(schemaOf(codec));
 
     const bySchema = values.filter((value) => accepts(value));
     expect(bySchema).toEqual(values.filter((value) => isRight(codec.decode(value))));
   });
 
-  it.each(settingsIn(configSettings).filter(([, codec]) => values.some((value) => isText(value, codec))))(
+  it.each(settings.filter(([, codec]) => values.some((value) => isText(value, codec))))(
     "leaves %s to the environment",
     (_name, codec) => {
       const accepts = new Ajv2020().compile(schemaOf(codec));

@@ -1,7 +1,8 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import type { Config } from "../../config/config.ts";
-import { formatProblems, loadConfig, type Problem } from "../../config/loadConfig.ts";
+import { formatProblems, loadConfig, type Pipelines } from "../../config/loadConfig.ts";
 import { loadConfigFile } from "../../config/loadConfigFile.ts";
+import type { Problem } from "../../options/problem.ts";
 import { UsageError } from "../terminal/exitCode.ts";
 import type { Io } from "../terminal/io.ts";
 
@@ -13,11 +14,21 @@ export interface SinkFlags {
   readonly stream?: string;
 }
 
-/** Reads a configuration file, or fails with all that is wrong with it. */
-export function configOf(file: string, env: Io["env"]): Config {
-  const config = loadConfigFile(file, env);
-  if (isLeft(config)) throw new UsageError(formatProblems(config.left, file));
-  return config.right;
+/** Reads the pipelines of a file or folder, or fails with all that is wrong with them. */
+export function pipelinesOf(path: string, env: Io["env"]): Pipelines {
+  const pipelines = loadConfigFile(path, env);
+  if (isLeft(pipelines)) throw new UsageError(formatProblems(pipelines.left, path));
+  return pipelines.right;
+}
+
+/** The same, where there has to be one pipeline. */
+export function configOf(path: string, env: Io["env"]): Config {
+  const [first, ...others] = pipelinesOf(path, env);
+  if (others.length === 0) return first;
+  const names = [first, ...others].map(({ pipeline }) => pipeline).join(", ");
+  throw new UsageError(
+    `${path}: found the pipelines ${names}, expected one: rxadd replicate and rxadd check take several`,
+  );
 }
 
 /** What a flag says beside a file: it is for one start. */
@@ -45,7 +56,8 @@ export function configFrom({ config: file, id, uri, stream }: SinkFlags, env: Io
   const sink = { ...flags, uri: uri ?? "${REDIS_URI}" };
   const config = loadConfig(JSON.stringify({ sinks: [{ type: "redis", config: sink }] }), env);
   if (isLeft(config)) throw new UsageError(config.left.problems.map(flagProblem).join("\n"));
-  return config.right;
+  const [only] = config.right;
+  return only;
 }
 
 function flagProblem({ path, message }: Problem): string {
