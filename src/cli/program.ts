@@ -1,20 +1,17 @@
 import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
-import { lastValueFrom, type Observable, tap } from "rxjs";
-import type { Checkpoint } from "../event/checkpoint.ts";
-import { checkConfig } from "./commands/check.ts";
+import { checkPipelines } from "./commands/check.ts";
 import { addConsumeCommand } from "./commands/consume.ts";
-import { pipeLines } from "./commands/pipe.ts";
-import { type ReplicateFlags, replicateSource } from "./commands/replicate.ts";
+import { linesPipeline } from "./commands/pipe.ts";
+import { type ReplicateFlags, sourcePipeline } from "./commands/replicate.ts";
 import { configSchema } from "./commands/schema.ts";
 import { addStreamsCommand } from "./commands/streams.ts";
-import type { MonitoringOptions } from "./configured/monitoring.ts";
+import { type RunOptions, runPipelines } from "./configured/runPipelines.ts";
 import { portOf } from "./flags/numbers.ts";
-import { configFrom, configOf, type OnceFlags, once, type SinkFlags } from "./flags/sinkFlags.ts";
+import { configFrom, type OnceFlags, once, pipelinesOf, type SinkFlags } from "./flags/sinkFlags.ts";
 import { type ExitCode, type ExitWith, exitCodeOf } from "./terminal/exitCode.ts";
 import type { Io } from "./terminal/io.ts";
 import { logFailure } from "./terminal/log.ts";
-import { newOutcome, type Outcome } from "./terminal/outcome.ts";
 import { printableLines } from "./terminal/printable.ts";
 import { type Terminal, terminalOf } from "./terminal/terminal.ts";
 
@@ -84,44 +81,52 @@ function commandLine(terminal: Terminal, { stdout, stderr }: Io, exitWith: ExitW
     .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf)
     .option("--dashboard-port <port>", "show on a page on this port what the sink does", portOf)
     .option("--no-progress", "show no progress; without it a bar on a terminal stands in for the checkpoints")
-    .action((flags: SinkFlags & OnceFlags & MonitoringOptions & { input?: string }) =>
-      exitWith(() =>
-        printCheckpoints(terminal, (outcome) =>
-          pipeLines(
-            terminal,
-            flags.input,
-            once(configFrom(flags, env), flags),
-            { ...flags, outcome },
-            stop(),
-          ),
-        ),
-      ),
+    .action((flags: SinkFlags & OnceFlags & RunOptions & { input?: string }) =>
+      exitWith(() => {
+        const config = once(configFrom(flags, env), flags);
+        const stop$ = stop();
+        return runPipelines(terminal, [config], flags, (own, one, observersOf) =>
+          linesPipeline(own, flags.input, one, observersOf, stop$),
+        );
+      }),
     );
 
   program
     .command("replicate")
     .description("publish the changes of a database, as a YAML file says")
-    .requiredOption("--config <file>", "YAML with the source and the sink")
+    .requiredOption(
+      "--config <file>",
+      "YAML with a source and its sinks, or with several; or a folder of such files",
+    )
     .option(...adopt)
-    .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf, 9000)
+    .option(
+      "--metrics-port <port>",
+      "serve /metrics, /healthz and /readyz on this port; default: 9000, if it is free",
+      portOf,
+    )
     .option("--dashboard-port <port>", "show on a page on this port what the sinks do", portOf)
     .option("--no-progress", "do not show how far it is while it catches up")
     .option("--accept-hole", "go on, this once, although the database no longer has all changes")
-    .action(({ config, ...flags }: { config: string } & OnceFlags & ReplicateFlags) =>
-      exitWith(() =>
-        printCheckpoints(terminal, (outcome) =>
-          replicateSource(terminal, once(configOf(config, env), flags), { ...flags, outcome }, stop()),
-        ),
-      ),
+    .action(({ config, ...flags }: { config: string } & OnceFlags & ReplicateFlags & RunOptions) =>
+      exitWith(() => {
+        const configs = pipelinesOf(config, env).map((one) => once(one, flags));
+        const stop$ = stop();
+        return runPipelines(
+          terminal,
+          configs,
+          { usualMetricsPort: 9000, ...flags },
+          (own, one, observersOf) => sourcePipeline(own, one, observersOf, flags, stop$),
+        );
+      }),
     );
 
   program
     .command("check")
     .description("look at all that a YAML file names, and change nothing")
-    .argument("<file>", "YAML with the sinks, and perhaps a source")
+    .argument("<file>", "YAML with the sinks, and perhaps a source; or a folder of such files")
     .option("--json", "print each finding as one JSON line")
     .action((file: string, { json = false }: { json?: boolean }) =>
-      exitWith(() => checkConfig(out, configOf(file, env), json)),
+      exitWith(() => checkPipelines(out, pipelinesOf(file, env), json)),
     );
 
   program
@@ -134,25 +139,4 @@ function commandLine(terminal: Terminal, { stdout, stderr }: Io, exitWith: ExitW
   addConsumeCommand(program, terminal, exitWith);
   addStreamsCommand(program, terminal, exitWith);
   return program;
-}
-
-/** Prints each checkpoint as one JSON line, and says at the end what was done. */
-async function printCheckpoints(
-  { bar, out, log }: Terminal,
-  publish: (outcome: Outcome) => Observable<Checkpoint<unknown>>,
-): Promise<void> {
-  const outcome = newOutcome();
-  let position: unknown;
-  await lastValueFrom(
-    publish(outcome).pipe(
-      tap((checkpoint) => {
-        bar.writeResult(JSON.stringify(checkpoint));
-        position = checkpoint.position;
-      }),
-    ),
-    { defaultValue: undefined },
-  );
-  const done = outcome.text();
-  const end = out.isClosed ? "stopped, as standard output takes no more" : "done";
-  log(done === undefined ? `${end}, no events` : `${end}: ${done}, up to position ${position}`);
 }

@@ -1,6 +1,5 @@
 import { defer, from, type Observable, switchMap, takeUntil } from "rxjs";
 import type { Config } from "../../config/config.ts";
-import type { Checkpoint } from "../../event/checkpoint.ts";
 import type { EventAccess } from "../../event/eventAccess.ts";
 import type { StandardPosition } from "../../event/positions.ts";
 import { isStreamTemplate } from "../../options/codecs.ts";
@@ -9,8 +8,9 @@ import { encoderOf } from "../../sink/encode/envelope.ts";
 import { fieldTemplates, streamTemplate } from "../../sink/encode/template.ts";
 import { redisSink } from "../../sink/redisSink.ts";
 import { type NdjsonLine, ndjson, ndjsonAccess } from "../../sources/ndjson/ndjson.ts";
-import { type MonitoringOptions, monitoring } from "../configured/monitoring.ts";
-import { idsOf, oneSink } from "../configured/sinks.ts";
+import type { SinkObserver } from "../../telemetry/sinkObserver.ts";
+import type { Pipeline } from "../configured/runPipelines.ts";
+import { oneSink } from "../configured/sinks.ts";
 import { fileInput, standardInput } from "../terminal/input.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
@@ -43,22 +43,21 @@ function accessOf({ envelope, fields }: SinkConfig): EventAccess<NdjsonLine, Sta
 }
 
 /** Publishes NDJSON lines from a file or standard input; goes on where the stream ends. */
-export function pipeLines(
-  terminal: Terminal,
+export function linesPipeline(
+  { stdin }: Terminal,
   input: string | undefined,
-  { pipeline, sinks, commit }: Config,
-  options: MonitoringOptions,
+  { sinks, commit }: Config,
+  observersOf: (sink: string) => readonly SinkObserver[],
   stop$: Observable<unknown>,
-): Observable<Checkpoint<StandardPosition>> {
-  const { of, whileServing } = monitoring(terminal, pipeline, idsOf(sinks), options);
-  const text = input === undefined ? standardInput(terminal.stdin) : fileInput(input);
+): Pipeline {
+  const text = input === undefined ? standardInput(stdin) : fileInput(input);
   const source = ndjson(text.open, text.name);
   const lineSinks = sinks.map(({ config }) =>
-    redisSink({ ...config, ...ofLines(config), event: accessOf(config), ...of(config.id) }),
+    redisSink({ ...config, ...ofLines(config), event: accessOf(config), observers: observersOf(config.id) }),
   );
-  const replicating$ = replicateUntil(stop$, { source, sink: oneSink(lineSinks, commit) });
-  return defer(() => from(text.prepare())).pipe(
+  const work$ = defer(() => from(text.prepare())).pipe(
     takeUntil(stop$),
-    switchMap(() => whileServing(lineSinks, replicating$, text)),
+    switchMap(() => replicateUntil(stop$, { source, sink: oneSink(lineSinks, commit) })),
   );
+  return { sinks: lineSinks, work$, input: text };
 }

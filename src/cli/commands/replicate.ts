@@ -2,19 +2,19 @@ import { defer, from, map, type Observable, switchMap } from "rxjs";
 import type { FailedAttempt } from "../../../operators/retryBackoff.ts";
 import type { Config } from "../../config/config.ts";
 import type { ChangeEvent } from "../../event/changeEvent.ts";
-import type { Checkpoint } from "../../event/checkpoint.ts";
 import type { Lsn } from "../../event/lsn.ts";
 import { replicateUntil } from "../../pipeline/until.ts";
 import { redisSink } from "../../sink/redisSink.ts";
 import type { OpenedSlot } from "../../sources/postgres/index.ts";
 import { entryCopies, streamSource } from "../../sources/redis/streamSource.ts";
+import type { SinkObserver } from "../../telemetry/sinkObserver.ts";
 import { importPostgres } from "../configured/importPostgres.ts";
-import { type MonitoringOptions, monitoring } from "../configured/monitoring.ts";
-import { idsOf, oneSink } from "../configured/sinks.ts";
+import type { Pipeline } from "../configured/runPipelines.ts";
+import { oneSink } from "../configured/sinks.ts";
 import { UsageError } from "../terminal/exitCode.ts";
 import { consumerLog, type Log } from "../terminal/log.ts";
 import type { Terminal } from "../terminal/terminal.ts";
-import { pipeLines } from "./pipe.ts";
+import { linesPipeline } from "./pipe.ts";
 
 type Configured<Type> = Extract<Config["source"], { readonly type: Type }>;
 
@@ -43,40 +43,45 @@ function postgres(
 }
 
 /** What goes for one run of the command only. */
-export interface ReplicateFlags extends MonitoringOptions {
+export interface ReplicateFlags {
   /** Go on although changes are gone. */
   readonly acceptHole?: boolean;
 }
 
 /** Publishes the changes of the source that a configuration names. */
-export function replicateSource(
+export function sourcePipeline(
   terminal: Terminal,
   config: Config,
-  options: ReplicateFlags,
+  observersOf: (sink: string) => readonly SinkObserver[],
+  flags: ReplicateFlags,
   stop$: Observable<unknown>,
-): Observable<Checkpoint<unknown>> {
+): Pipeline {
   const { pipeline, source, sinks, commit } = config;
-  const { of, whileServing } = monitoring(terminal, pipeline, idsOf(sinks), options);
   switch (source?.type) {
     case undefined:
       throw new UsageError(
-        "source: found nothing, expected a source, such as { type: postgres, config: { dsn: … } }",
+        `source: found nothing, expected a source, such as { type: postgres, config: { dsn: … } }, in pipeline ${pipeline}`,
       );
     case "ndjson":
-      return pipeLines(terminal, source.config.path, config, options, stop$);
+      return linesPipeline(terminal, source.config.path, config, observersOf, stop$);
     case "postgres": {
       const made = sinks.map(({ config }) =>
-        redisSink<ChangeEvent<Lsn>, Lsn>({ ...config, ...of(config.id) }),
+        redisSink<ChangeEvent<Lsn>, Lsn>({ ...config, observers: observersOf(config.id) }),
       );
-      const replicating$ = postgres(terminal.log, source, options).pipe(
+      const work$ = postgres(terminal.log, source, flags).pipe(
         switchMap((changes) => replicateUntil(stop$, { source: changes, sink: oneSink(made, commit) })),
       );
-      return whileServing(made, replicating$);
+      return { sinks: made, work$ };
     }
     case "redis": {
-      const made = sinks.map(({ config }) => redisSink({ ...config, ...of(config.id), ...entryCopies }));
+      const made = sinks.map(({ config }) =>
+        redisSink({ ...config, observers: observersOf(config.id), ...entryCopies }),
+      );
       const copied = streamSource({ ...source.config, observers: consumerLog(terminal.log) });
-      return whileServing(made, replicateUntil(stop$, { source: copied, sink: oneSink(made, commit) }));
+      return {
+        sinks: made,
+        work$: replicateUntil(stop$, { source: copied, sink: oneSink(made, commit) }),
+      };
     }
   }
 }

@@ -1,10 +1,11 @@
 import { Registry } from "prom-client";
 import {
+  catchError,
   combineLatest,
   defer,
-  EMPTY,
   finalize,
   ignoreElements,
+  map,
   merge,
   type Observable,
   of,
@@ -14,96 +15,125 @@ import {
   tap,
 } from "rxjs";
 import { dashboard, watchSink } from "../../dashboard/index.ts";
-import type { Checkpoint } from "../../event/checkpoint.ts";
-import { health, redisMetrics, serveMetrics, sinkMetrics } from "../../metrics/index.ts";
+import { messageOf } from "../../errors/thrown.ts";
+import {
+  type Health,
+  type HealthObserver,
+  health,
+  redisMetrics,
+  serveMetrics,
+  sinkMetrics,
+} from "../../metrics/index.ts";
 import type { SinkObserver } from "../../telemetry/sinkObserver.ts";
 import type { Watchable } from "../../telemetry/watchable.ts";
-import { type Extended, withProgress } from "../progress/withProgress.ts";
-import { statusLog } from "../terminal/log.ts";
-import type { Outcome } from "../terminal/outcome.ts";
-import type { Terminal } from "../terminal/terminal.ts";
+import { type Log, statusLog } from "../terminal/log.ts";
 
-/** What a command's sinks report to, and what serves it. */
-export interface Monitoring {
-  /** Whom the sink of an id tells. */
-  readonly of: (sink: string) => { readonly observers: readonly SinkObserver[] };
-  /** Serves metrics, health and dashboard of the sinks for as long as the work takes, and shows how far it is. */
-  readonly whileServing: <C extends Checkpoint<unknown>>(
-    sinks: Parameters<typeof withProgress>[1],
-    work$: Observable<C>,
-    input?: Extended,
-  ) => Observable<C>;
-}
-
-/** What is shown beside the log, and where; 0 takes a free port. */
+/** Where metrics and the dashboard are served; 0 takes a free port. */
 export interface MonitoringOptions {
   readonly metricsPort?: number | undefined;
+  /** Where metrics are served if no port was asked for, and if it is free. */
+  readonly usualMetricsPort?: number;
   readonly dashboardPort?: number | undefined;
-  /** Default true. */
-  readonly progress?: boolean;
-  /** Counts what the sinks report. */
-  readonly outcome?: Outcome;
+}
+
+/** What the sinks of a pipeline report to. */
+export interface PipelineMonitoring {
+  /** Whom the sink of an id tells. */
+  readonly of: (sink: string) => readonly SinkObserver[];
+  /** Tells the health checks that the pipeline is over, and of what. */
+  readonly ended: (error?: unknown) => void;
+}
+
+/** A sink, and what is to be shown of it. */
+export interface Shown {
+  readonly pipeline: string;
+  readonly sink: Watchable;
+  /** Its name among all of them. */
+  readonly name: string;
 }
 
 /** How often Redis is asked how the streams stand, for the metrics. */
 const redisEveryMs = 5000;
 
-/** Logs and metrics of sinks; metrics and dashboard are served where a port is given. */
-export function monitoring(
-  terminal: Terminal,
-  pipeline: string,
-  ids: readonly string[],
-  { metricsPort, dashboardPort, progress = true, outcome }: MonitoringOptions,
-): Monitoring {
-  const { log } = terminal;
-  const registry = new Registry();
-  const healths = ids.map(() => health());
+/** Logs, metrics, health and dashboard of all pipelines of a process. */
+export class Monitoring {
+  readonly #options: MonitoringOptions;
+  readonly #log: Log;
+  readonly #registry = new Registry();
+  readonly #healths: HealthObserver[] = [];
 
-  /** How streams stand, for the metrics. */
-  function figures$(sinks: readonly Watchable[]): Observable<unknown> {
-    if (metricsPort === undefined) return EMPTY;
-    const looks = sinks.map((sink) =>
-      watchSink(sink, { redisEveryMs }).redisFigures$.pipe(
-        tap(redisMetrics({ pipeline, sink: sink.id, registry })),
-      ),
-    );
-    return merge(...looks);
+  constructor(log: Log, options: MonitoringOptions) {
+    this.#log = log;
+    this.#options = options;
   }
 
-  /** What is to be served; each emits once it is. */
-  function servers(sinks: readonly Watchable[]): readonly Observable<unknown>[] {
-    const metrics =
-      metricsPort !== undefined &&
-      serveMetrics({ registry, port: metricsPort, health: healths }).pipe(
-        tap(({ url }) => log(`metrics at ${url}`)),
-      );
-    const page =
-      dashboardPort !== undefined &&
-      dashboard({ sinks, port: dashboardPort }).pipe(tap(({ url }) => log(`dashboard at ${url}`)));
-    return [metrics, page].filter((server) => server !== false);
+  /** Counts, logs and watches the health of the sinks of one more pipeline. */
+  add(pipeline: string, log: Log, hasSeveralSinks: boolean): PipelineMonitoring {
+    let over: Health | undefined;
+    return {
+      of: (sink) => {
+        const ofSink = health();
+        this.#healths.push({ ...ofSink, now: () => over ?? ofSink.now() });
+        const logged = statusLog(log, hasSeveralSinks ? `${sink}: ` : "");
+        return [ofSink, logged, sinkMetrics({ pipeline, sink, registry: this.#registry })];
+      },
+      ended: (error) => {
+        const isWell = error === undefined;
+        const cause = isWell ? {} : { cause: messageOf(error) };
+        over = { alive: isWell, ready: isWell, state: "closed", ...cause };
+      },
+    };
   }
 
-  return {
-    of: (sink) => {
-      const logged = statusLog(log, ids.length > 1 ? `${sink}: ` : "");
-      const metrics = sinkMetrics({ pipeline, sink, registry });
-      return {
-        observers: [healths[ids.indexOf(sink)], logged, metrics, outcome?.of(sink)].filter(
-          (observer) => observer !== undefined,
-        ),
-      };
-    },
-    whileServing: (sinks, work$, input) =>
-      defer(() => {
-        const done = new Subject<void>();
-        const shown$ = progress ? withProgress(terminal, sinks, work$, input) : work$;
-        // The work takes over from a writer that runs: not before all is served that is to be.
-        return combineLatest([of(undefined), ...servers(sinks)]).pipe(
-          switchMap(() =>
-            merge(figures$(sinks).pipe(ignoreElements()), shown$.pipe(finalize(() => done.next()))),
+  /** Serves all that is to be served for as long as the work takes, which begins once it is. */
+  whileServing<A>(shown: readonly Shown[], work$: Observable<A>): Observable<A> {
+    return defer(() => {
+      const done = new Subject<void>();
+      // The work takes over from a writer that runs: not before all is served that is to be.
+      return combineLatest([this.#metrics(), this.#dashboard(shown)]).pipe(
+        switchMap(([isCounted]) =>
+          merge(
+            ...(isCounted ? shown.map((sink) => this.#figures(sink)) : []),
+            work$.pipe(finalize(() => done.next())),
           ),
-          takeUntil(done),
-        );
+        ),
+        takeUntil(done),
+      );
+    });
+  }
+
+  /** Emits once they are served, or that they are not. */
+  #metrics(): Observable<boolean> {
+    const { metricsPort, usualMetricsPort } = this.#options;
+    const port = metricsPort ?? usualMetricsPort;
+    if (port === undefined) return of(false);
+    return serveMetrics({ registry: this.#registry, port, health: this.#healths }).pipe(
+      tap(({ url }) => this.#log(`metrics at ${url}`)),
+      map(() => true),
+      catchError((error: unknown) => {
+        if (metricsPort !== undefined) throw error;
+        this.#log(`no metrics: ${messageOf(error)}, with --metrics-port`);
+        return of(false);
       }),
-  };
+    );
+  }
+
+  /** Emits once it is served, or at once if it is not to be. */
+  #dashboard(shown: readonly Shown[]): Observable<unknown> {
+    const { dashboardPort: port } = this.#options;
+    if (port === undefined) return of(undefined);
+    const sinks = shown.map(({ name, sink }): Watchable => {
+      const { watch, openWatch } = sink;
+      return { id: name, watch, openWatch };
+    });
+    return dashboard({ sinks, port }).pipe(tap(({ url }) => this.#log(`dashboard at ${url}`)));
+  }
+
+  /** How its streams stand, for the metrics. */
+  #figures({ pipeline, sink }: Shown): Observable<never> {
+    return watchSink(sink, { redisEveryMs }).redisFigures$.pipe(
+      tap(redisMetrics({ pipeline, sink: sink.id, registry: this.#registry })),
+      ignoreElements(),
+    );
+  }
 }

@@ -2,11 +2,6 @@ import type { Config } from "../../config/config.ts";
 import { fanOut } from "../../pipeline/fanOut.ts";
 import type { Sink } from "../../pipeline/sink.ts";
 
-/** The ids of configured sinks. */
-export function idsOf(sinks: Config["sinks"]): readonly string[] {
-  return sinks.map(({ config }) => config.id);
-}
-
 /** All sinks of a configuration as one. */
 export function oneSink<T, P>(sinks: readonly Sink<T, P>[], commit: Config["commit"]): Sink<T, P> {
   const [first] = sinks;

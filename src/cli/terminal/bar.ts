@@ -1,22 +1,42 @@
 import { type GenericFormatter, MultiBar, type SingleBar } from "cli-progress";
 import type { Progress } from "../progress/progress.ts";
-import { progressText } from "../progress/progressText.ts";
+import { togetherText } from "../progress/progressText.ts";
 import type { Output } from "./io.ts";
 import type { Stdout } from "./stdout.ts";
 
 const width = 24;
 
-/** The bar on a terminal, while there is one, and the lines above it. */
+/** What is on the terminal, whoever draws it. */
+interface Shown {
+  drawn?: { readonly bars: MultiBar; readonly bar: SingleBar } | undefined;
+  /** How far each one is that shows it, by name. */
+  readonly progress: Map<string, Progress>;
+  /** The last result of each one that the bar stands in for. */
+  readonly held: Map<string, string>;
+}
+
+/** The bar on a terminal, while there is one, and the lines above it; several that work side by side share it. */
 export class Bar {
   readonly #stderr: Output;
   readonly #out: Stdout;
-  #shown: { readonly bars: MultiBar; readonly bar: SingleBar } | undefined;
-  /** The last result that the bar stands in for. */
-  #held: string | undefined;
+  readonly #name: string;
+  readonly #shown: Shown;
 
-  constructor(stderr: Output, out: Stdout) {
+  constructor(
+    stderr: Output,
+    out: Stdout,
+    name = "",
+    shown: Shown = { progress: new Map(), held: new Map() },
+  ) {
     this.#stderr = stderr;
     this.#out = out;
+    this.#name = name;
+    this.#shown = shown;
+  }
+
+  /** The same bar, for one of several. */
+  of(name: string): Bar {
+    return new Bar(this.#stderr, this.#out, name, this.#shown);
   }
 
   /** Whether it can be drawn. */
@@ -26,13 +46,14 @@ export class Bar {
 
   /** Writes a line for people on stderr, above the bar if there is one. */
   sayLine(line: string): void {
-    if (this.#shown === undefined) {
+    const { drawn } = this.#shown;
+    if (drawn === undefined) {
       this.#stderr.write(`${line}\n`);
       return;
     }
-    this.#shown.bars.log(`${line}\n`);
+    drawn.bars.log(`${line}\n`);
     // At once: a bar that goes before it is drawn again takes along what it has not written.
-    this.#shown.bars.update();
+    drawn.bars.update();
   }
 
   /**
@@ -40,14 +61,16 @@ export class Bar {
    * last one is written when the bar goes.
    */
   writeResult(line: string): void {
-    if (this.#shown !== undefined && this.#out.isTerminal) this.#held = line;
+    if (this.#shown.drawn !== undefined && this.#out.isTerminal) this.#shown.held.set(this.#name, line);
     else this.#out.write(`${line}\n`);
   }
 
   /** Draws it, or draws it anew. */
   draw(progress: Progress): void {
-    const total = progress.share === undefined ? 0 : 1;
-    if (this.#shown === undefined) {
+    const shown = this.#shown;
+    shown.progress.set(this.#name, progress);
+    const share = shareOf(shown.progress);
+    if (shown.drawn === undefined) {
       const bars = new MultiBar({
         stream: this.#stderr,
         format: this.#format,
@@ -59,22 +82,38 @@ export class Bar {
         linewrap: true,
         emptyOnZero: true,
       });
-      this.#shown = { bars, bar: bars.create(total, 0, { progress }) };
+      shown.drawn = { bars, bar: bars.create(share === undefined ? 0 : 1, 0) };
     }
-    this.#shown.bar.update(progress.share ?? 0, { progress });
+    shown.drawn.bar.update(share ?? 0);
   }
 
-  /** Takes it away. */
+  /** Takes it away, unless others still show how far they are. */
   clear(): void {
-    this.#shown?.bars.stop();
-    this.#shown = undefined;
-    if (this.#held !== undefined) this.#out.write(`${this.#held}\n`);
-    this.#held = undefined;
+    this.#shown.progress.delete(this.#name);
+    if (this.#shown.progress.size === 0) this.clearAll();
   }
 
-  readonly #format: GenericFormatter = (_, { total }, { progress }: { progress: Progress }) => {
-    const filled = Math.round((progress.share ?? 0) * width);
-    const bar = total > 0 ? `${"█".repeat(filled)}${"░".repeat(width - filled)}  ` : "";
-    return `${bar}${progressText(progress)}`.slice(0, (this.#stderr.columns || 80) - 1);
+  /** Takes it away, whoever shows what. */
+  clearAll(): void {
+    const { drawn, progress, held } = this.#shown;
+    drawn?.bars.stop();
+    this.#shown.drawn = undefined;
+    progress.clear();
+    for (const line of held.values()) this.#out.write(`${line}\n`);
+    held.clear();
+  }
+
+  readonly #format: GenericFormatter = () => {
+    const { progress } = this.#shown;
+    const share = shareOf(progress);
+    const filled = Math.round((share ?? 0) * width);
+    const bar = share === undefined ? "" : `${"█".repeat(filled)}${"░".repeat(width - filled)}  `;
+    return `${bar}${togetherText(progress)}`.slice(0, (this.#stderr.columns || 80) - 1);
   };
+}
+
+/** The share of the work where only one does it. */
+function shareOf(progress: ReadonlyMap<string, Progress>): number | undefined {
+  const [first, ...others] = progress.values();
+  return others.length > 0 ? undefined : first?.share;
 }

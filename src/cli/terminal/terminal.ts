@@ -24,7 +24,7 @@ export function terminalOf(io: Io): Terminal {
   const out = new Stdout(io.stdout);
   const bar = new Bar(stderr, out);
   // A second Ctrl-C ends the command at once, bar or not.
-  io.once("exit", () => bar.clear());
+  io.once("exit", () => bar.clearAll());
   const log = logAbove(bar);
   return { stdin, env, out, bar, log, stop: () => stopSignal(io, log, out.closed$) };
 }
