@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type Advance, type CaughtUp, catchingUp } from "../../src/cli/progress/catchingUp.ts";
 import { type Progress, progress, type Reading } from "../../src/cli/progress/progress.ts";
 import { progressLines } from "../../src/cli/progress/progressLines.ts";
-import { durationText, progressText } from "../../src/cli/progress/progressText.ts";
+import { durationText, progressText, togetherText } from "../../src/cli/progress/progressText.ts";
 import { marbles } from "../kit/time/marbles.ts";
 
 describe("progress", () => {
@@ -242,5 +242,22 @@ describe("progressText", () => {
     [7200, "2 h"],
   ])("takes %d s for %s", (seconds, text) => {
     expect(durationText(seconds)).toBe(text);
+  });
+});
+
+describe("togetherText", () => {
+  const one = (events: number, share?: number): Progress => ({
+    ...{ events, eventsPerSecond: events / 10, share },
+    secondsLeft: share === undefined ? undefined : 8,
+  });
+
+  it("puts several into one line, and says of one of them whose it is", () => {
+    const of = (...all: readonly (readonly [string, Progress])[]) => togetherText(new Map(all));
+    expect(of()).toBe("");
+    expect(of(["", one(1200, 0.5)])).toBe("1,200 events, 120 events/s, 50 %, 8 s left");
+    expect(of(["shop", one(1200, 0.5)])).toBe("shop: 1,200 events, 120 events/s, 50 %, 8 s left");
+    expect(of(["shop", one(1200, 0.5)], ["copy", one(300)], ["old", one(0, 0.999)])).toBe(
+      "1,500 events, 150 events/s, shop 50 %, old 99 %",
+    );
   });
 });

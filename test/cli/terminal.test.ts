@@ -103,6 +103,26 @@ describe.skipIf(!hasScript)("at a terminal (skipped where there is no script of 
     expect(await redis.client.xlen("orders.events")).toBe(300_000);
   });
 
+  it("draws one bar for pipelines side by side, and leaves the last checkpoint of each", async () => {
+    const pipeline = (name: string, count: number) => `pipeline: ${name}
+source: { type: ndjson, config: { path: "${lines(count)}" } }
+sinks: [{ type: redis, config: { id: orders-redis, uri: "${redis.uri}", stream: ${name} } }]
+`;
+    const config = join(folder, "two.yaml");
+    writeFileSync(config, `${pipeline("shop", 300_000)}---\n${pipeline("staff", 100_000)}`);
+    const run = atTerminal(["replicate", "--config", config, "--metrics-port", "0"]);
+    expect(await run.ended).toBe(0);
+    const shown = run.stdout();
+    expect(shown).toMatch(/[\d,]+ events, [\d,]+ events\/s, shop \d+ %, staff \d+ %/);
+    expect(shown).toMatch(/[█░]{24} {2}shop: [\d,]+ events/);
+    const left = shown.split("\x1b[0J").at(-1)?.trim().split("\r\n") ?? [];
+    expect(left.filter((line) => line.startsWith("{")).sort()).toEqual([
+      expect.stringMatching(/^\{"pipeline":"shop",.*"position":300000,.*\}$/),
+      expect.stringMatching(/^\{"pipeline":"staff",.*"position":100000,.*\}$/),
+    ]);
+    expect(left.at(-1)).toBe("rxadd: shop: done: 300000 events published, up to position 300000");
+  });
+
   it("finishes what is queued at Ctrl-C, and takes the bar away", async () => {
     const run = atTerminal(["pipe", ...flags(), "--input", lines(2_000_000)]);
     await run.says(" s left");
