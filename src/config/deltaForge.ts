@@ -74,7 +74,7 @@ export const wrappedPostgresSettings = new Settings({
 });
 
 /** `spec.sinks[].config`. */
-const wrappedSinkSettings = new Settings(
+export const wrappedSinkSettings = new Settings(
   {
     ...redisSinkSettings.shape,
     batch: movedTo("spec.batch"),

@@ -2,6 +2,11 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { configSettings, redisSinkEntry, redisSinkSettings, sources } from "../../src/config/config.ts";
+import {
+  deltaForgeSettings,
+  wrappedPostgresSettings,
+  wrappedSinkSettings,
+} from "../../src/config/deltaForge.ts";
 import { type Setting, Settings } from "../../src/options/settings.ts";
 
 const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
@@ -64,6 +69,21 @@ describe("docs/configuration.md", () => {
       sinks,
       ...flatRows(redisSinkEntry, "sinks[]."),
       commit,
+    ]);
+  });
+
+  it("lists exactly the settings of a file of DeltaForge, but for those that are as in ours", () => {
+    const other = (settings: { readonly shape: object }, ours: { readonly shape: object }) => ({
+      shape: Object.fromEntries(
+        settingsOf(settings).filter(([name, setting]) =>
+          Object.entries(ours.shape).every(([own, { codec }]) => own !== name || codec !== setting.codec),
+        ),
+      ),
+    });
+    expect(listed("A file of DeltaForge")).toEqual([
+      ...rows(deltaForgeSettings, "none"),
+      ...rows(other(wrappedPostgresSettings, sources.postgres), "none", "spec.source.config."),
+      ...rows(other(wrappedSinkSettings, redisSinkSettings), "none", "spec.sinks[].config."),
     ]);
   });
 });

@@ -4,7 +4,7 @@ import { isRight } from "fp-ts/lib/Either.js";
 import type { Decoder } from "io-ts";
 import * as t from "io-ts";
 import { describe, expect, it } from "vitest";
-import { parse } from "yaml";
+import { parse, parseAllDocuments } from "yaml";
 import { configSchema } from "../../src/cli/commands/schema.ts";
 import { configSettings } from "../../src/config/config.ts";
 import { deltaForgeSettings } from "../../src/config/deltaForge.ts";
@@ -34,7 +34,7 @@ const pages = ["README.md"].concat(
 );
 const documented = pages
   .flatMap(codeBlocks)
-  .filter(({ language, code }) => language === "yaml" && /^sinks:/m.test(code));
+  .filter(({ language, code }) => language === "yaml" && /^ *sinks:/m.test(code));
 
 /** A file with one sink, whose config has these lines. */
 function withSink(lines: string): string {
@@ -46,6 +46,16 @@ function withSink(lines: string): string {
       stream: s
       ${lines}
 `;
+}
+
+/** A file of DeltaForge whose spec has this line. */
+function wrapped(line: string): string {
+  return `apiVersion: deltaforge/v1
+kind: Pipeline
+metadata: { name: a }
+spec:
+  sinks: [{ type: redis, config: { id: a, uri: redis://h, stream: s } }]
+  ${line}`;
 }
 
 const values: readonly unknown[] = [
@@ -94,8 +104,10 @@ describe("the JSON Schema of the configuration", () => {
   it.each(documented.map(({ where, code }) => [where, code]))(
     "accepts what the page shows: %s",
     (_where, code) => {
-      matches(parse(code));
-      expect(matches.errors ?? []).toEqual([]);
+      for (const document of parseAllDocuments(code)) {
+        matches(document.toJS());
+        expect(matches.errors ?? []).toEqual([]);
+      }
     },
   );
 
@@ -123,6 +135,21 @@ describe("the JSON Schema of the configuration", () => {
     withSink("durability: {}"),
     withSink("fields: { id: 5 }"),
     withSink("colour: blue"),
+    "[]",
+    "- 5",
+    "- sinks: []",
+    "apiVersion: deltaforge/v1",
+    "kind: Pipeline\nsinks: []",
+    wrapped("").replace("v1", "v2"),
+    wrapped("processors: [a]"),
+    wrapped("sharding: {}"),
+    wrapped("commit_policy: { mode: some }"),
+    wrapped("schema_sensing: { enabled: true }"),
+    wrapped("batch: { linger_ms: 5 }"),
+    wrapped("source: { type: mysql, config: {} }"),
+    wrapped("").replace("stream: s", "stream: s, window: 5"),
+    wrapped("").replace("stream: s", "stream: s, encoding: avro"),
+    `- ${wrapped("").replace("Pipeline", "Source").replaceAll("\n", "\n  ")}`,
   ])("refuses what the loader refuses: %j", (text) => {
     expect(isRight(loadConfig(text, env)), "the loader").toBe(false);
     expect(matches(parse(text)), "the schema").toBe(false);
@@ -142,6 +169,11 @@ describe("the JSON Schema of the configuration", () => {
     `commit: \${COMMIT}\n${withSink("")}`,
     `source: { type: "\${TYPE}", config: { path: events.ndjson } }\n${withSink("")}`,
     "sinks: [{ type: redis, config: { id: a, uri: '${REDIS_URI}', stream: s } }]",
+    "- sinks: [{ type: redis, config: { id: a, uri: redis://h, stream: s } }]",
+    wrapped(""),
+    wrapped("batch: { max_ms: 5 }\n  commit_policy: { mode: quorum, quorum: 1 }\n  processors: []"),
+    wrapped("").replace("stream: s", "stream: s, envelope: { type: raw }, encoding: json"),
+    `- ${wrapped("").replaceAll("\n", "\n  ")}`,
   ])("accepts what the loader accepts: %j", (text) => {
     expect(isRight(loadConfig(text, env)), "the loader").toBe(true);
     matches(parse(text));
