@@ -6,6 +6,7 @@ import { group, optional, required, Settings, withDefault } from "../options/set
 import { envelopes } from "../sink/encode/envelope.ts";
 import { deadLettersProblem } from "../sink/sameStream.ts";
 import { type Config, configSettings, postgresSettings, redisSinkSettings, wholeProblem } from "./config.ts";
+import { schemaOf } from "./jsonSchema.ts";
 import { Kinds } from "./kinds.ts";
 
 /** The one value that means here what it means there, and why no other does. */
@@ -35,17 +36,7 @@ const typedEnvelope = new Settings({ type: required(envelopeWord, "The envelope"
 
 /** `native`, or as it is written there, `{ type: native }`. */
 const envelope = new Described<t.TypeOf<typeof envelopeWord>>(
-  {
-    anyOf: [
-      envelopeWord.schema,
-      {
-        type: "object",
-        properties: { type: envelopeWord.schema },
-        required: ["type"],
-        additionalProperties: false,
-      },
-    ],
-  },
+  { anyOf: [schemaOf(envelopeWord), schemaOf(typedEnvelope)] },
   `{ type: ${envelopeWord.name} }`,
   envelopeWord.is,
   (value, context) => {

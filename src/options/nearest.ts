@@ -25,3 +25,13 @@ export function nearest(word: string, words: readonly string[]): string {
   }
   return best.word;
 }
+
+/** More names than these are no help. */
+const mostNames = 12;
+
+/** What to write in the place of a word that is none of those there are: the one that looks like it, or which there are. */
+export function insteadOf(word: string, words: readonly string[]): string {
+  const near = nearest(word, words);
+  if (distance(word.slice(0, longest), near) <= word.length / 2) return `; did you mean ${near}?`;
+  return words.length <= mostNames ? `, expected one of ${words.join(", ")}` : "";
+}

@@ -1,7 +1,7 @@
 import { isLeft, isRight } from "fp-ts/lib/Either.js";
 import * as t from "io-ts";
 import type { JsonSchema } from "./described.ts";
-import { nearest } from "./nearest.ts";
+import { insteadOf } from "./nearest.ts";
 
 /** One setting: its codec, its default, and what the documentation says of it. */
 export interface Setting<A> {
@@ -106,7 +106,7 @@ export class Settings<S extends Shape> extends t.Type<Decoded<S>, unknown, unkno
           if (isLeft(result)) errors.push(...result.left);
         }
         for (const [name, found] of given) {
-          const message = `no such setting; did you mean ${nearest(name, names)}?`;
+          const message = `no such setting${insteadOf(name, names)}`;
           errors.push({ value: found, context: t.appendContext(context, name, t.never, found), message });
         }
         if (errors.length > 0) return t.failures(errors);

@@ -161,8 +161,12 @@ spec: { sinks: [{ type: redis, config: { id: a, uri: redis://h, stream: s } }] }
       "enabled: true",
       "38:14: spec.schema_sensing.enabled: found true, expected false: rxadd senses no schemas",
     ],
-    ["tenant: acme", "labels: {}", "5:11: metadata.labels: no such setting; did you mean"],
-    ["  processors: []", "  sharding: { count: 4 }", "18:13: spec.sharding: no such setting; did you mean"],
+    ["tenant: acme", "labels: {}", "5:11: metadata.labels: no such setting, expected one of name, tenant"],
+    [
+      "  processors: []",
+      "  sharding: { count: 4 }",
+      "18:13: spec.sharding: no such setting, expected one of source, processors, sinks, batch, commit_policy, schema_sensing",
+    ],
   ])("refuses by name what means something else: %s as %s", (from, to, problem) => {
     const problems = problemsOf(changed(from, to));
     expect(problems).toHaveLength(1);

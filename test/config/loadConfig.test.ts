@@ -89,6 +89,14 @@ describe("loadConfig", () => {
     ]);
   });
 
+  it("suggests only what looks like it", () => {
+    expect(problemsOf(`comit: all\nlabels: 5\n${withSink(...good, "compression: lz4")}`)).toEqual([
+      "sinks.yaml:1:8: comit: no such setting; did you mean commit?",
+      "sinks.yaml:2:9: labels: no such setting, expected one of pipeline, source, sinks, commit",
+      "sinks.yaml:9:20: sinks[0].config.compression: no such setting",
+    ]);
+  });
+
   it("names an environment variable that is not set, and where", () => {
     expect(problemsOf(seed)).toEqual([
       "sinks.yaml:5:12: sinks[0].config.uri: the environment variable REDIS_URI is not set",
