@@ -1,4 +1,4 @@
-import { type Client, escapeIdentifier } from "pg";
+import { type Client, DatabaseError, escapeIdentifier } from "pg";
 import { postgresError } from "./postgresError.ts";
 
 function quoted(table: string): string {
@@ -27,8 +27,13 @@ export async function preparePublication(
     [publication],
   );
   if (known.rowCount === 0) {
-    await client.query(`CREATE PUBLICATION ${escapeIdentifier(publication)} FOR ${target ?? "ALL TABLES"}`);
-    return;
+    try {
+      await client.query(`CREATE PUBLICATION ${escapeIdentifier(publication)} FOR ${target ?? "ALL TABLES"}`);
+      return;
+    } catch (error) {
+      if (!isThere(error)) throw error;
+      return preparePublication(client, publication, tables);
+    }
   }
   if (tables === undefined) return;
   const { puballtables, tables: held } = known.rows[0];
@@ -42,4 +47,9 @@ export async function preparePublication(
     "NotConfigured",
     `tables: found publication ${publication} of ${found.join(", ") || "no table"}, expected ${tables.join(", ")}: ${remedy}`,
   );
+}
+
+/** Whether another pipeline, which began at the same time, has made it meanwhile. */
+function isThere(error: unknown): boolean {
+  return error instanceof DatabaseError && (error.code === "42710" || error.code === "23505");
 }
