@@ -13,7 +13,7 @@ export interface Conflict {
 /** What is wrong with two pipelines in one process; undefined: nothing, as far as the settings tell. */
 type Pair = (one: Config, other: Config) => string | undefined;
 
-const pairs: readonly Pair[] = [nameProblem, sinkProblem, slotProblem];
+const pairs: readonly Pair[] = [nameProblem, sinkProblem, slotProblem, publicationProblem];
 
 /** What is wrong with pipelines side by side, as far as the settings tell; of each kind once for each pipeline. */
 export function conflicts(configs: readonly Config[]): readonly Conflict[] {
@@ -68,6 +68,27 @@ function slotProblem(one: Config, other: Config): string | undefined {
   return a.slot === b.slot && serverOf(a.dsn) === serverOf(b.dsn)
     ? `found slot ${a.slot} in ${namesOf(one, other)}, of one server, expected another slot: a slot has one reader`
     : undefined;
+}
+
+function publicationProblem(one: Config, other: Config): string | undefined {
+  if (one.source?.type !== "postgres" || other.source?.type !== "postgres") return undefined;
+  const [a, b] = [one.source.config, other.source.config];
+  return a.publication === b.publication &&
+    serverOf(a.dsn) === serverOf(b.dsn) &&
+    databaseOf(a.dsn) === databaseOf(b.dsn) &&
+    a.tables !== undefined &&
+    b.tables !== undefined &&
+    tablesOf(a.tables) !== tablesOf(b.tables)
+    ? `found publication ${a.publication} in ${namesOf(one, other)}, of other tables, expected another publication: one is of one list of tables`
+    : undefined;
+}
+
+function tablesOf(tables: readonly string[]): string {
+  return [...new Set(tables)].sort().join();
+}
+
+function databaseOf(dsn: string): string {
+  return URL.canParse(dsn) ? new URL(dsn).pathname : dsn;
 }
 
 /** A server, as far as its URI tells: another name of a host is taken for another host. */

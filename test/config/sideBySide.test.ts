@@ -102,6 +102,19 @@ describe("several pipelines in a file", () => {
     expect(problemsOf(a, pipeline("b", { source: postgres(other, "b") }))).toEqual([]);
   });
 
+  it("do not take a publication of one database for other tables", () => {
+    const of = (name: string, dsn: string, more: string) =>
+      pipeline(name, { source: `{ type: postgres, config: { dsn: "${dsn}", slot: ${name}${more} } }` });
+    const a = of("a", "postgres://h/shop", ", tables: [public.a, public.b]");
+    expect(problemsOf(a, of("b", "postgres://u@h/shop", ", tables: [public.a]"))).toEqual([
+      "f:5:1: found publication rxadd in the pipelines a and b, of other tables, expected another publication: one is of one list of tables",
+    ]);
+    expect(problemsOf(a, of("b", "postgres://h/shop", ""))).toEqual([]);
+    expect(problemsOf(a, of("b", "postgres://h/shop", ", tables: [public.b, public.a]"))).toEqual([]);
+    expect(problemsOf(a, of("b", "postgres://h/other", ", tables: [public.a]"))).toEqual([]);
+    expect(problemsOf(a, of("b", "postgres://h/shop", ", tables: [public.a], publication: b"))).toEqual([]);
+  });
+
   it("do not copy in a circle", () => {
     const a = pipeline("a", { source: copyOf("c") });
     const b = pipeline("b", { source: copyOf("a") });
