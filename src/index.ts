@@ -22,6 +22,7 @@ export * from "./oldNames.ts";
 export type { RetryOptions } from "./options/retryOptions.ts";
 export { type Commit, type FanOutOptions, fanOut } from "./pipeline/fanOut.ts";
 export { keepPositions, type PositionAccess, Skipped } from "./pipeline/keepPositions.ts";
+export { type Publisher, type PublishOptions, publisher } from "./pipeline/publisher.ts";
 export { replicate, type SinkFor } from "./pipeline/replicate.ts";
 export type { Sink } from "./pipeline/sink.ts";
 export type { Source } from "./pipeline/source.ts";

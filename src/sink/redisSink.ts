@@ -28,7 +28,7 @@ import type { Checkpoint } from "../event/checkpoint.ts";
 import type { PositionOf } from "../event/eventAccess.ts";
 import { type Positions, type StorablePositions, storable } from "../event/positions.ts";
 import type { Skipped } from "../pipeline/keepPositions.ts";
-import type { OpenSource, Sink } from "../pipeline/sink.ts";
+import type { CallableSink, Caller, OpenSource, Sink } from "../pipeline/sink.ts";
 import { openStreamWatch } from "../redis/inspect/streamWatch.ts";
 import { openConnection } from "../redis/publish/publishConnection.ts";
 import { type Reporter, reporter } from "../telemetry/reporter.ts";
@@ -49,7 +49,7 @@ import { programOptions, type SinkOptions } from "./sinkOptions.ts";
 import { decodeTuning, type SinkTuning } from "./sinkTuning.ts";
 
 /** What `redisSink` makes. A type of its own: through an intersection TypeScript does not see what P is in a `pipe`. */
-export interface RedisSink<T, P> extends Sink<T, P>, Watchable {}
+export interface RedisSink<T, P> extends Sink<T, P>, CallableSink<T, P>, Watchable {}
 
 /**
  * Publishes events to a Redis Stream in batches and emits a {@link Checkpoint} for each batch that
@@ -92,6 +92,7 @@ export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): Red
     required: tuning.required,
     positions,
     report: watchers.status,
+    called: (caller: Caller) => (events$: Observable<T>) => run(partsFor(), () => events$, false, caller),
     watch: watchers.watch,
     openWatch: () => openStreamWatch(options, { ...reachOf(tuning), name: `rxadd:${options.id}:watch` }),
     resuming: (source: OpenSource<T, P>, given?: Positions<P>) => run(partsFor(given), source, true),
@@ -115,6 +116,7 @@ function run<T, P>(
   parts: Parts<T, P>,
   source: OpenSource<T, P>,
   isResuming: boolean,
+  caller?: Caller,
 ): Observable<Checkpoint<P>> {
   const { options, tuning, watchers } = parts;
   const { id: sink, stream } = options;
@@ -146,7 +148,7 @@ function run<T, P>(
           stands = position;
         }),
       );
-      const toCheckpoints = chain(parts, itsLanes, status, flow, () => stands);
+      const toCheckpoints = chain(parts, itsLanes, status, flow, () => stands, caller);
 
       const published$ = isResuming
         ? opened$.pipe(switchMap((position) => toCheckpoints(source(position, flow))))
@@ -185,6 +187,7 @@ function chain<T, P>(
   status: Reporter<SinkStatus>,
   flow: BehaviorSubject<Flow>,
   stands: () => P | undefined,
+  caller: Caller | undefined,
 ): OperatorFunction<T | Skipped<P>, Checkpoint<P>> {
   const { id } = options;
   const { maxEvents: maxItems, maxBytes } = tuning.buffer;
@@ -196,7 +199,7 @@ function chain<T, P>(
   watchers.buffered(fill);
 
   return pipe(
-    map(toEntry(itsEncoder, options.event, positions, watchers.isWatched)),
+    map(toEntry(itsEncoder, options.event, positions, watchers.isWatched, caller?.refused)),
     arrived === undefined ? identity : tap(arrived),
     boundedBuffer(
       {
@@ -222,6 +225,7 @@ function chain<T, P>(
             if (signal === "pause") status.report({ state: "paused", events: fill.items, bytes: fill.bytes });
             else status.report({ state: "resumed" });
             watchers.flow(signal);
+            caller?.flow(signal);
             flow.next(signal);
           },
         },

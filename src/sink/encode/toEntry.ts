@@ -81,6 +81,7 @@ export function toEntry<T, P>(
   access: EventAccess<T, P> = {},
   positions: StorablePositions<P>,
   isWatched: () => boolean,
+  refused?: (ordinal: number, error: RxaddError) => void,
 ): (event: T | Skipped<P>, ordinal: number) => Entry<P> {
   const read = readerOf(access, positions);
   const safeOf = safePosition(positions);
@@ -127,7 +128,10 @@ export function toEntry<T, P>(
       position = attempt("position", event, read.position);
       transaction = attempt("transaction", event, read.transaction);
     } catch (error) {
-      throw named(error, event, ordinal, position, read.id);
+      const failure = named(error, event, ordinal, position, read.id);
+      if (refused === undefined || !isRxaddError(failure)) throw failure;
+      refused(ordinal, failure);
+      return entryOf(ordinal, passOver(), undefined, undefined, undefined, undefined, undefined);
     }
 
     let content: EntryContent;
@@ -138,7 +142,10 @@ export function toEntry<T, P>(
       id = attempt("id", event, read.id);
     } catch (error) {
       const failure = named(error, event, ordinal, position, read.id);
-      if (setAside === undefined || !isRxaddError(failure)) throw failure;
+      if ((setAside === undefined && refused === undefined) || !isRxaddError(failure)) throw failure;
+      refused?.(ordinal, failure);
+      if (setAside === undefined)
+        return entryOf(ordinal, passOver(), undefined, undefined, position, transaction, undefined);
       cause = failure;
       // In the same batch as what goes before and after it, or in a Cluster in a lane of its own.
       content = setAside(event, cause, position === undefined ? "" : positions.encode(position));
