@@ -60,7 +60,7 @@ const tooLarge = rxaddError("EventTooLarge", "event 2: found 9 bytes");
 describe("publisher", () => {
   it("answers each call with the checkpoint that it is safe with, in the order of the calls", async () => {
     const { sink, orders } = opened();
-    const [a, b, c] = ["a", "b", "c"].map((event) => orders.publish(event));
+    const [a, b, c] = [orders.publish("a"), orders.publish("b"), orders.publish("c")];
 
     expect(sink.published).toEqual(["a", "b", "c"]);
     const first = sink.safe(2);

@@ -50,11 +50,6 @@ function readerOf<T, P>(
   };
 }
 
-/** Whether it is skipped; to look may run code of the event's, as of a Proxy. */
-function isPassedOver<P>(event: unknown): event is Skipped<P> {
-  return ifItCan(event, isSkipped) ?? false;
-}
-
 /** What is wrong with an event, by its name. */
 function named<T, P>(
   error: unknown,
@@ -64,7 +59,7 @@ function named<T, P>(
   readId: (event: T) => string | undefined,
 ): unknown {
   if (!(error instanceof EventFailure)) return error;
-  const id = isPassedOver<P>(event) ? undefined : (ifItCan(event, readId) ?? ifItCan(event, idOf));
+  const id = isSkipped<P>(event) ? undefined : (ifItCan(event, readId) ?? ifItCan(event, idOf));
   return error.of(id ?? (position === undefined ? `${ordinal}` : `at position ${positionText(position)}`));
 }
 
@@ -120,7 +115,7 @@ export function toEntry<T, P>(
     let position: P | undefined;
     let transaction: TransactionMark | undefined;
     try {
-      if (isPassedOver<P>(event)) {
+      if (isSkipped<P>(event)) {
         position = attempt("position", event, read.ofSkipped.position);
         transaction = attempt("transaction", event, read.ofSkipped.transaction);
         return entryOf(ordinal, passOver(), undefined, undefined, position, transaction, undefined);
