@@ -70,7 +70,7 @@ export function keepPositions<T, R, P = PositionOf<T>>(
 ): OperatorFunction<T, R | Skipped<P>> {
   refuseUnknown("keepPositions", access, { position: true, transaction: true });
   const {
-    // The default fits events whose `position` is a P, as ChangeEvent<P> says.
+    // The default fits events whose `position` is a P, as ChangeEvent says.
     position = (event) => readProperty(event, "position") as P | undefined,
     transaction = transactionOf,
   } = access;

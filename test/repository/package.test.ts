@@ -98,13 +98,13 @@ describe("the packed package", () => {
     writeFileSync(
       join(project, "app.ts"),
       `import { from } from "rxjs";
-import { type ChangeEvent, type Checkpoint, type Lsn, redisSink, replicate } from "rxadd";
+import { type ChangeEvent, type Row, type Checkpoint, type Lsn, redisSink, replicate } from "rxadd";
 import { acknowledge, type Acknowledged, groupDeliveries } from "rxadd/consumer";
 import { batch } from "rxadd/operators";
 import { postgresChanges } from "rxadd/sources/postgres";
 import { fakeRedis } from "rxadd/testing";
 
-const events: ChangeEvent<number>[] = [];
+const events: ChangeEvent<Row, number>[] = [];
 from(events)
   .pipe(redisSink({ id: "a", uri: "redis://h", stream: "s" }))
   .subscribe((checkpoint: Checkpoint<number>) => console.log(checkpoint.position));

@@ -1,7 +1,7 @@
 import { defer, from, map, type Observable, switchMap } from "rxjs";
 import type { FailedAttempt } from "../../../operators/retryBackoff.ts";
 import type { Config } from "../../config/config.ts";
-import type { ChangeEvent } from "../../event/changeEvent.ts";
+import type { ChangeEvent, Row } from "../../event/changeEvent.ts";
 import type { Checkpoint } from "../../event/checkpoint.ts";
 import type { Lsn } from "../../event/lsn.ts";
 import { replicateUntil } from "../../pipeline/until.ts";
@@ -66,7 +66,7 @@ export function replicateSource(
       return pipeLines(terminal, source.config.path, config, options, stop$);
     case "postgres": {
       const made = sinks.map(({ config }) =>
-        redisSink<ChangeEvent<Lsn>, Lsn>({ ...config, ...of(config.id) }),
+        redisSink<ChangeEvent<Row, Lsn>, Lsn>({ ...config, ...of(config.id) }),
       );
       const replicating$ = postgres(terminal.log, source, options).pipe(
         switchMap((changes) => replicateUntil(stop$, { source: changes, sink: oneSink(made, commit) })),

@@ -24,7 +24,7 @@ import { safePosition } from "./safePosition.ts";
 function readerOf<T, P>(
   {
     id,
-    // The default fits events whose `position` is a P, as ChangeEvent<P> says.
+    // The default fits events whose `position` is a P, as ChangeEvent says.
     position = (event) => readProperty(event, "position") as P | null | undefined,
     transaction = transactionOf,
     time = timeOf,

@@ -13,7 +13,7 @@ import {
 import type { Flow } from "../../../operators/flow.ts";
 import { type FailedAttempt, retryBackoff } from "../../../operators/retryBackoff.ts";
 import { isRetryable } from "../../errors/rxaddError.ts";
-import type { ChangeEvent } from "../../event/changeEvent.ts";
+import type { ChangeEvent, Row } from "../../event/changeEvent.ts";
 import { type Lsn, ordLsn } from "../../event/lsn.ts";
 import { refuseUnknown } from "../../options/decodeOptions.ts";
 import type { Source } from "../../pipeline/source.ts";
@@ -93,13 +93,15 @@ const names = {
  * - **Errors** a {@link RxaddError}; what trying again may mend ends it after `maxRetries` only.
  * - **Teardown** closes the connection at once, which frees the slot.
  *
+ * @typeParam R - the rows, by whoever knows their columns; it is not checked
+ *
  * @example
  * ```ts
- * const source = postgresChanges({ connectionString: "postgres://localhost/shop", tables: ["public.orders"] });
+ * const source = postgresChanges<Order>({ connectionString: "postgres://localhost/shop", tables: ["public.orders"] });
  * replicate({ source, sink: redisSink({ id, uri, stream }) }).subscribe();
  * ```
  */
-export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Lsn>, Lsn> {
+export function postgresChanges<R = Row>(options: PostgresOptions): Source<ChangeEvent<R, Lsn>, Lsn> {
   refuseUnknown("postgresChanges", options, names);
   const { connectionString, slot = "rxadd", publication = "rxadd", tables, opened, failed } = options;
   const { acceptHole = false } = options;
@@ -118,7 +120,7 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
     from: Lsn | undefined,
     flow: Observable<Flow>,
     reached = from,
-  ): Observable<ChangeEvent<Lsn>> {
+  ): Observable<ChangeEvent<Row, Lsn>> {
     return defer(() => {
       checkOptions({ slot, publication, tables });
       checkPosition(from);
@@ -139,7 +141,7 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
     after: Lsn | undefined,
     flow: Observable<Flow>,
     reached: Lsn | undefined,
-  ): Observable<ChangeEvent<Lsn>> {
+  ): Observable<ChangeEvent<Row, Lsn>> {
     return prepare(config, { slot, publication, tables, after, reached, madeAt, acceptHole: accepts }).pipe(
       switchMap(({ db, confirmedLsn, isNew, hole, senderTimeoutMs }) => {
         if (isNew) madeAt = confirmedLsn;
@@ -179,5 +181,7 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
     if (confirming.acknowledge(position)) confirm$.next();
   }
 
-  return Object.assign(changes, { acknowledge, passed: passed.asObservable() });
+  const source = Object.assign(changes, { acknowledge, passed: passed.asObservable() });
+  // What the columns are called only the caller knows.
+  return source as Source<ChangeEvent<unknown, Lsn>, Lsn> as Source<ChangeEvent<R, Lsn>, Lsn>;
 }
