@@ -81,7 +81,7 @@ describe("the packed package", () => {
 
     expect(Object.fromEntries(exported)).toMatchInlineSnapshot(`
       {
-        "rxadd": "Skipped encoderOf fanOut fromAsyncIterable fromIterable fromReadable isLsn isRetryable isRxaddError isSinkError keepPositions ordLsn partitionOf positionsIn positionsOf redisSink replicate standardPositions statusLogger",
+        "rxadd": "Skipped encoderOf fanOut fromAsyncIterable fromIterable fromReadable isLsn isRetryable isRxaddError isSinkError keepPositions ordLsn partitionOf pipeSource positionsIn positionsOf publisher redisSink replicate standardPositions statusLogger",
         "rxadd/admin": "claimEntries deleteEntries groupPending pendingEntries streamGroups streamInfo streamLength trimAcknowledged trimStream",
         "rxadd/consumer": "Effects acknowledge claimEntries consumerMetrics deduplicate deleteEntries effects entryCopies entryPositions groupDeliveries groupPending groupStatus memoryGroup pendingEntries streamEntries streamGroups streamInfo streamLength streamSource trimAcknowledged trimStream watchGroup",
         "rxadd/dashboard": "dashboard dashboardHandler watchSink",
