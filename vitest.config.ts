@@ -24,8 +24,8 @@ export default defineConfig({
       // They share nothing but modules.
       group("unit", 0, unit, cores, false),
       // Most of the time they wait for a server.
-      group("servers", 1, servers, cores + 1),
-      group("faults", 2, faults, cores),
+      group("servers", 1, servers, cores + 1, false),
+      group("faults", 2, faults, cores, false),
     ],
   },
 });
