@@ -53,10 +53,9 @@ const adopt = [
 
 const { version } = createRequire(import.meta.url)("rxadd/package.json");
 
-/** All commands and their flags. */
-function commandLine(terminal: Terminal, { stdout, stderr }: Io, exitWith: ExitWith): Command {
-  const { env, out, stop } = terminal;
-  const program = new Command("rxadd")
+/** The command without its commands. */
+function bareCommand({ stdout, stderr }: Io): Command {
+  return new Command("rxadd")
     .version(version)
     .description(
       "Publishes change events to a Redis Stream, exactly once, and reads them. Results go to stdout, logs to stderr.",
@@ -71,6 +70,12 @@ function commandLine(terminal: Terminal, { stdout, stderr }: Io, exitWith: ExitW
       outputError: (text, write) => write(printableLines(text.replace(/^error: /, "rxadd: "))),
     })
     .exitOverride();
+}
+
+/** All commands and their flags. */
+function commandLine(terminal: Terminal, io: Io, exitWith: ExitWith): Command {
+  const { env, out, stop } = terminal;
+  const program = bareCommand(io);
 
   program
     .command("pipe")

@@ -154,7 +154,8 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
         return replicationChanges({
           ...{ config, db, slot, publication, senderTimeoutMs, confirmed, idle, pass, confirm$ },
           skipped: (notice) => {
-            const gone = skipped(notice);
+            const gone = leftOut(publication, notice);
+            if (!acceptHole) throw unavailable(gone);
             opened?.next({ slot, confirmedLsn, hole: gone });
           },
           flow: reading,
@@ -170,13 +171,6 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
     );
   }
 
-  /** PostgreSQL before 18 refuses to go on; from 18 on it leaves the changes out, and says so. */
-  function skipped(notice: string): string {
-    const hole = `publication ${publication}: changes were made while it did not stand, and PostgreSQL leaves them out (${notice}): fill the stream anew from a snapshot, with a new slot and a new sink id, ${acceptance}`;
-    if (acceptHole) return hole;
-    throw unavailable(hole);
-  }
-
   function acknowledge(position: Lsn): void {
     if (confirming.acknowledge(position)) confirm$.next();
   }
@@ -184,4 +178,9 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
   const source = Object.assign(changes, { acknowledge, passed: passed.asObservable() });
   // What the columns are called only the caller knows.
   return source as Source<ChangeEvent<unknown, Lsn>, Lsn> as Source<ChangeEvent<R, Lsn>, Lsn>;
+}
+
+/** PostgreSQL before 18 refuses to go on; from 18 on it leaves the changes out, and says so. */
+function leftOut(publication: string, notice: string): string {
+  return `publication ${publication}: changes were made while it did not stand, and PostgreSQL leaves them out (${notice}): fill the stream anew from a snapshot, with a new slot and a new sink id, ${acceptance}`;
 }
