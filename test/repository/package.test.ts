@@ -52,32 +52,29 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(project, { recursive: true }));
 
+/** What it exports by a name, to an ES module that imports nothing else; asked once. */
+const importedBy = new Map<string, string>();
+function imported(name: string): string {
+  const code = `console.log(Object.keys(await import("${name}")).join())`;
+  const found = importedBy.get(name) ?? run(process.execPath, ["--input-type=module", "-e", code]);
+  importedBy.set(name, found);
+  return found;
+}
+
 describe("the packed package", () => {
   it.each(names)("can be imported and required as %s in plain Node", (name) => {
-    const imported = run(process.execPath, [
-      "--input-type=module",
-      "-e",
-      `console.log(Object.keys(await import("${name}")).join())`,
-    ]);
     const required = run(process.execPath, [
       "--input-type=commonjs",
       "-e",
       `console.log(Object.keys(require("${name}")).join())`,
     ]);
 
-    expect(imported.trim()).not.toBe("");
-    expect(required).toBe(imported);
+    expect(imported(name).trim()).not.toBe("");
+    expect(required).toBe(imported(name));
   });
 
   it("exports just the names that are promised", () => {
-    const exported = names.map((name) => [
-      name,
-      run(process.execPath, [
-        "--input-type=module",
-        "-e",
-        `console.log(Object.keys(await import("${name}")).sort().join(" "))`,
-      ]).trim(),
-    ]);
+    const exported = names.map((name) => [name, imported(name).trim().split(",").sort().join(" ")]);
 
     expect(Object.fromEntries(exported)).toMatchInlineSnapshot(`
       {
