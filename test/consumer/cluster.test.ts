@@ -1,9 +1,8 @@
-import { Cluster } from "ioredis";
 import { filter, lastValueFrom, map, range, Subject, take, tap } from "rxjs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { acknowledge, deduplicate, effects, groupDeliveries, streamEntries } from "../../src/consumer.ts";
 import { redisSink } from "../../src/index.ts";
-import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
+import { aCluster } from "../kit/servers/aCluster.ts";
 
 interface Order {
   readonly id: string;
@@ -13,22 +12,13 @@ interface Order {
 const stream = "{orders}.events";
 const group = "mailer";
 
-let servers: ClusterServers;
-let cluster: Cluster;
-beforeAll(async () => {
-  servers = await startCluster({ replicasPerMaster: 1 });
-  cluster = new Cluster(servers.nodes.map(({ port }) => ({ host: "127.0.0.1", port })));
-});
-afterAll(async () => {
-  cluster.disconnect();
-  await servers.stop();
-});
+const bed = aCluster({ replicasPerMaster: 1 });
 
 function publish(from: number, count: number) {
   return lastValueFrom(
     range(from, count).pipe(
       map((n) => ({ id: `o${n}`, n, position: n })),
-      redisSink({ id: "orders-redis", uri: servers.uri, stream }),
+      redisSink({ id: "orders-redis", uri: bed().uri, stream }),
     ),
   );
 }
@@ -41,7 +31,7 @@ describe("groupDeliveries in a Cluster", () => {
 
     await lastValueFrom(
       groupDeliveries<Order>({
-        uri: servers.uri,
+        uri: bed().uri,
         stream,
         group,
         until,
@@ -51,7 +41,7 @@ describe("groupDeliveries in a Cluster", () => {
       }).pipe(
         deduplicate({ key: ({ id }) => id }),
         acknowledge(async ({ id, n }) => {
-          if (n === 400) await servers.failover(await servers.ownerOf(stream));
+          if (n === 400) await bed().failover(await bed().ownerOf(stream));
           return effects(["HINCRBY", "{orders}.effects", id, 1]);
         }),
         tap(() => {
@@ -61,10 +51,10 @@ describe("groupDeliveries in a Cluster", () => {
       ),
     );
 
-    const written = await cluster.hvals("{orders}.effects");
+    const written = await bed().client.hvals("{orders}.effects");
     expect(written).toHaveLength(1000);
     expect(written.every((times) => times === "1")).toBe(true);
-    expect((await cluster.xpending(stream, group))[0]).toBe(0);
+    expect((await bed().client.xpending(stream, group))[0]).toBe(0);
   });
 
   it("sets deliveries aside into a stream of the same slot", async () => {
@@ -73,7 +63,7 @@ describe("groupDeliveries in a Cluster", () => {
 
     await lastValueFrom(
       groupDeliveries<Order>({
-        connection: cluster,
+        connection: bed().client,
         stream,
         group,
         until,
@@ -89,7 +79,7 @@ describe("groupDeliveries in a Cluster", () => {
       { defaultValue: undefined },
     );
 
-    const [[, fields = []] = []] = await cluster.xrange("{orders}.dead", "-", "+");
+    const [[, fields = []] = []] = await bed().client.xrange("{orders}.dead", "-", "+");
     expect(fields).toContain("no such customer");
   });
 });
@@ -97,14 +87,15 @@ describe("groupDeliveries in a Cluster", () => {
 describe("an effect in a Cluster whose key stands in another slot", () => {
   it("fails its own delivery, and no other one", async () => {
     const [numbers, dead] = ["{numbers}.events", "{numbers}.dead"];
-    for (const n of [1, 2, 3]) await cluster.xadd(numbers, "*", "event", JSON.stringify({ id: `o${n}`, n }));
+    for (const n of [1, 2, 3])
+      await bed().client.xadd(numbers, "*", "event", JSON.stringify({ id: `o${n}`, n }));
     const until = new Subject<void>();
     const settled = new Set<number>();
     const one = (n: number) => settled.add(n).size === 3 && until.next();
 
     await lastValueFrom(
       groupDeliveries<Order>({
-        uri: servers.uri,
+        uri: bed().uri,
         stream: numbers,
         group,
         until,
@@ -119,20 +110,20 @@ describe("an effect in a Cluster whose key stands in another slot", () => {
       ),
     );
 
-    expect(await cluster.get("{numbers}.total")).toBe("2");
-    const [[, fields = []] = []] = await cluster.xrange(dead, "-", "+");
+    expect(await bed().client.get("{numbers}.total")).toBe("2");
+    const [[, fields = []] = []] = await bed().client.xrange(dead, "-", "+");
     expect(fields[1]).toBe('{"id":"o2","n":2}');
     expect(fields[fields.indexOf("reason") + 1]).toBe(
       "an effect has a key in another slot than {numbers}.events: give it the same hash tag, {numbers}",
     );
-    expect((await cluster.xpending(numbers, group))[0]).toBe(0);
+    expect((await bed().client.xpending(numbers, group))[0]).toBe(0);
   });
 });
 
 describe("streamEntries in a Cluster", () => {
   it("reads a stream from its beginning", async () => {
     const last = await lastValueFrom(
-      streamEntries<Order>({ uri: servers.uri, stream, from: "0-0" }).pipe(
+      streamEntries<Order>({ uri: bed().uri, stream, from: "0-0" }).pipe(
         map(({ event }) => event.n),
         filter((n) => n === 1000),
         take(1),
