@@ -15,16 +15,6 @@ export async function checkConfig(out: Stdout, config: Config, isJson: boolean):
       return { ...row, state: exitCode === 0 ? "ok" : "wrong" };
     }),
   );
-  await printRows(
-    out,
-    rows$,
-    [
-      ["part", "PART"],
-      ["what", "WHAT"],
-      ["state", "STATE"],
-      ["found", "FOUND"],
-    ],
-    isJson,
-  );
+  await printRows(out, rows$, { part: "PART", what: "WHAT", state: "STATE", found: "FOUND" }, isJson);
   return first;
 }
