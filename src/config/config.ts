@@ -54,11 +54,7 @@ export const redisSinkEntry = new Settings({
 });
 
 /** By type: what `source.config` may hold. */
-export const sources = {
-  postgres: postgresSettings,
-  ndjson: ndjsonSettings,
-  redis: streamSettings,
-};
+export const sources = { postgres: postgresSettings, ndjson: ndjsonSettings, redis: streamSettings };
 
 const commitWord = oneOf("required", "all");
 

@@ -77,12 +77,7 @@ function printed({ env, out, log, stop }: Terminal, flags: ConsumeFlags): Observ
 }
 
 function refuseWithoutGroup({ consumer, start, claimIdleMs, deadLetters }: ConsumeFlags): void {
-  const ofGroups = {
-    consumer,
-    start,
-    "claim-idle-ms": claimIdleMs,
-    "dead-letters": deadLetters,
-  };
+  const ofGroups = { consumer, start, "claim-idle-ms": claimIdleMs, "dead-letters": deadLetters };
   const [extra] = Object.entries(ofGroups).find(([, value]) => value !== undefined) ?? [];
   if (extra !== undefined) throw new UsageError(`--${extra}: found no --group, expected one as well`);
 }
