@@ -25,7 +25,11 @@ export function decodeOptions<A>(
     Object.fromEntries(entries.filter(([key]) => settings.names.includes(key))),
   );
   const problems = isLeft(decoded)
-    ? decoded.left.map((error) => problemText(pathText(pathOf(error)), messageOf(error)))
+    ? decoded.left.map((error) => {
+        // A problem of several settings together stands at none of them.
+        const path = pathText(pathOf(error));
+        return path === "" ? messageOf(error) : `${path}: ${messageOf(error)}`;
+      })
     : [];
   const known = [...settings.names, ...others];
   for (const [key, value] of entries) {
@@ -57,11 +61,6 @@ function serverProblem(options: object): string | undefined {
   if (uri !== undefined || (typeof connection === "object" && connection !== null)) return undefined;
   const found = connection === null ? "null" : kindOf(connection);
   return `uri: found ${connection === undefined ? found : `${found} as connection`}, expected a uri, or a connection of ioredis`;
-}
-
-/** A problem of several settings together stands at none of them. */
-function problemText(path: string, message: string): string {
-  return path === "" ? message : `${path}: ${message}`;
 }
 
 /** The names of a type's options, also of those that only one of several has. */

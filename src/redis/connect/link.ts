@@ -98,7 +98,10 @@ export function link(client: Redis | Cluster, where: string, origin: Origin): Li
       }).pipe(catchError((error) => throwError(() => classify(error)))),
     ready$,
     failure$: merge(
-      errors$.pipe(map(classify), filter(isFinal)),
+      errors$.pipe(
+        map(classify),
+        filter(({ _tag }) => finalTags.has(_tag)),
+      ),
       end$.pipe(filter(hasEnded), map(ended)),
     ).pipe(mergeMap((error) => throwError(() => error))),
     close$: defer(() => {
@@ -150,7 +153,3 @@ const finalTags: ReadonlySet<ErrorTag> = new Set<ErrorTag>([
   "UnknownHost",
   "UnknownMaster",
 ]);
-
-function isFinal({ _tag }: RxaddError): boolean {
-  return finalTags.has(_tag);
-}
