@@ -8,6 +8,7 @@ import type { Decoding } from "../reader/decodeEntry.ts";
 import {
   type AccessOptions,
   accessSettings,
+  decodingProblem,
   decodingSettings,
   type ReadingOptions,
   readingSettings,
@@ -87,10 +88,10 @@ const groupShape = {
 };
 
 /** A dead letter that is read again would be set aside again, without end. */
-const groupSettings = new Settings(groupShape, ({ stream: streams, deadLetters }) =>
-  deadLetters !== undefined && streams.includes(deadLetters.stream)
-    ? `deadLetters.stream: found ${deadLetters.stream}, which is read itself, expected another stream`
-    : undefined,
+const groupSettings = new Settings(groupShape, (options) =>
+  options.deadLetters !== undefined && options.stream.includes(options.deadLetters.stream)
+    ? `deadLetters.stream: found ${options.deadLetters.stream}, which is read itself, expected another stream`
+    : decodingProblem(options),
 ).inProgram();
 
 const watchSettings = new Settings({

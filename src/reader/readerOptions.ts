@@ -21,6 +21,7 @@ import type { ConsumerObserver } from "../telemetry/consumerObserver.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 import type { OneOrMore } from "../telemetry/observers.ts";
 import type { Decoding } from "./decodeEntry.ts";
+import { isStandardSchema } from "./standardSchema.ts";
 
 /** How every reader of streams reaches them. Durations are ms. */
 export interface AccessOptions extends ReachOptions {
@@ -88,10 +89,31 @@ export const readingSettings = {
   until: optional(observable, "Ends it"),
 };
 
+const aCodec = looked(
+  "an io-ts codec, or a schema of Standard Schema",
+  (value): value is object => withMethod("", "decode").is(value) || isStandardSchema(value),
+);
+
+/** Whoever reads all fields reads no single one. */
+export function decodingProblem({
+  field,
+  decode,
+  decodeFields,
+}: {
+  readonly [Name in "field" | "decode" | "decodeFields"]?: unknown;
+}): string | undefined {
+  const other = field !== undefined ? "field" : decode !== undefined ? "decode" : undefined;
+  return decodeFields === undefined || other === undefined
+    ? undefined
+    : `decodeFields: found ${other} as well, expected one of them`;
+}
+
 /** Those of {@link Decoding}. */
 export const decodingSettings = {
-  decode: optional(aFunction, "Reads what an entry holds"),
-  codec: optional(withMethod("an io-ts codec", "decode"), "What an event has to be"),
+  field: optional(text, "Which field holds the event"),
+  decode: optional(aFunction, "Reads what that field holds"),
+  decode_fields: optional(aFunction, "Makes the event of all fields"),
+  codec: optional(aCodec, "What an event has to be"),
 };
 
 /** Where reading begins. */
@@ -100,15 +122,18 @@ export const startId = looked(
   (value): value is string => typeof value === "string" && (value === "$" || isEntryId(value)),
 );
 
-const entriesSettings = new Settings({
-  ...readingSettings,
-  ...decodingSettings,
-  from: withDefault(startId, "$", "After which entry to begin"),
-  flow: optional(observable, "Pauses reading and resumes it"),
-}).inProgram();
+const entriesSettings = new Settings(
+  {
+    ...readingSettings,
+    ...decodingSettings,
+    from: withDefault(startId, "$", "After which entry to begin"),
+    flow: optional(observable, "Pauses reading and resumes it"),
+  },
+  decodingProblem,
+).inProgram();
 
 /** The settings of a reader that have a default, filled in. */
-export type ReaderTuning = Omit<t.TypeOf<typeof entriesSettings>, "decode" | "codec" | "flow">;
+export type ReaderTuning = Omit<t.TypeOf<typeof entriesSettings>, NamesOf<Decoding<unknown>> | "flow">;
 
 /** What no setting can say; the compiler finds what is neither. */
 const noSettings = Object.keys({ connection: true } satisfies Record<

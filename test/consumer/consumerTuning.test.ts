@@ -19,7 +19,12 @@ describe("groupDeliveries refuses at once", () => {
     [{ deadLetter: { stream: "orders.dead" } }, /deadLetter: no such option; did you mean deadLetters\?$/],
     [{ status: () => {} }, /status: found a function, expected an observer, with a function next$/],
     [{ until: 5000 }, /until: found a number, expected an Observable$/],
-    [{ codec: {} }, /codec: found an object, expected an io-ts codec$/],
+    [{ codec: {} }, /codec: found an object, expected an io-ts codec, or a schema of Standard Schema$/],
+    [
+      { decodeFields: () => 5, field: "data" },
+      /groupDeliveries: decodeFields: found field as well, expected one of them$/,
+    ],
+    [{ decodeFields: () => 5, decode: () => 5 }, /decodeFields: found decode as well, expected one of them$/],
     [{ decode: "avro" }, /decode: found avro, expected a function$/],
     [{ metrics: { status: () => {} } }, /metrics: found an object, expected what consumerMetrics makes$/],
     [
