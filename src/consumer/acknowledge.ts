@@ -11,9 +11,8 @@ import {
   settlerOf,
   type Verdict,
 } from "./delivery.ts";
-import { Effects } from "./effects.ts";
 import { type HandlingTuning, handlingTuning } from "./groupOptions.ts";
-import { type Handled, outputOf } from "./handlerOutput.ts";
+import { comingOf, type ResultOf, verdictOf } from "./handlerOutput.ts";
 import { keyOf } from "./keyOf.ts";
 import { Lines } from "./lines.ts";
 
@@ -31,7 +30,7 @@ export interface AcknowledgeOptions<E> {
 /** A delivery that was handled, and that Redis knows to be. */
 export interface Acknowledged<E, R> {
   readonly delivery: Delivery<E>;
-  /** The handler's last value; undefined if it gave none, or effects. */
+  /** What the handler gave, its last value where it came later; undefined if it gave none, or effects. */
   readonly result: R | undefined;
 }
 
@@ -53,8 +52,9 @@ export interface Acknowledged<E, R> {
  *   drains has them handed back as well; without, none. Two consumers of a group have no order between them.
  * - **Memory** waits with what the source has handed out and not seen settled: its `window`.
  * - **Misuse** throws `ConfigurationInvalid` at once, with all that is wrong with the options.
- * - **Errors** of the handler and of `orderBy`, and whatever a handler gives that is no result, reject the delivery;
- *   those of the source pass through.
+ * - **Results** a Promise, an Observable, an async iterable, a generator or a list is waited for; with anything else the
+ *   handler is done. `effects`, `giveBack`, `retryIn` and `deadLetter` say what becomes of the delivery.
+ * - **Errors** of the handler and of `orderBy` reject the delivery; those of the source pass through.
  * - **Completion** when the source has completed and everything is settled.
  * - **Teardown** unsubscribes the handlers; what they worked on stays pending.
  *
@@ -65,10 +65,10 @@ export interface Acknowledged<E, R> {
  *   .subscribe();
  * ```
  */
-export function acknowledge<E, R = unknown>(
-  handler: (event: E, delivery: Delivery<E>) => Handled<R>,
+export function acknowledge<E, H = unknown>(
+  handler: (event: E, delivery: Delivery<E>) => H,
   options: AcknowledgeOptions<E> = {},
-): OperatorFunction<Delivery<E>, Acknowledged<E, R>> {
+): OperatorFunction<Delivery<E>, Acknowledged<E, ResultOf<H>>> {
   const { concurrency } = handlingTuning(options, handler);
   return (source) =>
     new Observable((subscriber) => {
@@ -88,7 +88,7 @@ export function acknowledge<E, R = unknown>(
     });
 }
 
-type Handler<E, R> = (event: E, delivery: Delivery<E>) => Handled<R>;
+type Handler<E> = (event: E, delivery: Delivery<E>) => unknown;
 type Running<E> = AcknowledgeOptions<E> & Pick<HandlingTuning, "concurrency">;
 
 /** A delivery on its way through, which is told what becomes of it: one object, as there is one for each. */
@@ -119,7 +119,7 @@ class Task<E, R> {
 /** One subscription. */
 class Handling<E, R> {
   readonly handlers = new Subscription();
-  readonly #handler: Handler<E, R>;
+  readonly #handler: Handler<E>;
   readonly #options: Running<E>;
   readonly #subscriber: Subscriber<Acknowledged<E, R>>;
   readonly #ready: Task<E, R>[] = [];
@@ -129,7 +129,7 @@ class Handling<E, R> {
   #isPumping = false;
   #sourceDone = false;
 
-  constructor(handler: Handler<E, R>, options: Running<E>, subscriber: Subscriber<Acknowledged<E, R>>) {
+  constructor(handler: Handler<E>, options: Running<E>, subscriber: Subscriber<Acknowledged<E, R>>) {
     this.#handler = handler;
     this.#options = options;
     this.#subscriber = subscriber;
@@ -217,19 +217,21 @@ class Handling<E, R> {
 
   #run(task: Task<E, R>): void {
     const { delivery, event } = task;
-    let output: Observable<R | Effects> | Effects | undefined;
+    let output: unknown;
+    let output$: Observable<unknown> | undefined;
     try {
-      output = outputOf(this.#handler(event, delivery));
+      output = this.#handler(event, delivery);
+      output$ = comingOf(output);
     } catch (reason) {
       this.#ended(task, { kind: "failed", reason });
       return;
     }
-    if (output === undefined || output instanceof Effects) this.#succeeded(task, output);
-    else this.#wait(task, output);
+    if (output$ === undefined) this.#succeeded(task, output);
+    else this.#wait(task, output$);
   }
 
-  #wait(task: Task<E, R>, output$: Observable<R | Effects>): void {
-    let last: R | Effects | undefined;
+  #wait(task: Task<E, R>, output$: Observable<unknown>): void {
+    let last: unknown;
     this.handlers.add(
       output$.subscribe({
         next: (value) => {
@@ -241,10 +243,16 @@ class Handling<E, R> {
     );
   }
 
-  #succeeded(task: Task<E, R>, output: R | Effects | undefined): void {
-    const isEffects = output instanceof Effects;
-    task.result = isEffects ? undefined : output;
-    this.#ended(task, isEffects ? { ...handled, effects: output.commands } : handled);
+  #succeeded(task: Task<E, R>, output: unknown): void {
+    let verdict: Verdict;
+    try {
+      verdict = verdictOf(output);
+    } catch (reason) {
+      verdict = { kind: "failed", reason };
+    }
+    // As the handler's type says.
+    if (verdict === handled) task.result = output as R;
+    this.#ended(task, verdict);
   }
 
   #ended(task: Task<E, R>, verdict: Verdict): void {
@@ -259,13 +267,22 @@ class Handling<E, R> {
   }
 
   /** The next one of its key may go, or all of them go back with it. */
-  #settled({ key }: Task<E, R>, outcome: Outcome): void {
+  #settled({ key, verdict }: Task<E, R>, outcome: Outcome): void {
     this.#unsettled -= 1;
     if (key !== undefined) {
-      if (outcome === "kept") for (const next of this.#lines.leave(key)) this.#settle(next, { kind: "left" });
+      // What was given back, but not because the source drains, holds up none that come later.
+      if (outcome === "kept") this.#leave(verdict === "left" ? this.#lines.end(key) : this.#lines.leave(key));
       const next = this.#lines.next(key);
       if (next !== undefined) this.#ready.push(next);
     }
     this.#pump();
+  }
+
+  /** They go back as well; their line has nothing to do with them any more. */
+  #leave(tasks: readonly Task<E, R>[]): void {
+    for (const task of tasks) {
+      task.key = undefined;
+      this.#settle(task, { kind: "left" });
+    }
   }
 }

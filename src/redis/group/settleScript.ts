@@ -15,7 +15,7 @@
  * - `write`: a mark or '', how many commands, each as a count and as many words;
  * - `keepAlive`: nothing;
  * - `start`: how often it was delivered;
- * - `handBack`: for how many ms it counts as idle;
+ * - `handBack`: for how many ms it counts as idle, how often it counts as delivered;
  * - `deadLetter`: the key of the dead letters, a count and as many fields and values.
  *
  * Returns a line for each: 'acknowledged', 'kept', "another's", 'gone', or why Redis refused.
@@ -106,7 +106,7 @@ local settle = {
   end,
   keepAlive = function(id, owner) return claim(id, owner, 'JUSTID') end,
   start = function(id, owner) return claim(id, owner, 'RETRYCOUNT', next(), 'JUSTID') end,
-  handBack = function(id, owner) return claim(id, owner, 'IDLE', next(), 'JUSTID') end,
+  handBack = function(id, owner) return claim(id, owner, 'IDLE', next(), 'RETRYCOUNT', next(), 'JUSTID') end,
   deadLetter = function(id, owner)
     local key = next()
     local letter = words('XADD', key, '*')

@@ -23,8 +23,13 @@ export type Settlement =
   | { readonly kind: "keepAlive"; readonly entryId: string }
   /** Its handler starts, for the time that `deliveries` says. */
   | { readonly kind: "start"; readonly entryId: string; readonly deliveries: number }
-  /** Whoever asks for what has been idle for `idleMs` may have it at once. */
-  | { readonly kind: "handBack"; readonly entryId: string; readonly idleMs: number }
+  /** Whoever asks for what has been idle for `idleMs` may have it at once; it was started as often as `deliveries` says. */
+  | {
+      readonly kind: "handBack";
+      readonly entryId: string;
+      readonly idleMs: number;
+      readonly deliveries: number;
+    }
   | {
       readonly kind: "deadLetter";
       readonly entryId: string;
@@ -133,7 +138,7 @@ function addArgs(args: Argument[], settlement: Settlement): void {
       args.push(`${settlement.deliveries}`);
       return;
     case "handBack":
-      args.push(`${Math.round(settlement.idleMs)}`);
+      args.push(`${Math.round(settlement.idleMs)}`, `${settlement.deliveries}`);
       return;
     case "deadLetter": {
       const { deadLetters, fields } = settlement;

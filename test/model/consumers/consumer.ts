@@ -2,15 +2,20 @@ import { map, Subject, type Subscription, tap } from "rxjs";
 import {
   acknowledge,
   type ConsumerStatus,
+  type Decision,
   type Delivery,
+  deadLetter,
   deduplicate,
+  type Effects,
   effects,
+  giveBack,
   groupDeliveries,
+  retryIn,
 } from "../../../src/consumer.ts";
 import { settledOtherwise } from "../../kit/load/settledOtherwise.ts";
 import type { Valve } from "../../kit/network/valve.ts";
 import type { Item, Ledger } from "./ledger.ts";
-import type { History } from "./step.ts";
+import type { Ending, History } from "./step.ts";
 
 /** What the entries of a history hold. */
 export interface Event {
@@ -24,17 +29,14 @@ export const deadLetters = "dead";
 /** Short enough that a history need not wait. */
 export const claimIdleMs = 30;
 
-/** A handler at work. */
-interface Task {
-  readonly succeed: () => void;
-  readonly fail: () => void;
-}
+/** A handler at work, which ends one way or the other. */
+type Task = (how: Ending) => void;
 
 /** A process of the group. */
 export interface Consumer {
   readonly name: string;
   readonly valve: Valve;
-  readonly finish: (task: number, how: "succeed" | "fail") => void;
+  readonly finish: (task: number, how: Ending) => void;
   /** What runs succeeds, and so does what comes. */
   readonly succeedAlways: () => void;
   readonly drain: () => void;
@@ -79,6 +81,10 @@ export function startConsumer({
 
   function settled(entry: { readonly stream: string; readonly entryId: string }): void {
     held.delete(nameOf(entry));
+    leaveLine(entry);
+  }
+
+  function leaveLine(entry: { readonly stream: string; readonly entryId: string }): void {
     for (const [key, line] of lines)
       lines.set(
         key,
@@ -117,6 +123,17 @@ export function startConsumer({
           begin(loss);
         });
       },
+      settle: (verdict, told) => {
+        // Given back, or left with one that was.
+        if (verdict.kind !== "left") return settler.settle(verdict, told);
+        leaveLine(delivery);
+        settler.settle(verdict, {
+          next: (outcome) => {
+            settled(delivery);
+            told.next(outcome);
+          },
+        });
+      },
     }));
   }
 
@@ -130,16 +147,15 @@ export function startConsumer({
     if (item.kind === "throws" && item.started === 1) throw new Error("thrown at once");
     const output = effects(["HINCRBY", effectsKey, item.effect, 1]);
     if (succeedsAlways) return output;
-    return new Promise<typeof output>((succeed, fail) => {
-      const task: Task = {
-        succeed: () => {
-          tasks = tasks.filter((other) => other !== task);
-          succeed(output);
-        },
-        fail: () => {
-          tasks = tasks.filter((other) => other !== task);
-          fail(new Error("failed"));
-        },
+    return new Promise<Effects | Decision>((succeed, fail) => {
+      const task: Task = (how) => {
+        tasks = tasks.filter((other) => other !== task);
+        if (how === "giveBack") item.givenBack += 1;
+        if (how === "setAside" && maxDeliveries > 0) item.isSetAside = true;
+        if (how === "fail") fail(new Error("failed"));
+        else if (how === "succeed") succeed(output);
+        else
+          succeed(how === "giveBack" ? giveBack() : how === "retry" ? retryIn(2) : deadLetter("set aside"));
       };
       tasks.push(task);
     });
@@ -195,10 +211,10 @@ export function startConsumer({
   return {
     name,
     valve,
-    finish: (task, how) => tasks[task % Math.max(1, tasks.length)]?.[how](),
+    finish: (task, how) => tasks[task % Math.max(1, tasks.length)]?.(how),
     succeedAlways: () => {
       succeedsAlways = true;
-      for (const { succeed } of [...tasks]) succeed();
+      for (const task of [...tasks]) task("succeed");
     },
     drain: () => {
       isDraining = true;

@@ -214,12 +214,12 @@ export async function happen({ client, port }: RedisServer, history: History): P
       const letters = dead.filter(({ origin }) => origin === `${stream} ${entryId}`);
       if (times > 1) throw new Error(`${name}: its effect happened ${times} times`);
       if (item.acknowledged > 0 && times === 0) throw new Error(`${name}: acknowledged without its effect`);
-      if (history.maxDeliveries > 0 && started > history.maxDeliveries + unsure)
+      if (history.maxDeliveries > 0 && started > history.maxDeliveries + unsure + item.givenBack)
         throw new Error(`${name}: ${started} of ${history.maxDeliveries} handlers`);
       if (letters.length > 1) throw new Error(`${name}: ${letters.length} dead letters`);
       for (const { cause, fields } of letters) {
         const fewest = history.maxDeliveries - item.missed;
-        if (cause === "EntryNotDecodable" ? kind !== "garbage" : started < fewest)
+        if (cause === "EntryNotDecodable" ? kind !== "garbage" : started < fewest && !item.isSetAside)
           throw new Error(
             `${name}: a dead letter, ${cause}, after ${started} of ${history.maxDeliveries} handlers`,
           );

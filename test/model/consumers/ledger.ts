@@ -14,6 +14,10 @@ export interface Item {
   started: number;
   /** How often a consumer that was about to start a handler on it alone died, or lost it, before it did. */
   missed: number;
+  /** How often a handler gave it back. */
+  givenBack: number;
+  /** Whether a handler set it aside. */
+  isSetAside: boolean;
   /** How often a consumer said that it is acknowledged. */
   acknowledged: number;
   /** Which one said so last. */
@@ -44,6 +48,8 @@ export function makeLedger(): Ledger {
         ...item,
         started: 0,
         missed: 0,
+        givenBack: 0,
+        isSetAside: false,
         acknowledged: 0,
         acknowledgedBy: "",
         wasDelivered: false,

@@ -73,7 +73,7 @@ local settle = {
   end,
   keepAlive = function(id) return claim(id, 'JUSTID') end,
   start = function(id) return claim(id, 'RETRYCOUNT', next(), 'JUSTID') end,
-  handBack = function(id) return claim(id, 'IDLE', next(), 'JUSTID') end,
+  handBack = function(id) return claim(id, 'IDLE', next(), 'RETRYCOUNT', next(), 'JUSTID') end,
   deadLetter = function(id)
     local key = next()
     local letter = words('XADD', key, '*')
@@ -113,7 +113,7 @@ function argsOf(settlement: Settlement): readonly Argument[] {
     case "start":
       return [kind, entryId, `${settlement.deliveries}`];
     case "handBack":
-      return [kind, entryId, `${Math.round(settlement.idleMs)}`];
+      return [kind, entryId, `${Math.round(settlement.idleMs)}`, `${settlement.deliveries}`];
     case "deadLetter":
       return [kind, entryId, settlement.deadLetters, ...counted(settlement.fields)];
   }

@@ -114,7 +114,7 @@ function settlementOf(stream: string, at: number, asked: Asked): Settlement {
     case "start":
       return { kind: "start", entryId, deliveries: at + 3 };
     case "handBack":
-      return { kind: "handBack", entryId, idleMs: 86_400_000 };
+      return { kind: "handBack", entryId, idleMs: 86_400_000, deliveries: at + 2 };
     case "keepAlive":
       return { kind: "keepAlive", entryId };
     case "deadLetter":
