@@ -1,4 +1,5 @@
 export { type Acknowledged, type AcknowledgeOptions, acknowledge } from "./consumer/acknowledge.ts";
+export { type AcknowledgeBatchOptions, acknowledgeBatch } from "./consumer/acknowledgeBatch.ts";
 export { deadLetter, giveBack, retryIn } from "./consumer/decisions.ts";
 export { type DeduplicateOptions, deduplicate } from "./consumer/deduplicate.ts";
 export type { Decision, Delivery } from "./consumer/delivery.ts";

@@ -1,20 +1,12 @@
 import { Observable, type OperatorFunction, type Subscriber, Subscription } from "rxjs";
 import type { Outcome } from "../redis/group/settlement.ts";
-import {
-  type Delivery,
-  handled,
-  isAgain,
-  notHandedOut,
-  redelivered,
-  type Settled,
-  type Settler,
-  settlerOf,
-  type Verdict,
-} from "./delivery.ts";
+import { type Delivery, handled, type Settler, type Verdict } from "./delivery.ts";
 import { type HandlingTuning, handlingTuning } from "./groupOptions.ts";
+import { handOut } from "./handedOut.ts";
 import { comingOf, type ResultOf, verdictOf } from "./handlerOutput.ts";
 import { keyOf } from "./keyOf.ts";
 import { Lines } from "./lines.ts";
+import { Task, type TaskOwner } from "./task.ts";
 
 /** How {@link acknowledge} runs the handler. */
 export interface AcknowledgeOptions<E> {
@@ -74,50 +66,15 @@ export function acknowledge<E, H = unknown>(
     new Observable((subscriber) => {
       const handling = new Handling(handler, { ...options, concurrency }, subscriber);
       subscriber.add(handling.handlers);
-      subscriber.add(
-        source.subscribe({
-          next: (delivery) => {
-            const settler = settlerOf(delivery);
-            if (settler === undefined) subscriber.error(notHandedOut("acknowledge"));
-            else handling.add(delivery, settler);
-          },
-          error: (error) => subscriber.error(error),
-          complete: () => handling.end(),
-        }),
-      );
+      handOut("acknowledge", source, handling, subscriber);
     });
 }
 
 type Handler<E> = (event: E, delivery: Delivery<E>) => unknown;
 type Running<E> = AcknowledgeOptions<E> & Pick<HandlingTuning, "concurrency">;
 
-/** A delivery on its way through, which is told what becomes of it: one object, as there is one for each. */
-class Task<E, R> {
-  /** As it came, or as it came again after a failure. */
-  delivery: Delivery<E>;
-  // These are known from when it was taken on: its handler may change the delivery and the event.
-  readonly event: E;
-  settler: Settler;
-  /** Undefined: it stands in no line. */
-  key: string | undefined = undefined;
-  result: R | undefined = undefined;
-  verdict: Verdict["kind"] | undefined = undefined;
-  readonly #handling: Handling<E, R>;
-
-  constructor(delivery: Delivery<E>, settler: Settler, handling: Handling<E, R>) {
-    this.delivery = delivery;
-    this.event = delivery.event;
-    this.settler = settler;
-    this.#handling = handling;
-  }
-
-  next(outcome: Settled): void {
-    this.#handling.told(this, outcome);
-  }
-}
-
 /** One subscription. */
-class Handling<E, R> {
+class Handling<E, R> implements TaskOwner<Task<E, R>> {
   readonly handlers = new Subscription();
   readonly #handler: Handler<E>;
   readonly #options: Running<E>;
@@ -146,21 +103,23 @@ class Handling<E, R> {
     this.#pump();
   }
 
-  /** What became of one. */
-  told(task: Task<E, R>, outcome: Settled): void {
-    const isHandled = task.verdict === "handled";
-    if (isAgain(outcome)) {
-      task.settler = outcome.again;
-      task.delivery = redelivered(task.delivery, task.event, outcome.again);
-      if (task.key === undefined) this.#take(task);
-      else this.#enqueue(task);
-    } else if (isHandled && outcome instanceof Error) {
-      this.#settle(task, { kind: "failed", reason: outcome });
-    } else {
-      if (isHandled && outcome === "acknowledged")
-        this.#subscriber.next({ delivery: task.delivery, result: task.result });
-      this.#settled(task, outcome);
+  again(task: Task<E, R>): void {
+    if (task.key === undefined) this.#take(task);
+    else this.#enqueue(task);
+  }
+
+  /** The next one of its key may go, or all of them go back with it. */
+  settled(task: Task<E, R>, outcome: Outcome): void {
+    const { key, verdict, delivery, result } = task;
+    if (verdict === "handled" && outcome === "acknowledged") this.#subscriber.next({ delivery, result });
+    this.#unsettled -= 1;
+    if (key !== undefined) {
+      // What was given back, but not because the source drains, holds up none that come later.
+      if (outcome === "kept") this.#leave(verdict === "left" ? this.#lines.end(key) : this.#lines.leave(key));
+      const next = this.#lines.next(key);
+      if (next !== undefined) this.#ready.push(next);
     }
+    this.#pump();
   }
 
   /** Takes one on; or again, where its key could not be told before. */
@@ -174,12 +133,12 @@ class Handling<E, R> {
     try {
       key = keyOf("orderBy", orderBy(task.event));
     } catch (reason) {
-      this.#settle(task, { kind: "failed", reason });
+      task.settle({ kind: "failed", reason });
       return;
     }
     const place = this.#lines.join(key, task);
     if (place === "left") {
-      this.#settle(task, { kind: "left" });
+      task.settle({ kind: "left" });
       return;
     }
     task.key = key;
@@ -210,7 +169,7 @@ class Handling<E, R> {
     task.settler.start((loss) => {
       if (loss !== undefined) {
         this.#running -= 1;
-        this.#settled(task, loss);
+        this.settled(task, loss);
       } else if (!this.#subscriber.closed) this.#run(task);
     });
   }
@@ -257,24 +216,7 @@ class Handling<E, R> {
 
   #ended(task: Task<E, R>, verdict: Verdict): void {
     this.#running -= 1;
-    this.#settle(task, verdict);
-    this.#pump();
-  }
-
-  #settle(task: Task<E, R>, verdict: Verdict): void {
-    task.verdict = verdict.kind;
-    task.settler.settle(verdict, task);
-  }
-
-  /** The next one of its key may go, or all of them go back with it. */
-  #settled({ key, verdict }: Task<E, R>, outcome: Outcome): void {
-    this.#unsettled -= 1;
-    if (key !== undefined) {
-      // What was given back, but not because the source drains, holds up none that come later.
-      if (outcome === "kept") this.#leave(verdict === "left" ? this.#lines.end(key) : this.#lines.leave(key));
-      const next = this.#lines.next(key);
-      if (next !== undefined) this.#ready.push(next);
-    }
+    task.settle(verdict);
     this.#pump();
   }
 
@@ -282,7 +224,7 @@ class Handling<E, R> {
   #leave(tasks: readonly Task<E, R>[]): void {
     for (const task of tasks) {
       task.key = undefined;
-      this.#settle(task, { kind: "left" });
+      task.settle({ kind: "left" });
     }
   }
 }

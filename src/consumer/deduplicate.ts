@@ -9,17 +9,9 @@ import {
 } from "rxjs";
 import { batch } from "../../operators/batch.ts";
 import { guard } from "../telemetry/guard.ts";
-import {
-  type Delivery,
-  handled,
-  isAgain,
-  notHandedOut,
-  redelivered,
-  type Settler,
-  settledBy,
-  settlerOf,
-} from "./delivery.ts";
+import { type Delivery, handled, isAgain, redelivered, type Settler, settledBy } from "./delivery.ts";
 import { deduplicateTuning } from "./groupOptions.ts";
+import { handOut } from "./handedOut.ts";
 import { keyOf } from "./keyOf.ts";
 import { Lines } from "./lines.ts";
 import { Marked } from "./marked.ts";
@@ -70,17 +62,7 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
     new Observable((subscriber) => {
       const deduplication = new Deduplication(tuning, subscriber);
       subscriber.add(deduplication.checks);
-      subscriber.add(
-        source.subscribe({
-          next: (delivery) => {
-            const settler = settlerOf(delivery);
-            if (settler === undefined) subscriber.error(notHandedOut("deduplicate"));
-            else deduplication.add(delivery, settler);
-          },
-          error: (error) => subscriber.error(error),
-          complete: () => deduplication.end(),
-        }),
-      );
+      handOut("deduplicate", source, deduplication, subscriber);
     });
 }
 

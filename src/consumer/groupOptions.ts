@@ -1,6 +1,6 @@
 import type * as t from "io-ts";
 import { aFunction, observer, withMethod } from "../options/callbacks.ts";
-import { count, countOrAll, text, wholeTimeout } from "../options/codecs.ts";
+import { count, countOrAll, duration, text, wholeTimeout } from "../options/codecs.ts";
 import { decodeOptions, type NamesOf } from "../options/decodeOptions.ts";
 import { type DelayOptions, redelivery } from "../options/retryOptions.ts";
 import { optional, required, Settings, withDefault } from "../options/settings.ts";
@@ -106,6 +106,13 @@ const handlingSettings = new Settings({
   order_by: optional(aFunction, "The key in whose order events are handled"),
 }).inProgram();
 
+const batchSettings = new Settings({
+  handler: required(aFunction, "Handles events"),
+  max_events: withDefault(count, 500, "Most events of a batch"),
+  linger_ms: withDefault(duration, 0, "How long a batch waits for more"),
+  concurrency: withDefault(countOrAll, 1, "Most handlers that run at a time"),
+}).inProgram();
+
 const deduplicateSettings = new Settings({
   key: required(aFunction, "What tells an event from every other one"),
   window: withDefault(count, 100_000, "How many processed events are remembered"),
@@ -118,6 +125,8 @@ export type GroupTuning = t.TypeOf<typeof groupSettings>;
 export type WatchTuning = t.TypeOf<typeof watchSettings>;
 /** Those of `acknowledge`. */
 export type HandlingTuning = t.TypeOf<typeof handlingSettings>;
+/** Those of `acknowledgeBatch`. */
+export type BatchTuning = t.TypeOf<typeof batchSettings>;
 /** Those of `deduplicate`. */
 export type DeduplicateTuning = t.TypeOf<typeof deduplicateSettings>;
 /** What no setting can say; the compiler finds what is neither. */
@@ -132,5 +141,7 @@ export const groupTuning = (options: object): GroupTuning =>
   decodeOptions(groupSettings, "groupDeliveries", options, noSettings);
 export const handlingTuning = (options: object, handler: unknown): HandlingTuning =>
   decodeOptions(handlingSettings, "acknowledge", { ...options, handler }, []);
+export const batchTuning = (options: object, handler: unknown): BatchTuning =>
+  decodeOptions(batchSettings, "acknowledgeBatch", { ...options, handler }, []);
 export const deduplicateTuning = (options: object): DeduplicateTuning =>
   decodeOptions(deduplicateSettings, "deduplicate", options, []);
