@@ -1,6 +1,7 @@
 import { map, Subject, type Subscription, tap } from "rxjs";
 import {
   acknowledge,
+  acknowledgeBatch,
   type ConsumerStatus,
   type Decision,
   type Delivery,
@@ -63,7 +64,7 @@ export function startConsumer({
   valve,
   violated,
 }: ConsumerOptions): Consumer {
-  const { window, concurrency, orders, deduplicates, maxDeliveries } = history;
+  const { window, concurrency, orders, deduplicates, batches, maxDeliveries } = history;
   const until = new Subject<void>();
   let tasks: Task[] = [];
   let succeedsAlways = false;
@@ -137,25 +138,36 @@ export function startConsumer({
     }));
   }
 
-  function handle({ key }: Event, delivery: Delivery<Event>) {
-    const item = ledger.at(delivery.stream, delivery.entryId);
-    if (item === undefined) throw new Error("unknown");
-    item.started += 1;
-    const line = lines.get(key) ?? [];
-    if (orders && line[0] !== nameOf(delivery))
-      violated(`${name}: ${nameOf(delivery)} of key ${key} is handled before ${line[0]}`);
-    if (item.kind === "throws" && item.started === 1) throw new Error("thrown at once");
-    const output = effects(["HINCRBY", effectsKey, item.effect, 1]);
-    if (succeedsAlways) return output;
-    return new Promise<Effects | Decision>((succeed, fail) => {
+  function handle(events: readonly Event[], deliveries: readonly Delivery<Event>[]) {
+    const items = deliveries.map(({ stream, entryId }, index) => {
+      const item = ledger.at(stream, entryId);
+      if (item === undefined) throw new Error("unknown");
+      item.started += 1;
+      const key = events[index]?.key ?? "";
+      const line = lines.get(key) ?? [];
+      if (orders && line[0] !== nameOf(item))
+        violated(`${name}: ${nameOf(item)} of key ${key} is handled before ${line[0]}`);
+      return item;
+    });
+    if (items.some(({ kind, started }) => kind === "throws" && started === 1))
+      throw new Error("thrown at once");
+    const succeeded = () => {
+      for (const item of items) item.succeeded += 1;
+      return batches
+        ? undefined
+        : effects(...items.map(({ effect }) => ["HINCRBY", effectsKey, effect, 1] as const));
+    };
+    if (succeedsAlways) return succeeded();
+    return new Promise<Effects | Decision | undefined>((end, fail) => {
       const task: Task = (how) => {
         tasks = tasks.filter((other) => other !== task);
-        if (how === "giveBack") item.givenBack += 1;
-        if (how === "setAside" && maxDeliveries > 0) item.isSetAside = true;
+        for (const item of items) {
+          if (how === "giveBack") item.givenBack += 1;
+          if (how === "setAside" && maxDeliveries > 0) item.isSetAside = true;
+        }
         if (how === "fail") fail(new Error("failed"));
-        else if (how === "succeed") succeed(output);
-        else
-          succeed(how === "giveBack" ? giveBack() : how === "retry" ? retryIn(2) : deadLetter("set aside"));
+        else if (how === "succeed") end(succeeded());
+        else end(how === "giveBack" ? giveBack() : how === "retry" ? retryIn(2) : deadLetter("set aside"));
       };
       tasks.push(task);
     });
@@ -189,7 +201,12 @@ export function startConsumer({
         lines.set(key, [...(lines.get(key) ?? []), nameOf(delivery)]);
       }),
       map(watched),
-      acknowledge(handle, { concurrency, ...(orders && { orderBy: ({ key }: Event) => key }) }),
+      batches
+        ? acknowledgeBatch(handle, { concurrency, maxEvents: 3, lingerMs: 1 })
+        : acknowledge((event: Event, delivery) => handle([event], [delivery]), {
+            concurrency,
+            ...(orders && { orderBy: ({ key }: Event) => key }),
+          }),
     )
     .subscribe({
       next: ({ delivery }) => {

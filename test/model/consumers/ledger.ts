@@ -14,6 +14,8 @@ export interface Item {
   started: number;
   /** How often a consumer that was about to start a handler on it alone died, or lost it, before it did. */
   missed: number;
+  /** How often its handler succeeded. */
+  succeeded: number;
   /** How often a handler gave it back. */
   givenBack: number;
   /** Whether a handler set it aside. */
@@ -48,6 +50,7 @@ export function makeLedger(): Ledger {
         ...item,
         started: 0,
         missed: 0,
+        succeeded: 0,
         givenBack: 0,
         isSetAside: false,
         acknowledged: 0,

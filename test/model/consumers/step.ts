@@ -54,6 +54,8 @@ export interface History {
   readonly concurrency: number;
   readonly orders: boolean;
   readonly deduplicates: boolean;
+  /** Handled by many, without order, effects or marks. */
+  readonly batches: boolean;
   /** With dead letters, after how many deliveries; 0: without. */
   readonly maxDeliveries: number;
   readonly steps: readonly Step[];
@@ -98,8 +100,10 @@ export const histories: fc.Arbitrary<History> = fc
     concurrency: fc.integer({ min: 1, max: 3 }),
     orders: fc.boolean(),
     deduplicates: fc.constantFrom(false, false, true),
+    batches: fc.constantFrom(false, false, true),
     maxDeliveries: fc.constantFrom(0, 2, 3),
   })
+  .map((how) => (how.batches ? { ...how, orders: false, deduplicates: false } : how))
   .chain((how) =>
     fc
       .array(stepsOf(how.streams, how.maxDeliveries > 0), { minLength: 3, maxLength: 24, size: "max" })
