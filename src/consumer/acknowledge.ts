@@ -17,6 +17,11 @@ export interface AcknowledgeOptions<E> {
    * for each delivery, before its handler; if it throws or gives no text, the delivery fails. Default: no order.
    */
   readonly orderBy?: (event: E) => string;
+  /**
+   * Takes an entry out of the stream, in the step that acknowledges it or makes it a dead letter, if every group has read
+   * and acknowledged it by then: the last group to do so should have this as well. Default false.
+   */
+  readonly remove?: boolean;
 }
 
 /** A delivery that was handled, and that Redis knows to be. */
@@ -61,20 +66,21 @@ export function acknowledge<E, H = unknown>(
   handler: (event: E, delivery: Delivery<E>) => H,
   options: AcknowledgeOptions<E> = {},
 ): OperatorFunction<Delivery<E>, Acknowledged<E, ResultOf<H>>> {
-  const { concurrency } = handlingTuning(options, handler);
+  const { concurrency, remove } = handlingTuning(options, handler);
   return (source) =>
     new Observable((subscriber) => {
-      const handling = new Handling(handler, { ...options, concurrency }, subscriber);
+      const handling = new Handling(handler, { ...options, concurrency, remove }, subscriber);
       subscriber.add(handling.handlers);
       handOut("acknowledge", source, handling, subscriber);
     });
 }
 
 type Handler<E> = (event: E, delivery: Delivery<E>) => unknown;
-type Running<E> = AcknowledgeOptions<E> & Pick<HandlingTuning, "concurrency">;
+type Running<E> = AcknowledgeOptions<E> & Pick<HandlingTuning, "concurrency" | "remove">;
 
 /** One subscription. */
 class Handling<E, R> implements TaskOwner<Task<E, R>> {
+  readonly removes: boolean;
   readonly handlers = new Subscription();
   readonly #handler: Handler<E>;
   readonly #options: Running<E>;
@@ -87,6 +93,7 @@ class Handling<E, R> implements TaskOwner<Task<E, R>> {
   #sourceDone = false;
 
   constructor(handler: Handler<E>, options: Running<E>, subscriber: Subscriber<Acknowledged<E, R>>) {
+    this.removes = options.remove;
     this.#handler = handler;
     this.#options = options;
     this.#subscriber = subscriber;

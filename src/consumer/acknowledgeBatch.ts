@@ -38,6 +38,8 @@ export interface AcknowledgeBatchOptions {
   readonly lingerMs?: number;
   /** Most handlers that run at a time, >= 1, or infinity. Default 1. */
   readonly concurrency?: number;
+  /** Takes entries out of the stream once every group has them, as `acknowledge` does. Default false. */
+  readonly remove?: boolean;
 }
 
 /**
@@ -89,6 +91,7 @@ type Handler<E> = (events: readonly E[], deliveries: readonly Delivery<E>[]) => 
 
 /** One subscription. */
 class Batching<E, R> implements TaskOwner<Task<E, R>> {
+  readonly removes: boolean;
   readonly handlers: Subscription;
   readonly #handler: Handler<E>;
   readonly #concurrency: number;
@@ -101,7 +104,8 @@ class Batching<E, R> implements TaskOwner<Task<E, R>> {
   #unsettled = 1;
 
   constructor(handler: Handler<E>, tuning: BatchTuning, subscriber: Subscriber<Acknowledged<E, R>>) {
-    const { maxEvents, lingerMs, concurrency } = tuning;
+    const { maxEvents, lingerMs, concurrency, remove } = tuning;
+    this.removes = remove;
     this.#handler = handler;
     this.#concurrency = concurrency;
     this.#subscriber = subscriber;

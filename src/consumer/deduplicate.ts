@@ -10,7 +10,7 @@ import {
 import { batch } from "../../operators/batch.ts";
 import { guard } from "../telemetry/guard.ts";
 import { type Delivery, handled, isAgain, redelivered, type Settler, settledBy } from "./delivery.ts";
-import { deduplicateTuning } from "./groupOptions.ts";
+import { type DeduplicateTuning, deduplicateTuning } from "./groupOptions.ts";
 import { handOut } from "./handedOut.ts";
 import { keyOf } from "./keyOf.ts";
 import { Lines } from "./lines.ts";
@@ -26,6 +26,8 @@ export interface DeduplicateOptions<E> {
   readonly key: (event: E) => string;
   /** How many processed events the group remembers of each stream, about 100 bytes each. Default 100,000. */
   readonly window?: number;
+  /** Takes what is acknowledged without being handled out of the stream, as `acknowledge` does. Default false. */
+  readonly remove?: boolean;
   /** Told of each delivery that is acknowledged without being handled. */
   readonly skipped?: Pick<Observer<Delivery<NoInfer<E>>>, "next">;
 }
@@ -57,7 +59,8 @@ export interface DeduplicateOptions<E> {
  * ```
  */
 export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperatorFunction<Delivery<E>> {
-  const tuning = { ...options, window: deduplicateTuning(options).window };
+  const { window, remove } = deduplicateTuning(options);
+  const tuning = { ...options, window, remove };
   return (source) =>
     new Observable((subscriber) => {
       const deduplication = new Deduplication(tuning, subscriber);
@@ -66,7 +69,7 @@ export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperator
     });
 }
 
-type Tuning<E> = DeduplicateOptions<E> & { readonly window: number };
+type Tuning<E> = DeduplicateOptions<E> & Pick<DeduplicateTuning, "window" | "remove">;
 
 /** One subscription. */
 class Deduplication<E> {
@@ -116,7 +119,7 @@ class Deduplication<E> {
 
   /** Asks whether it is processed; its key is known from here on, whatever a handler does to its event. */
   #ask(delivery: Delivery<E>, settler: Settler): void {
-    const { key, window } = this.#tuning;
+    const { key, window, remove } = this.#tuning;
     const { event } = delivery;
     let id: string;
     try {
@@ -130,6 +133,7 @@ class Deduplication<E> {
             else this.end();
           },
         },
+        remove,
       );
       return;
     }
@@ -156,7 +160,7 @@ class Deduplication<E> {
 
   #skip({ delivery, settler }: Marked<E>): void {
     this.#guarded("skipped", () => this.#tuning.skipped?.next(delivery));
-    settler.settle(handled, { next: () => this.end() });
+    settler.settle(handled, { next: () => this.end() }, this.#tuning.remove);
   }
 
   #linesOf(stream: string): Lines<Marked<E>> {

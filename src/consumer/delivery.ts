@@ -78,8 +78,9 @@ export interface Settler {
    *   written; or an error if Redis refused an effect: then it has failed. Of one that failed `again` when it is time to
    *   try again; `acknowledged` if it is a dead letter now, `kept` if it is there for whoever comes next, as this
    *   consumer stops; else why it is lost
+   * @param removes - whether what is settled for good leaves the stream, once every group has it
    */
-  readonly settle: (verdict: Verdict, told: Told) => void;
+  readonly settle: (verdict: Verdict, told: Told, removes: boolean) => void;
   /** Which of these marks of its stream are remembered; emits once. */
   readonly processed: (ids: readonly string[]) => Observable<readonly boolean[]>;
 }

@@ -1,6 +1,6 @@
 import type * as t from "io-ts";
 import { aFunction, observer, withMethod } from "../options/callbacks.ts";
-import { count, countOrAll, duration, text, wholeTimeout } from "../options/codecs.ts";
+import { count, countOrAll, duration, flag, text, wholeTimeout } from "../options/codecs.ts";
 import { decodeOptions, type NamesOf } from "../options/decodeOptions.ts";
 import { type DelayOptions, redelivery } from "../options/retryOptions.ts";
 import { optional, required, Settings, withDefault } from "../options/settings.ts";
@@ -100,10 +100,13 @@ const watchSettings = new Settings({
   every_ms: withDefault(wholeTimeout, 1000, "How often it looks"),
 }).inProgram();
 
+const remove = withDefault(flag, false, "Takes entries out of the stream once every group has them");
+
 const handlingSettings = new Settings({
   handler: required(aFunction, "Handles an event"),
   concurrency: withDefault(countOrAll, 1, "Most handlers that run at a time"),
   order_by: optional(aFunction, "The key in whose order events are handled"),
+  remove,
 }).inProgram();
 
 const batchSettings = new Settings({
@@ -111,11 +114,13 @@ const batchSettings = new Settings({
   max_events: withDefault(count, 500, "Most events of a batch"),
   linger_ms: withDefault(duration, 0, "How long a batch waits for more"),
   concurrency: withDefault(countOrAll, 1, "Most handlers that run at a time"),
+  remove,
 }).inProgram();
 
 const deduplicateSettings = new Settings({
   key: required(aFunction, "What tells an event from every other one"),
   window: withDefault(count, 100_000, "How many processed events are remembered"),
+  remove,
   skipped: optional(observer, "Told of each delivery that is not handled"),
 }).inProgram();
 

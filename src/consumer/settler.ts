@@ -29,6 +29,13 @@ const nowhere = new TypeError(
   "deadLetter: found no deadLetters, expected groupDeliveries to have a stream for them",
 );
 
+/** Why an entry is set aside, and whether it leaves its stream then. */
+interface SettingAside {
+  readonly cause: DeadLetterCause;
+  readonly reason: string;
+  readonly removes: boolean;
+}
+
 /** Settles the deliveries of one consumer with Redis. */
 export class GroupSettler implements HoldingSettler, Unsubscribable {
   readonly #parts: ConsumerParts;
@@ -49,12 +56,12 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
     this.#starts.ask(delivery, begin);
   }
 
-  settle(delivery: Holding, verdict: Verdict, told: Told): void {
+  settle(delivery: Holding, verdict: Verdict, told: Told, removes: boolean): void {
     this.#starts.ended(delivery);
     if (verdict.kind === "handled")
-      this.#parts.settlements.ask(new Acknowledging(delivery, verdict, told, this));
+      this.#parts.settlements.ask(new Acknowledging(delivery, verdict, told, removes, this));
     else if (verdict.kind === "left") this.#handBack(delivery, Math.max(1, delivery.deliveries - 1), told);
-    else this.#fail(delivery, verdict, told);
+    else this.#fail(delivery, verdict, told, removes);
   }
 
   processed(stream: string, ids: readonly string[]): Observable<readonly boolean[]> {
@@ -70,8 +77,7 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
   /** Makes an entry a dead letter; told an error if Redis does not take it. */
   setAside(
     entry: Holding,
-    cause: DeadLetterCause,
-    reason: string,
+    { cause, reason, removes }: SettingAside,
     deadLetters: string,
     told: TellsOutcome,
   ): void {
@@ -84,6 +90,7 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
       entryId,
       deadLetters,
       fields: deadLetterFields(entry, why),
+      removes,
       keep: 0,
       done: (outcome) => {
         if (outcome instanceof Error) {
@@ -113,20 +120,22 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
     this.#waiting.unsubscribe();
   }
 
-  #fail(delivery: Holding, failure: Failure, told: Told): void {
+  #fail(delivery: Holding, failure: Failure, told: Told, removes: boolean): void {
     const { tuning, held, consumption } = this.#parts;
     const { deadLetters, maxDeliveries } = tuning;
     // How often at least, this time included.
     const surely = delivery.deliveries - unsureStarts(delivery.counted);
     if (!held.isOurs(delivery)) told.next("another's");
     else if (deadLetters !== undefined && (failure.kind === "dead" || surely >= maxDeliveries)) {
-      this.setAside(delivery, "HandlerFailed", reasonOf(failure.reason), deadLetters.stream, {
+      const reason = reasonOf(failure.reason);
+      this.setAside(delivery, { cause: "HandlerFailed", reason, removes }, deadLetters.stream, {
         next: (outcome) => {
           if (outcome instanceof Error) this.#tryLater(delivery, { kind: "failed", reason: outcome }, told);
           else told.next(outcome);
         },
       });
-    } else if (failure.kind === "dead") this.#fail(delivery, { kind: "failed", reason: nowhere }, told);
+    } else if (failure.kind === "dead")
+      this.#fail(delivery, { kind: "failed", reason: nowhere }, told, removes);
     else if (consumption.isStopping) this.#handBack(delivery, delivery.deliveries, told);
     else this.#tryLater(delivery, failure, told);
   }
@@ -178,6 +187,7 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
 /** What is asked for of nearly each delivery: a class, as an object with a function of its own takes twice as much. */
 class Acknowledging {
   readonly kind = "acknowledge";
+  readonly removes: boolean;
   readonly #delivery: Holding;
   readonly #verdict: typeof handled;
   readonly #told: TellsOutcome;
@@ -187,8 +197,10 @@ class Acknowledging {
     delivery: Holding,
     verdict: typeof handled,
     told: TellsOutcome,
+    removes: boolean,
     settler: Pick<GroupSettler, "acknowledged">,
   ) {
+    this.removes = removes;
     this.#delivery = delivery;
     this.#verdict = verdict;
     this.#told = told;

@@ -3,6 +3,8 @@ import { type Delivery, isAgain, redelivered, type Settled, type Settler, type V
 
 /** Who handles it, and is told what becomes of it. */
 export interface TaskOwner<T> {
+  /** Whether what is settled leaves the stream, once every group has it. */
+  readonly removes: boolean;
   /** It comes again. */
   readonly again: (task: T) => void;
   /** That was all of it. */
@@ -31,7 +33,7 @@ export class Task<E, R> {
 
   settle(verdict: Verdict): void {
     this.verdict = verdict.kind;
-    this.settler.settle(verdict, this);
+    this.settler.settle(verdict, this, this.#owner.removes);
   }
 
   next(outcome: Settled): void {

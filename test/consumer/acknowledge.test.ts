@@ -476,9 +476,9 @@ describe("acknowledge", () => {
       const handedBack: string[] = [];
       const stopping = (delivery: Delivery<Order>) =>
         settledOtherwise(delivery, (settler) => ({
-          settle: (verdict: Verdict, told) => {
+          settle: (verdict: Verdict, told, removes) => {
             if (verdict.kind === "handled") {
-              settler.settle(verdict, told);
+              settler.settle(verdict, told, removes);
               return;
             }
             if (verdict.kind === "left") handedBack.push(delivery.entryId);

@@ -240,6 +240,14 @@ describe("the rights that docs/connections.md gives a consumer", () => {
         ),
     ],
     [
+      "`remove`",
+      () =>
+        consume(
+          {},
+          acknowledge<Order>(() => undefined, { remove: true }),
+        ),
+    ],
+    [
       "`watchGroup`",
       () =>
         concat(

@@ -64,7 +64,7 @@ export function startConsumer({
   valve,
   violated,
 }: ConsumerOptions): Consumer {
-  const { window, concurrency, orders, deduplicates, batches, maxDeliveries } = history;
+  const { window, concurrency, orders, deduplicates, batches, removes, maxDeliveries } = history;
   const until = new Subject<void>();
   let tasks: Task[] = [];
   let succeedsAlways = false;
@@ -124,16 +124,20 @@ export function startConsumer({
           begin(loss);
         });
       },
-      settle: (verdict, told) => {
+      settle: (verdict, told, removes) => {
         // Given back, or left with one that was.
-        if (verdict.kind !== "left") return settler.settle(verdict, told);
+        if (verdict.kind !== "left") return settler.settle(verdict, told, removes);
         leaveLine(delivery);
-        settler.settle(verdict, {
-          next: (outcome) => {
-            settled(delivery);
-            told.next(outcome);
+        settler.settle(
+          verdict,
+          {
+            next: (outcome) => {
+              settled(delivery);
+              told.next(outcome);
+            },
           },
-        });
+          removes,
+        );
       },
     }));
   }
@@ -189,7 +193,7 @@ export function startConsumer({
     ...(maxDeliveries > 0 && { maxDeliveries, deadLetters: { stream: deadLetters } }),
   }).pipe(tap(delivered));
   const once$ = deduplicates
-    ? deliveries$.pipe(deduplicate({ key: ({ id }) => id, skipped: { next: settled } }))
+    ? deliveries$.pipe(deduplicate({ key: ({ id }) => id, remove: removes, skipped: { next: settled } }))
     : deliveries$;
 
   const running: Subscription = once$
@@ -202,9 +206,10 @@ export function startConsumer({
       }),
       map(watched),
       batches
-        ? acknowledgeBatch(handle, { concurrency, maxEvents: 3, lingerMs: 1 })
+        ? acknowledgeBatch(handle, { concurrency, remove: removes, maxEvents: 3, lingerMs: 1 })
         : acknowledge((event: Event, delivery) => handle([event], [delivery]), {
             concurrency,
+            remove: removes,
             ...(orders && { orderBy: ({ key }: Event) => key }),
           }),
     )

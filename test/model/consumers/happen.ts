@@ -18,6 +18,7 @@ export interface Outcome {
  * - the effects of what is acknowledged happened once;
  * - a dead letter is what was in the stream, byte for byte, and only what failed, or killed its consumer, often enough;
  * - a consumer handles the entries of a key in their order, and holds no more than its window;
+ * - where it is to be removed, nothing that is acknowledged is left in its stream;
  * - `until` ends it, and nothing stays pending.
  */
 export async function happen({ client, port }: RedisServer, history: History): Promise<Outcome> {
@@ -76,6 +77,8 @@ export async function happen({ client, port }: RedisServer, history: History): P
 
   /** Makes it pending again for who had it, as on a replica that lacks the acknowledgement. */
   async function forget(which: number): Promise<void> {
+    // What has left its stream cannot become pending again.
+    if (history.removes) for (const stream of streams) await findGone(stream);
     // An effect that several entries share is not known to be this one's.
     const known = ledger
       .all()
@@ -207,11 +210,14 @@ export async function happen({ client, port }: RedisServer, history: History): P
   async function check(): Promise<void> {
     const done = await client.hgetall(effectsKey);
     const dead = await lettersOf();
+    for (const stream of streams) await findGone(stream);
     for (const item of ledger.all()) {
       const { stream, entryId, kind, effect, started } = item;
       const name = `${kind} entry ${stream} ${entryId}`;
       // What a batch wrote is as good as done, and may be done again.
       const times = history.batches ? Math.min(1, item.succeeded) : Number(done[effect] ?? 0);
+      if (history.removes && item.acknowledged > 0 && !item.isGone)
+        throw new Error(`${name}: acknowledged, and still in its stream`);
       const letters = dead.filter(({ origin }) => origin === `${stream} ${entryId}`);
       if (times > 1) throw new Error(`${name}: its effect happened ${times} times`);
       if (item.acknowledged > 0 && times === 0) throw new Error(`${name}: acknowledged without its effect`);

@@ -56,6 +56,8 @@ export interface History {
   readonly deduplicates: boolean;
   /** Handled by many, without order, effects or marks. */
   readonly batches: boolean;
+  /** What is settled leaves its stream. */
+  readonly removes: boolean;
   /** With dead letters, after how many deliveries; 0: without. */
   readonly maxDeliveries: number;
   readonly steps: readonly Step[];
@@ -101,6 +103,7 @@ export const histories: fc.Arbitrary<History> = fc
     orders: fc.boolean(),
     deduplicates: fc.constantFrom(false, false, true),
     batches: fc.constantFrom(false, false, true),
+    removes: fc.constantFrom(false, false, true),
     maxDeliveries: fc.constantFrom(0, 2, 3),
   })
   .map((how) => (how.batches ? { ...how, orders: false, deduplicates: false } : how))
