@@ -20,8 +20,10 @@ export interface OpenStream {
   readonly key: string;
   /** Sends a command, once for each subscription. */
   readonly call: (command: string, ...args: readonly (string | number)[]) => Observable<unknown>;
-  /** Makes a Lua script callable, with the stream as its only key. */
-  readonly script: (lua: string) => (...args: readonly string[]) => Observable<unknown>;
+  /** Makes a Lua script callable, with the stream as its first key. */
+  readonly script: (
+    lua: string,
+  ) => (args: readonly string[], moreKeys?: readonly string[]) => Observable<unknown>;
 }
 
 const settings = new Settings({
@@ -51,7 +53,7 @@ function openStream(key: string, { client, call }: Link): OpenStream {
     call: (command, ...args) => call(() => from(client.call(command, ...args))),
     script: (lua) => {
       const run = script(client, lua);
-      return (...args) => call(() => from(run([key], args)));
+      return (args, moreKeys = []) => call(() => from(run([key, ...moreKeys], args)));
     },
   };
 }

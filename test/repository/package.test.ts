@@ -78,9 +78,9 @@ describe("the packed package", () => {
 
     expect(Object.fromEntries(exported)).toMatchInlineSnapshot(`
       {
-        "rxadd": "Skipped encoderOf fanOut fromAsyncIterable fromIterable fromReadable isLsn isRetryable isRxaddError isSinkError keepPositions ordLsn partitionOf pipeSource positionsIn positionsOf publisher redisSink replicate standardPositions statusLogger",
-        "rxadd/admin": "claimEntries deleteEntries groupPending pendingEntries streamGroups streamInfo streamLength trimAcknowledged trimStream",
-        "rxadd/consumer": "Effects acknowledge acknowledgeBatch claimEntries consumerMetrics deadLetter deduplicate deleteEntries effects entryCopies entryPositions giveBack groupDeliveries groupPending groupStatus memoryGroup pendingEntries retryIn streamEntries streamGroups streamInfo streamLength streamSource trimAcknowledged trimStream watchGroup",
+        "rxadd": "Skipped encoderOf fanOut fromAsyncIterable fromIterable fromReadable isLsn isRetryable isRxaddError isSinkError keepPositions ordLsn partitionOf positionsIn positionsOf redisSink replicate standardPositions statusLogger",
+        "rxadd/admin": "claimEntries createGroup deleteEntries destroyGroup groupPending pendingEntries redrive removeConsumer setGroup streamGroups streamInfo streamLength trimAcknowledged trimStream",
+        "rxadd/consumer": "Effects acknowledge acknowledgeBatch claimEntries consumerMetrics createGroup deadLetter deduplicate deleteEntries destroyGroup effects entryCopies entryPositions giveBack groupDeliveries groupPending groupStatus memoryGroup pendingEntries redrive removeConsumer retryIn setGroup streamEntries streamGroups streamInfo streamLength streamSource trimAcknowledged trimStream watchGroup",
         "rxadd/dashboard": "dashboard dashboardHandler watchSink",
         "rxadd/metrics": "consumerMetrics health redisMetrics serveMetrics sinkHealth sinkMetrics streamMetrics",
         "rxadd/operators": "BufferOverflow UnfinishedTransaction acknowledgedWithin backoffMs batch boundedBuffer checkpoint inFlight retryBackoff spread",

@@ -230,3 +230,13 @@ if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then retu
 redis.call('HDEL', KEYS[2], ARGV[2])
 redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
 return 1`;
+
+/**
+ * Destroys a group, in Lua, with what it keeps beside its stream. Returns how many groups there were.
+ *
+ * KEYS: the stream, the marks of processed events, the consumers. ARGV: group.
+ */
+export const destroyScript = `
+local destroyed = redis.call('XGROUP', 'DESTROY', KEYS[1], ARGV[1])
+redis.call('DEL', KEYS[2], KEYS[3])
+return destroyed`;
