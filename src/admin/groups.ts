@@ -1,10 +1,10 @@
 import * as t from "io-ts";
 import { catchError, map, type Observable, of, throwError } from "rxjs";
-import { isRxaddError } from "../errors/rxaddError.ts";
 import { entryIdBefore, isEntryId } from "../event/entryId.ts";
 import { looked, text } from "../options/codecs.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { required, Settings, withDefault } from "../options/settings.ts";
+import { isAnswer } from "../redis/group/groupConnection.ts";
 import { groupKeys } from "../redis/group/groupKeys.ts";
 import { destroyScript, leaveScript } from "../redis/group/settleScript.ts";
 import { decodeReply } from "../redis/wire/replies.ts";
@@ -51,9 +51,7 @@ export function createGroup(
     const { group, start } = decodeOptions(creating, "createGroup", options, []);
     return call("XGROUP", "CREATE", key, group, idOf(start), "MKSTREAM").pipe(
       map(() => true),
-      catchError((error) =>
-        isRxaddError(error) && /BUSYGROUP/.test(error.message) ? of(false) : throwError(() => error),
-      ),
+      catchError((error) => (isAnswer(error, "BUSYGROUP") ? of(false) : throwError(() => error))),
     );
   });
 }

@@ -170,8 +170,9 @@ class Batching<E, R> implements TaskOwner<Task<E, R>> {
   #start(task: Task<E, R>): Observable<never> {
     return new Observable((starting) => {
       task.settler.start((loss) => {
-        if (loss === undefined) starting.add(this.#run([task]).subscribe(starting));
-        else {
+        if (loss === undefined) {
+          if (!starting.closed) starting.add(this.#run([task]).subscribe(starting));
+        } else {
           this.settled(task, loss);
           starting.complete();
         }

@@ -1,6 +1,14 @@
-import { filter, lastValueFrom, map, range, Subject, take, tap } from "rxjs";
+import { filter, firstValueFrom, lastValueFrom, map, range, Subject, take, tap, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { acknowledge, deduplicate, effects, groupDeliveries, streamEntries } from "../../src/consumer.ts";
+import { destroyGroup, redrive } from "../../src/admin/index.ts";
+import {
+  acknowledge,
+  deadLetter,
+  deduplicate,
+  effects,
+  groupDeliveries,
+  streamEntries,
+} from "../../src/consumer.ts";
 import { redisSink } from "../../src/index.ts";
 import { aCluster } from "../kit/servers/aCluster.ts";
 
@@ -81,6 +89,49 @@ describe("groupDeliveries in a Cluster", () => {
 
     const [[, fields = []] = []] = await bed().client.xrange("{orders}.dead", "-", "+");
     expect(fields).toContain("no such customer");
+  });
+});
+
+describe("what is settled in a Cluster", () => {
+  it("leaves its stream, and its dead letters go back there", async () => {
+    const [numbers, dead] = ["{shop}.events", "{shop}.dead"];
+    for (const n of [1, 2, 3]) await cluster.xadd(numbers, "*", "event", JSON.stringify({ id: `o${n}`, n }));
+    const consumed = async (isBroken: boolean, count: number) => {
+      const until = new Subject<void>();
+      let settled = 0;
+      const one = () => {
+        settled += 1;
+        if (settled === count) until.next();
+      };
+      await lastValueFrom(
+        groupDeliveries<Order>({
+          uri: servers.uri,
+          stream: numbers,
+          group,
+          until,
+          blockMs: 200,
+          deadLetters: { stream: dead },
+          status: { next: ({ state }) => state === "deadLetter" && one() },
+        }).pipe(
+          acknowledge(({ n }) => (isBroken && n === 2 ? deadLetter("no customer") : undefined), {
+            remove: true,
+          }),
+          tap(one),
+        ),
+        { defaultValue: undefined },
+      );
+    };
+
+    await consumed(true, 3);
+    expect([await cluster.xlen(numbers), await cluster.xlen(dead)]).toEqual([0, 1]);
+
+    const [letter] = await lastValueFrom(redrive({ uri: servers.uri, stream: dead }).pipe(toArray()));
+    expect(letter).toMatchObject({ stream: numbers, state: "redriven", reason: "no customer" });
+    expect([await cluster.xlen(numbers), await cluster.xlen(dead)]).toEqual([1, 0]);
+
+    await consumed(false, 1);
+    expect([await cluster.xlen(numbers), await cluster.xlen(dead)]).toEqual([0, 0]);
+    expect(await firstValueFrom(destroyGroup({ connection: cluster, stream: numbers }, group))).toBe(true);
   });
 });
 
