@@ -102,7 +102,7 @@ export function decodingProblem({
 }: {
   readonly [Name in "field" | "decode" | "decodeFields"]?: unknown;
 }): string | undefined {
-  const other = field !== undefined ? "field" : decode !== undefined ? "decode" : undefined;
+  const other = field !== "event" ? "field" : decode !== undefined ? "decode" : undefined;
   return decodeFields === undefined || other === undefined
     ? undefined
     : `decodeFields: found ${other} as well, expected one of them`;
@@ -110,7 +110,7 @@ export function decodingProblem({
 
 /** Those of {@link Decoding}. */
 export const decodingSettings = {
-  field: optional(text, "Which field holds the event"),
+  field: withDefault(text, "event", "Which field holds the event"),
   decode: optional(aFunction, "Reads what that field holds"),
   decode_fields: optional(aFunction, "Makes the event of all fields"),
   codec: optional(aCodec, "What an event has to be"),
