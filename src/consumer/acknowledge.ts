@@ -120,9 +120,10 @@ class Handling<E, R> implements TaskOwner<Task<E, R>> {
     const { key, verdict, delivery, result } = task;
     if (verdict === "handled" && outcome === "acknowledged") this.#subscriber.next({ delivery, result });
     this.#unsettled -= 1;
-    if (key !== undefined) {
-      // What was given back, but not because the source drains, holds up none that come later.
-      if (outcome === "kept") this.#leave(verdict === "left" ? this.#lines.end(key) : this.#lines.leave(key));
+    // What was given back, but not because the source drains, holds up none that come later.
+    if (key !== undefined && outcome === "kept" && verdict === "left") this.#leave(this.#lines.end(key));
+    else if (key !== undefined) {
+      if (outcome === "kept") this.#leave(this.#lines.leave(key));
       const next = this.#lines.next(key);
       if (next !== undefined) this.#ready.push(next);
     }
