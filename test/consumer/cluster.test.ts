@@ -95,7 +95,8 @@ describe("groupDeliveries in a Cluster", () => {
 describe("what is settled in a Cluster", () => {
   it("leaves its stream, and its dead letters go back there", async () => {
     const [numbers, dead] = ["{shop}.events", "{shop}.dead"];
-    for (const n of [1, 2, 3]) await cluster.xadd(numbers, "*", "event", JSON.stringify({ id: `o${n}`, n }));
+    for (const n of [1, 2, 3])
+      await bed().client.xadd(numbers, "*", "event", JSON.stringify({ id: `o${n}`, n }));
     const consumed = async (isBroken: boolean, count: number) => {
       const until = new Subject<void>();
       let settled = 0;
@@ -105,7 +106,7 @@ describe("what is settled in a Cluster", () => {
       };
       await lastValueFrom(
         groupDeliveries<Order>({
-          uri: servers.uri,
+          uri: bed().uri,
           stream: numbers,
           group,
           until,
@@ -123,15 +124,17 @@ describe("what is settled in a Cluster", () => {
     };
 
     await consumed(true, 3);
-    expect([await cluster.xlen(numbers), await cluster.xlen(dead)]).toEqual([0, 1]);
+    expect([await bed().client.xlen(numbers), await bed().client.xlen(dead)]).toEqual([0, 1]);
 
-    const [letter] = await lastValueFrom(redrive({ uri: servers.uri, stream: dead }).pipe(toArray()));
+    const [letter] = await lastValueFrom(redrive({ uri: bed().uri, stream: dead }).pipe(toArray()));
     expect(letter).toMatchObject({ stream: numbers, state: "redriven", reason: "no customer" });
-    expect([await cluster.xlen(numbers), await cluster.xlen(dead)]).toEqual([1, 0]);
+    expect([await bed().client.xlen(numbers), await bed().client.xlen(dead)]).toEqual([1, 0]);
 
     await consumed(false, 1);
-    expect([await cluster.xlen(numbers), await cluster.xlen(dead)]).toEqual([0, 0]);
-    expect(await firstValueFrom(destroyGroup({ connection: cluster, stream: numbers }, group))).toBe(true);
+    expect([await bed().client.xlen(numbers), await bed().client.xlen(dead)]).toEqual([0, 0]);
+    expect(await firstValueFrom(destroyGroup({ connection: bed().client, stream: numbers }, group))).toBe(
+      true,
+    );
   });
 });
 

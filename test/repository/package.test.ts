@@ -78,7 +78,7 @@ describe("the packed package", () => {
 
     expect(Object.fromEntries(exported)).toMatchInlineSnapshot(`
       {
-        "rxadd": "Skipped encoderOf fanOut fromAsyncIterable fromIterable fromReadable isLsn isRetryable isRxaddError isSinkError keepPositions ordLsn partitionOf positionsIn positionsOf redisSink replicate standardPositions statusLogger",
+        "rxadd": "Skipped encoderOf fanOut fromAsyncIterable fromIterable fromReadable isLsn isRetryable isRxaddError isSinkError keepPositions ordLsn partitionOf pipeSource positionsIn positionsOf publisher redisSink replicate standardPositions statusLogger",
         "rxadd/admin": "claimEntries createGroup deleteEntries destroyGroup groupPending pendingEntries redrive removeConsumer setGroup streamGroups streamInfo streamLength trimAcknowledged trimStream",
         "rxadd/consumer": "Effects acknowledge acknowledgeBatch claimEntries consumerMetrics createGroup deadLetter deduplicate deleteEntries destroyGroup eachDelivery effects entryCopies entryPositions giveBack groupDeliveries groupPending groupStatus memoryGroup pendingEntries redrive removeConsumer retryIn setGroup streamEntries streamGroups streamInfo streamLength streamSource trimAcknowledged trimStream watchGroup",
         "rxadd/dashboard": "dashboard dashboardHandler watchSink",

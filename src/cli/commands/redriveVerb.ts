@@ -35,15 +35,15 @@ export async function redriveLetters(
   await printRows(
     out,
     rows$,
-    [
-      ["letterId", "DEAD LETTER"],
-      ["stream", "STREAM"],
-      ["entryId", "WAS"],
-      ["newEntryId", "IS"],
-      ["group", "GROUP"],
-      ["state", "STATE"],
-      ["reason", "REASON"],
-    ],
+    {
+      letterId: "DEAD LETTER",
+      stream: "STREAM",
+      entryId: "WAS",
+      newEntryId: "IS",
+      group: "GROUP",
+      state: "STATE",
+      reason: "REASON",
+    },
     json,
   );
   const told = states.flatMap(([state, say]) => {
