@@ -138,7 +138,7 @@ export class GroupConnection implements Unsubscribable {
       ...["GROUP", group, consumer, "COUNT", count, "BLOCK", blockMs],
       ...["STREAMS", ...streams, ...streams.map(() => ">")],
     ];
-    return call(() => from(client.callBuffer("XREADGROUP", args))).pipe(map(streamsRead));
+    return call(() => from(client.callBuffer("xreadgroup", args))).pipe(map(streamsRead));
   }
 
   /** What was delivered to this consumer before and is pending, after an entry ID. */
@@ -208,7 +208,7 @@ export class GroupConnection implements Unsubscribable {
     const { group } = this.#options;
     const entryIds = settlements.map(({ entryId }) => entryId);
     return this.#call(async (client) => {
-      const count = await client.call("XACK", [stream, group, ...entryIds]);
+      const count = await client.call("xack", [stream, group, ...entryIds]);
       // None was pending: they are acknowledged already, or the group is gone, which XACK does not tell.
       if (count === 0) await client.xpending(stream, group);
       return settlements.map(() => "acknowledged");

@@ -29,6 +29,9 @@ return newest
 const shownEntries = 8;
 const shownBytes = 4096;
 
+/** A script, as ioredis 5 puts the caller's keyPrefix before no key of MEMORY. */
+const memoryScript = "return redis.call('MEMORY', 'USAGE', KEYS[1])";
+
 /** Opens a connection for it, unless there is the caller's; undefined for a Redis in memory. */
 export function openStreamWatch(
   server: RedisServer | { readonly connection: FakeServer },
@@ -44,12 +47,13 @@ function isReal(server: RedisServer | { readonly connection: FakeServer }): serv
 function watchOf(server: RedisServer, options: Omit<ClientOptions, "uri">): StreamWatch {
   const { client, call, failure$, unsubscribe } = openLink(server, options);
   const newest = script(client, newestScript);
+  const memory = script(client, memoryScript);
   const ask = whileAllowed(nameOf(server));
 
   async function figuresOf(stream: string): Promise<StreamFigures> {
     const [length, memoryBytes, groups, entries] = await Promise.all([
       ask("length", () => client.xlen(stream)),
-      ask("memoryBytes", async () => Number((await client.memory("USAGE", stream)) ?? 0)),
+      ask("memoryBytes", async () => Number((await memory([stream], [])) ?? 0)),
       ask("groups", () => groupsIn(client, stream)),
       ask("entries", () => newestOf(newest, stream)),
     ]);

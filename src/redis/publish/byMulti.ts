@@ -95,7 +95,7 @@ export class MultiPort implements PublishPort {
     for (const entry of entries) transaction.sendCommand(new AddCommand(this.#client, entry));
     if (this.#trimArgs !== undefined) {
       for (const key of streams) {
-        if (key !== keys.deadLetters) transaction.call("XTRIM", [key, ...this.#trimArgs]);
+        if (key !== keys.deadLetters) transaction.call("xtrim", [key, ...this.#trimArgs]);
       }
     }
     // Its ID is known only after EXEC: the newest one is looked up when it is asked for.

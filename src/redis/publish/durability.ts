@@ -73,7 +73,7 @@ export async function writeAndWait(
   writing: ChainableCommander,
   { replicas, timeoutMs, aof }: DurabilityOptions,
 ): Promise<Waited> {
-  const waiting = aof ? writing.call("WAITAOF", 1, replicas, timeoutMs) : writing.wait(replicas, timeoutMs);
+  const waiting = aof ? writing.call("waitaof", 1, replicas, timeoutMs) : writing.wait(replicas, timeoutMs);
   try {
     const replies = resultsOf(await waiting.exec());
     const waited = replies.at(-1);

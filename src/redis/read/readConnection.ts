@@ -70,7 +70,7 @@ export function openReadConnection(options: ReadConnectionOptions): ReadConnecti
   return {
     read: (after, count) =>
       reading
-        .call(() => from(reading.client.callBuffer("XREAD", readArgs(after, count))))
+        .call(() => from(reading.client.callBuffer("xread", readArgs(after, count))))
         .pipe(map(streamsRead)),
 
     standing: (stream) =>
