@@ -1,7 +1,7 @@
 import type * as t from "io-ts";
 import { aFunction, observer, withMethod } from "../options/callbacks.ts";
 import { count, countOrAll, duration, flag, text, wholeTimeout } from "../options/codecs.ts";
-import { decodeOptions, type NamesOf } from "../options/decodeOptions.ts";
+import { decodeOptions } from "../options/decodeOptions.ts";
 import { type DelayOptions, redelivery } from "../options/retryOptions.ts";
 import { optional, required, Settings, withDefault } from "../options/settings.ts";
 import type { Decoding } from "../reader/decodeEntry.ts";
@@ -134,16 +134,10 @@ export type HandlingTuning = t.TypeOf<typeof handlingSettings>;
 export type BatchTuning = t.TypeOf<typeof batchSettings>;
 /** Those of `deduplicate`. */
 export type DeduplicateTuning = t.TypeOf<typeof deduplicateSettings>;
-/** What no setting can say; the compiler finds what is neither. */
-const noSettings = Object.keys({ connection: true } satisfies Record<
-  Exclude<NamesOf<GroupOptions<unknown>>, NamesOf<GroupTuning>>,
-  true
->);
-
 export const watchTuning = (options: object): WatchTuning =>
-  decodeOptions(watchSettings, "watchGroup", options, noSettings);
+  decodeOptions(watchSettings, "watchGroup", options, []);
 export const groupTuning = (options: object): GroupTuning =>
-  decodeOptions(groupSettings, "groupDeliveries", options, noSettings);
+  decodeOptions(groupSettings, "groupDeliveries", options, []);
 export const handlingTuning = (options: object, handler: unknown): HandlingTuning =>
   decodeOptions(handlingSettings, "acknowledge", { ...options, handler }, []);
 export const batchTuning = (options: object, handler: unknown): BatchTuning =>

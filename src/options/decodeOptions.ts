@@ -20,6 +20,11 @@ export function decodeOptions<A>(
   options: object,
   others: readonly string[],
 ): A {
+  if (typeof options !== "object" || options === null)
+    throw rxaddError(
+      "ConfigurationInvalid",
+      `${name}: found ${kindOf(options)}, expected an object with options`,
+    );
   const entries = Object.entries(options);
   const decoded = settings.decode(
     Object.fromEntries(entries.filter(([key]) => settings.names.includes(key))),
@@ -53,14 +58,14 @@ export function refuseUnknown<O extends object>(
   decodeOptions(none, name, options, Object.keys(names));
 }
 
-/** What is wrong with how a server is named; undefined: nothing. What stands in place of a connection may be a secret. */
+/** What is wrong with how a server is named; undefined: nothing. */
 function serverProblem(options: object): string | undefined {
   const { uri, connection }: { readonly uri?: unknown; readonly connection?: unknown } = options;
   if ("uri" in options && connection !== undefined)
     return "uri: found a connection as well, expected one of them";
-  if (uri !== undefined || (typeof connection === "object" && connection !== null)) return undefined;
-  const found = connection === null ? "null" : kindOf(connection);
-  return `uri: found ${connection === undefined ? found : `${found} as connection`}, expected a uri, or a connection of ioredis`;
+  return uri === undefined && connection === undefined
+    ? "uri: found nothing, expected a uri, or a connection of ioredis"
+    : undefined;
 }
 
 /** The names of a type's options, also of those that only one of several has. */

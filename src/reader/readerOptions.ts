@@ -11,10 +11,11 @@ import {
   withMethod,
 } from "../options/callbacks.ts";
 import { count, looked, text, wholeTimeout } from "../options/codecs.ts";
-import { decodeOptions, type NamesOf } from "../options/decodeOptions.ts";
+import { decodeOptions } from "../options/decodeOptions.ts";
 import { type RetryOptions, retry } from "../options/retryOptions.ts";
 import { optional, required, Settings, withDefault } from "../options/settings.ts";
 import type { RedisServer } from "../redis/connect/anotherClient.ts";
+import { ownConnection } from "../redis/connect/ownConnection.ts";
 import { type ReachOptions, reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
 import { refuseKeyPrefix } from "../redis/wire/keyPrefix.ts";
 import type { ConsumerObserver } from "../telemetry/consumerObserver.ts";
@@ -74,6 +75,7 @@ const streams = new t.Type<readonly string[], unknown, unknown>(
 /** The settings of {@link AccessOptions}. */
 export const accessSettings = {
   uri: optional(redisUri, "Redis connection URI"),
+  connection: optional(ownConnection, "One's own connection, in place of a URI"),
   stream: required(streams, "Stream key, or several"),
   retry,
   ...reachSettings,
@@ -135,15 +137,9 @@ const entriesSettings = new Settings(
 /** The settings of a reader that have a default, filled in. */
 export type ReaderTuning = Omit<t.TypeOf<typeof entriesSettings>, NamesOf<Decoding<unknown>> | "flow">;
 
-/** What no setting can say; the compiler finds what is neither. */
-const noSettings = Object.keys({ connection: true } satisfies Record<
-  Exclude<NamesOf<StreamEntriesOptions<unknown>>, NamesOf<t.TypeOf<typeof entriesSettings>>>,
-  true
->);
-
 /** Checks the options of `streamEntries`, and fills in the defaults. */
 export function entriesTuning<E>(options: StreamEntriesOptions<E>): ReaderTuning {
-  const tuning = decodeOptions(entriesSettings, "streamEntries", options, noSettings);
+  const tuning = decodeOptions(entriesSettings, "streamEntries", options, []);
   refuseKeyPrefix("streamEntries", options);
   return tuning;
 }
@@ -152,7 +148,7 @@ const sourceSettings = new Settings(readingSettings).inProgram();
 
 /** Those of a source that is called `name`, which reads from the oldest entry on. */
 export function sourceTuning(name: string, options: StreamSourceOptions): ReaderTuning {
-  const tuning = decodeOptions(sourceSettings, name, options, noSettings);
+  const tuning = decodeOptions(sourceSettings, name, options, []);
   refuseKeyPrefix(name, options);
   return { ...tuning, from: "0-0" };
 }

@@ -110,12 +110,11 @@ export type SinkOptions<T, P> = SinkSettings<T, P> & (RedisServer | { readonly c
 
 type NoSetting = Exclude<
   NamesOf<SinkOptions<unknown, unknown>>,
-  NamesOf<SinkTuning> | "id" | "uri" | "stream" | "key" | "observers"
+  NamesOf<SinkTuning> | "id" | "uri" | "connection" | "stream" | "key" | "observers"
 >;
 
 /** The names of the options that no file can hold; the compiler keeps the list complete. */
 export const programOptions: readonly string[] = Object.keys({
-  connection: true,
   event: true,
   positions: true,
   status: true,

@@ -18,7 +18,9 @@ import {
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { retry } from "../options/retryOptions.ts";
 import { group, optional, required, Settings, withDefault } from "../options/settings.ts";
+import { connectionOr } from "../redis/connect/ownConnection.ts";
 import { reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
+import { isFake } from "../redis/publish/fakeServer.ts";
 import { envelopes } from "./encode/envelope.ts";
 import { deadLettersProblem } from "./sameStream.ts";
 import { trim } from "./trim.ts";
@@ -139,6 +141,7 @@ const sinkOptions = new Settings(
   {
     id: required(text, "Sink identifier"),
     uri: optional(redisUri, "Redis connection URI"),
+    connection: optional(connectionOr(isFake), "One's own connection, in place of a URI"),
     stream: required(textOrFunction, "Redis stream key"),
     key: optional(textOrFunction, keySetting.meaning),
     event: optional(eventAccess, "What is read from an event"),
@@ -153,7 +156,7 @@ const sinkOptions = new Settings(
 /** The settings of a sink that have a default, filled in. */
 export type SinkTuning = Omit<
   t.TypeOf<typeof sinkOptions>,
-  "id" | "uri" | "stream" | "key" | "event" | "observers"
+  "id" | "uri" | "connection" | "stream" | "key" | "event" | "observers"
 >;
 
 /** Checks the options of a `redisSink`, of which `others` are no settings, and fills in the defaults. */

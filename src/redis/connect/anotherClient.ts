@@ -1,5 +1,6 @@
 import type { Cluster, Redis } from "ioredis";
 import { type ClientOptions, openClient } from "./client.ts";
+import { clientOf, type RedisConnection } from "./ownConnection.ts";
 import { isCluster } from "./topology.ts";
 
 /** How a sink or a consumer reaches Redis. */
@@ -10,7 +11,7 @@ export type RedisServer =
    */
   | { readonly uri: string }
   /** The caller's own connection, which is never closed. */
-  | { readonly connection: Redis | Cluster };
+  | { readonly connection: RedisConnection };
 
 /** Opens a client of our own; where there is the caller's it is like that but for what has to differ. */
 export function anotherClient(
@@ -19,7 +20,7 @@ export function anotherClient(
   sendTimeoutMs = options.sendTimeoutMs,
 ): Redis | Cluster {
   if ("uri" in server) return openClient({ ...options, uri: server.uri, sendTimeoutMs });
-  const { connection } = server;
+  const connection = clientOf(server);
   const settings = {
     maxRetriesPerRequest: 0,
     socketTimeout: sendTimeoutMs,

@@ -5,6 +5,7 @@ import type { RedisServer } from "../connect/anotherClient.ts";
 import { addressOf, type ClientOptions } from "../connect/client.ts";
 import type { Link } from "../connect/link.ts";
 import { nameOf, openLink, openWaitingLink } from "../connect/openLink.ts";
+import { clientOf } from "../connect/ownConnection.ts";
 import { isCluster } from "../connect/topology.ts";
 import { evictionWarning } from "../inspect/evictionWarning.ts";
 import { MultiPort } from "./byMulti.ts";
@@ -122,5 +123,5 @@ function multiWith(trim: TrimOptions | undefined): (client: Redis | Cluster) => 
 }
 
 function leadsToCluster(server: RedisServer): boolean {
-  return "uri" in server ? addressOf(server.uri).kind === "cluster" : isCluster(server.connection);
+  return "uri" in server ? addressOf(server.uri).kind === "cluster" : isCluster(clientOf(server));
 }
