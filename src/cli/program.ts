@@ -8,6 +8,7 @@ import { pipeLines } from "./commands/pipe.ts";
 import { type ReplicateFlags, replicateSource } from "./commands/replicate.ts";
 import { configSchema } from "./commands/schema.ts";
 import { addStreamsCommand } from "./commands/streams.ts";
+import { metricsIfInstalled, metricsOn } from "./configured/importMetrics.ts";
 import type { MonitoringOptions } from "./configured/monitoring.ts";
 import { portOf } from "./flags/numbers.ts";
 import { configFrom, configOf, type OnceFlags, once, type SinkFlags } from "./flags/sinkFlags.ts";
@@ -53,6 +54,11 @@ const adopt = [
 
 const { version } = createRequire(import.meta.url)("rxadd/package.json");
 
+/** What is served beside the work, by flags. */
+interface Served extends Omit<MonitoringOptions, "metrics"> {
+  readonly metricsPort?: number;
+}
+
 /** The command without its commands. */
 function bareCommand({ stdout, stderr }: Io): Command {
   return new Command("rxadd")
@@ -89,18 +95,19 @@ function commandLine(terminal: Terminal, io: Io, exitWith: ExitWith): Command {
     .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf)
     .option("--dashboard-port <port>", "show on a page on this port what the sink does", portOf)
     .option("--no-progress", "show no progress; without it a bar on a terminal stands in for the checkpoints")
-    .action((flags: SinkFlags & OnceFlags & MonitoringOptions & { input?: string }) =>
-      exitWith(() =>
-        printCheckpoints(terminal, (outcome) =>
+    .action(({ metricsPort, ...flags }: SinkFlags & OnceFlags & Served & { input?: string }) =>
+      exitWith(async () => {
+        const metrics = metricsPort === undefined ? undefined : await metricsOn(metricsPort);
+        await printCheckpoints(terminal, (outcome) =>
           pipeLines(
             terminal,
             flags.input,
             once(configFrom(flags, env), flags),
-            { ...flags, outcome },
+            { ...flags, metrics, outcome },
             stop(),
           ),
-        ),
-      ),
+        );
+      }),
     );
 
   program
@@ -108,16 +115,28 @@ function commandLine(terminal: Terminal, io: Io, exitWith: ExitWith): Command {
     .description("publish the changes of a database, as a YAML file says")
     .requiredOption("--config <file>", "YAML with the source and the sink")
     .option(...adopt)
-    .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf, 9000)
+    .option(
+      "--metrics-port <port>",
+      "serve /metrics, /healthz and /readyz on this port (default: 9000)",
+      portOf,
+    )
     .option("--dashboard-port <port>", "show on a page on this port what the sinks do", portOf)
     .option("--no-progress", "do not show how far it is while it catches up")
     .option("--accept-hole", "go on, this once, although the database no longer has all changes")
-    .action(({ config, ...flags }: { config: string } & OnceFlags & ReplicateFlags) =>
-      exitWith(() =>
-        printCheckpoints(terminal, (outcome) =>
-          replicateSource(terminal, once(configOf(config, env), flags), { ...flags, outcome }, stop()),
-        ),
-      ),
+    .action(({ config, metricsPort, ...flags }: { config: string } & OnceFlags & Served & ReplicateFlags) =>
+      exitWith(async () => {
+        const metrics = await (metricsPort === undefined
+          ? metricsIfInstalled(9000, terminal.log)
+          : metricsOn(metricsPort));
+        await printCheckpoints(terminal, (outcome) =>
+          replicateSource(
+            terminal,
+            once(configOf(config, env), flags),
+            { ...flags, metrics, outcome },
+            stop(),
+          ),
+        );
+      }),
     );
 
   program

@@ -1,8 +1,9 @@
-import { Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import { retryCauses } from "../errors/rxaddError.ts";
 import { refuseUnknown } from "../options/decodeOptions.ts";
 import type { SinkObserver } from "../telemetry/sinkObserver.ts";
 import type { SinkStatus } from "../telemetry/status.ts";
+import { type MetricsRegistry, registryOf } from "./metricsRegistry.ts";
 import { sinkSeries } from "./sinkSeries.ts";
 
 /** Which series a sink's metrics are, and where they are kept. */
@@ -12,7 +13,7 @@ export interface SinkMetricsOptions {
   /** The label `sink`: the sink's id. */
   readonly sink: string;
   /** Where the metrics are registered; several sinks may share one. Default: a new one. */
-  readonly registry?: Registry;
+  readonly registry?: MetricsRegistry;
 }
 
 export const sinkMetricsNames = { pipeline: true, sink: true, registry: true } as const;
@@ -36,7 +37,8 @@ export function sinkMetrics(
   options: SinkMetricsOptions,
 ): Required<SinkObserver> & { readonly registry: Registry } {
   refuseUnknown("sinkMetrics", options, sinkMetricsNames);
-  const { pipeline, sink, registry = new Registry() } = options;
+  const { pipeline, sink } = options;
+  const registry = registryOf(options.registry);
   const labels = { pipeline, sink };
   const series = sinkSeries(registry, labels);
   const paused = series.state.labels({ ...labels, state: "paused" });

@@ -1,4 +1,3 @@
-import { Registry } from "prom-client";
 import {
   combineLatest,
   defer,
@@ -15,13 +14,14 @@ import {
 } from "rxjs";
 import { dashboard, watchSink } from "../../dashboard/index.ts";
 import type { Checkpoint } from "../../event/checkpoint.ts";
-import { health, redisMetrics, serveMetrics, sinkMetrics } from "../../metrics/index.ts";
+import { health } from "../../metrics/health.ts";
 import type { SinkObserver } from "../../telemetry/sinkObserver.ts";
 import type { Watchable } from "../../telemetry/watchable.ts";
 import { type Extended, withProgress } from "../progress/withProgress.ts";
 import { statusLog } from "../terminal/log.ts";
 import type { Outcome } from "../terminal/outcome.ts";
 import type { Terminal } from "../terminal/terminal.ts";
+import type { Metrics } from "./importMetrics.ts";
 
 /** What a command's sinks report to, and what serves it. */
 export interface Monitoring {
@@ -35,9 +35,11 @@ export interface Monitoring {
   ) => Observable<C>;
 }
 
-/** What is shown beside the log, and where; 0 takes a free port. */
+/** What is shown beside the log, and where. */
 export interface MonitoringOptions {
-  readonly metricsPort?: number | undefined;
+  /** Default: nothing is counted. */
+  readonly metrics?: Metrics | undefined;
+  /** 0 takes a free one. */
   readonly dashboardPort?: number | undefined;
   /** Default true. */
   readonly progress?: boolean;
@@ -48,20 +50,20 @@ export interface MonitoringOptions {
 /** How often Redis is asked how the streams stand, for the metrics. */
 const redisEveryMs = 5000;
 
-/** Logs and metrics of sinks; metrics and dashboard are served where a port is given. */
+/** Logs and metrics of sinks; metrics and dashboard are served where that is asked for. */
 export function monitoring(
   terminal: Terminal,
   pipeline: string,
   ids: readonly string[],
-  { metricsPort, dashboardPort, progress = true, outcome }: MonitoringOptions,
+  { metrics, dashboardPort, progress = true, outcome }: MonitoringOptions,
 ): Monitoring {
   const { log } = terminal;
-  const registry = new Registry();
   const healths = ids.map(() => health());
 
   /** How streams stand, for the metrics. */
   function figures$(sinks: readonly Watchable[]): Observable<unknown> {
-    if (metricsPort === undefined) return EMPTY;
+    if (metrics === undefined) return EMPTY;
+    const { registry, redisMetrics } = metrics;
     const looks = sinks.map((sink) =>
       watchSink(sink, { redisEveryMs }).redisFigures$.pipe(
         tap(redisMetrics({ pipeline, sink: sink.id, registry })),
@@ -72,23 +74,22 @@ export function monitoring(
 
   /** What is to be served; each emits once it is. */
   function servers(sinks: readonly Watchable[]): readonly Observable<unknown>[] {
-    const metrics =
-      metricsPort !== undefined &&
-      serveMetrics({ registry, port: metricsPort, health: healths }).pipe(
-        tap(({ url }) => log(`metrics at ${url}`)),
-      );
+    const figures = metrics
+      ?.serveMetrics({ registry: metrics.registry, port: metrics.port, health: healths })
+      .pipe(tap(({ url }) => log(`metrics at ${url}`)));
     const page =
-      dashboardPort !== undefined &&
-      dashboard({ sinks, port: dashboardPort }).pipe(tap(({ url }) => log(`dashboard at ${url}`)));
-    return [metrics, page].filter((server) => server !== false);
+      dashboardPort === undefined
+        ? undefined
+        : dashboard({ sinks, port: dashboardPort }).pipe(tap(({ url }) => log(`dashboard at ${url}`)));
+    return [figures, page].filter((server) => server !== undefined);
   }
 
   return {
     of: (sink) => {
       const logged = statusLog(log, ids.length > 1 ? `${sink}: ` : "");
-      const metrics = sinkMetrics({ pipeline, sink, registry });
+      const counted = metrics?.sinkMetrics({ pipeline, sink, registry: metrics.registry });
       return {
-        observers: [healths[ids.indexOf(sink)], logged, metrics, outcome?.of(sink)].filter(
+        observers: [healths[ids.indexOf(sink)], logged, counted, outcome?.of(sink)].filter(
           (observer) => observer !== undefined,
         ),
       };

@@ -1,6 +1,5 @@
 import type { Registry } from "prom-client";
-import { consumerMetrics } from "../../../src/consumer.ts";
-import { redisMetrics, sinkMetrics } from "../../../src/metrics/index.ts";
+import { consumerMetrics, redisMetrics, sinkMetrics } from "../../../src/metrics/index.ts";
 
 /** Gives every metric that there is a value. */
 export function everyMetric(registry: Registry): void {
