@@ -28,6 +28,7 @@ export type { Sink } from "./pipeline/sink.ts";
 export { pipeSource, type Source } from "./pipeline/source.ts";
 export type { RedisServer } from "./redis/connect/anotherClient.ts";
 export type { SentinelOptions } from "./redis/connect/client.ts";
+export type { RedisConnection } from "./redis/connect/ownConnection.ts";
 export type { TlsOptions } from "./redis/connect/tls.ts";
 export type { DurabilityOptions } from "./redis/publish/durability.ts";
 export type { TrimOptions } from "./redis/publish/trimming.ts";

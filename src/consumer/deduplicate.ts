@@ -8,6 +8,7 @@ import {
   type Subscription,
 } from "rxjs";
 import { batch } from "../../operators/batch.ts";
+import type { Uninferred } from "../event/uninferred.ts";
 import { guard } from "../telemetry/guard.ts";
 import { type Delivery, handled, isAgain, redelivered, type Settler, settledBy } from "./delivery.ts";
 import { type DeduplicateTuning, deduplicateTuning } from "./groupOptions.ts";
@@ -29,7 +30,7 @@ export interface DeduplicateOptions<E> {
   /** Takes what is acknowledged without being handled out of the stream, as `acknowledge` does. Default false. */
   readonly remove?: boolean;
   /** Told of each delivery that is acknowledged without being handled. */
-  readonly skipped?: Pick<Observer<Delivery<NoInfer<E>>>, "next">;
+  readonly skipped?: Pick<Observer<Delivery<Uninferred<E>>>, "next">;
 }
 
 /**

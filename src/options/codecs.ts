@@ -1,6 +1,7 @@
 import { either } from "fp-ts";
 import * as t from "io-ts";
 import { isEntryId } from "../event/entryId.ts";
+import type { Uninferred } from "../event/uninferred.ts";
 import { Described, type JsonSchema } from "./described.ts";
 
 /** A codec whose name says what is expected; problems show it. */
@@ -191,7 +192,7 @@ export function oneOf<Word extends string>(...words: readonly Word[]): Described
 /** The same, and former names, each of which is read as the word that it has become. */
 export function formerly<Word extends string>(
   { schema, name, is, validate }: Described<Word>,
-  former: Readonly<Record<string, NoInfer<Word>>>,
+  former: Readonly<Record<string, Uninferred<Word>>>,
 ): Described<Word> {
   const now = (value: unknown) =>
     typeof value === "string" && Object.hasOwn(former, value) ? former[value] : value;

@@ -14,6 +14,7 @@ import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { isRewind } from "../errors/rxaddError.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import { type Positions, type StandardPosition, storable } from "../event/positions.ts";
+import type { Uninferred } from "../event/uninferred.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { type RetryOptions, retry as retrySetting } from "../options/retryOptions.ts";
 import { Settings } from "../options/settings.ts";
@@ -32,13 +33,13 @@ export type SinkFor<T, P> = Sink<T, P> | ([P] extends [StandardPosition] ? Sink<
 
 /** What {@link replicate} keeps in step. */
 export interface ReplicateOptions<T, R, P> {
-  readonly source: Source<T | Skipped<NoInfer<P>>, P>;
+  readonly source: Source<T | Skipped<Uninferred<P>>, P>;
   /**
    * What the source's events go through, as plain RxJS that answers each at once: see {@link keepPositions}. The source is told
    * of each checkpoint all the same, also past events that are filtered out. Default: they go to the sink as they are.
    */
   readonly through?: OperatorFunction<T, R> | undefined;
-  readonly sink: SinkFor<R, NoInfer<P>>;
+  readonly sink: SinkFor<R, Uninferred<P>>;
   /** When it goes back after a loss. Default: 100 ms, doubled up to 10 s, ±20 %, for ever. */
   readonly retry?: RetryOptions;
   /** Where time comes from; the sink has its own. Default: the clock. */

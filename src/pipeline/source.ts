@@ -1,6 +1,7 @@
 import type { Observable, OperatorFunction } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 import type { Positions } from "../event/positions.ts";
+import type { Uninferred } from "../event/uninferred.ts";
 import { keepPositions, type Skipped } from "./keepPositions.ts";
 
 /**
@@ -64,7 +65,7 @@ export function sourceFrom<T, R, P>(
  * ```
  */
 export function pipeSource<T, R, P>(
-  source: Source<T | Skipped<NoInfer<P>>, P>,
+  source: Source<T | Skipped<Uninferred<P>>, P>,
   how: OperatorFunction<T, R>,
 ): Source<R | Skipped<P>, P> {
   return sourceFrom(source, (...opening) =>

@@ -4,10 +4,9 @@ import type { EventAccess } from "../event/eventAccess.ts";
 import type { Positions } from "../event/positions.ts";
 import type { NamesOf } from "../options/decodeOptions.ts";
 import type { RetryOptions } from "../options/retryOptions.ts";
-import type { RedisServer } from "../redis/connect/anotherClient.ts";
 import type { ReachOptions } from "../redis/connect/serverOptions.ts";
 import type { DurabilityOptions } from "../redis/publish/durability.ts";
-import type { FakeServer } from "../redis/publish/fakeServer.ts";
+import type { SinkServer } from "../redis/publish/fakeServer.ts";
 import type { TrimOptions } from "../redis/publish/trimming.ts";
 import type { OneOrMore } from "../telemetry/observers.ts";
 import type { SinkObserver } from "../telemetry/sinkObserver.ts";
@@ -106,7 +105,7 @@ export interface SinkSettings<T, P> extends ReachOptions {
 }
 
 /** All that `redisSink` can be told. */
-export type SinkOptions<T, P> = SinkSettings<T, P> & (RedisServer | { readonly connection: FakeServer });
+export type SinkOptions<T, P> = SinkSettings<T, P> & SinkServer;
 
 type NoSetting = Exclude<
   NamesOf<SinkOptions<unknown, unknown>>,

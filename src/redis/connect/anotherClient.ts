@@ -5,13 +5,13 @@ import { isCluster } from "./topology.ts";
 
 /** How a sink or a consumer reaches Redis. */
 export type RedisServer =
+  /** The caller's own connection, which is never closed. */
+  | { readonly connection: RedisConnection }
   /**
    * `redis://`, `redis-sentinel://` or `redis-cluster://`, and with TLS `rediss://` and so on; a
    * connection of one's own is opened, and closed at the end.
    */
-  | { readonly uri: string }
-  /** The caller's own connection, which is never closed. */
-  | { readonly connection: RedisConnection };
+  | { readonly uri: string };
 
 /** Opens a client of our own; where there is the caller's it is like that but for what has to differ. */
 export function anotherClient(

@@ -7,7 +7,7 @@ import type { RedisServer } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
 import { nameOf, openLink } from "../connect/openLink.ts";
 import { mastersOf } from "../connect/topology.ts";
-import { type FakeServer, isFake } from "../publish/fakeServer.ts";
+import { isFake, type SinkServer } from "../publish/fakeServer.ts";
 import { entriesOf, pairsOf, type RawEntry } from "../wire/entryReplies.ts";
 import { type Script, script } from "../wire/script.ts";
 import { groupsOf } from "./groups.ts";
@@ -34,13 +34,13 @@ const memoryScript = "return redis.call('MEMORY', 'USAGE', KEYS[1])";
 
 /** Opens a connection for it, unless there is the caller's; undefined for a Redis in memory. */
 export function openStreamWatch(
-  server: RedisServer | { readonly connection: FakeServer },
+  server: SinkServer,
   options: Omit<ClientOptions, "uri">,
 ): StreamWatch | undefined {
   return isReal(server) ? watchOf(server, options) : undefined;
 }
 
-function isReal(server: RedisServer | { readonly connection: FakeServer }): server is RedisServer {
+function isReal(server: SinkServer): server is RedisServer {
   return "uri" in server || !isFake(server.connection);
 }
 

@@ -1,3 +1,4 @@
+import type { RedisConnection } from "../connect/ownConnection.ts";
 import type { Connection, ConnectionOptions } from "./publishConnection.ts";
 
 /** Under this name a server in memory opens a connection. */
@@ -7,6 +8,12 @@ export const openFake: unique symbol = Symbol("rxadd.openFake");
 export interface FakeServer {
   readonly [openFake]: (options: ConnectionOptions) => Connection;
 }
+
+/** A connection of the caller's for a sink. */
+export type SinkConnection = RedisConnection | FakeServer;
+
+/** How a sink reaches Redis. The compiler says that the last one is missing where there is none. */
+export type SinkServer = { readonly connection: SinkConnection } | { readonly uri: string };
 
 /** Tells it from a connection of ioredis. */
 export function isFake(connection: object): connection is FakeServer {

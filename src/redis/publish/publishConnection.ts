@@ -11,13 +11,13 @@ import { evictionWarning } from "../inspect/evictionWarning.ts";
 import { MultiPort } from "./byMulti.ts";
 import { scriptPort } from "./byScript.ts";
 import { confirmWith, type DurabilityOptions } from "./durability.ts";
-import { type FakeServer, isFake, openFake } from "./fakeServer.ts";
+import { isFake, openFake, type SinkServer } from "./fakeServer.ts";
 import { type LedgerStore, ledgerStore } from "./ledger.ts";
 import type { PublishPort } from "./publishPort.ts";
 import { type TrimOptions, trimArgs } from "./trimming.ts";
 
 export interface ConnectionOptions extends Omit<ClientOptions, "uri"> {
-  readonly server: RedisServer | { readonly connection: FakeServer };
+  readonly server: SinkServer;
   readonly publish: "script" | "multi";
   /** Undefined: a batch is safe when the master has it. */
   readonly durability: DurabilityOptions | undefined;
