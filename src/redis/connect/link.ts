@@ -67,8 +67,11 @@ export function link(client: Redis | Cluster, where: string, origin: Origin): Li
       `${where} is closed for good, expected one that stays open: it was quit or disconnected, or its retryStrategy has given up`,
     );
 
-  // What still fails after the end, such as a last write, concerns nobody; ioredis would print it.
-  if (isOwned) client.on("error", () => {});
+  if (isOwned) {
+    // What still fails after the end, such as a last write, concerns nobody; ioredis would print it.
+    client.on("error", () => {});
+    client.on("close", () => forgetTimer(client));
+  }
   const { classify, watching } = meanings(client, where);
   watching.add(
     errors$.subscribe((error) => {
@@ -144,6 +147,12 @@ function meanings(client: Redis | Cluster, where: string) {
   }
 
   return { classify, watching };
+}
+
+/** ioredis 5 keeps the timer of a connection that has closed: it would end the next one, or keep the process alive. */
+function forgetTimer(client: Redis | Cluster): void {
+  clearTimeout(Reflect.get(client, "socketTimeoutTimer"));
+  Reflect.set(client, "socketTimeoutTimer", undefined);
 }
 
 /** What trying again cannot help, although ioredis would go on for ever. */
