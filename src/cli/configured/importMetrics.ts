@@ -22,7 +22,7 @@ export async function metricsIfInstalled(port: number, log: Log): Promise<Metric
     return await metricsOn(port);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    log(`no metrics: ${error.message}`);
+    log(`${error.message}; goes on without them`);
     return undefined;
   }
 }
