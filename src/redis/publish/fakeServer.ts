@@ -12,8 +12,12 @@ export interface FakeServer {
 /** A connection of the caller's for a sink. */
 export type SinkConnection = RedisConnection | FakeServer;
 
-/** How a sink reaches Redis. The compiler says that the last one is missing where there is none. */
-export type SinkServer = { readonly connection: SinkConnection } | { readonly uri: string };
+/** How a sink reaches Redis. The compiler misses the last one where there is none. */
+export type SinkServer =
+  /** The caller's own connection, which is never closed, or `fakeRedis()` of `rxadd/testing`. */
+  | { readonly connection: SinkConnection }
+  /** As {@link RedisServer} has it. */
+  | { readonly uri: string };
 
 /** Tells it from a connection of ioredis. */
 export function isFake(connection: object): connection is FakeServer {
