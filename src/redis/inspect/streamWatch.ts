@@ -29,8 +29,8 @@ return newest
 const shownEntries = 8;
 const shownBytes = 4096;
 
-/** A script, as ioredis 5 puts the caller's keyPrefix before no key of MEMORY. */
-const memoryScript = "return redis.call('MEMORY', 'USAGE', KEYS[1])";
+/** A command of two words about a key: ioredis 5 finds none in MEMORY USAGE and XINFO GROUPS, and puts no keyPrefix before it. */
+const aboutScript = "return redis.call(ARGV[1], ARGV[2], KEYS[1])";
 
 /** Opens a connection for it, unless there is the caller's; undefined for a Redis in memory. */
 export function openStreamWatch(
@@ -47,14 +47,14 @@ function isReal(server: SinkServer): server is RedisServer {
 function watchOf(server: RedisServer, options: Omit<ClientOptions, "uri">): StreamWatch {
   const { client, call, failure$, unsubscribe } = openLink(server, options);
   const newest = script(client, newestScript);
-  const memory = script(client, memoryScript);
+  const about = script(client, aboutScript);
   const ask = whileAllowed(nameOf(server));
 
   async function figuresOf(stream: string): Promise<StreamFigures> {
     const [length, memoryBytes, groups, entries] = await Promise.all([
       ask("length", () => client.xlen(stream)),
-      ask("memoryBytes", async () => Number((await memory([stream], [])) ?? 0)),
-      ask("groups", () => groupsIn(client, stream)),
+      ask("memoryBytes", async () => Number((await about([stream], ["MEMORY", "USAGE"])) ?? 0)),
+      ask("groups", () => groupsIn(client, about, stream)),
       ask("entries", () => newestOf(newest, stream)),
     ]);
     return { stream, length, memoryBytes, groups, entries };
@@ -90,9 +90,13 @@ async function memoryOf(client: Redis | Cluster): Promise<{ used: number; max: n
   return { used: sum("used_memory"), max: sum("maxmemory") };
 }
 
-async function groupsIn(client: Redis | Cluster, stream: string): Promise<readonly StreamGroup[]> {
+async function groupsIn(
+  client: Redis | Cluster,
+  about: Script,
+  stream: string,
+): Promise<readonly StreamGroup[]> {
   // XINFO fails without a stream.
-  return (await client.exists(stream)) === 0 ? [] : groupsOf(await client.xinfo("GROUPS", stream));
+  return (await client.exists(stream)) === 0 ? [] : groupsOf(await about([stream], ["XINFO", "GROUPS"]));
 }
 
 async function newestOf(newest: Script, stream: string): Promise<readonly ShownEntry[]> {
