@@ -24,10 +24,9 @@ export function clientOf({ connection }: { readonly connection: RedisConnection 
 const methods = ["call", "sendCommand", "duplicate", "on"];
 
 function isConnection(value: object): boolean {
-  return (
-    methods.every((method) => typeof Reflect.get(value, method) === "function") &&
-    typeof Reflect.get(value, "status") === "string"
-  );
+  const { status, options }: { readonly status?: unknown; readonly options?: unknown } = value;
+  const hasState = typeof status === "string" && typeof options === "object" && options !== null;
+  return hasState && methods.every((method) => typeof Reflect.get(value, method) === "function");
 }
 
 /** What was given in place of a connection; of options no value is shown, which may be a secret. */

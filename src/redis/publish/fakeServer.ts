@@ -1,8 +1,8 @@
 import type { RedisConnection } from "../connect/ownConnection.ts";
 import type { Connection, ConnectionOptions } from "./publishConnection.ts";
 
-/** Under this name a server in memory opens a connection. */
-export const openFake: unique symbol = Symbol("rxadd.openFake");
+/** Under this name a server in memory opens a connection, also one of another copy of the package, such as a test runner makes. */
+export const openFake: unique symbol = Symbol.for("rxadd.openFake");
 
 /** What `fakeRedis` of `rxadd/testing` makes, for a sink to publish to. */
 export interface FakeServer {
