@@ -11,7 +11,7 @@ import {
   withMethod,
 } from "../options/callbacks.ts";
 import { count, looked, text, wholeTimeout } from "../options/codecs.ts";
-import { decodeOptions } from "../options/decodeOptions.ts";
+import { decodeOptions, type NamesOf } from "../options/decodeOptions.ts";
 import { type RetryOptions, retry } from "../options/retryOptions.ts";
 import { optional, required, Settings, withDefault } from "../options/settings.ts";
 import type { RedisServer } from "../redis/connect/anotherClient.ts";
