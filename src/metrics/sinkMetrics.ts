@@ -90,6 +90,12 @@ export function sinkMetrics(
       case "replayed":
         series.replayed.inc(status.events);
         break;
+      case "lost":
+        series.lost.inc(status.events);
+        break;
+      case "dropped":
+        series.dropped.inc(status.events);
+        break;
       case "warning":
     }
   }

@@ -41,6 +41,8 @@ export function sinkSeries(registry: Registry, labels: { readonly pipeline: stri
     ]),
     rewinds: counter("rxadd_sink_rewinds_total", "Times that Redis had lost acknowledged batches"),
     deadLetters: counter("rxadd_sink_dead_letters_total", "Events set aside"),
+    lost: counter("rxadd_sink_lost_events_total", "Acknowledged events that Redis has lost for good"),
+    dropped: counter("rxadd_sink_dropped_events_total", "Events dropped because the buffer was full"),
     replayed: counter(
       "rxadd_sink_replayed_events_total",
       "Events that were in the stream already, and were left out",

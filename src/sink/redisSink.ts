@@ -22,7 +22,7 @@ import {
 import { BufferOverflow, boundedBuffer } from "../../operators/boundedBuffer.ts";
 import { checkpoint } from "../../operators/checkpoint.ts";
 import type { Flow } from "../../operators/flow.ts";
-import { isRxaddError, rxaddError } from "../errors/rxaddError.ts";
+import { isRxaddError, type RxaddError, rxaddError } from "../errors/rxaddError.ts";
 import { errorOf } from "../errors/thrown.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import type { PositionOf } from "../event/eventAccess.ts";
@@ -95,7 +95,10 @@ export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): Red
     called: (caller: Caller) => (events$: Observable<T>) => run(partsFor(), () => events$, false, caller),
     watch: watchers.watch,
     openWatch: () => openStreamWatch(options, { ...reachOf(tuning), name: `rxadd:${options.id}:watch` }),
-    resuming: (source: OpenSource<T, P>, given?: Positions<P>) => run(partsFor(given), source, true),
+    resuming: (source: OpenSource<T, P>, given?: Positions<P>) => {
+      if (tuning.writers === "many") throw manyResuming(options.id);
+      return run(partsFor(given), source, true);
+    },
   });
 }
 
@@ -148,7 +151,8 @@ function run<T, P>(
           stands = position;
         }),
       );
-      const toCheckpoints = chain(parts, itsLanes, status, flow, () => stands, caller);
+      const stood = () => (itsLanes.writers() === "many" ? undefined : stands);
+      const toCheckpoints = chain(parts, itsLanes, status, flow, stood, caller);
 
       const published$ = isResuming
         ? opened$.pipe(switchMap((position) => toCheckpoints(source(position, flow))))
@@ -255,6 +259,14 @@ function chain<T, P>(
       watchers.checkpoint(now, last.timeMs);
       return now;
     }),
+  );
+}
+
+/** Where many write, none of them has a place at which a source could go on. */
+function manyResuming(id: string): RxaddError {
+  return rxaddError(
+    "ConfigurationInvalid",
+    `sink ${id}: writers: found "many" where a source is opened where the sink stands, as by replicate, expected "one" or none: only one owner knows where that is`,
   );
 }
 

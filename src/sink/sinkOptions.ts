@@ -40,6 +40,12 @@ export interface SinkSettings<T, P> extends ReachOptions {
    * `ProducerStateMissing` at every start else: what the source sends again is doubled. Set it for one start. Default false.
    */
   readonly adopt?: boolean;
+  /**
+   * Who may publish under the sink's `id`. `one`: whoever has subscribed last, as positions need it; the others end with
+   * `Fenced`. `many`: everybody, each by a lane of its own; for events without positions, which are else a
+   * `PositionInvalid`. Default: `one` with `replicate`; else the first event decides: with a position `one`, without `many`.
+   */
+  readonly writers?: "one" | "many" | undefined;
   /** Whether the sink gates the checkpoint where there are several. Default true. */
   readonly required?: boolean;
   readonly event?: EventAccess<T, P>;

@@ -28,6 +28,10 @@ import { trim } from "./trim.ts";
 /** The settings of a sink that have a default, the same in a file and in a program. */
 export const sinkTuning = {
   required: withDefault(flag, true, "Gates checkpoints"),
+  writers: optional(
+    oneOf("one", "many"),
+    "`one`: one writer at a time has the sink id; `many`: each has a lane of its own, for events without positions; without it the first event decides",
+  ),
   adopt: withDefault(
     flag,
     false,

@@ -1,7 +1,7 @@
 import type { ChainableCommander, Redis } from "ioredis";
 import type { Observable } from "rxjs";
 import { AddCommand } from "./addCommand.ts";
-import { decide, opened, type Stored } from "./protocol.ts";
+import { decide, foundBy, opened, type Stored } from "./protocol.ts";
 import {
   findingOf,
   type LaneKeys,
@@ -62,7 +62,8 @@ export class MultiPort implements PublishPort {
   async #publish(keys: LaneKeys, batch: NumberedBatch): Promise<PublishReply> {
     const streams = streamsOf(keys, batch.entries);
     const watched = await this.#transactions.watch(keys, streams);
-    const { streamStands, state } = watched;
+    const { streamStands } = watched;
+    const state = foundBy(watched.state, batch, keys.expiresMs);
     const last = batch.entries.findLastIndex(({ stream }) => stream !== keys.deadLetters);
     const verdict = decide(state, batch);
     if (verdict === "known") {
@@ -89,7 +90,8 @@ export class MultiPort implements PublishPort {
   }
 
   /** The transaction of a batch: its entries, what is trimmed for them, and the state. */
-  #adding(keys: LaneKeys, { entries, sequence, position, ahead }: NumberedBatch, streams: readonly string[]) {
+  #adding(keys: LaneKeys, batch: NumberedBatch, streams: readonly string[]) {
+    const { entries, sequence, position, ahead } = batch;
     // ioredis' types do not say that a command may be made by the caller.
     const transaction = this.#client.multi() as ChainableCommander & Pick<Redis, "sendCommand">;
     for (const entry of entries) transaction.sendCommand(new AddCommand(this.#client, entry));
@@ -97,6 +99,10 @@ export class MultiPort implements PublishPort {
       for (const key of streams) {
         if (key !== keys.deadLetters) transaction.call("xtrim", [key, ...this.#trimArgs]);
       }
+    }
+    if (keys.expiresMs !== undefined) {
+      const { owner, epoch } = batch;
+      transaction.hset(keys.state, { owner, epoch }).pexpire(keys.state, keys.expiresMs);
     }
     // Its ID is known only after EXEC: the newest one is looked up when it is asked for.
     return transaction.hset(keys.state, { sequence, position, ahead, entry: "" });

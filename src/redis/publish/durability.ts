@@ -36,6 +36,7 @@ export function confirmWith(
       .hmget(keys.state, ...stateFields)
       .type(stream)
       .hset(keys.state, "durable", sequence);
+    if (keys.expiresMs !== undefined) writing.pexpire(keys.state, keys.expiresMs);
     const { replies, isOnDisk, having } = await writeAndWait(client, keys.state, writing, durability);
     const [fields, kind] = replies;
     const at = storedOf(fields);
