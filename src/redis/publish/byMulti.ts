@@ -47,8 +47,11 @@ export class MultiPort implements PublishPort {
     else this.#stood.delete(keys);
     const mark = keys.mark === undefined ? [] : await this.#client.hmget(keys.mark, "epoch");
     const marked = Number(mark[0] ?? 0);
-    if (state === undefined && marked > 0 && (streamStands || keys.stream === undefined) && !adopt)
+    if (state === undefined && marked > 0 && (streamStands || keys.stream === undefined) && !adopt) {
+      // Unless another writer has made both since the state was looked for.
+      resultsOf(await this.#transactions.commit(this.#client.multi().hmget(keys.state, "epoch"), watched));
       return { reply: "gone" };
+    }
     const foreignEntries =
       state === undefined && streamStands ? await this.#client.xlen(keys.stream ?? "") : 0;
     const { entryId, ...next } = opened(state, owner, marked);
