@@ -38,8 +38,9 @@ import { sinkStates } from "../telemetry/states.ts";
 import type { SinkStatus } from "../telemetry/status.ts";
 import type { Watchable } from "../telemetry/watchable.ts";
 import { batchSpans } from "./batchSpans.ts";
+import { DropReport } from "./dropReport.ts";
 import { encoder } from "./encode/encoder.ts";
-import type { Entry } from "./encode/entry.ts";
+import { countedAnew, type Entry } from "./encode/entry.ts";
 import { order } from "./encode/safePosition.ts";
 import { toEntry } from "./encode/toEntry.ts";
 import type { Safe } from "./lane/heldBack.ts";
@@ -47,6 +48,7 @@ import type { AcknowledgedBatch } from "./lane/lane.ts";
 import { type Lanes, lanes } from "./lane/lanes.ts";
 import { programOptions, type SinkOptions } from "./sinkOptions.ts";
 import { decodeTuning, type SinkTuning } from "./sinkTuning.ts";
+import { writersOf } from "./writers.ts";
 
 /** What `redisSink` makes. A type of its own: through an intersection TypeScript does not see what P is in a `pipe`. */
 export interface RedisSink<T, P> extends Sink<T, P>, CallableSink<T, P>, Watchable {}
@@ -96,7 +98,7 @@ export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): Red
     watch: watchers.watch,
     openWatch: () => openStreamWatch(options, { ...reachOf(tuning), name: `rxadd:${options.id}:watch` }),
     resuming: (source: OpenSource<T, P>, given?: Positions<P>) => {
-      if (tuning.writers === "many") throw manyResuming(options.id);
+      if (writersOf(tuning) === "many") throw manyResuming(options.id);
       return run(partsFor(given), source, true);
     },
   });
@@ -151,8 +153,10 @@ function run<T, P>(
           stands = position;
         }),
       );
+      const drops = new DropReport(tuning.buffer.maxEvents, status.report);
+      open.add(() => drops.tell());
       const stood = () => (itsLanes.writers() === "many" ? undefined : stands);
-      const toCheckpoints = chain(parts, itsLanes, status, flow, stood, caller);
+      const toCheckpoints = chain(parts, itsLanes, status, drops, flow, stood, caller);
 
       const published$ = isResuming
         ? opened$.pipe(switchMap((position) => toCheckpoints(source(position, flow))))
@@ -161,7 +165,12 @@ function run<T, P>(
       return published$.pipe(
         concatWith(connection.close$),
         takeUntil(connection.failure$),
-        tap({ error: itsLanes.end }),
+        tap({
+          error: () => {
+            itsLanes.end();
+            drops.tell();
+          },
+        }),
       );
     });
 
@@ -189,12 +198,13 @@ function chain<T, P>(
   { options, tuning, positions, watchers }: Parts<T, P>,
   { arrived, publish, safe }: Lanes<P>,
   status: Reporter<SinkStatus>,
+  drops: DropReport,
   flow: BehaviorSubject<Flow>,
   stands: () => P | undefined,
   caller: Caller | undefined,
 ): OperatorFunction<T | Skipped<P>, Checkpoint<P>> {
   const { id } = options;
-  const { maxEvents: maxItems, maxBytes } = tuning.buffer;
+  const { maxEvents: maxItems, maxBytes, overflow } = tuning.buffer;
   const itsEncoder = encoder(options, tuning);
   let fill: BufferFill = { items: 0, bytes: 0, maxItems, maxBytes };
   let releasedBytes = 0;
@@ -209,6 +219,8 @@ function chain<T, P>(
       {
         maxItems,
         maxBytes,
+        overflow,
+        dropped: drops,
         sizeOf: ({ bytes }) => bytes,
         released: ({ left }: Safe<Entry<P>, AcknowledgedBatch<P>>) => {
           if (left === undefined) return { items: 0, bytes: 0 };
@@ -227,7 +239,10 @@ function chain<T, P>(
         flow: {
           next: (signal) => {
             if (signal === "pause") status.report({ state: "paused", events: fill.items, bytes: fill.bytes });
-            else status.report({ state: "resumed" });
+            else {
+              drops.tell();
+              status.report({ state: "resumed" });
+            }
             watchers.flow(signal);
             caller?.flow(signal);
             flow.next(signal);
@@ -235,6 +250,7 @@ function chain<T, P>(
         },
       },
       pipe(
+        overflow === "error" ? identity : countedAnew(),
         publish,
         tap(({ replayed }) => {
           replayedEvents += replayed;
@@ -266,7 +282,7 @@ function chain<T, P>(
 function manyResuming(id: string): RxaddError {
   return rxaddError(
     "ConfigurationInvalid",
-    `sink ${id}: writers: found "many" where a source is opened where the sink stands, as by replicate, expected "one" or none: only one owner knows where that is`,
+    `sink ${id}: found writers: "many", or a buffer.overflow that drops events, where a source is opened where the sink stands, as by replicate: only one owner knows where that is, and what is dropped would be a hole before it`,
   );
 }
 

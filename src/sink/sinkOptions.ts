@@ -69,6 +69,13 @@ export interface SinkSettings<T, P> extends ReachOptions {
     readonly maxEvents?: number;
     /** Default 64 MiB. */
     readonly maxBytes?: number;
+    /**
+     * What follows when a source that cannot pause goes on until the buffer is full. `error`: the sink ends with `BufferOverflow`.
+     * `dropNewest` drops what comes then; `dropOldest` what has waited longest, but for the half of the buffer that is on its
+     * way. What is dropped is no part of a checkpoint, and told by the status `dropped`. For events without positions: it
+     * implies `writers: "many"`. Default `error`.
+     */
+    readonly overflow?: "error" | "dropOldest" | "dropNewest";
   };
   /** Default: 100 ms, doubled up to 10 s, ±20 %, for ever. */
   readonly retry?: RetryOptions;

@@ -24,6 +24,7 @@ import { isFake } from "../redis/publish/fakeServer.ts";
 import { envelopes } from "./encode/envelope.ts";
 import { deadLettersProblem } from "./sameStream.ts";
 import { trim } from "./trim.ts";
+import { writersProblem } from "./writers.ts";
 
 /** The settings of a sink that have a default, the same in a file and in a program. */
 export const sinkTuning = {
@@ -49,6 +50,11 @@ export const sinkTuning = {
     {
       max_events: withDefault(count, 20_000, "Most events in memory; the source is paused at half"),
       max_bytes: withDefault(count, 67_108_864, "Most bytes in memory; the source is paused at half"),
+      overflow: withDefault(
+        oneOf("error", "dropOldest", "dropNewest"),
+        "error",
+        "What follows when a source goes on all the same: the sink ends, or drops events, for `writers: many` alone",
+      ),
     },
     "What may wait in memory",
   ),
@@ -154,7 +160,8 @@ const sinkOptions = new Settings(
   },
   // Where a function will lead, nobody knows.
   ({ stream, ...others }) =>
-    typeof stream === "string" ? deadLettersProblem({ ...others, stream }) : undefined,
+    (typeof stream === "string" ? deadLettersProblem({ ...others, stream }) : undefined) ??
+    writersProblem(others),
 ).inProgram();
 
 /** The settings of a sink that have a default, filled in. */

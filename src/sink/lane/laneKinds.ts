@@ -1,35 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { asyncScheduler, map, of } from "rxjs";
 import { runKeys } from "../../redis/publish/publishPort.ts";
-import type { Entry } from "../encode/entry.ts";
+import type { WritersChoice } from "../writers.ts";
 import { type Lane, type LaneOptions, lane } from "./lane.ts";
 import type { LaneStatus } from "./lanesStatus.ts";
 import { again, type Publishing } from "./publishing.ts";
 import { nowhere } from "./stand.ts";
 import { stateGone } from "./verdictError.ts";
-
-/** One owner as the lane of a sink has it, or one of many writers, each with a lane of its own. */
-export type Writers = "one" | "many";
-
-/** Says what a subscription is: as it is told, or by its first event: with a position it is one owner, without one of many. */
-export class WritersChoice {
-  #writers: Writers | undefined;
-
-  /** @param told - undefined: the first event decides */
-  constructor(told: Writers | undefined) {
-    this.#writers = told;
-  }
-
-  /** Undefined: nobody knows yet. */
-  get writers(): Writers | undefined {
-    return this.#writers;
-  }
-
-  by(first: Entry<unknown> | undefined): Writers {
-    this.#writers ??= first?.position === undefined ? "many" : "one";
-    return this.#writers;
-  }
-}
 
 /** What one of the lanes of a subscription has for itself. */
 export interface LaneParts<P>

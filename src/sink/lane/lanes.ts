@@ -6,10 +6,11 @@ import type { Reporter } from "../../telemetry/reporter.ts";
 import type { SinkStatus } from "../../telemetry/status.ts";
 import type { Batch, Entry } from "../encode/entry.ts";
 import type { SinkSettings } from "../sinkOptions.ts";
+import { type Writers, WritersChoice, writersOf } from "../writers.ts";
 import { type ByStreamOptions, byStream } from "./byStream.ts";
 import { heldBack, type Safe } from "./heldBack.ts";
 import type { AcknowledgedBatch, Lane, OpenedLane } from "./lane.ts";
-import { chosenLane, type LaneParts, ownedLane, ownLane, type Writers, WritersChoice } from "./laneKinds.ts";
+import { chosenLane, type LaneParts, ownedLane, ownLane } from "./laneKinds.ts";
 import { type LaneLayout, laneLayout } from "./laneLayout.ts";
 import { type LaneStatus, lanesStatus } from "./lanesStatus.ts";
 import { Ledger } from "./ledger.ts";
@@ -61,7 +62,7 @@ export function lanes<T, P>({ options, isResuming, ...parts }: LanesOptions<T, P
   // Once for all lanes: an emitter warns of more than ten listeners.
   const shared = {
     ...{ ...parts, id, scheduler, isResuming, wake: connection.ready$.pipe(share()) },
-    choice: new WritersChoice(isResuming ? "one" : tuning.writers),
+    choice: new WritersChoice(isResuming ? "one" : writersOf(tuning)),
   };
   const layout = laneLayout({ ...tuning, id, stream }, connection.isCluster);
   const name = typeof stream === "string" ? stream : "(computed)";

@@ -128,7 +128,7 @@ type EventName = Pick<Entry<unknown>, "id" | "ordinal">;
 function placedAmongMany<P>({ id, ordinal, position }: Entry<P>): RxaddError {
   return rxaddError(
     "PositionInvalid",
-    `event ${id ?? ordinal}: found position ${positionText(position)}, expected none: this sink is one of many writers, as writers: "many" says, or its first event without a position; set writers: "one", which needs one writer per sink id, or event: { position: () => undefined }`,
+    `event ${id ?? ordinal}: found position ${positionText(position)}, expected none: this sink is one of many writers, as writers: "many" or buffer.overflow says, or its first event without a position; set writers: "one", which needs one writer per sink id, or event: { position: () => undefined }`,
   );
 }
 
