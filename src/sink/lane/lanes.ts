@@ -88,7 +88,7 @@ function laneOf<P>(shared: Shared<P>, parts: LaneParts<P>, owner: string): Lane<
 function oneLane<P>(shared: Shared<P>, name: string, { keys }: OneLane): Lanes<P> {
   const { connection, status, choice, isResuming } = shared;
   const isMany = choice.writers === "many";
-  const replayed = replayReport<P>(name, status.report);
+  const replayed = replayReport<P>(name, isResuming, status.report);
   const parts = {
     ...{ keys, status, stream: name, isResuming, publishPort: connection.publishPort },
     opened: tellOpened<P>(status, name),
@@ -115,7 +115,7 @@ function laneEach<P>(shared: Shared<P>, name: string, layout: LaneEach): Lanes<P
   const owner = randomUUID();
   const statusOf = lanesStatus(status);
   const book = isResuming ? ledgerOf(shared, layout, statusOf("the ledger")) : undefined;
-  const replayed = replayReport<P>(name, status.report);
+  const replayed = replayReport<P>(name, isResuming, status.report);
   let made = 0;
   const laneFor = recent(maxEvents / 2, (stream: string) => {
     made += 1;
