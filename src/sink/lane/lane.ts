@@ -13,7 +13,7 @@ import {
 import type { RxaddError } from "../../errors/rxaddError.ts";
 import type { LaneKeys } from "../../redis/publish/publishPort.ts";
 import type { Batch } from "../encode/entry.ts";
-import { type Begun, LaneRun, type LaneRunOptions, sentAnew } from "./laneRun.ts";
+import { type Begun, LaneRun, type LaneRunOptions, type Left, sentAnew } from "./laneRun.ts";
 import type { LaneStand } from "./stand.ts";
 
 /** A batch that Redis has. */
@@ -84,6 +84,8 @@ class LaneRuns<P> {
   readonly #options: LaneOptions<P>;
   /** Acknowledged, and not yet as safe as it has to be. */
   #held: readonly AcknowledgedBatch<P>[] = [];
+  /** How many events of earlier openings are there, as far as is known. */
+  #before = 0;
   #opened: LaneRun<P> | undefined;
   #opened$: Observable<LaneRun<P>>;
   /** The one that is open, once what is held is there. */
@@ -101,7 +103,10 @@ class LaneRuns<P> {
   }
 
   publish(batch: Batch<P>): Observable<AcknowledgedBatch<P>> {
-    if (this.#held.length === 0 && this.#ready?.hasRested()) this.#beginAnew();
+    if (this.#held.length === 0 && this.#ready?.hasRested()) {
+      this.#before += this.#ready.events;
+      this.#beginAnew();
+    }
     const published$ =
       this.#ready?.publish(batch) ?? this.#ready$.pipe(concatMap((run) => run.publish(batch)));
     if (!this.#options.isDurable) return published$;
@@ -126,7 +131,7 @@ class LaneRuns<P> {
     const { begin, retry, opened } = this.#options;
     return begin().pipe(
       retry,
-      map((begun) => new LaneRun(this.#options, begun, (run, events) => this.#lost(run, events))),
+      map((begun) => new LaneRun(this.#options, begun, (at, left) => this.#lost(at, left))),
       tap((run) => {
         this.#opened = run;
         opened(run);
@@ -155,18 +160,22 @@ class LaneRuns<P> {
   }
 
   /** Several batches find out, and one that was sent before it may find out late. */
-  #lost(run: LaneRun<P>, events: number): RxaddError {
+  #lost(run: LaneRun<P>, left: Left | undefined): RxaddError {
+    const { keys, lost: tell, warned } = this.#options;
     if (this.#opened === run) {
-      const held = this.#held.reduce((sum, { published }) => sum + published.length, 0);
-      const lost = Math.max(0, events - held);
-      const { keys, lost: tell, warned } = this.#options;
-      if (run.mayHaveExpired())
-        warned(
-          `${keys.state}: nothing was heard of Redis for so long that the state of this run has expired: what was on its way is sent again, and may be there twice`,
-        );
+      this.#held = this.#held.filter(({ sequence }) => left === undefined || sequence > left.sequence);
+      const again = this.#held.reduce((sum, { published }) => sum + published.length, 0);
+      const stays = left === undefined ? 0 : this.#before + left.events;
+      const lost = this.#before + run.events - stays - again;
+      if (run.mayHaveExpired()) warned(expired(keys.state));
       else if (lost > 0) tell(lost);
+      this.#before = stays;
       this.#beginAnew();
     }
-    return sentAnew(this.#options.keys.state);
+    return sentAnew(keys.state);
   }
+}
+
+function expired(state: string): string {
+  return `${state}: nothing was heard of Redis for so long that the state of this run has expired: what was on its way is sent again, and may be there twice`;
 }

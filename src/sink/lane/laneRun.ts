@@ -25,6 +25,17 @@ export interface LaneRunOptions<P> extends NumberingOptions<P> {
   readonly now: () => number;
 }
 
+/** Up to where a run is still there after a loss. */
+export interface Left {
+  /** Its newest batch. */
+  readonly sequence: number;
+  /** How many of its events at least. */
+  readonly events: number;
+}
+
+/** What becomes of a batch when Redis has lost acknowledged ones; `left` is undefined where nothing is known to be there. */
+type Lost<P> = (run: LaneRun<P>, left: Left | undefined) => RxaddError;
+
 /** Of so many of the newest batches is known how many events they had. */
 const mostCounted = 1000;
 
@@ -38,7 +49,7 @@ export class LaneRun<P> implements OpenedLane<P> {
   readonly foreignEntries: number;
   readonly #options: LaneRunOptions<P>;
   readonly #begun: Begun;
-  readonly #lost: (run: LaneRun<P>, events: number) => RxaddError;
+  readonly #lost: Lost<P>;
   readonly #numbering: Numbering<P>;
   /** The newest batch that is there. */
   #newest: { readonly sequence: number; readonly entryId: string };
@@ -49,12 +60,8 @@ export class LaneRun<P> implements OpenedLane<P> {
   #sent: number;
   #sentMs = 0;
 
-  /** @param lost - told that Redis has lost so many acknowledged events of it, where it goes on all the same; says what becomes of a batch */
-  constructor(
-    options: LaneRunOptions<P>,
-    begun: Begun,
-    lost: (run: LaneRun<P>, events: number) => RxaddError,
-  ) {
+  /** @param lost - asked where the lane goes on all the same */
+  constructor(options: LaneRunOptions<P>, begun: Begun, lost: Lost<P>) {
     const { keys, epoch, sequence, position, entryId, foreignEntries } = begun;
     this.#options = options;
     this.#begun = begun;
@@ -65,6 +72,11 @@ export class LaneRun<P> implements OpenedLane<P> {
     this.#numbering = new Numbering(options, keys, begun, begun, this.position);
     this.#newest = { sequence, entryId };
     this.#sent = sequence;
+  }
+
+  /** How many events of it are acknowledged. */
+  get events(): number {
+    return this.#events;
   }
 
   /** Publishes a batch, or finds it published; safe to repeat. Batches are first given in order. */
@@ -82,10 +94,12 @@ export class LaneRun<P> implements OpenedLane<P> {
     );
   }
 
-  /** Waits until all up to a batch is durable; emits once. */
+  /** Waits until all up to a batch is durable; emits once. One of an earlier run that is still there goes before all of this one. */
   confirm({ batch, stream }: AcknowledgedBatch<P>): Observable<unknown> {
     const { keys, owner, epoch } = this.#begun;
-    const upTo = { owner, epoch, sequence: this.#numbering.of(batch).sequence };
+    const sequence = this.#numbering.find(batch)?.sequence ?? this.#newest.sequence;
+    if (sequence === 0) return throwError(() => sentAnew(keys.state));
+    const upTo = { owner, epoch, sequence };
     const confirmed$ = this.#options.publishPort.confirm?.(keys, upTo, stream);
     return confirmed$?.pipe(map((reply) => this.#check(reply, upTo))) ?? of(undefined);
   }
@@ -115,7 +129,7 @@ export class LaneRun<P> implements OpenedLane<P> {
       const error = findingError(reply, keys, sent, sequence, (text) => this.#decode(text));
       const isLoss = error.kind === "rewind" || error._tag === "ProducerStateMissing";
       if (!isLoss || this.#options.isResuming || this.#numbering.isPlaced) throw error;
-      throw this.#lost(this, reply.reply === "gap" ? this.#eventsAfter(reply.sequence) : this.#events);
+      throw this.#lost(this, reply.reply === "gap" ? this.#leftAt(reply.sequence) : undefined);
     }
     // Of computed streams there may be new ones at any time.
     if (reply.isRenewed && keys.stream !== undefined)
@@ -138,9 +152,9 @@ export class LaneRun<P> implements OpenedLane<P> {
     return { stream, batch, published: entries, replayed, stand, sequence, entryId };
   }
 
-  /** How many acknowledged events this run has sent after a batch, as far as it remembers. */
-  #eventsAfter(sequence: number): number {
-    return this.#counts.slice(sequence - this.#newest.sequence).reduce((sum, events) => sum + events, 0);
+  #leftAt(sequence: number): Left {
+    const gone = this.#counts.slice(sequence - this.#newest.sequence);
+    return { sequence, events: this.#events - gone.reduce((sum, events) => sum + events, 0) };
   }
 
   #decode(text: string): P | undefined {

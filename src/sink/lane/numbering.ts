@@ -74,6 +74,11 @@ export class Numbering<P> {
     return this.#isPlaced;
   }
 
+  /** Undefined: it has no number yet. */
+  find(batch: Batch<P>): Numbered<P> | undefined {
+    return this.#numbered.get(batch);
+  }
+
   of(batch: Batch<P>): Numbered<P> {
     const known = this.#numbered.get(batch);
     if (known !== undefined) return known;
