@@ -41,7 +41,7 @@ export class MultiPort implements PublishPort {
 
   async #open(keys: LaneKeys, owner: string, adopt: boolean): Promise<OpenReply> {
     const streams = [keys.stream, keys.deadLetters].filter((stream) => stream !== undefined);
-    const watched = await this.#transactions.watch(keys, streams);
+    const watched = await this.#transactions.watch(keys, streams, false);
     const { streamStands, state } = watched;
     if (streamStands) this.#stood.add(keys);
     else this.#stood.delete(keys);
@@ -64,7 +64,8 @@ export class MultiPort implements PublishPort {
 
   async #publish(keys: LaneKeys, batch: NumberedBatch): Promise<PublishReply> {
     const streams = streamsOf(keys, batch.entries);
-    const watched = await this.#transactions.watch(keys, streams);
+    // Beside many other writers EXEC would hardly ever be let through.
+    const watched = await this.#transactions.watch(keys, streams, keys.expiresMs === undefined);
     const { streamStands } = watched;
     const state = foundBy(watched.state, batch, keys.expiresMs);
     const last = batch.entries.findLastIndex(({ stream }) => stream !== keys.deadLetters);
