@@ -260,7 +260,7 @@ describe("many writers", () => {
     const source = () => from<Told[]>([]);
     const failure = await failureOf(replicate<Told, number>({ source, sink }));
     expect(failure).toMatchObject({ _tag: "ConfigurationInvalid" });
-    expect(`${failure}`).toContain('sink domain: writers: found "many"');
+    expect(`${failure}`).toContain('sink domain: found writers: "many"');
   });
 
   it("need no position of an earlier run in their checkpoints", async () => {
