@@ -64,8 +64,10 @@ export interface RedisSink<T, P> extends Sink<T, P>, CallableSink<T, P>, Watchab
  *
  * - **Delivery** exactly once into the stream, in source order, while one writer has the sink id and
  *   events carry increasing positions; see docs/guarantees.md. A second writer fences the first.
+ * - **Without positions** exactly once within a subscription, of which many may publish side by side; see `writers`. What
+ *   Redis loses is told by the status `lost`, and the sink goes on.
  * - **Retries** what may pass is retried with backoff, and holds the checkpoint meanwhile.
- * - **Memory** bounded by `buffer`: `flow` pauses the source; one that goes on gets `BufferOverflow`.
+ * - **Memory** bounded by `buffer`: `flow` pauses the source; one that goes on gets `BufferOverflow`, or loses events as `overflow` says.
  * - **Misuse** throws `ConfigurationInvalid` at once, with all that is wrong with the options.
  * - **Errors** an {@link RxaddError} that says what to do. An error of the source comes out after what
  *   went before it is safe.

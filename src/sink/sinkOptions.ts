@@ -17,7 +17,7 @@ import type { SinkTuning } from "./sinkTuning.ts";
 
 /** The settings of a `redisSink` apart from the server. Durations are ms, sizes bytes. */
 export interface SinkSettings<T, P> extends ReachOptions {
-  /** Names the sink, and with the stream its producer state in Redis. One writer at a time has it. */
+  /** Names the sink, and with the stream its producer state in Redis. One writer at a time has it, or many as `writers` says. */
   readonly id: string;
   /**
    * The stream key; a template such as `cdc.${source.table}`, filled from the event; or a function of the event.

@@ -50,7 +50,7 @@ export type SinkStatus =
       /** Redis has lost events that it had acknowledged, and there is no source that could send them again. */
       readonly state: "lost";
       readonly stream: string;
-      /** How many at most, as far as is known. */
+      /** How many, as far as is known. */
       readonly events: number;
     }
   | {
