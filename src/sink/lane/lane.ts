@@ -55,8 +55,8 @@ export interface LaneOptions<P> extends LaneRunOptions<P> {
   readonly begin: () => Observable<Begun>;
   /** What follows when opening fails. */
   readonly retry: MonoTypeOperatorFunction<Begun>;
-  /** Whether batches have to be confirmed. */
-  readonly isDurable: boolean;
+  /** Whether batches that have yet to be confirmed are kept, to be sent again after a loss. */
+  readonly holdsUnconfirmed: boolean;
   /** Told when the lane is open. */
   readonly opened: (lane: OpenedLane<P>) => void;
   /** Told how many acknowledged events Redis has lost, where the lane goes on all the same. */
@@ -109,7 +109,7 @@ class LaneRuns<P> {
     }
     const published$ =
       this.#ready?.publish(batch) ?? this.#ready$.pipe(concatMap((run) => run.publish(batch)));
-    if (!this.#options.isDurable) return published$;
+    if (!this.#options.holdsUnconfirmed) return published$;
     return published$.pipe(
       tap((acknowledged) => {
         this.#held = [...this.#held, acknowledged];

@@ -56,7 +56,7 @@ function laneOf<P>(
     begin,
     positions,
     retry: again(shared, status, keys),
-    isDurable: tuning.durability !== undefined,
+    holdsUnconfirmed: tuning.durability !== undefined && !parts.isResuming,
     now: () => scheduler.now(),
     sending: spans && ((batch, sent) => spans.sent(keys, batch, sent)),
     warned: (message) => shared.status.report({ state: "warning", message }),

@@ -97,9 +97,9 @@ export class LaneRun<P> implements OpenedLane<P> {
   /** Waits until all up to a batch is durable; emits once. One of an earlier run that is still there goes before all of this one. */
   confirm({ batch, stream }: AcknowledgedBatch<P>): Observable<unknown> {
     const { keys, owner, epoch } = this.#begun;
-    const sequence = this.#numbering.find(batch)?.sequence ?? this.#newest.sequence;
-    if (sequence === 0) return throwError(() => sentAnew(keys.state));
-    const upTo = { owner, epoch, sequence };
+    const known = this.#numbering.find(batch);
+    if (known === undefined && this.#newest.sequence === 0) return throwError(() => sentAnew(keys.state));
+    const upTo = { owner, epoch, sequence: known?.sequence ?? this.#newest.sequence };
     const confirmed$ = this.#options.publishPort.confirm?.(keys, upTo, stream);
     return confirmed$?.pipe(map((reply) => this.#check(reply, upTo))) ?? of(undefined);
   }

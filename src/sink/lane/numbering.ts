@@ -79,6 +79,7 @@ export class Numbering<P> {
     return this.#numbered.get(batch);
   }
 
+  /** Throws PositionInvalid for a batch with an event that cannot have the position it has. */
   of(batch: Batch<P>): Numbered<P> {
     const known = this.#numbered.get(batch);
     if (known !== undefined) return known;
