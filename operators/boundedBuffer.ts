@@ -138,29 +138,35 @@ export function boundedBuffer<T, R>(
 
       function accept(item: T): void {
         const size = checkSize("boundedBuffer", "sizeOf", sizeOf(item));
-        if (!level.takes(size) && !makeRoom(size)) {
-          if (policy === "error") overflow(new BufferOverflow(level.fill));
-          else dropped?.next(item);
-          return;
+        let gone: readonly T[] | undefined;
+        if (!level.takes(size)) {
+          gone = makeRoom(size);
+          if (gone === undefined) {
+            if (policy === "error") overflow(new BufferOverflow(level.fill));
+            else dropped?.next(item);
+            return;
+          }
         }
         const waits = policy === "dropOldest" && !(waiting.isEmpty && level.isBelowHalf(waiting));
         level.add(size);
         if (waits) waiting.add(item, size);
         else input.next(item);
         // After the item, lest what the source does when it is told overtakes it.
+        if (gone !== undefined) for (const one of gone) dropped?.next(one);
         if (!subscriber.closed) level.regulate();
       }
 
-      /** Drops what waits longest until an item of this size fits; false: it would not if nothing waited. */
-      function makeRoom(size: number): boolean {
-        if (!level.fits(size, waiting)) return false;
+      /** Takes out what waits longest until an item of this size fits; undefined: it would not if nothing waited. */
+      function makeRoom(size: number): readonly T[] | undefined {
+        if (!level.fits(size, waiting)) return undefined;
+        const gone: T[] = [];
         while (!level.takes(size)) {
           const oldest = waiting.take();
-          if (oldest === undefined) return false;
+          if (oldest === undefined) break;
           level.drop(oldest.size);
-          dropped?.next(oldest.item);
+          gone.push(oldest.item);
         }
-        return true;
+        return gone;
       }
 
       /** Gives the chain what waits, up to half of the bounds. */

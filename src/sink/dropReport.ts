@@ -16,15 +16,20 @@ export class DropReport {
   next(): void {
     this.#events += 1;
     if (this.#hasTold && this.#events < this.#most) return;
-    this.tell();
+    // First: whoever is told may make the source go on.
     this.#hasTold = true;
+    this.#tell();
   }
 
-  /** Tells what was not told yet, as it is over. */
-  tell(): void {
+  /** It is over: tells what was not told yet. */
+  end(): void {
+    this.#hasTold = false;
+    this.#tell();
+  }
+
+  #tell(): void {
     const events = this.#events;
     this.#events = 0;
-    this.#hasTold = false;
     if (events > 0) this.#report({ state: "dropped", events });
   }
 }

@@ -156,7 +156,7 @@ function run<T, P>(
         }),
       );
       const drops = new DropReport(tuning.buffer.maxEvents, status.report);
-      open.add(() => drops.tell());
+      open.add(() => drops.end());
       const stood = () => (itsLanes.writers() === "many" ? undefined : stands);
       const toCheckpoints = chain(parts, itsLanes, status, drops, flow, stood, caller);
 
@@ -170,7 +170,7 @@ function run<T, P>(
         tap({
           error: () => {
             itsLanes.end();
-            drops.tell();
+            drops.end();
           },
         }),
       );
@@ -242,7 +242,7 @@ function chain<T, P>(
           next: (signal) => {
             if (signal === "pause") status.report({ state: "paused", events: fill.items, bytes: fill.bytes });
             else {
-              drops.tell();
+              drops.end();
               status.report({ state: "resumed" });
             }
             watchers.flow(signal);

@@ -57,6 +57,38 @@ describe("boundedBuffer", () => {
     })();
   });
 
+  it("keeps the order of what the source emits from within being told of a drop", () => {
+    const source = new Subject<string>();
+    const drops: string[] = [];
+    const results: string[] = [];
+    const release = new Subject<void>();
+    const dropped = {
+      next: (item: string) => {
+        drops.push(item);
+        if (drops.length === 1) source.next("f");
+      },
+    };
+    source
+      .pipe(
+        boundedBuffer({ released: one, maxItems: 4, overflow: "dropOldest", dropped }, (items) =>
+          items.pipe(
+            concatMap((item) =>
+              release.pipe(
+                take(1),
+                map(() => item),
+              ),
+            ),
+          ),
+        ),
+      )
+      .subscribe((item) => results.push(item));
+    for (const item of "abcde") source.next(item);
+    for (let i = 0; i < 4; i += 1) release.next();
+
+    expect(drops).toEqual(["c", "d"]);
+    expect(results).toEqual(["a", "b", "e", "f"]);
+  });
+
   it(
     "gives the chain what waits when the source ends, before its end",
     marbles(({ hot, expectObservable }) => {

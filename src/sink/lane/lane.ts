@@ -167,10 +167,11 @@ class LaneRuns<P> {
       const again = this.#held.reduce((sum, { published }) => sum + published.length, 0);
       const stays = left === undefined ? 0 : this.#before + left.events;
       const lost = this.#before + run.events - stays - again;
+      this.#before = stays;
+      // First: whoever is told may make the source go on.
+      this.#beginAnew();
       if (run.mayHaveExpired()) warned(expired(keys.state));
       else if (lost > 0) tell(lost);
-      this.#before = stays;
-      this.#beginAnew();
     }
     return sentAnew(keys.state);
   }
