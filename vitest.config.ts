@@ -7,9 +7,9 @@ import { patienceMs } from "./test/kit/time/patience.ts";
 const { unit, servers, faults } = testFiles();
 const cores = availableParallelism();
 
-/** Those of one group run at a time, so that what a fault costs is not what others cost. */
-function group(name: string, order: number, include: readonly string[], maxWorkers: number, isolate = true) {
-  const test = { name, include: [...include], maxWorkers, isolate, sequence: { groupOrder: order } };
+/** Those of one group run at a time, so that what a fault costs is not what others cost. They share nothing but modules. */
+function group(name: string, order: number, include: readonly string[], maxWorkers: number) {
+  const test = { name, include: [...include], maxWorkers, isolate: false, sequence: { groupOrder: order } };
   return { extends: true as const, test };
 }
 
@@ -21,11 +21,10 @@ export default defineConfig({
     // The table first: what failed comes last, where one looks for it.
     reporters: [new TableReporter(), "default"],
     projects: [
-      // They share nothing but modules.
-      group("unit", 0, unit, cores, false),
+      group("unit", 0, unit, cores),
       // Most of the time they wait for a server.
       group("servers", 1, servers, cores + 1),
-      group("faults", 2, faults, cores),
+      group("faults", 2, faults, cores + 2),
     ],
   },
 });

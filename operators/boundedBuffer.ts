@@ -42,6 +42,13 @@ export interface BoundedBufferOptions<T, R> {
    * end of the subscription. The source may go on from within being told to resume.
    */
   readonly flow?: Pick<Observer<Flow>, "next">;
+  /**
+   * What becomes of an item that does not fit: `error` ends the result; `dropNewest` drops it; `dropOldest` drops the one
+   * that waits longest in its place. Half of the bounds goes into the chain, of which nothing is dropped. Default `error`.
+   */
+  readonly overflow?: "error" | "dropOldest" | "dropNewest";
+  /** Told of each item that is dropped. */
+  readonly dropped?: Pick<Observer<T>, "next">;
   /** Told of an overflow at once; the result ends with it only when the chain has drained. */
   readonly overflowed?: Pick<Observer<BufferOverflow>, "next">;
   /** Told how much is inside whenever that shrinks, has grown by a tenth, or the flow changes. */
@@ -50,7 +57,7 @@ export interface BoundedBufferOptions<T, R> {
 
 /**
  * Bounds how many items are inside a chain at once: pauses the source in time, and fails rather than
- * grow or drop when the source does not listen.
+ * grow when the source does not listen, or drops items if it is told to.
  *
  * ```
  * source     -abc---d---|     maxItems 4; chain: each item leaves after 5 ms
@@ -61,7 +68,8 @@ export interface BoundedBufferOptions<T, R> {
  * - **A source that heeds `flow`** at once, as `fromReadable` and `spread` do, never overflows, whatever its items weigh:
  *   an item that comes while nothing told it to pause is always taken. For one with more on its way there is the other half.
  * - **Memory** at most the bounds; half of `maxBytes` and one item, where that is more.
- * - **Errors** {@link BufferOverflow} when an item comes after a pause and does not fit. It, an error of the source, and a
+ * - **For one that cannot pause**, such as a Subject, `overflow` may say to drop. What is left keeps its order.
+ * - **Errors** {@link BufferOverflow} when an item comes after a pause and does not fit, unless one is dropped. It, an error of the source, and a
  *   `sizeOf` that throws or finds no number from 0 on come out only after the chain has drained what came before.
  *   What the other callbacks throw ends the result at once. Bounds that are no numbers throw a `RangeError` at once.
  * - **The chain** subscribes to its input once; what comes before that waits, within the bounds. A second subscription
@@ -87,6 +95,8 @@ export function boundedBuffer<T, R>(
     sizeOf = () => 0,
     released,
     flow,
+    overflow: policy = "error",
+    dropped,
     overflowed,
     fill,
   } = options;
@@ -97,12 +107,20 @@ export function boundedBuffer<T, R>(
       const input = new Input<T>();
       const level = new Level(maxItems, maxBytes, fill, flow);
       const reading = new Subscription();
+      /** With `dropOldest`, what is not in the chain yet. */
+      const waiting = new Waiting<T>();
       let failure: { readonly error: unknown } | undefined;
 
       function fail(error: unknown): void {
         failure = { error };
         reading.unsubscribe();
         // Drains the chain; its completion brings the failure out.
+        end();
+      }
+
+      /** All that waits goes first: the chain may have to see its end before it lets go of anything. */
+      function end(): void {
+        for (let next = waiting.take(); next !== undefined; next = waiting.take()) input.next(next.item);
         input.end();
       }
 
@@ -120,14 +138,44 @@ export function boundedBuffer<T, R>(
 
       function accept(item: T): void {
         const size = checkSize("boundedBuffer", "sizeOf", sizeOf(item));
+        let gone: readonly T[] | undefined;
         if (!level.takes(size)) {
-          overflow(new BufferOverflow(level.fill));
-          return;
+          gone = makeRoom(size);
+          if (gone === undefined) {
+            if (policy === "error") overflow(new BufferOverflow(level.fill));
+            else dropped?.next(item);
+            return;
+          }
         }
+        const waits = policy === "dropOldest" && !(waiting.isEmpty && level.isBelowHalf(waiting));
         level.add(size);
-        input.next(item);
+        if (waits) waiting.add(item, size);
+        else input.next(item);
         // After the item, lest what the source does when it is told overtakes it.
+        if (gone !== undefined) for (const one of gone) dropped?.next(one);
         if (!subscriber.closed) level.regulate();
+      }
+
+      /** Takes out what waits longest until an item of this size fits; undefined: it would not if nothing waited. */
+      function makeRoom(size: number): readonly T[] | undefined {
+        if (!level.fits(size, waiting)) return undefined;
+        const gone: T[] = [];
+        while (!level.takes(size)) {
+          const oldest = waiting.take();
+          if (oldest === undefined) break;
+          level.drop(oldest.size);
+          gone.push(oldest.item);
+        }
+        return gone;
+      }
+
+      /** Gives the chain what waits, up to half of the bounds. */
+      function feed(): void {
+        while (!subscriber.closed && level.isBelowHalf(waiting)) {
+          const next = waiting.take();
+          if (next === undefined) break;
+          input.next(next.item);
+        }
       }
 
       function release(result: R): void {
@@ -137,6 +185,7 @@ export function boundedBuffer<T, R>(
           checkSize("boundedBuffer", "released.bytes", left.bytes),
         );
         subscriber.next(result);
+        if (policy === "dropOldest") feed();
         if (!subscriber.closed) level.regulate();
       }
 
@@ -160,7 +209,7 @@ export function boundedBuffer<T, R>(
             takeWhile(() => !reading.closed),
             tap(accept),
           )
-          .subscribe({ error: fail, complete: () => input.end() }),
+          .subscribe({ error: fail, complete: end }),
       );
       // Or the next subscription would wait for ever for a source that is still told to pause.
       subscriber.add(() => level.resume());
@@ -197,6 +246,46 @@ class Input<T> {
   }
 }
 
+/** What waits in front of a chain, the oldest first. */
+class Waiting<T> implements Fill {
+  readonly #queue: { readonly item: T; readonly size: number }[] = [];
+  /** Those before it are gone. */
+  #first = 0;
+  #bytes = 0;
+
+  get items(): number {
+    return this.#queue.length - this.#first;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get isEmpty(): boolean {
+    return this.items === 0;
+  }
+
+  add(item: T, size: number): void {
+    this.#queue.push({ item, size });
+    this.#bytes += size;
+  }
+
+  take(): { readonly item: T; readonly size: number } | undefined {
+    const oldest = this.#queue[this.#first];
+    if (oldest === undefined) return undefined;
+    this.#first += 1;
+    this.#bytes -= oldest.size;
+    // Now and then, as to move all others costs as much as there are.
+    if (this.#first > this.#queue.length / 2) {
+      this.#queue.splice(0, this.#first);
+      this.#first = 0;
+    }
+    return oldest;
+  }
+}
+
+const nothing: Fill = { items: 0, bytes: 0 };
+
 /** How much is inside, and what the source is told of that. */
 class Level {
   readonly #maxItems: number;
@@ -224,9 +313,29 @@ class Level {
     return { items: this.#items, bytes: this.#bytes };
   }
 
+  /** Whether what is inside, but for what waits, is less than half of each bound. */
+  isBelowHalf(waiting: Fill): boolean {
+    return (
+      this.#items - waiting.items < this.#maxItems / 2 && this.#bytes - waiting.bytes < this.#maxBytes / 2
+    );
+  }
+
   /** Nothing that comes before the first word to pause is too much. */
   takes(size: number): boolean {
-    return !this.#isPaused || (this.#items < this.#maxItems && this.#bytes + size <= this.#maxBytes);
+    return !this.#isPaused || this.fits(size, nothing);
+  }
+
+  /** Whether it is within the bounds without these. */
+  fits(size: number, without: Fill): boolean {
+    return (
+      this.#items - without.items < this.#maxItems && this.#bytes - without.bytes + size <= this.#maxBytes
+    );
+  }
+
+  /** One in whose place another one comes. */
+  drop(size: number): void {
+    this.#items -= 1;
+    this.#bytes -= size;
   }
 
   add(size: number): void {

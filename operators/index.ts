@@ -6,3 +6,4 @@ export type { Flow } from "./flow.ts";
 export { type InFlightOptions, inFlight } from "./inFlight.ts";
 export { backoffMs, type FailedAttempt, type RetryBackoffOptions, retryBackoff } from "./retryBackoff.ts";
 export { spread } from "./spread.ts";
+export { type ToAsyncIterableOptions, toAsyncIterable } from "./toAsyncIterable.ts";

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { Extractor, ExtractorConfig } from "@microsoft/api-extractor";
+import { CompilerState, Extractor, ExtractorConfig } from "@microsoft/api-extractor";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -26,14 +26,17 @@ const compilerOptions = {
 };
 const silent = { default: { logLevel: "none" } };
 
+/** All entry points, read once. */
+let compilerState;
+
 /** What an entry point of `dist/` exports, with its types. */
 export function reportOf(name) {
   const folder = mkdtempSync(join(tmpdir(), "rxadd-api-"));
-  const entry = join(root, entryPoints[name]);
+  const files = Object.values(entryPoints).map((path) => join(root, path));
   const configObject = {
     projectFolder: root,
-    mainEntryPointFilePath: entry,
-    compiler: { overrideTsconfig: { compilerOptions, files: [entry] } },
+    mainEntryPointFilePath: join(root, entryPoints[name]),
+    compiler: { overrideTsconfig: { compilerOptions, files } },
     apiReport: {
       enabled: true,
       reportFileName: `${name}.api.md`,
@@ -55,7 +58,9 @@ export function reportOf(name) {
       configObjectFullPath: join(root, "api-extractor.json"),
       packageJsonFullPath: join(root, "package.json"),
     });
+    compilerState ??= CompilerState.create(config);
     Extractor.invoke(config, {
+      compilerState,
       localBuild: true,
       messageCallback: (message) => {
         message.handled = true;

@@ -1,6 +1,9 @@
 export { type Acknowledged, type AcknowledgeOptions, acknowledge } from "./consumer/acknowledge.ts";
+export { type AcknowledgeBatchOptions, acknowledgeBatch } from "./consumer/acknowledgeBatch.ts";
+export { deadLetter, giveBack, retryIn } from "./consumer/decisions.ts";
 export { type DeduplicateOptions, deduplicate } from "./consumer/deduplicate.ts";
-export type { Delivery } from "./consumer/delivery.ts";
+export type { Decision, Delivery } from "./consumer/delivery.ts";
+export { eachDelivery } from "./consumer/eachDelivery.ts";
 export { Effects, effects } from "./consumer/effects.ts";
 export { groupDeliveries } from "./consumer/groupDeliveries.ts";
 export type { GroupOptions, WatchGroupOptions } from "./consumer/groupOptions.ts";

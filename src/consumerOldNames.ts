@@ -1,14 +1,9 @@
-// What `rxadd/consumer` has until 1.0 of rxadd/admin, rxadd/sources/redis, rxadd/metrics and rxadd/testing, and by old names.
+// What `rxadd/consumer` has until 1.0 of rxadd/admin, rxadd/sources/redis and rxadd/testing, and by old names.
 
 export type { ClaimOptions as Claim, StreamOptions as StreamAt } from "./admin/index.ts";
 export * from "./admin/index.ts";
 export type { WatchGroupOptions as GroupStatusOptions } from "./consumer/groupOptions.ts";
 export { watchGroup as groupStatus } from "./consumer/watchGroup.ts";
-export {
-  type ConsumerMetrics,
-  type ConsumerMetricsOptions,
-  consumerMetrics,
-} from "./metrics/consumerMetrics.ts";
 export type { StreamEntriesOptions as ReaderOptions } from "./reader/readerOptions.ts";
 export * from "./sources/redis/index.ts";
 export type { ConsumerObserver as ConsumerReport } from "./telemetry/consumerObserver.ts";

@@ -1,10 +1,9 @@
 import * as t from "io-ts";
-import { concatMap, EMPTY, expand, from, map, type Observable } from "rxjs";
+import { bufferCount, concatMap, EMPTY, expand, from, map, type Observable } from "rxjs";
 import { duration, entryId, text } from "../options/codecs.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { optional, required, Settings } from "../options/settings.ts";
 import { decodeReply } from "../redis/wire/replies.ts";
-import { inChunks } from "./inChunks.ts";
 import { type OpenStream, onStream, type StreamOptions } from "./openStream.ts";
 
 /** Which pending entries change hands. */
@@ -66,7 +65,8 @@ function claimThese(
   { group, consumer, minIdleMs }: ClaimOptions,
   entryIds: readonly string[],
 ): Observable<Claimed> {
-  return from(inChunks(entryIds, pageSize)).pipe(
+  return from(entryIds).pipe(
+    bufferCount(pageSize),
     concatMap((some) => call("XCLAIM", key, group, consumer, minIdleMs, ...some, "JUSTID")),
     map(decodeReply("XCLAIM", EntryIds)),
     map((claimed) => ({ claimed, deleted: [] })),

@@ -5,6 +5,7 @@ import { optional, required, Settings } from "../options/settings.ts";
 import type { RedisServer } from "../redis/connect/anotherClient.ts";
 import type { Link } from "../redis/connect/link.ts";
 import { openLink } from "../redis/connect/openLink.ts";
+import { ownConnection } from "../redis/connect/ownConnection.ts";
 import { type ReachOptions, reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
 import { script } from "../redis/wire/script.ts";
 
@@ -20,12 +21,15 @@ export interface OpenStream {
   readonly key: string;
   /** Sends a command, once for each subscription. */
   readonly call: (command: string, ...args: readonly (string | number)[]) => Observable<unknown>;
-  /** Makes a Lua script callable, with the stream as its only key. */
-  readonly script: (lua: string) => (...args: readonly string[]) => Observable<unknown>;
+  /** Makes a Lua script callable, with the stream as its first key. */
+  readonly script: (
+    lua: string,
+  ) => (args: readonly string[], moreKeys?: readonly string[]) => Observable<unknown>;
 }
 
 const settings = new Settings({
   uri: optional(redisUri, "Redis connection URI"),
+  connection: optional(ownConnection, "One's own connection, in place of a URI"),
   stream: required(text, "Redis stream key"),
   ...reachSettings,
 }).inProgram();
@@ -39,7 +43,7 @@ export function onStream<A>(
   question: (stream: OpenStream) => Observable<A>,
 ): Observable<A> {
   return defer(() => {
-    const { stream, uri: _, ...reach } = decodeOptions(settings, "a stream", at, ["connection"]);
+    const { stream, uri: _, ...reach } = decodeOptions(settings, "a stream", at, []);
     const open = openLink(at, { ...reach, name: "rxadd:streams" });
     return defer(() => question(openStream(stream, open))).pipe(finalize(() => open.unsubscribe()));
   });
@@ -48,10 +52,11 @@ export function onStream<A>(
 function openStream(key: string, { client, call }: Link): OpenStream {
   return {
     key,
-    call: (command, ...args) => call(() => from(client.call(command, ...args))),
+    // ioredis 5 finds the keys of a command, and puts the caller's keyPrefix before them, only where its name is in small letters.
+    call: (command, ...args) => call(() => from(client.call(command.toLowerCase(), ...args))),
     script: (lua) => {
       const run = script(client, lua);
-      return (...args) => call(() => from(run([key], args)));
+      return (args, moreKeys = []) => call(() => from(run([key, ...moreKeys], args)));
     },
   };
 }

@@ -85,13 +85,8 @@ export function pendingEntries(at: StreamOptions, filter: PendingFilter): Observ
         const last = entries[pageSize - 1];
         return last === undefined ? EMPTY : page(`(${last[0]}`);
       }),
-      mergeMap((entries) => entries.map(toPendingEntry)),
+      mergeMap((entries) => entries),
+      map(([entryId, consumer, idleMs, deliveries]) => ({ entryId, consumer, idleMs, deliveries })),
     );
   });
-}
-
-function toPendingEntry([entryId, consumer, idleMs, deliveries]: t.TypeOf<
-  typeof Page
->[number]): PendingEntry {
-  return { entryId, consumer, idleMs, deliveries };
 }

@@ -63,7 +63,7 @@ export function trimAcknowledged(
     const { approximate } = decodeOptions(settings, "trimAcknowledged", options, []);
     const run = script(trimScript);
     const trim = (...how: readonly string[]) =>
-      run(...how).pipe(map(decodeReply("the script that trims", Reply)), map(toTrim));
+      run(how).pipe(map(decodeReply("the script that trims", Reply)), map(toTrim));
     const nodes = trim("~", mostAtOnce);
     const steps = nodes.pipe(expand(({ removed }) => (removed > 0 ? nodes : EMPTY)));
     return concat(steps, approximate ? EMPTY : trim("=")).pipe(

@@ -6,6 +6,7 @@ import { linesPipeline } from "./commands/pipe.ts";
 import { type ReplicateFlags, sourcePipeline } from "./commands/replicate.ts";
 import { configSchema } from "./commands/schema.ts";
 import { addStreamsCommand } from "./commands/streams.ts";
+import { metricsIfInstalled, metricsOn } from "./configured/importMetrics.ts";
 import { type RunOptions, runPipelines } from "./configured/runPipelines.ts";
 import { portOf } from "./flags/numbers.ts";
 import { configFrom, type OnceFlags, once, pipelinesOf, type SinkFlags } from "./flags/sinkFlags.ts";
@@ -50,10 +51,14 @@ const adopt = [
 
 const { version } = createRequire(import.meta.url)("rxadd/package.json");
 
-/** All commands and their flags. */
-function commandLine(terminal: Terminal, { stdout, stderr }: Io, exitWith: ExitWith): Command {
-  const { env, out, stop } = terminal;
-  const program = new Command("rxadd")
+/** What is served beside the work, by flags. */
+interface Served extends Omit<RunOptions, "metrics"> {
+  readonly metricsPort?: number;
+}
+
+/** The command without its commands. */
+function bareCommand({ stdout, stderr }: Io): Command {
+  return new Command("rxadd")
     .version(version)
     .description(
       "Publishes change events to a Redis Stream, exactly once, and reads them. Results go to stdout, logs to stderr.",
@@ -68,6 +73,12 @@ function commandLine(terminal: Terminal, { stdout, stderr }: Io, exitWith: ExitW
       outputError: (text, write) => write(printableLines(text.replace(/^error: /, "rxadd: "))),
     })
     .exitOverride();
+}
+
+/** All commands and their flags. */
+function commandLine(terminal: Terminal, io: Io, exitWith: ExitWith): Command {
+  const { env, out, stop } = terminal;
+  const program = bareCommand(io);
 
   program
     .command("pipe")
@@ -81,11 +92,12 @@ function commandLine(terminal: Terminal, { stdout, stderr }: Io, exitWith: ExitW
     .option("--metrics-port <port>", "serve /metrics, /healthz and /readyz on this port", portOf)
     .option("--dashboard-port <port>", "show on a page on this port what the sink does", portOf)
     .option("--no-progress", "show no progress; without it a bar on a terminal stands in for the checkpoints")
-    .action((flags: SinkFlags & OnceFlags & RunOptions & { input?: string }) =>
-      exitWith(() => {
+    .action(({ metricsPort, ...flags }: SinkFlags & OnceFlags & Served & { input?: string }) =>
+      exitWith(async () => {
+        const metrics = metricsPort === undefined ? undefined : await metricsOn(metricsPort);
         const config = once(configFrom(flags, env), flags);
         const stop$ = stop();
-        return runPipelines(terminal, [config], flags, (own, one, observersOf) =>
+        return runPipelines(terminal, [config], { ...flags, metrics }, (own, one, observersOf) =>
           linesPipeline(own, flags.input, one, observersOf, stop$),
         );
       }),
@@ -107,15 +119,15 @@ function commandLine(terminal: Terminal, { stdout, stderr }: Io, exitWith: ExitW
     .option("--dashboard-port <port>", "show on a page on this port what the sinks do", portOf)
     .option("--no-progress", "do not show how far it is while it catches up")
     .option("--accept-hole", "go on, this once, although the database no longer has all changes")
-    .action(({ config, ...flags }: { config: string } & OnceFlags & ReplicateFlags & RunOptions) =>
-      exitWith(() => {
+    .action(({ config, metricsPort, ...flags }: { config: string } & OnceFlags & ReplicateFlags & Served) =>
+      exitWith(async () => {
+        const metrics = await (metricsPort === undefined
+          ? metricsIfInstalled(9000, terminal.log)
+          : metricsOn(metricsPort));
         const configs = pipelinesOf(config, env).map((one) => once(one, flags));
         const stop$ = stop();
-        return runPipelines(
-          terminal,
-          configs,
-          { usualMetricsPort: 9000, ...flags },
-          (own, one, observersOf) => sourcePipeline(own, one, observersOf, flags, stop$),
+        return runPipelines(terminal, configs, { ...flags, metrics }, (own, one, observersOf) =>
+          sourcePipeline(own, one, observersOf, flags, stop$),
         );
       }),
     );

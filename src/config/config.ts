@@ -5,6 +5,7 @@ import { optional, required, Settings, withDefault } from "../options/settings.t
 import { reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
 import { copyProblem, deadLettersProblem, doublesProblem } from "../sink/sameStream.ts";
 import { keySetting, sinkTuning } from "../sink/sinkTuning.ts";
+import { writersProblem } from "../sink/writers.ts";
 import { schemaOf } from "./jsonSchema.ts";
 import { Kinds } from "./kinds.ts";
 
@@ -17,7 +18,7 @@ export const redisSinkSettings = new Settings(
     ...sinkTuning,
     key: keySetting,
   },
-  deadLettersProblem,
+  (settings) => deadLettersProblem(settings) ?? writersProblem(settings),
 );
 
 /** `source.config` of a PostgreSQL source. */
@@ -54,11 +55,7 @@ export const redisSinkEntry = new Settings({
 });
 
 /** By type: what `source.config` may hold. */
-export const sources = {
-  postgres: postgresSettings,
-  ndjson: ndjsonSettings,
-  redis: streamSettings,
-};
+export const sources = { postgres: postgresSettings, ndjson: ndjsonSettings, redis: streamSettings };
 
 const commitWord = oneOf("required", "all");
 

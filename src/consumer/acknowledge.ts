@@ -1,21 +1,12 @@
 import { Observable, type OperatorFunction, type Subscriber, Subscription } from "rxjs";
 import type { Outcome } from "../redis/group/settlement.ts";
-import {
-  type Delivery,
-  handled,
-  isAgain,
-  notHandedOut,
-  redelivered,
-  type Settled,
-  type Settler,
-  settlerOf,
-  type Verdict,
-} from "./delivery.ts";
-import { Effects } from "./effects.ts";
+import { type Delivery, handled, type Settler, type Verdict } from "./delivery.ts";
 import { type HandlingTuning, handlingTuning } from "./groupOptions.ts";
-import { type Handled, outputOf } from "./handlerOutput.ts";
+import { handOut } from "./handedOut.ts";
+import { comingOf, type ResultOf, verdictOf } from "./handlerOutput.ts";
 import { keyOf } from "./keyOf.ts";
 import { Lines } from "./lines.ts";
+import { Task, type TaskOwner } from "./task.ts";
 
 /** How {@link acknowledge} runs the handler. */
 export interface AcknowledgeOptions<E> {
@@ -26,12 +17,17 @@ export interface AcknowledgeOptions<E> {
    * for each delivery, before its handler; if it throws or gives no text, the delivery fails. Default: no order.
    */
   readonly orderBy?: (event: E) => string;
+  /**
+   * Takes an entry out of the stream, in the step that acknowledges it or makes it a dead letter, if every group has read
+   * and acknowledged it by then: the last group to do so should have this as well. Default false.
+   */
+  readonly remove?: boolean;
 }
 
 /** A delivery that was handled, and that Redis knows to be. */
 export interface Acknowledged<E, R> {
   readonly delivery: Delivery<E>;
-  /** The handler's last value; undefined if it gave none, or effects. */
+  /** What the handler gave, its last value where it came later; undefined if it gave none, or effects. */
   readonly result: R | undefined;
 }
 
@@ -53,8 +49,9 @@ export interface Acknowledged<E, R> {
  *   drains has them handed back as well; without, none. Two consumers of a group have no order between them.
  * - **Memory** waits with what the source has handed out and not seen settled: its `window`.
  * - **Misuse** throws `ConfigurationInvalid` at once, with all that is wrong with the options.
- * - **Errors** of the handler and of `orderBy`, and whatever a handler gives that is no result, reject the delivery;
- *   those of the source pass through.
+ * - **Results** a Promise, an Observable, an async iterable, a generator or a list is waited for; with anything else the
+ *   handler is done. `effects`, `giveBack`, `retryIn` and `deadLetter` say what becomes of the delivery.
+ * - **Errors** of the handler and of `orderBy` reject the delivery; those of the source pass through.
  * - **Completion** when the source has completed and everything is settled.
  * - **Teardown** unsubscribes the handlers; what they worked on stays pending.
  *
@@ -65,61 +62,27 @@ export interface Acknowledged<E, R> {
  *   .subscribe();
  * ```
  */
-export function acknowledge<E, R = unknown>(
-  handler: (event: E, delivery: Delivery<E>) => Handled<R>,
+export function acknowledge<E, H = unknown>(
+  handler: (event: E, delivery: Delivery<E>) => H,
   options: AcknowledgeOptions<E> = {},
-): OperatorFunction<Delivery<E>, Acknowledged<E, R>> {
-  const { concurrency } = handlingTuning(options, handler);
+): OperatorFunction<Delivery<E>, Acknowledged<E, ResultOf<H>>> {
+  const { concurrency, remove } = handlingTuning(options, handler);
   return (source) =>
     new Observable((subscriber) => {
-      const handling = new Handling(handler, { ...options, concurrency }, subscriber);
+      const handling = new Handling(handler, { ...options, concurrency, remove }, subscriber);
       subscriber.add(handling.handlers);
-      subscriber.add(
-        source.subscribe({
-          next: (delivery) => {
-            const settler = settlerOf(delivery);
-            if (settler === undefined) subscriber.error(notHandedOut("acknowledge"));
-            else handling.add(delivery, settler);
-          },
-          error: (error) => subscriber.error(error),
-          complete: () => handling.end(),
-        }),
-      );
+      handOut("acknowledge", source, handling, subscriber);
     });
 }
 
-type Handler<E, R> = (event: E, delivery: Delivery<E>) => Handled<R>;
-type Running<E> = AcknowledgeOptions<E> & Pick<HandlingTuning, "concurrency">;
-
-/** A delivery on its way through, which is told what becomes of it: one object, as there is one for each. */
-class Task<E, R> {
-  /** As it came, or as it came again after a failure. */
-  delivery: Delivery<E>;
-  // These are known from when it was taken on: its handler may change the delivery and the event.
-  readonly event: E;
-  settler: Settler;
-  /** Undefined: it stands in no line. */
-  key: string | undefined = undefined;
-  result: R | undefined = undefined;
-  verdict: Verdict["kind"] | undefined = undefined;
-  readonly #handling: Handling<E, R>;
-
-  constructor(delivery: Delivery<E>, settler: Settler, handling: Handling<E, R>) {
-    this.delivery = delivery;
-    this.event = delivery.event;
-    this.settler = settler;
-    this.#handling = handling;
-  }
-
-  next(outcome: Settled): void {
-    this.#handling.told(this, outcome);
-  }
-}
+type Handler<E> = (event: E, delivery: Delivery<E>) => unknown;
+type Running<E> = AcknowledgeOptions<E> & Pick<HandlingTuning, "concurrency" | "remove">;
 
 /** One subscription. */
-class Handling<E, R> {
+class Handling<E, R> implements TaskOwner<Task<E, R>> {
+  readonly removes: boolean;
   readonly handlers = new Subscription();
-  readonly #handler: Handler<E, R>;
+  readonly #handler: Handler<E>;
   readonly #options: Running<E>;
   readonly #subscriber: Subscriber<Acknowledged<E, R>>;
   readonly #ready: Task<E, R>[] = [];
@@ -129,7 +92,8 @@ class Handling<E, R> {
   #isPumping = false;
   #sourceDone = false;
 
-  constructor(handler: Handler<E, R>, options: Running<E>, subscriber: Subscriber<Acknowledged<E, R>>) {
+  constructor(handler: Handler<E>, options: Running<E>, subscriber: Subscriber<Acknowledged<E, R>>) {
+    this.removes = options.remove;
     this.#handler = handler;
     this.#options = options;
     this.#subscriber = subscriber;
@@ -146,21 +110,24 @@ class Handling<E, R> {
     this.#pump();
   }
 
-  /** What became of one. */
-  told(task: Task<E, R>, outcome: Settled): void {
-    const isHandled = task.verdict === "handled";
-    if (isAgain(outcome)) {
-      task.settler = outcome.again;
-      task.delivery = redelivered(task.delivery, task.event, outcome.again);
-      if (task.key === undefined) this.#take(task);
-      else this.#enqueue(task);
-    } else if (isHandled && outcome instanceof Error) {
-      this.#settle(task, { kind: "failed", reason: outcome });
-    } else {
-      if (isHandled && outcome === "acknowledged")
-        this.#subscriber.next({ delivery: task.delivery, result: task.result });
-      this.#settled(task, outcome);
+  again(task: Task<E, R>): void {
+    if (task.key === undefined) this.#take(task);
+    else this.#enqueue(task);
+  }
+
+  /** The next one of its key may go, or all of them go back with it. */
+  settled(task: Task<E, R>, outcome: Outcome): void {
+    const { key, verdict, delivery, result } = task;
+    if (verdict === "handled" && outcome === "acknowledged") this.#subscriber.next({ delivery, result });
+    this.#unsettled -= 1;
+    // What was given back, but not because the source drains, holds up none that come later.
+    if (key !== undefined && outcome === "kept" && verdict === "left") this.#leave(this.#lines.end(key));
+    else if (key !== undefined) {
+      if (outcome === "kept") this.#leave(this.#lines.leave(key));
+      const next = this.#lines.next(key);
+      if (next !== undefined) this.#ready.push(next);
     }
+    this.#pump();
   }
 
   /** Takes one on; or again, where its key could not be told before. */
@@ -174,12 +141,12 @@ class Handling<E, R> {
     try {
       key = keyOf("orderBy", orderBy(task.event));
     } catch (reason) {
-      this.#settle(task, { kind: "failed", reason });
+      task.settle({ kind: "failed", reason });
       return;
     }
     const place = this.#lines.join(key, task);
     if (place === "left") {
-      this.#settle(task, { kind: "left" });
+      task.settle({ kind: "left" });
       return;
     }
     task.key = key;
@@ -210,26 +177,28 @@ class Handling<E, R> {
     task.settler.start((loss) => {
       if (loss !== undefined) {
         this.#running -= 1;
-        this.#settled(task, loss);
+        this.settled(task, loss);
       } else if (!this.#subscriber.closed) this.#run(task);
     });
   }
 
   #run(task: Task<E, R>): void {
     const { delivery, event } = task;
-    let output: Observable<R | Effects> | Effects | undefined;
+    let output: unknown;
+    let output$: Observable<unknown> | undefined;
     try {
-      output = outputOf(this.#handler(event, delivery));
+      output = this.#handler(event, delivery);
+      output$ = comingOf(output);
     } catch (reason) {
       this.#ended(task, { kind: "failed", reason });
       return;
     }
-    if (output === undefined || output instanceof Effects) this.#succeeded(task, output);
-    else this.#wait(task, output);
+    if (output$ === undefined) this.#succeeded(task, output);
+    else this.#wait(task, output$);
   }
 
-  #wait(task: Task<E, R>, output$: Observable<R | Effects>): void {
-    let last: R | Effects | undefined;
+  #wait(task: Task<E, R>, output$: Observable<unknown>): void {
+    let last: unknown;
     this.handlers.add(
       output$.subscribe({
         next: (value) => {
@@ -241,31 +210,29 @@ class Handling<E, R> {
     );
   }
 
-  #succeeded(task: Task<E, R>, output: R | Effects | undefined): void {
-    const isEffects = output instanceof Effects;
-    task.result = isEffects ? undefined : output;
-    this.#ended(task, isEffects ? { ...handled, effects: output.commands } : handled);
+  #succeeded(task: Task<E, R>, output: unknown): void {
+    let verdict: Verdict;
+    try {
+      verdict = verdictOf(output);
+    } catch (reason) {
+      verdict = { kind: "failed", reason };
+    }
+    // As the handler's type says.
+    if (verdict === handled) task.result = output as R;
+    this.#ended(task, verdict);
   }
 
   #ended(task: Task<E, R>, verdict: Verdict): void {
     this.#running -= 1;
-    this.#settle(task, verdict);
+    task.settle(verdict);
     this.#pump();
   }
 
-  #settle(task: Task<E, R>, verdict: Verdict): void {
-    task.verdict = verdict.kind;
-    task.settler.settle(verdict, task);
-  }
-
-  /** The next one of its key may go, or all of them go back with it. */
-  #settled({ key }: Task<E, R>, outcome: Outcome): void {
-    this.#unsettled -= 1;
-    if (key !== undefined) {
-      if (outcome === "kept") for (const next of this.#lines.leave(key)) this.#settle(next, { kind: "left" });
-      const next = this.#lines.next(key);
-      if (next !== undefined) this.#ready.push(next);
+  /** They go back as well; their line has nothing to do with them any more. */
+  #leave(tasks: readonly Task<E, R>[]): void {
+    for (const task of tasks) {
+      task.key = undefined;
+      task.settle({ kind: "left" });
     }
-    this.#pump();
   }
 }

@@ -50,7 +50,7 @@ export class Arrivals<E> {
   /** Acknowledges what nobody can handle. */
   #dismiss(stream: string, entryId: string): void {
     const { settlements } = this.#parts;
-    const plain = { mark: "", effects: [], keep: 0, done: () => {} };
+    const plain = { mark: "", effects: [], removes: false, keep: 0, done: () => {} };
     settlements.ask({ kind: "acknowledge", stream, entryId, ...plain });
   }
 
@@ -89,7 +89,7 @@ export class Arrivals<E> {
     }
     const holding = new Holding(entry, entry.fields ?? [], counted, this.#settler);
     held.add(holding);
-    this.#settler.setAside(holding, cause, reason, tuning.deadLetters.stream, {
+    this.#settler.setAside(holding, { cause, reason, removes: false }, tuning.deadLetters.stream, {
       next: (outcome) => {
         if (!(outcome instanceof Error)) return;
         held.remove(holding);

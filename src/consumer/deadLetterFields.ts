@@ -1,11 +1,9 @@
 import type { Word } from "../reader/streamEntry.ts";
+import { letterFields, mostLetterWords } from "../redis/group/letterScripts.ts";
 import type { Holding } from "./holding.ts";
 
 /** Why a delivery is set aside: the field `error` of its dead letter. */
 export type DeadLetterCause = "HandlerFailed" | "EntryNotDecodable" | "DeliveredTooOften";
-
-/** Most names and values of an entry that its dead letter has as its own: a script can write a little more at once. */
-const mostWords = 7_000;
 
 /**
  * The names and values of a dead letter: those of the entry as they stand there, then as its last seven fields `error`,
@@ -18,8 +16,8 @@ export function deadLetterFields(
   { error, reason, group, consumer }: Readonly<Record<"error" | "reason" | "group" | "consumer", string>>,
 ): readonly Word[] {
   const why = { error, reason, stream, entry: entryId, group, consumer, deliveries: `${deliveries}` };
-  const own = content.length > mostWords ? ["content", listOf(content)] : content;
-  return [...own, ...Object.entries(why).flat()];
+  const own = content.length > mostLetterWords ? ["content", listOf(content)] : content;
+  return [...own, ...letterFields.flatMap((name) => [name, why[name]])];
 }
 
 /** Words as Redis' protocol has them. */

@@ -8,18 +8,11 @@ import {
   type Subscription,
 } from "rxjs";
 import { batch } from "../../operators/batch.ts";
+import type { Uninferred } from "../event/uninferred.ts";
 import { guard } from "../telemetry/guard.ts";
-import {
-  type Delivery,
-  handled,
-  isAgain,
-  notHandedOut,
-  redelivered,
-  type Settler,
-  settledBy,
-  settlerOf,
-} from "./delivery.ts";
-import { deduplicateTuning } from "./groupOptions.ts";
+import { type Delivery, handled, isAgain, redelivered, type Settler, settledBy } from "./delivery.ts";
+import { type DeduplicateTuning, deduplicateTuning } from "./groupOptions.ts";
+import { handOut } from "./handedOut.ts";
 import { keyOf } from "./keyOf.ts";
 import { Lines } from "./lines.ts";
 import { Marked } from "./marked.ts";
@@ -34,8 +27,10 @@ export interface DeduplicateOptions<E> {
   readonly key: (event: E) => string;
   /** How many processed events the group remembers of each stream, about 100 bytes each. Default 100,000. */
   readonly window?: number;
+  /** Takes what is acknowledged without being handled out of the stream, as `acknowledge` does. Default false. */
+  readonly remove?: boolean;
   /** Told of each delivery that is acknowledged without being handled. */
-  readonly skipped?: Pick<Observer<Delivery<NoInfer<E>>>, "next">;
+  readonly skipped?: Pick<Observer<Delivery<Uninferred<E>>>, "next">;
 }
 
 /**
@@ -65,26 +60,17 @@ export interface DeduplicateOptions<E> {
  * ```
  */
 export function deduplicate<E>(options: DeduplicateOptions<E>): MonoTypeOperatorFunction<Delivery<E>> {
-  const tuning = { ...options, window: deduplicateTuning(options).window };
+  const { window, remove } = deduplicateTuning(options);
+  const tuning = { ...options, window, remove };
   return (source) =>
     new Observable((subscriber) => {
       const deduplication = new Deduplication(tuning, subscriber);
       subscriber.add(deduplication.checks);
-      subscriber.add(
-        source.subscribe({
-          next: (delivery) => {
-            const settler = settlerOf(delivery);
-            if (settler === undefined) subscriber.error(notHandedOut("deduplicate"));
-            else deduplication.add(delivery, settler);
-          },
-          error: (error) => subscriber.error(error),
-          complete: () => deduplication.end(),
-        }),
-      );
+      handOut("deduplicate", source, deduplication, subscriber);
     });
 }
 
-type Tuning<E> = DeduplicateOptions<E> & { readonly window: number };
+type Tuning<E> = DeduplicateOptions<E> & Pick<DeduplicateTuning, "window" | "remove">;
 
 /** One subscription. */
 class Deduplication<E> {
@@ -134,7 +120,7 @@ class Deduplication<E> {
 
   /** Asks whether it is processed; its key is known from here on, whatever a handler does to its event. */
   #ask(delivery: Delivery<E>, settler: Settler): void {
-    const { key, window } = this.#tuning;
+    const { key, window, remove } = this.#tuning;
     const { event } = delivery;
     let id: string;
     try {
@@ -148,6 +134,7 @@ class Deduplication<E> {
             else this.end();
           },
         },
+        remove,
       );
       return;
     }
@@ -174,7 +161,7 @@ class Deduplication<E> {
 
   #skip({ delivery, settler }: Marked<E>): void {
     this.#guarded("skipped", () => this.#tuning.skipped?.next(delivery));
-    settler.settle(handled, { next: () => this.end() });
+    settler.settle(handled, { next: () => this.end() }, this.#tuning.remove);
   }
 
   #linesOf(stream: string): Lines<Marked<E>> {

@@ -31,10 +31,23 @@ export type Loss = Extract<Outcome, "another's" | "gone">;
 export type Verdict =
   /** It is acknowledged; `effects`, and the mark that it is remembered by, are written in the same atomic step. */
   | { readonly kind: "handled"; readonly effects: readonly Effect[]; readonly mark: Mark | undefined }
-  /** It comes again, or is a dead letter. */
-  | { readonly kind: "failed"; readonly reason: unknown }
-  /** It goes, unhandled, to whoever comes next: one behind another that was `kept`. */
+  /** It comes again, after `delayMs` or the backoff, or is a dead letter. */
+  | { readonly kind: "failed"; readonly reason: unknown; readonly delayMs?: number }
+  /** It is a dead letter at once. */
+  | { readonly kind: "dead"; readonly reason: unknown }
+  /** It goes to whoever comes next, as if its handler had not been started; that of one behind another that was `kept` was not. */
   | { readonly kind: "left" };
+
+/** What a delivery fails with, for this time or for good. */
+export type Failure = Extract<Verdict, { readonly reason: unknown }>;
+
+/** Where a handler's output says what shall become of its delivery: known to every copy of the package. */
+export const decided: unique symbol = Symbol.for("rxadd.decided");
+
+/** What shall become of a delivery: see `giveBack`, `retryIn` and `deadLetter`. */
+export interface Decision {
+  readonly [decided]: Verdict;
+}
 
 /** What became of it: it is time to try again, or it is settled as said. */
 export type Settled = Outcome | { readonly again: Settler };
@@ -65,8 +78,9 @@ export interface Settler {
    *   written; or an error if Redis refused an effect: then it has failed. Of one that failed `again` when it is time to
    *   try again; `acknowledged` if it is a dead letter now, `kept` if it is there for whoever comes next, as this
    *   consumer stops; else why it is lost
+   * @param removes - whether what is settled for good leaves the stream, once every group has it
    */
-  readonly settle: (verdict: Verdict, told: Told) => void;
+  readonly settle: (verdict: Verdict, told: Told, removes: boolean) => void;
   /** Which of these marks of its stream are remembered; emits once. */
   readonly processed: (ids: readonly string[]) => Observable<readonly boolean[]>;
 }

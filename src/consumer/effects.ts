@@ -1,5 +1,6 @@
 import { kindOf } from "../errors/thrown.ts";
 import type { Effect } from "../redis/group/settlement.ts";
+import { type Decision, decided, handled, type Verdict } from "./delivery.ts";
 
 type Word = Effect[number];
 
@@ -7,12 +8,14 @@ type Word = Effect[number];
 const mostWords = 7_500;
 
 /** Commands for Redis that a handler asks for; see {@link effects}. */
-export class Effects {
+export class Effects implements Decision {
   readonly commands: readonly Effect[];
+  readonly [decided]: Verdict;
 
   /** Throws a TypeError at what can be no command of Redis. */
   constructor(commands: readonly Effect[]) {
     this.commands = commands.map(checked);
+    this[decided] = { ...handled, effects: this.commands };
   }
 }
 

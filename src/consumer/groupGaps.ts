@@ -1,4 +1,4 @@
-import { leq } from "fp-ts/lib/Ord.js";
+import { leq, lt } from "fp-ts/lib/Ord.js";
 import { ordEntryId } from "../event/entryId.ts";
 import type { Progress } from "../redis/group/groupConnection.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
@@ -11,8 +11,10 @@ export function groupGaps(report: (status: ConsumerStatus) => void) {
   const told = new Map<string, string>();
 
   return (stream: string, { lastDeliveredId, entriesRead, standing }: Progress): void => {
-    const { firstEntryId, lastEntryId, length, added, hasDeleted } = standing;
+    const { firstEntryId, lastEntryId, length, added, lastDeletedId } = standing;
     const read = lastDeliveredId === "0-0" ? 0 : entriesRead;
+    // What was deleted of what the group has read, such as what it has acknowledged, is no part of what it has missed.
+    const hasDeleted = lt(ordEntryId)(lastDeliveredId, lastDeletedId);
     const isCounted = added !== undefined && read !== undefined && !hasDeleted;
     if (leq(ordEntryId)(lastEntryId, lastDeliveredId)) {
       if (isCounted) behind.set(stream, added - read);

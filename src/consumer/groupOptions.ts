@@ -1,13 +1,14 @@
 import type * as t from "io-ts";
 import { aFunction, observer, withMethod } from "../options/callbacks.ts";
-import { count, countOrAll, text, wholeTimeout } from "../options/codecs.ts";
-import { decodeOptions, type NamesOf } from "../options/decodeOptions.ts";
+import { count, countOrAll, duration, flag, text, wholeTimeout } from "../options/codecs.ts";
+import { decodeOptions } from "../options/decodeOptions.ts";
 import { type DelayOptions, redelivery } from "../options/retryOptions.ts";
 import { optional, required, Settings, withDefault } from "../options/settings.ts";
 import type { Decoding } from "../reader/decodeEntry.ts";
 import {
   type AccessOptions,
   accessSettings,
+  decodingProblem,
   decodingSettings,
   type ReadingOptions,
   readingSettings,
@@ -87,10 +88,10 @@ const groupShape = {
 };
 
 /** A dead letter that is read again would be set aside again, without end. */
-const groupSettings = new Settings(groupShape, ({ stream: streams, deadLetters }) =>
-  deadLetters !== undefined && streams.includes(deadLetters.stream)
-    ? `deadLetters.stream: found ${deadLetters.stream}, which is read itself, expected another stream`
-    : undefined,
+const groupSettings = new Settings(groupShape, (options) =>
+  options.deadLetters !== undefined && options.stream.includes(options.deadLetters.stream)
+    ? `deadLetters.stream: found ${options.deadLetters.stream}, which is read itself, expected another stream`
+    : decodingProblem(options),
 ).inProgram();
 
 const watchSettings = new Settings({
@@ -99,15 +100,27 @@ const watchSettings = new Settings({
   every_ms: withDefault(wholeTimeout, 1000, "How often it looks"),
 }).inProgram();
 
+const remove = withDefault(flag, false, "Takes entries out of the stream once every group has them");
+
 const handlingSettings = new Settings({
   handler: required(aFunction, "Handles an event"),
   concurrency: withDefault(countOrAll, 1, "Most handlers that run at a time"),
   order_by: optional(aFunction, "The key in whose order events are handled"),
+  remove,
+}).inProgram();
+
+const batchSettings = new Settings({
+  handler: required(aFunction, "Handles events"),
+  max_events: withDefault(count, 500, "Most events of a batch"),
+  linger_ms: withDefault(duration, 0, "How long a batch waits for more"),
+  concurrency: withDefault(countOrAll, 1, "Most handlers that run at a time"),
+  remove,
 }).inProgram();
 
 const deduplicateSettings = new Settings({
   key: required(aFunction, "What tells an event from every other one"),
   window: withDefault(count, 100_000, "How many processed events are remembered"),
+  remove,
   skipped: optional(observer, "Told of each delivery that is not handled"),
 }).inProgram();
 
@@ -117,19 +130,17 @@ export type GroupTuning = t.TypeOf<typeof groupSettings>;
 export type WatchTuning = t.TypeOf<typeof watchSettings>;
 /** Those of `acknowledge`. */
 export type HandlingTuning = t.TypeOf<typeof handlingSettings>;
+/** Those of `acknowledgeBatch`. */
+export type BatchTuning = t.TypeOf<typeof batchSettings>;
 /** Those of `deduplicate`. */
 export type DeduplicateTuning = t.TypeOf<typeof deduplicateSettings>;
-/** What no setting can say; the compiler finds what is neither. */
-const noSettings = Object.keys({ connection: true } satisfies Record<
-  Exclude<NamesOf<GroupOptions<unknown>>, NamesOf<GroupTuning>>,
-  true
->);
-
 export const watchTuning = (options: object): WatchTuning =>
-  decodeOptions(watchSettings, "watchGroup", options, noSettings);
+  decodeOptions(watchSettings, "watchGroup", options, []);
 export const groupTuning = (options: object): GroupTuning =>
-  decodeOptions(groupSettings, "groupDeliveries", options, noSettings);
+  decodeOptions(groupSettings, "groupDeliveries", options, []);
 export const handlingTuning = (options: object, handler: unknown): HandlingTuning =>
   decodeOptions(handlingSettings, "acknowledge", { ...options, handler }, []);
+export const batchTuning = (options: object, handler: unknown): BatchTuning =>
+  decodeOptions(batchSettings, "acknowledgeBatch", { ...options, handler }, []);
 export const deduplicateTuning = (options: object): DeduplicateTuning =>
   decodeOptions(deduplicateSettings, "deduplicate", options, []);

@@ -7,7 +7,7 @@ import type { Loss, Settler, Told, Verdict } from "./delivery.ts";
 export interface HoldingSettler {
   readonly mayStart: (holding: Holding) => boolean;
   readonly start: (holding: Holding, begin: (loss: Loss | undefined) => void) => void;
-  readonly settle: (holding: Holding, verdict: Verdict, told: Told) => void;
+  readonly settle: (holding: Holding, verdict: Verdict, told: Told, removes: boolean) => void;
   readonly processed: (stream: string, ids: readonly string[]) => Observable<readonly boolean[]>;
 }
 
@@ -67,8 +67,8 @@ export class Holding implements Settler {
     this.#settler.start(this, begin);
   }
 
-  settle(verdict: Verdict, told: Told): void {
-    this.#settler.settle(this, verdict, told);
+  settle(verdict: Verdict, told: Told, removes: boolean): void {
+    this.#settler.settle(this, verdict, told, removes);
   }
 
   processed(ids: readonly string[]): Observable<readonly boolean[]> {

@@ -61,11 +61,12 @@ export class Marked<E> implements Settler, Mark {
     });
   }
 
-  settle(verdict: Verdict, told: Told): void {
+  settle(verdict: Verdict, told: Told, removes: boolean): void {
     const { kind } = verdict;
     this.settler.settle(
       kind === "handled" ? { kind, effects: verdict.effects, mark: this } : verdict,
       new MarkedTold(this, kind, told),
+      removes,
     );
   }
 

@@ -14,15 +14,27 @@ import { reasonOf } from "../errors/reasonOf.ts";
 import type { Effect, Outcome } from "../redis/group/settlement.ts";
 import type { ConsumerParts } from "./consumerParts.ts";
 import { type DeadLetterCause, deadLetterFields } from "./deadLetterFields.ts";
-import { type handled, isLoss, type Loss, type Told, type Verdict } from "./delivery.ts";
+import { type Failure, type handled, isLoss, type Loss, type Told, type Verdict } from "./delivery.ts";
 import type { Holding, HoldingSettler } from "./holding.ts";
 import { Starts } from "./starts.ts";
 import { unsureStarts } from "./unsureStarts.ts";
 
+type Failed = Extract<Verdict, { readonly kind: "failed" }>;
 type TellsOutcome = Pick<Observer<Outcome>, "next">;
 
 /** As if it had been idle for a day: longer than anybody waits before taking over. */
 const handedBackMs = 86_400_000;
+
+const nowhere = new TypeError(
+  "deadLetter: found no deadLetters, expected groupDeliveries to have a stream for them",
+);
+
+/** Why an entry is set aside, and whether it leaves its stream then. */
+interface SettingAside {
+  readonly cause: DeadLetterCause;
+  readonly reason: string;
+  readonly removes: boolean;
+}
 
 /** Settles the deliveries of one consumer with Redis. */
 export class GroupSettler implements HoldingSettler, Unsubscribable {
@@ -44,12 +56,12 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
     this.#starts.ask(delivery, begin);
   }
 
-  settle(delivery: Holding, verdict: Verdict, told: Told): void {
+  settle(delivery: Holding, verdict: Verdict, told: Told, removes: boolean): void {
     this.#starts.ended(delivery);
     if (verdict.kind === "handled")
-      this.#parts.settlements.ask(new Acknowledging(delivery, verdict, told, this));
-    else if (verdict.kind === "left") this.#handBack(delivery, told);
-    else this.#fail(delivery, verdict.reason, told);
+      this.#parts.settlements.ask(new Acknowledging(delivery, verdict, told, removes, this));
+    else if (verdict.kind === "left") this.#handBack(delivery, Math.max(1, delivery.deliveries - 1), told);
+    else this.#fail(delivery, verdict, told, removes);
   }
 
   processed(stream: string, ids: readonly string[]): Observable<readonly boolean[]> {
@@ -65,8 +77,7 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
   /** Makes an entry a dead letter; told an error if Redis does not take it. */
   setAside(
     entry: Holding,
-    cause: DeadLetterCause,
-    reason: string,
+    { cause, reason, removes }: SettingAside,
     deadLetters: string,
     told: TellsOutcome,
   ): void {
@@ -79,6 +90,7 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
       entryId,
       deadLetters,
       fields: deadLetterFields(entry, why),
+      removes,
       keep: 0,
       done: (outcome) => {
         if (outcome instanceof Error) {
@@ -108,33 +120,36 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
     this.#waiting.unsubscribe();
   }
 
-  #fail(delivery: Holding, reason: unknown, told: Told): void {
+  #fail(delivery: Holding, failure: Failure, told: Told, removes: boolean): void {
     const { tuning, held, consumption } = this.#parts;
     const { deadLetters, maxDeliveries } = tuning;
     // How often at least, this time included.
     const surely = delivery.deliveries - unsureStarts(delivery.counted);
     if (!held.isOurs(delivery)) told.next("another's");
-    else if (deadLetters !== undefined && surely >= maxDeliveries) {
-      this.setAside(delivery, "HandlerFailed", reasonOf(reason), deadLetters.stream, {
+    else if (deadLetters !== undefined && (failure.kind === "dead" || surely >= maxDeliveries)) {
+      const reason = reasonOf(failure.reason);
+      this.setAside(delivery, { cause: "HandlerFailed", reason, removes }, deadLetters.stream, {
         next: (outcome) => {
-          if (outcome instanceof Error) this.#tryLater(delivery, outcome, told);
+          if (outcome instanceof Error) this.#tryLater(delivery, { kind: "failed", reason: outcome }, told);
           else told.next(outcome);
         },
       });
-    } else if (consumption.isStopping) this.#handBack(delivery, told);
-    else this.#tryLater(delivery, reason, told);
+    } else if (failure.kind === "dead")
+      this.#fail(delivery, { kind: "failed", reason: nowhere }, told, removes);
+    else if (consumption.isStopping) this.#handBack(delivery, delivery.deliveries, told);
+    else this.#tryLater(delivery, failure, told);
   }
 
-  #tryLater(delivery: Holding, reason: unknown, told: Told): void {
+  #tryLater(delivery: Holding, { reason, delayMs: asked }: Failed, told: Told): void {
     const { tuning, held, consumption, reporter } = this.#parts;
     const { stream, entryId, deliveries } = delivery;
-    const delayMs = backoffMs(deliveries, tuning.redelivery);
+    const delayMs = asked ?? backoffMs(deliveries, tuning.redelivery);
     reporter.report({ state: "rejected", stream, entryId, deliveries, delayMs, reason });
     const itsTime$ = merge(timer(delayMs), consumption.stop$).pipe(take(1));
     this.#waiting.add(
       itsTime$.subscribe(() => {
         if (!held.isOurs(delivery)) told.next("another's");
-        else if (consumption.isStopping) this.#handBack(delivery, told);
+        else if (consumption.isStopping) this.#handBack(delivery, deliveries, told);
         else {
           const again = delivery.again();
           held.replace(again);
@@ -145,14 +160,15 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
     );
   }
 
-  /** Counts as idle for so long that any other consumer may claim it at once. */
-  #handBack(delivery: Holding, told: TellsOutcome): void {
+  /** Counts as idle for so long that any other consumer may claim it at once, and as started so often. */
+  #handBack(delivery: Holding, deliveries: number, told: TellsOutcome): void {
     const { settlements, tuning } = this.#parts;
     const { stream, entryId } = delivery;
     settlements.ask({
       kind: "handBack",
       stream,
       entryId,
+      deliveries,
       idleMs: Math.max(tuning.claimIdleMs, handedBackMs),
       keep: 0,
       done: (outcome) => this.#settled(delivery, outcome, told),
@@ -171,6 +187,7 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
 /** What is asked for of nearly each delivery: a class, as an object with a function of its own takes twice as much. */
 class Acknowledging {
   readonly kind = "acknowledge";
+  readonly removes: boolean;
   readonly #delivery: Holding;
   readonly #verdict: typeof handled;
   readonly #told: TellsOutcome;
@@ -180,8 +197,10 @@ class Acknowledging {
     delivery: Holding,
     verdict: typeof handled,
     told: TellsOutcome,
+    removes: boolean,
     settler: Pick<GroupSettler, "acknowledged">,
   ) {
+    this.removes = removes;
     this.#delivery = delivery;
     this.#verdict = verdict;
     this.#told = told;

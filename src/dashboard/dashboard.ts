@@ -41,12 +41,7 @@ export function dashboard(given: DashboardOptions): Observable<DashboardServer> 
   refuseUnknown("dashboard", given, { ...handlerNames, port: true, host: true });
   return defer(() => {
     const handler = dashboardHandler(options);
-    return listen({
-      name: "dashboard",
-      host,
-      port,
-      handler,
-    }).pipe(
+    return listen({ name: "dashboard", host, port, handler }).pipe(
       map(({ port, origin }) => ({ port, url: `${origin}/` })),
       finalize(() => handler.unsubscribe()),
     );

@@ -89,6 +89,10 @@ export class SinkCondition {
         this.#counts.deadLetters += 1;
         this.#notice("warning", statusText(status));
         break;
+      case "lost":
+      case "dropped":
+        this.#notice("error", statusText(status));
+        break;
       case "warning":
         this.#notice("warning", status.message);
         break;

@@ -62,6 +62,7 @@ const ofRedis = {
   PositionInvalid: wrongInput,
   EntryNotDecodable: wrongInput,
   ConfigurationInvalid: wrongInput,
+  PublisherClosed: wrongInput,
 
   RewindRequired: rewind,
 } as const satisfies Record<string, Traits>;

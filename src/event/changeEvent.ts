@@ -29,9 +29,10 @@ export interface Transaction {
 /**
  * One row change from a source, in the shape of a Debezium envelope.
  *
+ * @typeParam R - the row, by whoever knows its columns
  * @typeParam P - the source's position: an LSN, an offset, a line number
  */
-export interface ChangeEvent<P = unknown> {
+export interface ChangeEvent<R = Row, P = unknown> {
   /** The same for the same row change on every replay. */
   readonly id: string;
   readonly op: Operation;
@@ -39,9 +40,9 @@ export interface ChangeEvent<P = unknown> {
   readonly ts_ms: number;
   readonly source: EventOrigin;
   /** The row as it was; null where there was none or the source does not know. */
-  readonly before: Row | null;
+  readonly before: R | null;
   /** The row as it is now; null after a delete. */
-  readonly after: Row | null;
+  readonly after: R | null;
   readonly transaction?: Transaction;
   readonly position?: P;
 }

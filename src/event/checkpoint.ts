@@ -13,9 +13,9 @@ export interface Checkpoint<P> {
    * share a position the one before. Undefined when the events carry none, or none is whole yet.
    */
   readonly position: P | undefined;
-  /** The number of the batch within its lane, counted in Redis from the first run on. */
+  /** The number of the batch within its lane, counted in Redis from the first run on; of one of many writers from 1 in each run. */
   readonly sequence: number;
-  /** How many events became safe since the checkpoint before this one, replayed ones included. */
+  /** How many events became safe since the checkpoint before this one, replayed ones included, and none that was dropped. */
   readonly events: number;
   /** How many of `events` were in the stream already, and were not published again. */
   readonly replayed: number;

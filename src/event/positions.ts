@@ -24,34 +24,45 @@ export function hasOrder<P>(positions: Positions<P>, position: P): boolean {
   return positions.compare?.(position, position) !== undefined;
 }
 
-/** The positions that need no description: numbers, bigints and strings. */
-export type StandardPosition = number | bigint | string;
+/** The positions that need no description: numbers, bigints, strings, and times to the ms. */
+export type StandardPosition = number | bigint | string | Date;
 
 function compareStandard(a: StandardPosition, b: StandardPosition): number | undefined {
   if (typeof a === "number" && typeof b === "number") return a < b ? -1 : a > b ? 1 : 0;
   if (typeof a === "bigint" && typeof b === "bigint") return a < b ? -1 : a > b ? 1 : 0;
+  if (a instanceof Date && b instanceof Date) return a.getTime() - b.getTime();
   // The other one first: it is the one that came before, which is known already.
   const isOther = typeof b === "string" && isLsn(b);
   if (typeof a === "string" && !isLsn(a)) return undefined;
   if (typeof a === "string" && isOther) return ordLsn.compare(a, b);
-  throw invalid(`positions ${a} and ${b} are of different kinds: one sink id serves one source`);
+  throw invalid(
+    `positions ${String(a)} and ${String(b)} are of different kinds: one sink id serves one source`,
+  );
+}
+
+/** Whether a text is a date as `toISOString` writes it. */
+function isTime(text: string): boolean {
+  return /^[-+\d]+-\d\d-\d\dT[\d:.]+Z$/.test(text) && !Number.isNaN(Date.parse(text));
 }
 
 /**
- * Numbers, bigints and LSNs, each with its order, and any other string, without one. Those of different kinds are
+ * Numbers, bigints, LSNs and dates, each with its order, and any other string, without one. Those of different kinds are
  * `PositionInvalid` where they are compared.
  *
- * In Redis a number reads `42`, a bigint `42n`, an LSN `16/B374D848:3`, another string is quoted as in JSON.
+ * In Redis a number reads `42`, a bigint `42n`, an LSN `16/B374D848:3`, a date `2026-11-24T10:00:00.123Z`; another string is
+ * quoted as in JSON.
  */
 export const standardPositions: Positions<StandardPosition> = {
   encode: (position) => {
     if (typeof position === "number") return `${position}`;
     if (typeof position === "bigint") return `${position}n`;
+    if (position instanceof Date) return position.toISOString();
     return isLsn(position) ? position : JSON.stringify(position);
   },
   decode: (text) => {
     if (/^-?\d+n$/.test(text)) return BigInt(text.slice(0, -1));
     if (isLsn(text)) return text;
+    if (isTime(text)) return new Date(text);
     try {
       const value: unknown = JSON.parse(text);
       return typeof value === "number" || typeof value === "string" ? value : undefined;
@@ -136,14 +147,15 @@ function failed(name: keyof Positions<unknown>, error: unknown): RxaddError {
 }
 
 function checkStandard(position: StandardPosition): void {
-  if (typeof position === "number" ? Number.isFinite(position) : isTextOrBigint(position)) return;
+  if (typeof position === "number" ? Number.isFinite(position) : isOther(position)) return;
   throw invalid(
-    `found ${kindOf(position)}, expected a finite number, a bigint or text; others need the option positions`,
+    `found ${kindOf(position)}, expected a finite number, a bigint, text or a valid Date; others need the option positions`,
   );
 }
 
-function isTextOrBigint(position: unknown): boolean {
-  return typeof position === "string" || typeof position === "bigint";
+function isOther(position: unknown): boolean {
+  if (typeof position === "string" || typeof position === "bigint") return true;
+  return position instanceof Date && !Number.isNaN(position.getTime());
 }
 
 const storableStandard: StorablePositions<StandardPosition> = {

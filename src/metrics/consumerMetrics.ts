@@ -1,4 +1,4 @@
-import { Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import type { Observer } from "rxjs";
 import { retryCauses } from "../errors/rxaddError.ts";
 import { refuseUnknown } from "../options/decodeOptions.ts";
@@ -7,6 +7,7 @@ import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 import type { GroupFigures } from "../telemetry/groupFigures.ts";
 import { familiesIn } from "./familiesIn.ts";
 import { groupFamilies } from "./groupFamilies.ts";
+import { type MetricsRegistry, registryOf } from "./metricsRegistry.ts";
 
 /** Which series a consumer's metrics are, and where they are kept. */
 export interface ConsumerMetricsOptions {
@@ -14,7 +15,7 @@ export interface ConsumerMetricsOptions {
   /** Default: empty. */
   readonly consumer?: string;
   /** Where the metrics are registered; sinks and consumers may share one. Default: a new one. */
-  readonly registry?: Registry;
+  readonly registry?: MetricsRegistry;
 }
 
 /** The metrics of one consumer. */
@@ -38,7 +39,8 @@ export interface ConsumerMetrics extends Required<ConsumerObserver> {
  */
 export function consumerMetrics(options: ConsumerMetricsOptions): ConsumerMetrics {
   refuseUnknown("consumerMetrics", options, { group: true, consumer: true, registry: true });
-  const { group, consumer = "", registry = new Registry() } = options;
+  const { group, consumer = "" } = options;
+  const registry = registryOf(options.registry);
   const { counter, gauge } = familiesIn(registry);
   const labels = { group, consumer };
   const ofConsumer = ["group", "consumer"] as const;

@@ -7,27 +7,24 @@ const durations = [
 
 /** Makes metrics in a registry, or finds those that are there, so that several may share it. */
 export function familiesIn(registry: Registry) {
-  const registers = [registry];
-
-  function counter<L extends string>(name: string, help: string, labelNames: readonly L[]): Counter<L> {
-    const found = registry.getSingleMetric(name);
-    return found instanceof Counter ? found : new Counter({ name, help, labelNames, registers });
+  function family<M, C extends { readonly name: string }>(
+    Kind: new (configuration: C) => M,
+    configuration: C,
+  ) {
+    const found: unknown = registry.getSingleMetric(configuration.name);
+    return found instanceof Kind ? found : new Kind({ ...configuration, registers: [registry] });
   }
 
-  function gauge<L extends string>(name: string, help: string, labelNames: readonly L[]): Gauge<L> {
-    const found = registry.getSingleMetric(name);
-    return found instanceof Gauge ? found : new Gauge({ name, help, labelNames, registers });
-  }
-
-  function histogram<L extends string>(
-    name: string,
-    help: string,
-    labelNames: readonly L[],
-    buckets = durations,
-  ): Histogram<L> {
-    const found = registry.getSingleMetric(name);
-    return found instanceof Histogram ? found : new Histogram({ name, help, labelNames, buckets, registers });
-  }
-
-  return { counter, gauge, histogram };
+  return {
+    counter: <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+      family(Counter<L>, { name, help, labelNames }),
+    gauge: <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+      family(Gauge<L>, { name, help, labelNames }),
+    histogram: <L extends string>(
+      name: string,
+      help: string,
+      labelNames: readonly L[],
+      buckets = durations,
+    ) => family(Histogram<L>, { name, help, labelNames, buckets }),
+  };
 }

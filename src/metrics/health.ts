@@ -42,6 +42,7 @@ export function healthAfter(health: Health, status: AnyStatus): Health {
     case "gap":
     case "claimed":
     case "lost":
+    case "dropped":
     case "gone":
     case "deleted":
     case "rejected":

@@ -4,6 +4,7 @@ export type { RedisFigures, ShownEntry, StreamFigures } from "../telemetry/redis
 export type { PublishedBatch, SinkObserver } from "../telemetry/sinkObserver.ts";
 export { type ConsumerMetrics, type ConsumerMetricsOptions, consumerMetrics } from "./consumerMetrics.ts";
 export { type Health, type HealthObserver, health } from "./health.ts";
+export type { MetricsRegistry } from "./metricsRegistry.ts";
 export * from "./oldNames.ts";
 export { type RedisMetrics, redisMetrics } from "./redisMetrics.ts";
 export {

@@ -1,9 +1,10 @@
-import { Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import type { Observer } from "rxjs";
 import { refuseUnknown } from "../options/decodeOptions.ts";
 import type { RedisFigures } from "../telemetry/redisFigures.ts";
 import { familiesIn } from "./familiesIn.ts";
 import { groupFamilies } from "./groupFamilies.ts";
+import { registryOf } from "./metricsRegistry.ts";
 import { type SinkMetricsOptions, sinkMetricsNames } from "./sinkMetrics.ts";
 
 /** Shows how a sink's streams and their server stand. */
@@ -22,7 +23,8 @@ export interface RedisMetrics extends Pick<Observer<RedisFigures>, "next"> {
  */
 export function redisMetrics(options: SinkMetricsOptions): RedisMetrics {
   refuseUnknown("redisMetrics", options, sinkMetricsNames);
-  const { pipeline, sink, registry = new Registry() } = options;
+  const { pipeline, sink } = options;
+  const registry = registryOf(options.registry);
   const { gauge } = familiesIn(registry);
   const labels = { pipeline, sink };
   const ofSink = ["pipeline", "sink"] as const;

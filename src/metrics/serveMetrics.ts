@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Registry } from "prom-client";
 import { map, type Observable } from "rxjs";
 import { listen } from "../http/listen.ts";
 import { refuseUnknown } from "../options/decodeOptions.ts";
 import type { Health, HealthObserver } from "./health.ts";
+import type { MetricsRegistry } from "./metricsRegistry.ts";
 
 /** What is served, and where. */
 export interface ServeMetricsOptions {
-  readonly registry: Registry;
+  readonly registry: MetricsRegistry;
   /** Default 9000; 0 takes a free one. */
   readonly port?: number;
   /** Default `127.0.0.1`, which only this machine reaches, under its own name; `0.0.0.0` lets others scrape. */
@@ -61,7 +61,7 @@ const text = "text/plain; charset=utf-8";
 async function answer(
   { method, url = "/" }: IncomingMessage,
   response: ServerResponse,
-  registry: Registry,
+  registry: MetricsRegistry,
   health: readonly HealthObserver[],
 ): Promise<void> {
   if (method !== "GET" && method !== "HEAD") {

@@ -1,9 +1,10 @@
-import { Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import { retryCauses } from "../errors/rxaddError.ts";
 import { refuseUnknown } from "../options/decodeOptions.ts";
 import type { SinkObserver } from "../telemetry/sinkObserver.ts";
 import type { SinkStatus } from "../telemetry/status.ts";
-import { metricFamilies } from "./metricFamilies.ts";
+import { type MetricsRegistry, registryOf } from "./metricsRegistry.ts";
+import { sinkSeries } from "./sinkSeries.ts";
 
 /** Which series a sink's metrics are, and where they are kept. */
 export interface SinkMetricsOptions {
@@ -12,7 +13,7 @@ export interface SinkMetricsOptions {
   /** The label `sink`: the sink's id. */
   readonly sink: string;
   /** Where the metrics are registered; several sinks may share one. Default: a new one. */
-  readonly registry?: Registry;
+  readonly registry?: MetricsRegistry;
 }
 
 export const sinkMetricsNames = { pipeline: true, sink: true, registry: true } as const;
@@ -36,36 +37,22 @@ export function sinkMetrics(
   options: SinkMetricsOptions,
 ): Required<SinkObserver> & { readonly registry: Registry } {
   refuseUnknown("sinkMetrics", options, sinkMetricsNames);
-  const { pipeline, sink, registry = new Registry() } = options;
-  const families = metricFamilies(registry);
+  const { pipeline, sink } = options;
+  const registry = registryOf(options.registry);
   const labels = { pipeline, sink };
-  const events = families.events.labels(labels);
-  const batches = families.batches.labels(labels);
-  const bytes = families.bytes.labels(labels);
-  const batchEvents = families.batchEvents.labels(labels);
-  const latency = families.latency.labels(labels);
-  const stage = families.stage.labels({ pipeline, stage: "sink" });
-  const rewinds = families.rewinds.labels(labels);
-  const replayed = families.replayed.labels(labels);
-  const deadLetters = families.deadLetters.labels(labels);
-  const bufferedEvents = families.bufferedEvents.labels(labels);
-  const bufferedBytes = families.bufferedBytes.labels(labels);
-  const checkpoint = families.checkpoint.labels(labels);
-  const lag = families.lag.labels(labels);
-  const paused = families.state.labels({ ...labels, state: "paused" });
+  const series = sinkSeries(registry, labels);
+  const paused = series.state.labels({ ...labels, state: "paused" });
 
   function show(shown?: (typeof states)[number]): void {
-    for (const state of states) families.state.set({ ...labels, state }, state === shown ? 1 : 0);
+    for (const state of states) series.state.set({ ...labels, state }, state === shown ? 1 : 0);
   }
 
   /** A subscription that begins or ends has nothing in memory, whatever the one before it had. */
   function empty(): void {
-    for (const gauge of [bufferedEvents, bufferedBytes, paused]) gauge.set(0);
+    for (const gauge of [series.bufferedEvents, series.bufferedBytes, paused]) gauge.set(0);
   }
 
-  // Counters are there from the start: rate() cannot see the step from nothing to the first value.
-  for (const counter of [events, batches, bytes, rewinds, deadLetters, replayed]) counter.inc(0);
-  for (const cause of retryCauses) families.retries.inc({ ...labels, cause }, 0);
+  for (const cause of retryCauses) series.retries.inc({ ...labels, cause }, 0);
   show();
   empty();
 
@@ -78,18 +65,18 @@ export function sinkMetrics(
         show(status.state);
         break;
       case "opened":
-        families.epoch.set(labels, status.epoch);
+        series.epoch.set(status.epoch);
         show("publishing");
         break;
       case "publishing":
         show("publishing");
         break;
       case "retrying":
-        families.retries.inc({ ...labels, cause: status.cause._tag });
+        series.retries.inc({ ...labels, cause: status.cause._tag });
         show("retrying");
         break;
       case "rewound":
-        rewinds.inc();
+        series.rewinds.inc();
         empty();
         show("retrying");
         break;
@@ -98,10 +85,16 @@ export function sinkMetrics(
         paused.set(status.state === "paused" ? 1 : 0);
         break;
       case "deadLetter":
-        deadLetters.inc();
+        series.deadLetters.inc();
         break;
       case "replayed":
-        replayed.inc(status.events);
+        series.replayed.inc(status.events);
+        break;
+      case "lost":
+        series.lost.inc(status.events);
+        break;
+      case "dropped":
+        series.dropped.inc(status.events);
         break;
       case "warning":
     }
@@ -111,24 +104,24 @@ export function sinkMetrics(
     registry,
     status,
     published: (batch) => {
-      events.inc(batch.events);
-      batches.inc();
-      batchEvents.observe(batch.events);
-      bytes.inc(batch.bytes);
-      latency.observe(batch.latencySeconds);
-      stage.observe(batch.stageSeconds);
+      series.events.inc(batch.events);
+      series.batches.inc();
+      series.batchEvents.observe(batch.events);
+      series.bytes.inc(batch.bytes);
+      series.latency.observe(batch.latencySeconds);
+      series.stage.observe(batch.stageSeconds);
     },
     buffered: (fill) => {
-      bufferedEvents.set(fill.items);
-      bufferedBytes.set(fill.bytes);
-      families.bufferMaxEvents.set(labels, fill.maxItems);
-      families.bufferMaxBytes.set(labels, fill.maxBytes);
+      series.bufferedEvents.set(fill.items);
+      series.bufferedBytes.set(fill.bytes);
+      series.bufferMaxEvents.set(fill.maxItems);
+      series.bufferMaxBytes.set(fill.maxBytes);
     },
     checkpoint: (_, eventTimeMs) => {
       const nowMs = Date.now();
-      checkpoint.set(nowMs / 1000);
+      series.checkpoint.set(nowMs / 1000);
       // The source's clock may be ahead of this one.
-      if (eventTimeMs !== undefined) lag.set(Math.max(0, nowMs - eventTimeMs) / 1000);
+      if (eventTimeMs !== undefined) series.lag.set(Math.max(0, nowMs - eventTimeMs) / 1000);
     },
   };
 }

@@ -1,6 +1,7 @@
 import { either } from "fp-ts";
 import * as t from "io-ts";
 import { isEntryId } from "../event/entryId.ts";
+import type { Uninferred } from "../event/uninferred.ts";
 import { Described, type JsonSchema } from "./described.ts";
 
 /** A codec whose name says what is expected; problems show it. */
@@ -50,57 +51,37 @@ export const text: t.Type<string, unknown> = expected("a text", t.string, (value
 export const flag: t.Type<boolean, unknown> = expected("true or false", t.boolean, () => true, {
   type: "boolean",
 });
-export const wholeNumber: t.Type<number, unknown> = expected(
-  "a whole number from 0 on",
-  t.number,
-  (value) => Number.isInteger(value) && value >= 0,
-  { type: "integer", minimum: 0 },
-);
-export const count: t.Type<number, unknown> = expected(
-  "a whole number from 1 on",
-  t.number,
-  (value) => Number.isInteger(value) && value >= 1,
-  { type: "integer", minimum: 1 },
-);
+/** A number of a range, both ends included; without a maximum all that are finite. */
+function ranged(
+  what: string,
+  type: "integer" | "number",
+  minimum: number,
+  maximum = Number.POSITIVE_INFINITY,
+): Described<number> {
+  const isEndless = maximum === Number.POSITIVE_INFINITY;
+  const is = type === "integer" ? Number.isInteger : Number.isFinite;
+  return expected(
+    `${what} from ${minimum} ${isEndless ? "on" : `to ${maximum}`}`,
+    t.number,
+    (value) => is(value) && value >= minimum && value <= maximum,
+    isEndless ? { type, minimum } : { type, minimum, maximum },
+  );
+}
 
+export const wholeNumber = ranged("a whole number", "integer", 0);
+export const count = ranged("a whole number", "integer", 1);
 /** What Redis is told: it takes no more digits. */
-export const redisCount: t.Type<number, unknown> = expected(
-  `a whole number from 1 to ${Number.MAX_SAFE_INTEGER}`,
-  t.number,
-  (value) => Number.isSafeInteger(value) && value >= 1,
-  { type: "integer", minimum: 1, maximum: Number.MAX_SAFE_INTEGER },
-);
+export const redisCount = ranged("a whole number", "integer", 1, Number.MAX_SAFE_INTEGER);
 
 /** Node fires a longer timer at once. */
 const longestMs = 2 ** 31 - 1;
 
-export const duration: t.Type<number, unknown> = expected(
-  `a number of milliseconds from 0 to ${longestMs}`,
-  t.number,
-  (value) => value >= 0 && value <= longestMs,
-  { type: "number", minimum: 0, maximum: longestMs },
-);
+export const duration = ranged("a number of milliseconds", "number", 0, longestMs);
 /** 0 would give up every connection at once, or, while it opens, never. */
-export const timeout: t.Type<number, unknown> = expected(
-  `a number of milliseconds from 1 to ${longestMs}`,
-  t.number,
-  (value) => value >= 1 && value <= longestMs,
-  { type: "number", minimum: 1, maximum: longestMs },
-);
+export const timeout = ranged("a number of milliseconds", "number", 1, longestMs);
 /** What Redis is told: it takes no fractions. */
-export const wholeTimeout: t.Type<number, unknown> = expected(
-  `a whole number of milliseconds from 1 to ${longestMs}`,
-  t.number,
-  (value) => Number.isInteger(value) && value >= 1 && value <= longestMs,
-  { type: "integer", minimum: 1, maximum: longestMs },
-);
-const longestSecs = Math.floor(longestMs / 1000);
-const someSeconds = expected(
-  `a number of seconds from 0.001 to ${longestSecs}`,
-  t.number,
-  (value) => value >= 0.001 && value <= longestSecs,
-  { type: "number", minimum: 0.001, maximum: longestSecs },
-);
+export const wholeTimeout = ranged("a whole number of milliseconds", "integer", 1, longestMs);
+const someSeconds = ranged("a number of seconds", "number", 0.001, Math.floor(longestMs / 1000));
 /** A timeout in seconds, decoded to ms. */
 export const seconds: t.Type<number, unknown> = new Described(
   someSeconds.schema,
@@ -109,18 +90,8 @@ export const seconds: t.Type<number, unknown> = new Described(
   (value, context) =>
     either.map((found: number) => Math.round(found * 1000))(someSeconds.validate(value, context)),
 );
-export const share: t.Type<number, unknown> = expected(
-  "a number from 0 to 1",
-  t.number,
-  (value) => value >= 0 && value <= 1,
-  { type: "number", minimum: 0, maximum: 1 },
-);
-export const factor: t.Type<number, unknown> = expected(
-  "a number from 1 on",
-  t.number,
-  (value) => Number.isFinite(value) && value >= 1,
-  { type: "number", minimum: 1 },
-);
+export const share = ranged("a number", "number", 0, 1);
+export const factor = ranged("a number", "number", 1);
 export const attempts: t.Type<number, unknown> = expected(
   "a whole number from 0 on, or infinity (.inf in YAML)",
   t.number,
@@ -221,7 +192,7 @@ export function oneOf<Word extends string>(...words: readonly Word[]): Described
 /** The same, and former names, each of which is read as the word that it has become. */
 export function formerly<Word extends string>(
   { schema, name, is, validate }: Described<Word>,
-  former: Readonly<Record<string, NoInfer<Word>>>,
+  former: Readonly<Record<string, Uninferred<Word>>>,
 ): Described<Word> {
   const now = (value: unknown) =>
     typeof value === "string" && Object.hasOwn(former, value) ? former[value] : value;

@@ -20,12 +20,21 @@ export function decodeOptions<A>(
   options: object,
   others: readonly string[],
 ): A {
+  if (typeof options !== "object" || options === null)
+    throw rxaddError(
+      "ConfigurationInvalid",
+      `${name}: found ${kindOf(options)}, expected an object with options`,
+    );
   const entries = Object.entries(options);
   const decoded = settings.decode(
     Object.fromEntries(entries.filter(([key]) => settings.names.includes(key))),
   );
   const problems = isLeft(decoded)
-    ? decoded.left.map((error) => problemText(pathText(pathOf(error)), messageOf(error)))
+    ? decoded.left.map((error) => {
+        // A problem of several settings together stands at none of them.
+        const path = pathText(pathOf(error));
+        return path === "" ? messageOf(error) : `${path}: ${messageOf(error)}`;
+      })
     : [];
   const known = [...settings.names, ...others];
   for (const [key, value] of entries) {
@@ -49,19 +58,14 @@ export function refuseUnknown<O extends object>(
   decodeOptions(none, name, options, Object.keys(names));
 }
 
-/** What is wrong with how a server is named; undefined: nothing. What stands in place of a connection may be a secret. */
+/** What is wrong with how a server is named; undefined: nothing. */
 function serverProblem(options: object): string | undefined {
   const { uri, connection }: { readonly uri?: unknown; readonly connection?: unknown } = options;
   if ("uri" in options && connection !== undefined)
     return "uri: found a connection as well, expected one of them";
-  if (uri !== undefined || (typeof connection === "object" && connection !== null)) return undefined;
-  const found = connection === null ? "null" : kindOf(connection);
-  return `uri: found ${connection === undefined ? found : `${found} as connection`}, expected a uri, or a connection of ioredis`;
-}
-
-/** A problem of several settings together stands at none of them. */
-function problemText(path: string, message: string): string {
-  return path === "" ? message : `${path}: ${message}`;
+  return uri === undefined && connection === undefined
+    ? "uri: found nothing, expected a uri, or a connection of ioredis"
+    : undefined;
 }
 
 /** The names of a type's options, also of those that only one of several has. */

@@ -22,9 +22,13 @@ export class Skipped<P> {
 
 Object.defineProperty(Skipped.prototype, brand, { value: true });
 
-/** Tells a {@link Skipped}, also one of another copy of this package. */
-export function isSkipped<P>(event: unknown): event is Skipped<P> {
+function hasBrand(event: unknown): boolean {
   return typeof event === "object" && event !== null && brand in event;
+}
+
+/** Tells a {@link Skipped}, also one of another copy of this package. To look at an event may run code of its own, as of a Proxy. */
+export function isSkipped<P>(event: unknown): event is Skipped<P> {
+  return ifItCan(event, hasBrand) ?? false;
 }
 
 /** What {@link keepPositions} reads from an event. Each has a default that fits a `ChangeEvent`. */
@@ -66,7 +70,7 @@ export function keepPositions<T, R, P = PositionOf<T>>(
 ): OperatorFunction<T, R | Skipped<P>> {
   refuseUnknown("keepPositions", access, { position: true, transaction: true });
   const {
-    // The default fits events whose `position` is a P, as ChangeEvent<P> says.
+    // The default fits events whose `position` is a P, as ChangeEvent says.
     position = (event) => readProperty(event, "position") as P | undefined,
     transaction = transactionOf,
   } = access;
@@ -118,7 +122,9 @@ export function keepPositions<T, R, P = PositionOf<T>>(
         source.pipe(takeWhile(() => !subscriber.closed)).subscribe({
           next: (event) => {
             try {
-              handle(event);
+              // Of an operator like this one before it.
+              if (isSkipped<P>(event)) subscriber.next(event);
+              else handle(event);
             } catch (error) {
               subscriber.error(error);
             }

@@ -5,6 +5,7 @@ import {
   finalize,
   map,
   type Observable,
+  type OperatorFunction,
   type SchedulerLike,
   tap,
   throwError,
@@ -13,12 +14,13 @@ import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { isRewind } from "../errors/rxaddError.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import { type Positions, type StandardPosition, storable } from "../event/positions.ts";
+import type { Uninferred } from "../event/uninferred.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { type RetryOptions, retry as retrySetting } from "../options/retryOptions.ts";
 import { Settings } from "../options/settings.ts";
 import type { Skipped } from "./keepPositions.ts";
 import type { Sink } from "./sink.ts";
-import type { Source } from "./source.ts";
+import { pipeSource, type Source } from "./source.ts";
 import { withPassed } from "./withPassed.ts";
 
 const settings = new Settings({ retry: retrySetting }).inProgram();
@@ -28,6 +30,21 @@ const settings = new Settings({ retry: retrySetting }).inProgram();
  * which kind it is, the source's first event says.
  */
 export type SinkFor<T, P> = Sink<T, P> | ([P] extends [StandardPosition] ? Sink<T, StandardPosition> : never);
+
+/** What {@link replicate} keeps in step. */
+export interface ReplicateOptions<T, R, P> {
+  readonly source: Source<T | Skipped<Uninferred<P>>, P>;
+  /**
+   * What the source's events go through, as plain RxJS that answers each at once: see {@link keepPositions}. The source is told
+   * of each checkpoint all the same, also past events that are filtered out. Default: they go to the sink as they are.
+   */
+  readonly through?: OperatorFunction<T, R> | undefined;
+  readonly sink: SinkFor<R, Uninferred<P>>;
+  /** When it goes back after a loss. Default: 100 ms, doubled up to 10 s, ±20 %, for ever. */
+  readonly retry?: RetryOptions;
+  /** Where time comes from; the sink has its own. Default: the clock. */
+  readonly scheduler?: SchedulerLike;
+}
 
 /**
  * Keeps a stream in step with a source: opens the sink, asks it where the stream ends, opens the
@@ -47,25 +64,25 @@ export type SinkFor<T, P> = Sink<T, P> | ([P] extends [StandardPosition] ? Sink<
  * replicate({ source: postgresChanges({ connectionString }), sink: redisSink({ id, uri, stream }) }).subscribe();
  * ```
  */
-export function replicate<T, P>(options: {
-  readonly source: Source<T | Skipped<NoInfer<P>>, P>;
-  readonly sink: SinkFor<T, NoInfer<P>>;
-  /** When it goes back after a loss. Default: 100 ms, doubled up to 10 s, ±20 %, for ever. */
-  readonly retry?: RetryOptions;
-  /** Where time comes from; the sink has its own. Default: the clock. */
-  readonly scheduler?: SchedulerLike;
-}): Observable<Checkpoint<P>> {
-  const { source, sink: given, scheduler } = options;
-  const { retry } = decodeOptions(settings, "replicate", options, ["source", "sink", "scheduler"]);
+export function replicate<T, P>(
+  options: ReplicateOptions<T, T, P> & { readonly through?: undefined },
+): Observable<Checkpoint<P>>;
+/** The same, of what operators make of the source's events. */
+export function replicate<T, R, P>(options: ReplicateOptions<T, R, P>): Observable<Checkpoint<P>>;
+export function replicate<T, R, P>(options: ReplicateOptions<T, R, P>): Observable<Checkpoint<P>> {
+  const { source: given, through, scheduler } = options;
+  const { retry } = decodeOptions(settings, "replicate", options, ["source", "through", "sink", "scheduler"]);
+  // Without `through`, R is T.
+  const source = (through === undefined ? given : pipeSource(given, through)) as Source<R | Skipped<P>, P>;
   // Positions that the sink hands out are those that this source, or one before it, has put in.
-  const sink = given as Sink<T, P>;
+  const sink = options.sink as Sink<R, P>;
   return defer(() => {
     const { isNews, goesBack } = neverBack(sink.positions ?? storable(source.positions));
     /** It goes back: no run of the sink is there to say that it has ended. */
     let isGoingBack = false;
     return defer(() => {
       isGoingBack = false;
-      const { open, ofEvents } = withPassed<T, P>(source);
+      const { open, ofEvents } = withPassed<R, P>(source);
       return sink.resuming(open, source.positions).pipe(map(ofEvents));
     }).pipe(
       retryBackoff({

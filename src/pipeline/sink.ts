@@ -1,5 +1,6 @@
 import type { Observable, OperatorFunction } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
+import type { RxaddError } from "../errors/rxaddError.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import type { Positions } from "../event/positions.ts";
 import type { SinkStatus } from "../telemetry/status.ts";
@@ -27,4 +28,17 @@ export interface Sink<T, P> extends OperatorFunction<T | Skipped<P>, Checkpoint<
    * @param positions - those of the source, for a sink whose options name none
    */
   readonly resuming: (source: OpenSource<T, P>, positions?: Positions<P>) => Observable<Checkpoint<P>>;
+}
+
+/** Who calls a sink for each event: hears what becomes of single ones, and when to pause. */
+export interface Caller {
+  /** @param ordinal - the event's number within the subscription, from 0 */
+  readonly refused: (ordinal: number, error: RxaddError) => void;
+  readonly flow: (signal: Flow) => void;
+}
+
+/** A sink that does not end with an event that it cannot publish: it passes over it, and tells who called. */
+export interface CallableSink<T, P> {
+  readonly id: string;
+  readonly called: (by: Caller) => OperatorFunction<T, Checkpoint<P>>;
 }

@@ -1,6 +1,8 @@
-import type { Observable } from "rxjs";
+import type { Observable, OperatorFunction } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 import type { Positions } from "../event/positions.ts";
+import type { Uninferred } from "../event/uninferred.ts";
+import { keepPositions, type Skipped } from "./keepPositions.ts";
 
 /**
  * Events from a given position on: a source that can be opened again where a sink says.
@@ -49,6 +51,27 @@ export function sourceFrom<T, R, P>(
     ...(acknowledge && { acknowledge }),
     ...(passed && { passed }),
   });
+}
+
+/**
+ * A source whose events go through operators, and that keeps what goes beside them: their positions, also of those that are
+ * filtered out, and what is acknowledged.
+ *
+ * @param how - plain RxJS that answers each event at once, as in {@link keepPositions}
+ *
+ * @example
+ * ```ts
+ * const orders = pipeSource(changes, filter(({ source }) => source.table === "orders"));
+ * ```
+ */
+export function pipeSource<T, R, P>(
+  source: Source<T | Skipped<Uninferred<P>>, P>,
+  how: OperatorFunction<T, R>,
+): Source<R | Skipped<P>, P> {
+  return sourceFrom(source, (...opening) =>
+    // What is skipped already goes by.
+    (source(...opening) as Observable<T>).pipe(keepPositions<T, R, P>(how)),
+  );
 }
 
 /** Whether a source says that it no longer has what it was asked for. */

@@ -12,8 +12,9 @@ export interface Cursor {
 }
 
 /** Before the first entry that is there. */
-export function beginningOf({ length, added, hasDeleted }: Standing): Cursor {
-  return { entryId: "0-0", index: added === undefined || hasDeleted ? undefined : added - length };
+export function beginningOf({ length, added, lastDeletedId }: Standing): Cursor {
+  const isCounted = added !== undefined && lastDeletedId === "0-0";
+  return { entryId: "0-0", index: isCounted ? added - length : undefined };
 }
 
 /** After the last entry. */
@@ -67,7 +68,7 @@ export function gaps(
 
 /** How many entries are missing; undefined: some may be, and nobody can tell. */
 function missedBy(
-  { firstEntryId, length, added, hasDeleted }: Standing,
+  { firstEntryId, length, added, lastDeletedId }: Standing,
   { after, entryIds }: Skipped,
   others: number | "unknown",
 ): number | undefined {
@@ -75,7 +76,7 @@ function missedBy(
   if (firstEntryId !== undefined && leq(ordEntryId)(firstEntryId, after.entryId)) return 0;
   // Where the server does not count, what was trimmed before the beginning cannot be told from the rest.
   if (after.entryId === "0-0" && after.index === undefined) return 0;
-  if (others === "unknown" || after.index === undefined || added === undefined || hasDeleted)
+  if (others === "unknown" || after.index === undefined || added === undefined || lastDeletedId !== "0-0")
     return undefined;
   // Trimmed as well, but between the read and this look.
   const read = entryIds.filter(

@@ -15,12 +15,14 @@ import { decodeOptions, type NamesOf } from "../options/decodeOptions.ts";
 import { type RetryOptions, retry } from "../options/retryOptions.ts";
 import { optional, required, Settings, withDefault } from "../options/settings.ts";
 import type { RedisServer } from "../redis/connect/anotherClient.ts";
+import { ownConnection } from "../redis/connect/ownConnection.ts";
 import { type ReachOptions, reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
 import { refuseKeyPrefix } from "../redis/wire/keyPrefix.ts";
 import type { ConsumerObserver } from "../telemetry/consumerObserver.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 import type { OneOrMore } from "../telemetry/observers.ts";
 import type { Decoding } from "./decodeEntry.ts";
+import { isStandardSchema } from "./standardSchema.ts";
 
 /** How every reader of streams reaches them. Durations are ms. */
 export interface AccessOptions extends ReachOptions {
@@ -73,6 +75,7 @@ const streams = new t.Type<readonly string[], unknown, unknown>(
 /** The settings of {@link AccessOptions}. */
 export const accessSettings = {
   uri: optional(redisUri, "Redis connection URI"),
+  connection: optional(ownConnection, "One's own connection, in place of a URI"),
   stream: required(streams, "Stream key, or several"),
   retry,
   ...reachSettings,
@@ -88,10 +91,31 @@ export const readingSettings = {
   until: optional(observable, "Ends it"),
 };
 
+const aCodec = looked(
+  "an io-ts codec, or a schema of Standard Schema",
+  (value): value is object => withMethod("", "decode").is(value) || isStandardSchema(value),
+);
+
+/** Whoever reads all fields reads no single one. */
+export function decodingProblem({
+  field,
+  decode,
+  decodeFields,
+}: {
+  readonly [Name in "field" | "decode" | "decodeFields"]?: unknown;
+}): string | undefined {
+  const other = field !== "event" ? "field" : decode !== undefined ? "decode" : undefined;
+  return decodeFields === undefined || other === undefined
+    ? undefined
+    : `decodeFields: found ${other} as well, expected one of them`;
+}
+
 /** Those of {@link Decoding}. */
 export const decodingSettings = {
-  decode: optional(aFunction, "Reads what an entry holds"),
-  codec: optional(withMethod("an io-ts codec", "decode"), "What an event has to be"),
+  field: withDefault(text, "event", "Which field holds the event"),
+  decode: optional(aFunction, "Reads what that field holds"),
+  decode_fields: optional(aFunction, "Makes the event of all fields"),
+  codec: optional(aCodec, "What an event has to be"),
 };
 
 /** Where reading begins. */
@@ -100,25 +124,22 @@ export const startId = looked(
   (value): value is string => typeof value === "string" && (value === "$" || isEntryId(value)),
 );
 
-const entriesSettings = new Settings({
-  ...readingSettings,
-  ...decodingSettings,
-  from: withDefault(startId, "$", "After which entry to begin"),
-  flow: optional(observable, "Pauses reading and resumes it"),
-}).inProgram();
+const entriesSettings = new Settings(
+  {
+    ...readingSettings,
+    ...decodingSettings,
+    from: withDefault(startId, "$", "After which entry to begin"),
+    flow: optional(observable, "Pauses reading and resumes it"),
+  },
+  decodingProblem,
+).inProgram();
 
 /** The settings of a reader that have a default, filled in. */
-export type ReaderTuning = Omit<t.TypeOf<typeof entriesSettings>, "decode" | "codec" | "flow">;
-
-/** What no setting can say; the compiler finds what is neither. */
-const noSettings = Object.keys({ connection: true } satisfies Record<
-  Exclude<NamesOf<StreamEntriesOptions<unknown>>, NamesOf<t.TypeOf<typeof entriesSettings>>>,
-  true
->);
+export type ReaderTuning = Omit<t.TypeOf<typeof entriesSettings>, NamesOf<Decoding<unknown>> | "flow">;
 
 /** Checks the options of `streamEntries`, and fills in the defaults. */
 export function entriesTuning<E>(options: StreamEntriesOptions<E>): ReaderTuning {
-  const tuning = decodeOptions(entriesSettings, "streamEntries", options, noSettings);
+  const tuning = decodeOptions(entriesSettings, "streamEntries", options, []);
   refuseKeyPrefix("streamEntries", options);
   return tuning;
 }
@@ -127,7 +148,7 @@ const sourceSettings = new Settings(readingSettings).inProgram();
 
 /** Those of a source that is called `name`, which reads from the oldest entry on. */
 export function sourceTuning(name: string, options: StreamSourceOptions): ReaderTuning {
-  const tuning = decodeOptions(sourceSettings, name, options, noSettings);
+  const tuning = decodeOptions(sourceSettings, name, options, []);
   refuseKeyPrefix(name, options);
   return { ...tuning, from: "0-0" };
 }

@@ -22,13 +22,13 @@ import {
 import { BufferOverflow, boundedBuffer } from "../../operators/boundedBuffer.ts";
 import { checkpoint } from "../../operators/checkpoint.ts";
 import type { Flow } from "../../operators/flow.ts";
-import { isRxaddError, rxaddError } from "../errors/rxaddError.ts";
+import { isRxaddError, type RxaddError, rxaddError } from "../errors/rxaddError.ts";
 import { errorOf } from "../errors/thrown.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import type { PositionOf } from "../event/eventAccess.ts";
 import { type Positions, type StorablePositions, storable } from "../event/positions.ts";
 import type { Skipped } from "../pipeline/keepPositions.ts";
-import type { OpenSource, Sink } from "../pipeline/sink.ts";
+import type { CallableSink, Caller, OpenSource, Sink } from "../pipeline/sink.ts";
 import { openStreamWatch } from "../redis/inspect/streamWatch.ts";
 import { openConnection } from "../redis/publish/publishConnection.ts";
 import { type Reporter, reporter } from "../telemetry/reporter.ts";
@@ -38,8 +38,9 @@ import { sinkStates } from "../telemetry/states.ts";
 import type { SinkStatus } from "../telemetry/status.ts";
 import type { Watchable } from "../telemetry/watchable.ts";
 import { batchSpans } from "./batchSpans.ts";
+import { DropReport } from "./dropReport.ts";
 import { encoder } from "./encode/encoder.ts";
-import type { Entry } from "./encode/entry.ts";
+import { countedAnew, type Entry } from "./encode/entry.ts";
 import { order } from "./encode/safePosition.ts";
 import { toEntry } from "./encode/toEntry.ts";
 import type { Safe } from "./lane/heldBack.ts";
@@ -47,9 +48,10 @@ import type { AcknowledgedBatch } from "./lane/lane.ts";
 import { type Lanes, lanes } from "./lane/lanes.ts";
 import { programOptions, type SinkOptions } from "./sinkOptions.ts";
 import { decodeTuning, type SinkTuning } from "./sinkTuning.ts";
+import { writersOf } from "./writers.ts";
 
 /** What `redisSink` makes. A type of its own: through an intersection TypeScript does not see what P is in a `pipe`. */
-export interface RedisSink<T, P> extends Sink<T, P>, Watchable {}
+export interface RedisSink<T, P> extends Sink<T, P>, CallableSink<T, P>, Watchable {}
 
 /**
  * Publishes events to a Redis Stream in batches and emits a {@link Checkpoint} for each batch that
@@ -62,8 +64,10 @@ export interface RedisSink<T, P> extends Sink<T, P>, Watchable {}
  *
  * - **Delivery** exactly once into the stream, in source order, while one writer has the sink id and
  *   events carry increasing positions; see docs/guarantees.md. A second writer fences the first.
+ * - **Without positions** exactly once within a subscription, of which many may publish side by side; see `writers`. What
+ *   Redis loses is told by the status `lost`, and the sink goes on.
  * - **Retries** what may pass is retried with backoff, and holds the checkpoint meanwhile.
- * - **Memory** bounded by `buffer`: `flow` pauses the source; one that goes on gets `BufferOverflow`.
+ * - **Memory** bounded by `buffer`: `flow` pauses the source; one that goes on gets `BufferOverflow`, or loses events as `overflow` says.
  * - **Misuse** throws `ConfigurationInvalid` at once, with all that is wrong with the options.
  * - **Errors** an {@link RxaddError} that says what to do. An error of the source comes out after what
  *   went before it is safe.
@@ -92,9 +96,13 @@ export function redisSink<T, P = PositionOf<T>>(options: SinkOptions<T, P>): Red
     required: tuning.required,
     positions,
     report: watchers.status,
+    called: (caller: Caller) => (events$: Observable<T>) => run(partsFor(), () => events$, false, caller),
     watch: watchers.watch,
     openWatch: () => openStreamWatch(options, { ...reachOf(tuning), name: `rxadd:${options.id}:watch` }),
-    resuming: (source: OpenSource<T, P>, given?: Positions<P>) => run(partsFor(given), source, true),
+    resuming: (source: OpenSource<T, P>, given?: Positions<P>) => {
+      if (writersOf(tuning) === "many") throw manyResuming(options.id);
+      return run(partsFor(given), source, true);
+    },
   });
 }
 
@@ -115,6 +123,7 @@ function run<T, P>(
   parts: Parts<T, P>,
   source: OpenSource<T, P>,
   isResuming: boolean,
+  caller?: Caller,
 ): Observable<Checkpoint<P>> {
   const { options, tuning, watchers } = parts;
   const { id: sink, stream } = options;
@@ -146,7 +155,10 @@ function run<T, P>(
           stands = position;
         }),
       );
-      const toCheckpoints = chain(parts, itsLanes, status, flow, () => stands);
+      const drops = new DropReport(tuning.buffer.maxEvents, status.report);
+      open.add(() => drops.end());
+      const stood = () => (itsLanes.writers() === "many" ? undefined : stands);
+      const toCheckpoints = chain(parts, itsLanes, status, drops, flow, stood, caller);
 
       const published$ = isResuming
         ? opened$.pipe(switchMap((position) => toCheckpoints(source(position, flow))))
@@ -155,7 +167,12 @@ function run<T, P>(
       return published$.pipe(
         concatWith(connection.close$),
         takeUntil(connection.failure$),
-        tap({ error: itsLanes.end }),
+        tap({
+          error: () => {
+            itsLanes.end();
+            drops.end();
+          },
+        }),
       );
     });
 
@@ -183,11 +200,13 @@ function chain<T, P>(
   { options, tuning, positions, watchers }: Parts<T, P>,
   { arrived, publish, safe }: Lanes<P>,
   status: Reporter<SinkStatus>,
+  drops: DropReport,
   flow: BehaviorSubject<Flow>,
   stands: () => P | undefined,
+  caller: Caller | undefined,
 ): OperatorFunction<T | Skipped<P>, Checkpoint<P>> {
   const { id } = options;
-  const { maxEvents: maxItems, maxBytes } = tuning.buffer;
+  const { maxEvents: maxItems, maxBytes, overflow } = tuning.buffer;
   const itsEncoder = encoder(options, tuning);
   let fill: BufferFill = { items: 0, bytes: 0, maxItems, maxBytes };
   let releasedBytes = 0;
@@ -196,12 +215,14 @@ function chain<T, P>(
   watchers.buffered(fill);
 
   return pipe(
-    map(toEntry(itsEncoder, options.event, positions, watchers.isWatched)),
+    map(toEntry(itsEncoder, options.event, positions, watchers.isWatched, caller?.refused)),
     arrived === undefined ? identity : tap(arrived),
     boundedBuffer(
       {
         maxItems,
         maxBytes,
+        overflow,
+        dropped: drops,
         sizeOf: ({ bytes }) => bytes,
         released: ({ left }: Safe<Entry<P>, AcknowledgedBatch<P>>) => {
           if (left === undefined) return { items: 0, bytes: 0 };
@@ -220,13 +241,18 @@ function chain<T, P>(
         flow: {
           next: (signal) => {
             if (signal === "pause") status.report({ state: "paused", events: fill.items, bytes: fill.bytes });
-            else status.report({ state: "resumed" });
+            else {
+              drops.end();
+              status.report({ state: "resumed" });
+            }
             watchers.flow(signal);
+            caller?.flow(signal);
             flow.next(signal);
           },
         },
       },
       pipe(
+        overflow === "error" ? identity : countedAnew(),
         publish,
         tap(({ replayed }) => {
           replayedEvents += replayed;
@@ -251,6 +277,14 @@ function chain<T, P>(
       watchers.checkpoint(now, last.timeMs);
       return now;
     }),
+  );
+}
+
+/** Where many write, none of them has a place at which a source could go on. */
+function manyResuming(id: string): RxaddError {
+  return rxaddError(
+    "ConfigurationInvalid",
+    `sink ${id}: found writers: "many", or a buffer.overflow that drops events, where a source is opened where the sink stands, as by replicate: only one owner knows where that is, and what is dropped would be a hole before it`,
   );
 }
 

@@ -4,10 +4,9 @@ import type { EventAccess } from "../event/eventAccess.ts";
 import type { Positions } from "../event/positions.ts";
 import type { NamesOf } from "../options/decodeOptions.ts";
 import type { RetryOptions } from "../options/retryOptions.ts";
-import type { RedisServer } from "../redis/connect/anotherClient.ts";
 import type { ReachOptions } from "../redis/connect/serverOptions.ts";
 import type { DurabilityOptions } from "../redis/publish/durability.ts";
-import type { FakeServer } from "../redis/publish/fakeServer.ts";
+import type { SinkServer } from "../redis/publish/fakeServer.ts";
 import type { TrimOptions } from "../redis/publish/trimming.ts";
 import type { OneOrMore } from "../telemetry/observers.ts";
 import type { SinkObserver } from "../telemetry/sinkObserver.ts";
@@ -18,7 +17,7 @@ import type { SinkTuning } from "./sinkTuning.ts";
 
 /** The settings of a `redisSink` apart from the server. Durations are ms, sizes bytes. */
 export interface SinkSettings<T, P> extends ReachOptions {
-  /** Names the sink, and with the stream its producer state in Redis. One writer at a time has it. */
+  /** Names the sink, and with the stream its producer state in Redis. One writer at a time has it, or many as `writers` says. */
   readonly id: string;
   /**
    * The stream key; a template such as `cdc.${source.table}`, filled from the event; or a function of the event.
@@ -41,6 +40,12 @@ export interface SinkSettings<T, P> extends ReachOptions {
    * `ProducerStateMissing` at every start else: what the source sends again is doubled. Set it for one start. Default false.
    */
   readonly adopt?: boolean;
+  /**
+   * Who may publish under the sink's `id`. `one`: whoever has subscribed last, as positions need it; the others end with
+   * `Fenced`. `many`: everybody, each by a lane of its own; for events without positions, which are else a
+   * `PositionInvalid`. Default: `one` with `replicate`; else the first event decides: with a position `one`, without `many`.
+   */
+  readonly writers?: "one" | "many" | undefined;
   /** Whether the sink gates the checkpoint where there are several. Default true. */
   readonly required?: boolean;
   readonly event?: EventAccess<T, P>;
@@ -64,6 +69,13 @@ export interface SinkSettings<T, P> extends ReachOptions {
     readonly maxEvents?: number;
     /** Default 64 MiB. */
     readonly maxBytes?: number;
+    /**
+     * What follows when a source that cannot pause goes on until the buffer is full. `error`: the sink ends with `BufferOverflow`.
+     * `dropNewest` drops what comes then; `dropOldest` what has waited longest, but for the half of the buffer that is on its
+     * way. What is dropped is no part of a checkpoint, and told by the status `dropped`. For events without positions: it
+     * implies `writers: "many"`. Default `error`.
+     */
+    readonly overflow?: "error" | "dropOldest" | "dropNewest";
   };
   /** Default: 100 ms, doubled up to 10 s, ±20 %, for ever. */
   readonly retry?: RetryOptions;
@@ -106,16 +118,15 @@ export interface SinkSettings<T, P> extends ReachOptions {
 }
 
 /** All that `redisSink` can be told. */
-export type SinkOptions<T, P> = SinkSettings<T, P> & (RedisServer | { readonly connection: FakeServer });
+export type SinkOptions<T, P> = SinkSettings<T, P> & SinkServer;
 
 type NoSetting = Exclude<
   NamesOf<SinkOptions<unknown, unknown>>,
-  NamesOf<SinkTuning> | "id" | "uri" | "stream" | "key" | "observers"
+  NamesOf<SinkTuning> | "id" | "uri" | "connection" | "stream" | "key" | "observers"
 >;
 
 /** The names of the options that no file can hold; the compiler keeps the list complete. */
 export const programOptions: readonly string[] = Object.keys({
-  connection: true,
   event: true,
   positions: true,
   status: true,

@@ -18,14 +18,21 @@ import {
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { retry } from "../options/retryOptions.ts";
 import { group, optional, required, Settings, withDefault } from "../options/settings.ts";
+import { connectionOr } from "../redis/connect/ownConnection.ts";
 import { reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
+import { isFake } from "../redis/publish/fakeServer.ts";
 import { envelopes } from "./encode/envelope.ts";
 import { deadLettersProblem } from "./sameStream.ts";
 import { trim } from "./trim.ts";
+import { writersProblem } from "./writers.ts";
 
 /** The settings of a sink that have a default, the same in a file and in a program. */
 export const sinkTuning = {
   required: withDefault(flag, true, "Gates checkpoints"),
+  writers: optional(
+    oneOf("one", "many"),
+    "`one`: one writer at a time has the sink id; `many`: each has a lane of its own, for events without positions; without it the first event decides",
+  ),
   adopt: withDefault(
     flag,
     false,
@@ -43,6 +50,11 @@ export const sinkTuning = {
     {
       max_events: withDefault(count, 20_000, "Most events in memory; the source is paused at half"),
       max_bytes: withDefault(count, 67_108_864, "Most bytes in memory; the source is paused at half"),
+      overflow: withDefault(
+        oneOf("error", "dropOldest", "dropNewest"),
+        "error",
+        "What follows when a source goes on all the same: the sink ends, or drops events, for `writers: many` alone",
+      ),
     },
     "What may wait in memory",
   ),
@@ -139,6 +151,7 @@ const sinkOptions = new Settings(
   {
     id: required(text, "Sink identifier"),
     uri: optional(redisUri, "Redis connection URI"),
+    connection: optional(connectionOr(isFake), "One's own connection, in place of a URI"),
     stream: required(textOrFunction, "Redis stream key"),
     key: optional(textOrFunction, keySetting.meaning),
     event: optional(eventAccess, "What is read from an event"),
@@ -147,13 +160,14 @@ const sinkOptions = new Settings(
   },
   // Where a function will lead, nobody knows.
   ({ stream, ...others }) =>
-    typeof stream === "string" ? deadLettersProblem({ ...others, stream }) : undefined,
+    (typeof stream === "string" ? deadLettersProblem({ ...others, stream }) : undefined) ??
+    writersProblem(others),
 ).inProgram();
 
 /** The settings of a sink that have a default, filled in. */
 export type SinkTuning = Omit<
   t.TypeOf<typeof sinkOptions>,
-  "id" | "uri" | "stream" | "key" | "event" | "observers"
+  "id" | "uri" | "connection" | "stream" | "key" | "event" | "observers"
 >;
 
 /** Checks the options of a `redisSink`, of which `others` are no settings, and fills in the defaults. */

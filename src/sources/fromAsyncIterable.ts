@@ -54,10 +54,7 @@ export function fromAsyncIterable<T>(
     }
 
     subscriber.add(
-      flow.subscribe({
-        next: (signal) => state.next(signal),
-        error: (error) => subscriber.error(error),
-      }),
+      flow.subscribe({ next: (signal) => state.next(signal), error: (error) => subscriber.error(error) }),
     );
     subscriber.add(() => {
       // Lets a paused loop end.

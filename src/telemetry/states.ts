@@ -25,6 +25,8 @@ export const sinkStates = {
   resumed: { is: "aside", level: "debug" },
   deadLetter: { is: "aside", level: "error" },
   replayed: { is: "aside", level: "info" },
+  lost: { is: "aside", level: "error" },
+  dropped: { is: "aside", level: "error" },
   warning: { is: "aside", level: "warn" },
   closed: { is: "doing", level: "info" },
 } as const satisfies Record<SinkStatus["state"], Traits>;
@@ -52,7 +54,9 @@ const states = { ...sinkStates, ...consumerStates };
 
 /** The level of a status: that of its state, but for an end with an error. */
 export function levelOf(status: AnyStatus): Level {
-  return status.state === "closed" && status.cause !== undefined ? "error" : states[status.state].level;
+  if (status.state === "closed" && status.cause !== undefined) return "error";
+  // What both sides tell by this name is another thing.
+  return "events" in status && status.state === "lost" ? sinkStates.lost.level : states[status.state].level;
 }
 
 /** Whether it does what it is there for. */

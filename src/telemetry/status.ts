@@ -46,6 +46,19 @@ export type SinkStatus =
       /** Where the last of them stands. */
       readonly position: unknown;
     }
+  | {
+      /** Redis has lost events that it had acknowledged, and there is no source that could send them again. */
+      readonly state: "lost";
+      readonly stream: string;
+      /** How many, as far as is known. */
+      readonly events: number;
+    }
+  | {
+      /** The buffer was full, and events were dropped, as `buffer.overflow` says. */
+      readonly state: "dropped";
+      /** How many since this was told before. */
+      readonly events: number;
+    }
   | { readonly state: "warning"; readonly message: string }
   /** Ended: with an error of the sink or of its source, or because it was done or unsubscribed. */
   | { readonly state: "closed"; readonly cause: Error | undefined };

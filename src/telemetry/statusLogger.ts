@@ -1,3 +1,5 @@
+import { rxaddError } from "../errors/rxaddError.ts";
+import { kindOf } from "../errors/thrown.ts";
 import { type AnyStatus, levelOf } from "./states.ts";
 import { statusText } from "./statusText.ts";
 
@@ -28,6 +30,8 @@ export interface StatusLogger {
  * - `info` what was `replayed`, and what else it is doing, once each time that this changes, never for each batch;
  * - `debug` that it pauses and resumes the source, where the logger has this level.
  *
+ * It throws `ConfigurationInvalid` at once where the logger lacks a level.
+ *
  * @param logger - `pino()`, or what has its `info`, `warn` and `error`; a child of it names the sink
  *
  * @example
@@ -38,8 +42,21 @@ export interface StatusLogger {
  * ```
  */
 export function statusLogger(logger: Logger): StatusLogger {
+  refuseUnfit(logger);
   const status = (now: AnyStatus) => logger[levelOf(now)]?.(fieldsOf(now), statusText(now));
   return { status, next: status };
+}
+
+/** What could not log would be noticed only when there is something to log. */
+function refuseUnfit(logger: unknown): void {
+  for (const level of ["info", "warn", "error", "debug"]) {
+    const found: unknown = Reflect.get(Object(logger), level);
+    if (typeof found === "function" || (level === "debug" && found === undefined)) continue;
+    throw rxaddError(
+      "ConfigurationInvalid",
+      `statusLogger: logger.${level}: found ${kindOf(found)}, expected a function: give it a logger such as pino()`,
+    );
+  }
 }
 
 /** The fields of a status as a log has them: errors where loggers look for them. */

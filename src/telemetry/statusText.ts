@@ -36,7 +36,11 @@ export function statusText(status: AnyStatus): string {
     case "claimed":
       return `${status.stream}: took over ${status.entries} deliveries of other consumers`;
     case "lost":
-      return `${status.stream}: another consumer took over ${status.entryId}`;
+      return "entryId" in status
+        ? `${status.stream}: another consumer took over ${status.entryId}`
+        : `${status.stream}: Redis has lost ${status.events} acknowledged events of this run, and nobody can send them again; goes on with what is still held`;
+    case "dropped":
+      return `dropped ${status.events} events: the buffer is full, and the source goes on`;
     case "gone":
       return `${status.stream}: ${status.entryId} is not pending any more, nothing of it was written`;
     case "deleted":

@@ -1,6 +1,6 @@
 import { asyncScheduler, of, type SchedulerLike } from "rxjs";
 import { backoffMs } from "../../operators/retryBackoff.ts";
-import { type Delivery, type Settler, settledBy, type Told } from "../consumer/delivery.ts";
+import { type Delivery, type Failure, type Settler, settledBy, type Told } from "../consumer/delivery.ts";
 import { scheduler as schedulerCodec } from "../options/callbacks.ts";
 import { countOrAll } from "../options/codecs.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
@@ -26,6 +26,8 @@ export interface FakeGroup<E> {
   /** What was written along with acknowledgements; for a mark that is remembered nothing is, as in Redis. */
   readonly effects: readonly Effect[];
   readonly deadLetters: readonly { readonly entryId: string; readonly reason: unknown }[];
+  /** Entry IDs of those that a handler gave back; they do not come again here. */
+  readonly givenBack: readonly string[];
 }
 
 const stream = "memory";
@@ -58,17 +60,18 @@ export function fakeGroup<E>(options: FakeGroupOptions = {}): FakeGroup<E> {
   const acknowledged: string[] = [];
   const effects: Effect[] = [];
   const deadLetters: { entryId: string; reason: unknown }[] = [];
+  const givenBack: string[] = [];
   const processed = new Set<string>();
   let entries = 0;
 
-  function fail(entryId: string, deliveries: number, reason: unknown, told: Told): void {
-    if (deliveries >= maxDeliveries) {
-      deadLetters.push({ entryId, reason });
+  function fail(entryId: string, deliveries: number, failure: Failure, told: Told): void {
+    if (failure.kind === "dead" || deliveries >= maxDeliveries) {
+      deadLetters.push({ entryId, reason: failure.reason });
       told.next("acknowledged");
     } else {
       scheduler.schedule(
         () => told.next({ again: settlerOf(entryId, deliveries + 1) }),
-        backoffMs(deliveries, { maxMs: 60_000, jitter: 0, ...redelivery }),
+        failure.delayMs ?? backoffMs(deliveries, { maxMs: 60_000, jitter: 0, ...redelivery }),
       );
     }
   }
@@ -80,8 +83,10 @@ export function fakeGroup<E>(options: FakeGroupOptions = {}): FakeGroup<E> {
     mayStart: () => true,
     start: (begin) => begin(undefined),
     settle: (verdict, told) => {
-      if (verdict.kind === "left") told.next("kept");
-      else if (verdict.kind === "failed") fail(entryId, deliveries, verdict.reason, told);
+      if (verdict.kind === "left") {
+        givenBack.push(entryId);
+        told.next("kept");
+      } else if (verdict.kind !== "handled") fail(entryId, deliveries, verdict, told);
       else {
         const { mark } = verdict;
         acknowledged.push(entryId);
@@ -105,5 +110,6 @@ export function fakeGroup<E>(options: FakeGroupOptions = {}): FakeGroup<E> {
     acknowledged,
     effects,
     deadLetters,
+    givenBack,
   };
 }

@@ -5,6 +5,8 @@ import { type MemoryStream, noStream } from "./memoryStream.ts";
 type Stored =
   | { readonly kind: "stream"; readonly stream: MemoryStream }
   | { readonly kind: "state"; readonly state: ProducerState }
+  /** The state of one subscription. */
+  | { readonly kind: "run"; readonly state: ProducerState }
   | { readonly kind: "mark"; readonly epoch: number }
   | { readonly kind: "string" };
 
@@ -33,7 +35,7 @@ export class MemoryKeys {
     this.#keys = new Map([...this.#keys].filter(([other]) => other !== key));
   }
 
-  /** All producer states, by key. */
+  /** All producer states that another writer may open, by key. */
   states(): readonly (readonly [key: string, state: ProducerState])[] {
     return [...this.#keys].flatMap(([key, stored]) =>
       stored.kind === "state" ? [[key, stored.state] as const] : [],
@@ -47,7 +49,7 @@ export class MemoryKeys {
 
   stateAt(key: string): ProducerState | undefined {
     const stored = this.#keys.get(key);
-    if (stored === undefined || stored.kind === "state") return stored?.state;
+    if (stored === undefined || stored.kind === "state" || stored.kind === "run") return stored?.state;
     throw wrongType();
   }
 

@@ -1,4 +1,4 @@
-import { decide, opened } from "../redis/publish/protocol.ts";
+import { decide, foundBy, opened } from "../redis/publish/protocol.ts";
 import {
   findingOf,
   type LaneKeys,
@@ -48,7 +48,7 @@ export class MemoryRedis {
   publish(keys: LaneKeys, batch: NumberedBatch, nowMs: number, trim?: TrimOptions): PublishReply {
     const streams = streamsOf(keys, batch.entries);
     const stands = this.#checkTypes(keys, streams);
-    const state = this.#keys.stateAt(keys.state);
+    const state = foundBy(this.#keys.stateAt(keys.state), batch, keys.expiresMs);
     const verdict = decide(state, batch);
     if (state === undefined || verdict === "missing") return findingOf("missing", state, stands);
     if (verdict === "known") return { reply: "published", entryId: state.entryId, isRenewed: false };
@@ -64,7 +64,7 @@ export class MemoryRedis {
     if (trim !== undefined) this.#trim(keys, streams, trim, nowMs);
     const { sequence, position, ahead } = batch;
     this.#keys.put(keys.state, {
-      kind: "state",
+      kind: keys.expiresMs === undefined ? "state" : "run",
       state: { ...state, sequence, position, ahead, entryId: newest },
     });
     return { reply: "published", entryId: newest, isRenewed: !stands && state.entryId !== "" };
@@ -106,7 +106,7 @@ export class MemoryRedis {
     this.#refusal = refusal;
   }
 
-  /** Another writer opens every lane. */
+  /** Another writer opens every lane that is not one subscription's own. */
   takeOver(): void {
     for (const [key, state] of this.#keys.states())
       this.#keys.put(key, { kind: "state", state: opened(state, "another", 0) });

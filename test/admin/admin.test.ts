@@ -1,4 +1,5 @@
 import { Redis } from "ioredis";
+import { createClient } from "redis";
 import { firstValueFrom, from, lastValueFrom, take, toArray } from "rxjs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
@@ -268,6 +269,11 @@ describe("every one of them", () => {
       "a uri and a connection",
       { uri: "redis://h", stream, ...({ connection: {} } as object) },
       "uri: found a connection as well, expected one of them",
+    ],
+    [
+      "a client of node-redis",
+      { stream, connection: createClient() as never },
+      "a stream: connection: found a client of node-redis, expected a Redis or Cluster of ioredis",
     ],
     ["a stream without a name", { uri: "redis://h", stream: "" }, "stream: found"],
   ])("fails on %s with all that is wrong", async (_what, where, message) => {

@@ -2,9 +2,11 @@ import type { Observable } from "rxjs";
 import { describe, expect, it } from "vitest";
 import {
   claimEntries,
+  createGroup,
   deleteEntries,
   groupPending,
   pendingEntries,
+  redrive,
   type StreamOptions,
   streamLength,
   trimAcknowledged,
@@ -36,6 +38,8 @@ const misused: readonly (readonly [what: string, asked: Observable<unknown>, pro
   ["entry IDs", deleteEntries(at, ["5-x"]), "expected an entry ID such as 1700000000000-0"],
   ["a limit", trimStream(at, wrong({ maxLen: 5 })), "maxLen: no such option; did you mean maxLength?"],
   ["two limits", trimStream(at, wrong({ maxLength: 5, minId: "5-0" })), "found both maxLength and minId"],
+  ["a group", createGroup(at, wrong({ group: "a", from: "$" })), "from: no such option; did you mean"],
+  ["dead letters", redrive(at, wrong({ reson: "x" })), "reson: no such option; did you mean reason?"],
   [
     "how exact",
     trimAcknowledged(at, wrong({ approx: true })),

@@ -2,9 +2,14 @@ import { lastValueFrom, type Observable, toArray } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   claimEntries,
+  createGroup,
   deleteEntries,
+  destroyGroup,
   groupPending,
   pendingEntries,
+  redrive,
+  removeConsumer,
+  setGroup,
   streamGroups,
   streamInfo,
   streamLength,
@@ -15,7 +20,12 @@ import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 import { codeBlocks } from "../repository/codeBlocks.ts";
 
 const stream = "orders.events";
+const dead = "orders.dead";
 const group = "mail";
+const letter = [
+  ...["event", "{}", "error", "HandlerFailed", "reason", "x", "stream", stream, "entry", "1-0"],
+  ...["group", group, "consumer", "worker1", "deliveries", "5"],
+];
 
 let redis: RedisServer;
 beforeAll(async () => {
@@ -36,7 +46,12 @@ function documentedRules(): readonly string[] {
 async function useAll(where: string): Promise<void> {
   const at = { uri: redis.uri.replace("://", "://operator:password@"), stream: where };
   const claim = { group, consumer: "worker2", minIdleMs: 0 };
+  await redis.client.xadd(dead, "*", ...letter);
   const all: readonly Observable<unknown>[] = [
+    createGroup(at, { group, start: "$" }),
+    setGroup(at, { group, to: "0-0" }),
+    removeConsumer(at, { group, consumer: "worker9" }),
+    redrive({ ...at, stream: where === stream ? dead : where }),
     streamLength(at),
     streamInfo(at),
     streamGroups(at),
@@ -47,6 +62,7 @@ async function useAll(where: string): Promise<void> {
     trimAcknowledged(at),
     trimStream(at, { maxLength: 1 }),
     deleteEntries(at, ["1-0"]),
+    destroyGroup(at, group),
   ];
   for (const asked of all) await lastValueFrom(asked.pipe(toArray()));
 }

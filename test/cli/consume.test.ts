@@ -56,6 +56,32 @@ describe("rxadd consume", () => {
     expect(lines(run)).toEqual(['{"id":"4-0","event":{"n":4}}']);
   });
 
+  it.each<[string, readonly string[], string]>([
+    ["another field holds", ["--field", "data"], '{"n":1.0}'],
+    [
+      "stands in all fields, whatever that is",
+      ["--all-fields"],
+      '{"event":"OrderPlaced","data":"{\\"n\\":1.0}"}',
+    ],
+  ])("prints what %s", async (_what, flags, event) => {
+    await redis.client.xadd(stream, "1-0", "event", "OrderPlaced", "data", '{"n":1.0}');
+    const plain = consume("--from", "0-0", ...flags);
+    const ofGroup = consume("--group", "g", ...flags);
+    await Promise.all([plain.says("1-0"), ofGroup.says("1-0")]);
+
+    expect(await stop(plain)).toBe(0);
+    expect(await stop(ofGroup)).toBe(0);
+    expect(lines(plain)).toEqual([`{"id":"1-0","event":${event}}`]);
+    expect(lines(ofGroup)).toEqual(lines(plain));
+  });
+
+  it("reads one field, or all of them", async () => {
+    const run = rxaddHere(["consume", "--stream", stream, "--field", "a", "--all-fields"], "", env());
+
+    expect(await run.ended).toBe(2);
+    expect(run.stderr()).toContain("found both --field and --all-fields, expected one of them");
+  });
+
   it("prints the event's JSON as it stands, on one line, and all fields where there is no event", async () => {
     await redis.client.xadd(stream, "1-0", "event", '{"price": 12345678901234567890.10,\n "é":"✓"}');
     await redis.client.xadd(stream, "2-0", "user", "7", "action", "log in");

@@ -62,7 +62,7 @@ describe("rxadd pipe", () => {
       "sinks:\n  - type: redis\n    config:\n      id: orders-redis\n      uri: ${REDIS_URI}\n      stream: orders.events\n      required: true\n",
     );
 
-    const run = rxadd(["pipe", "--config", config], '{"n":1}\n', { REDIS_URI: uri() });
+    const run = rxaddHere(["pipe", "--config", config], '{"n":1}\n', { REDIS_URI: uri() });
 
     expect(await run.ended).toBe(0);
     expect(await redis.client.xlen("orders.events")).toBe(1);
@@ -74,7 +74,7 @@ describe("rxadd pipe", () => {
       "sinks:\n  - type: redis\n    config:\n      id: orders-redis\n      uri: ${REDIS_URI}\n      stream: cdc.${source.table}\n      dead_letters: { stream: cdc.dead }\n",
     );
     const lines = '{"source":{"table":"orders"},"n":1}\n{"n":2}\n{"source":{"table":"items"},"n":3}\n';
-    const run = rxadd(["pipe", "--config", config], lines, { REDIS_URI: uri() });
+    const run = rxaddHere(["pipe", "--config", config], lines, { REDIS_URI: uri() });
 
     expect(await run.ended).toBe(0);
     expect(await readEvents(redis.client, "cdc.orders")).toEqual(['{"source":{"table":"orders"},"n":1}']);
@@ -92,7 +92,7 @@ describe("rxadd pipe", () => {
     const sink = `sinks:\n  - type: redis\n    config:\n      id: a\n      uri: ${server.uri}\n      stream: s\n`;
     const trusting = file("tls.yaml", `${sink}      tls: { ca: "${certificates.ca.certFile}" }\n`);
 
-    const run = rxadd(["pipe", "--config", trusting], '{"n":1}\n');
+    const run = rxaddHere(["pipe", "--config", trusting], '{"n":1}\n');
     expect(await run.ended).toBe(0);
     expect(await server.client.xlen("s")).toBe(1);
 
@@ -105,20 +105,20 @@ describe("rxadd pipe", () => {
     const line = (n: number) => JSON.stringify({ n, position: `token-${n}` });
     const lines = Array.from({ length: 20 }, (_, index) => line(index + 1));
 
-    await rxadd(flags(), lines.slice(0, 8).join("\n")).ended;
-    const run = rxadd([...flags(), "--input", file("events.ndjson", lines.join("\n"))]);
+    await rxaddHere(flags(), lines.slice(0, 8).join("\n")).ended;
+    const run = rxaddHere([...flags(), "--input", file("events.ndjson", lines.join("\n"))]);
 
     expect(await run.ended).toBe(0);
     expect(await readEvents(redis.client, "orders.events")).toEqual(lines);
   });
 
   it("begins without its producer state only when it is told to", async () => {
-    await rxadd(flags(), '{"n":1}\n').ended;
+    await rxaddHere(flags(), '{"n":1}\n').ended;
     await redis.client.del("{orders.events}:rxadd:orders-redis");
 
     const refused = rxaddHere(flags(), '{"n":1}\n{"n":2}\n');
     expect(await refused.ended).toBe(3);
-    const adopting = rxadd([...flags(), "--adopt"], '{"n":1}\n{"n":2}\n');
+    const adopting = rxaddHere([...flags(), "--adopt"], '{"n":1}\n{"n":2}\n');
     expect(await adopting.ended).toBe(0);
     expect(await redis.client.xlen("orders.events")).toBe(3);
   });
@@ -133,11 +133,11 @@ describe("rxadd pipe", () => {
 
   it("counts what it has published, and what was there already", async () => {
     const lines = ["1", "2", "3"].map((n) => `{"n":${n}}\n`);
-    const first = rxadd(flags(), lines.slice(0, 2).join(""));
+    const first = rxaddHere(flags(), lines.slice(0, 2).join(""));
     expect(await first.ended).toBe(0);
     expect(first.stderr()).toContain("done: 2 events published, up to position 2\n");
 
-    const second = rxadd(flags(), lines.join(""));
+    const second = rxaddHere(flags(), lines.join(""));
     expect(await second.ended).toBe(0);
     expect(second.stderr()).toContain(
       "done: 1 event published, 2 left out, which were in the stream already, up to position 3\n",
@@ -152,7 +152,7 @@ describe("rxadd pipe", () => {
   });
 
   it("counts what goes back in the order of its positions as what was there already", async () => {
-    const run = rxadd(flags(), [5, 4, 6].map((position) => `{"position":${position}}\n`).join(""));
+    const run = rxaddHere(flags(), [5, 4, 6].map((position) => `{"position":${position}}\n`).join(""));
     expect(await run.ended).toBe(0);
     expect(run.stderr()).toContain(
       "done: 2 events published, 1 left out, which were in the stream already, up to position 6",
@@ -162,7 +162,7 @@ describe("rxadd pipe", () => {
 
   it("counts all that goes back, however long", async () => {
     const positions = [...Array(1500).keys(), ...Array(1500).keys()];
-    const run = rxadd(flags(), positions.map((position) => `{"position":${position}}\n`).join(""));
+    const run = rxaddHere(flags(), positions.map((position) => `{"position":${position}}\n`).join(""));
     expect(await run.ended).toBe(0);
     expect(run.stderr()).toContain(
       "done: 1500 events published, 1500 left out, which were in the stream already",
@@ -171,7 +171,7 @@ describe("rxadd pipe", () => {
   });
 
   it("refuses another input under an id of old, which is shorter than what it had, with exit code 2", async () => {
-    await rxadd(flags(), '{"id":"monday/1"}\n{"id":"monday/2"}\n{"id":"monday/3"}\n').ended;
+    await rxaddHere(flags(), '{"id":"monday/1"}\n{"id":"monday/2"}\n{"id":"monday/3"}\n').ended;
     const run = rxaddHere(flags(), '{"id":"tuesday/1"}\n{"id":"tuesday/2"}\n');
     expect(await run.ended).toBe(2);
     expect(run.stderr()).toContain("found its end at line 2, expected line 3");
@@ -213,10 +213,10 @@ describe("rxadd pipe", () => {
 
   it("takes the URI from the environment, where no other user of the machine reads the password", async () => {
     const flags = ["pipe", "--id", "x", "--stream", "s"];
-    expect(await rxadd(flags, '{"n":1}\n', { REDIS_URI: uri() }).ended).toBe(0);
-    expect(await rxadd([...flags, "--uri", "${OTHER}"], '{"n":1}\n{"n":2}\n', { OTHER: uri() }).ended).toBe(
-      0,
-    );
+    expect(await rxaddHere(flags, '{"n":1}\n', { REDIS_URI: uri() }).ended).toBe(0);
+    expect(
+      await rxaddHere([...flags, "--uri", "${OTHER}"], '{"n":1}\n{"n":2}\n', { OTHER: uri() }).ended,
+    ).toBe(0);
     expect(await redis.client.xlen("s")).toBe(2);
 
     const run = rxaddHere(flags, "", { REDIS_URI: undefined });
@@ -276,7 +276,7 @@ describe("rxadd pipe", () => {
   });
 
   it("logs no password of a URI that stands where the stream should", async () => {
-    const run = rxadd(
+    const run = rxaddHere(
       ["pipe", "--uri", uri(), "--stream", "redis://app:hunter2@localhost", "--id", "t"],
       '{"n":1}\n',
     );

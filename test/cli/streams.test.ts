@@ -203,6 +203,49 @@ describe("rxadd streams", () => {
     expect(named.stdout).toContain('"length":2');
   });
 
+  it("puts dead letters back, and says how many", async () => {
+    const letter = (reason: string) => [
+      ...["event", "1", "error", "HandlerFailed", "reason", reason, "stream", stream, "entry", "1-0"],
+      ...["group", "mail", "consumer", "one", "deliveries", "5"],
+    ];
+    await redis.client.xadd("dead", "1-0", ...letter("the net"));
+    await redis.client.xadd("dead", "2-0", ...letter("the disk"));
+    const redrive = (...args: readonly string[]) => streams(["redrive", "--stream", "dead", ...args]);
+
+    expect(await redrive("--dry-run", "--json", "--reason", "net")).toMatchObject({
+      code: 0,
+      stdout: `{"letterId":"1-0","stream":"${stream}","entryId":"1-0","group":"mail","reason":"the net","state":"found","newEntryId":null}\n`,
+      stderr: expect.stringContaining("dead: would redrive 1"),
+    });
+    const done = await redrive("--min-id", "1-0", "--max-id", "5-0", "--count", "9", "--group", "mail");
+    expect(done.stdout).toMatch(
+      /^DEAD LETTER {2}STREAM .*\n1-0 .* redriven +the net\n2-0 .* redriven +the disk\n$/,
+    );
+    expect(done.stderr).toContain("dead: redriven 2");
+    expect((await redrive()).stderr).toContain("dead: found no such dead letters");
+    expect([await redis.client.xlen(stream), await redis.client.xlen("dead")]).toEqual([2, 0]);
+  });
+
+  it("makes, moves and destroys groups, and takes out consumers", async () => {
+    await fill(2, 0);
+    const ofGroup = (verb: string, ...args: readonly string[]) =>
+      streams(["group", verb, "--stream", stream, "--group", "search", ...args]);
+
+    expect((await ofGroup("create", "--start", "2026-01-31T12:00Z")).stdout).toBe(
+      `${stream}: search is there\n`,
+    );
+    expect((await ofGroup("create")).stdout).toContain("search was there before, and stays as it is");
+    expect((await ofGroup("set", "--to", "1-0", "--json")).stdout).toBe(
+      `{"stream":"${stream}","group":"search","after":"1-0"}\n`,
+    );
+    await redis.client.xreadgroup("GROUP", "search", "one", "STREAMS", stream, ">");
+    expect((await ofGroup("remove-consumer", "--consumer", "one")).stdout).toContain("one stays in search");
+    await redis.client.xack(stream, "search", "2-0");
+    expect((await ofGroup("remove-consumer", "--consumer", "one", "--json")).stdout).toContain('"removed":1');
+    expect((await ofGroup("destroy")).stdout).toContain("search is destroyed");
+    expect((await ofGroup("destroy")).stdout).toContain("there was no group search");
+  });
+
   it.each([
     ["no stream", ["length"], "--stream: found nothing"],
     [
@@ -215,6 +258,17 @@ describe("rxadd streams", () => {
     ["no entry ID", ["delete", "--stream", "s", "x"], "found x, expected an entry ID"],
     ["details without a group", ["pending", "--stream", "s", "--details"], "--group: found nothing"],
     ["a claim without a group", ["claim", "--stream", "s"], "--group <name>' not specified"],
+    [
+      "no place",
+      ["group", "set", "--stream", "s", "--group", "g", "--to", "soon"],
+      "to: found soon, expected an entry ID",
+    ],
+    [
+      "no time",
+      ["group", "create", "--stream", "s", "--group", "g", "--start", "2026-99-99"],
+      "start: found",
+    ],
+    ["no group", ["group", "destroy", "--stream", "s"], "--group <name>' not specified"],
     ["an unknown verb", ["shrink"], "unknown command 'shrink'"],
     [
       "another scheme",

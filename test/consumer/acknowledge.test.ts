@@ -1,8 +1,28 @@
 import fc from "fast-check";
-import { from, lastValueFrom, map, type Observable, of, Subject, throwError, timer, toArray } from "rxjs";
-import { describe, expect, it } from "vitest";
+import {
+  from,
+  lastValueFrom,
+  map,
+  type Observable,
+  type OperatorFunction,
+  of,
+  Subject,
+  throwError,
+  timer,
+  toArray,
+} from "rxjs";
+import { describe, expect, expectTypeOf, it } from "vitest";
 import type { Verdict } from "../../src/consumer/delivery.ts";
-import { type AcknowledgeOptions, acknowledge, type Delivery, effects } from "../../src/consumer.ts";
+import {
+  type Acknowledged,
+  type AcknowledgeOptions,
+  acknowledge,
+  type Delivery,
+  effects,
+  giveBack,
+  type Handled,
+  retryIn,
+} from "../../src/consumer.ts";
 import { fakeGroup } from "../../src/testing/fakeGroup.ts";
 import { settledOtherwise } from "../kit/load/settledOtherwise.ts";
 import { marbles } from "../kit/time/marbles.ts";
@@ -311,18 +331,72 @@ describe("acknowledge", () => {
   );
 
   it.each([
+    ["nothing", undefined],
     ["null", null],
     ["a number", 5],
     ["a boolean", true],
+    ["a text", "five"],
     ["an object", { total: 5 }],
     ["a symbol", Symbol("5")],
-  ])("rejects a delivery whose handler gives %s, and handles the next one", async (found, given) => {
+    ["a function", thrown],
+    ["a Set", new Set([1, 2])],
+    ["a Map", new Map([[1, 2]])],
+  ])("is done with a delivery whose handler gives %s", async (_found, given) => {
+    const { group, values } = three();
+
+    const results = await lastValueFrom(
+      from([values.a, values.b]).pipe(
+        acknowledge(() => given),
+        map(({ result }) => result),
+        toArray(),
+      ),
+    );
+
+    expect(results).toEqual([given, given]);
+    expect(group.acknowledged).toEqual(["1-0", "2-0"]);
+  });
+
+  it.each<[string, () => Handled<unknown>]>([
+    [
+      "a generator",
+      function* () {
+        yield 1;
+        yield 2;
+      },
+    ],
+    [
+      "an async generator",
+      async function* () {
+        yield 1;
+        yield 2;
+      },
+    ],
+    ["a list", () => [1, 2]],
+    ["a Promise", async () => 2],
+    ["an Observable", () => of(1, 2)],
+    [
+      "what is like a promise",
+      () => Object.fromEntries(["then"].map((name) => [name, (done: (value: number) => void) => done(2)])),
+    ],
+  ])("takes the last value of %s", async (_name, handler) => {
+    const { values } = three();
+
+    const { result } = await lastValueFrom(from([values.a]).pipe(acknowledge(handler)));
+
+    expect(result).toBe(2);
+  });
+
+  it.each<[string, () => unknown, RegExp]>([
+    ["an Observable that this RxJS does not know", () => ({ subscribe: thrown, pipe: thrown }), /object/],
+    ["what throws when it is looked at", () => new Proxy({}, { has: thrown }), /full/],
+    ["what has a property that throws", () => Object.defineProperty({}, "next", { get: thrown }), /full/],
+    ["later what throws when it is looked at", () => of(new Proxy({}, { has: thrown })), /full/],
+  ])("rejects a delivery whose handler gives %s, and handles the next one", async (_name, given, reason) => {
     const { group, values } = three({ maxDeliveries: 1 });
 
     const handled = await lastValueFrom(
       from([values.a, values.b]).pipe(
-        // What only a program without types can do.
-        acknowledge(({ id }) => (id === "a" ? (given as never) : undefined)),
+        acknowledge(({ id }) => (id === "a" ? given() : undefined)),
         ids,
         toArray(),
       ),
@@ -330,13 +404,25 @@ describe("acknowledge", () => {
 
     expect(handled).toEqual(["b"]);
     expect(group.deadLetters).toEqual([
-      {
-        entryId: "1-0",
-        reason: new TypeError(
-          `the handler gave ${found}, expected nothing, effects, a Promise or an Observable`,
-        ),
-      },
+      { entryId: "1-0", reason: expect.objectContaining({ message: expect.stringMatching(reason) }) },
     ]);
+  });
+
+  it("knows the types of what handlers give", () => {
+    type Of<R> = OperatorFunction<Delivery<Order>, Acknowledged<Order, R>>;
+    const isA = ({ id }: Order) => id === "a";
+
+    expectTypeOf(acknowledge(async (_order: Order) => 5)).toEqualTypeOf<Of<number>>();
+    expectTypeOf(acknowledge((_order: Order) => of("text"))).toEqualTypeOf<Of<string>>();
+    expectTypeOf(acknowledge((_order: Order) => "text" as string)).toEqualTypeOf<Of<string>>();
+    expectTypeOf(acknowledge((order: Order) => console.log(order))).toEqualTypeOf<Of<void>>();
+    expectTypeOf(acknowledge((order: Order) => new Set([order.id]))).toEqualTypeOf<Of<Set<string>>>();
+    expectTypeOf(acknowledge((_order: Order) => effects(["INCR", "total"]))).toEqualTypeOf<Of<never>>();
+    expectTypeOf(acknowledge(async (_order: Order) => effects(["INCR", "total"]))).toEqualTypeOf<Of<never>>();
+    expectTypeOf(acknowledge(async (order: Order) => (isA(order) ? retryIn(5) : 5))).toEqualTypeOf<Of<5>>();
+    expectTypeOf(acknowledge((order: Order) => (isA(order) ? giveBack() : undefined))).toEqualTypeOf<
+      Of<undefined>
+    >();
   });
 
   it.each([
@@ -390,9 +476,9 @@ describe("acknowledge", () => {
       const handedBack: string[] = [];
       const stopping = (delivery: Delivery<Order>) =>
         settledOtherwise(delivery, (settler) => ({
-          settle: (verdict: Verdict, told) => {
+          settle: (verdict: Verdict, told, removes) => {
             if (verdict.kind === "handled") {
-              settler.settle(verdict, told);
+              settler.settle(verdict, told, removes);
               return;
             }
             if (verdict.kind === "left") handedBack.push(delivery.entryId);

@@ -1,6 +1,8 @@
+import { createClient } from "redis";
 import { describe, expect, it } from "vitest";
 import { groupDeliveries, streamEntries, streamSource, watchGroup } from "../../src/consumer.ts";
 import { fakeGroup } from "../../src/testing/fakeGroup.ts";
+import { fakeRedis } from "../../src/testing/fakeRedis.ts";
 
 const there = { uri: "redis://h", stream: "orders.events", group: "mailer" };
 const dead = { deadLetters: { stream: "orders.dead" } };
@@ -19,7 +21,12 @@ describe("groupDeliveries refuses at once", () => {
     [{ deadLetter: { stream: "orders.dead" } }, /deadLetter: no such option; did you mean deadLetters\?$/],
     [{ status: () => {} }, /status: found a function, expected an observer, with a function next$/],
     [{ until: 5000 }, /until: found a number, expected an Observable$/],
-    [{ codec: {} }, /codec: found an object, expected an io-ts codec$/],
+    [{ codec: {} }, /codec: found an object, expected an io-ts codec, or a schema of Standard Schema$/],
+    [
+      { decodeFields: () => 5, field: "data" },
+      /groupDeliveries: decodeFields: found field as well, expected one of them$/,
+    ],
+    [{ decodeFields: () => 5, decode: () => 5 }, /decodeFields: found decode as well, expected one of them$/],
     [{ decode: "avro" }, /decode: found avro, expected a function$/],
     [{ metrics: { status: () => {} } }, /metrics: found an object, expected what consumerMetrics makes$/],
     [
@@ -41,6 +48,27 @@ describe("groupDeliveries refuses at once", () => {
       }),
     ).not.toThrow();
   });
+});
+
+it("every function refuses what is no connection of ioredis, and is told which server at all", () => {
+  const { group } = there;
+  const wrong = (more: object) => ({ stream: "s", ...more }) as never;
+  const makers: readonly [string, (more: object) => unknown][] = [
+    ["groupDeliveries", (more) => groupDeliveries(wrong({ group, ...more }))],
+    ["watchGroup", (more) => watchGroup(wrong({ group, ...more }))],
+    ["streamEntries", (more) => streamEntries(wrong(more))],
+    ["streamSource", (more) => streamSource(wrong(more))],
+  ];
+  for (const [name, make] of makers) {
+    expect(() => make({ connection: createClient() })).toThrow(
+      `${name}: connection: found a client of node-redis, expected a Redis or Cluster of ioredis, as new Redis(…) makes it, or a uri in its place`,
+    );
+    expect(() => make({ connection: fakeRedis() })).toThrow(`${name}: connection: found an object, expected`);
+    expect(() => make({})).toThrow(`${name}: uri: found nothing, expected a uri, or a connection of ioredis`);
+  }
+  expect(() => groupDeliveries(undefined as never)).toThrow(
+    "groupDeliveries: found nothing, expected an object with options",
+  );
 });
 
 it("every function refuses an option that it does not have, and says which one may be meant", () => {

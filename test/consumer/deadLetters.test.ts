@@ -130,6 +130,31 @@ describe("what an entry holds", () => {
     expect(reasons).toEqual(["decode: no such schema"]);
   });
 
+  it("is read from another field, or from all of them", async () => {
+    await add("event", "OrderPlaced", "data", '{"id":1}');
+
+    const from = { uri: redis.uri, stream, from: "0-0" };
+    const data = await firstValueFrom(streamEntries({ ...from, field: "data" }));
+    const all = await firstValueFrom(
+      streamEntries({ ...from, decodeFields: ({ event }, { data }) => [event, data?.length] }),
+    );
+
+    expect(data.event).toEqual({ id: 1 });
+    expect(all.event).toEqual(["OrderPlaced", 8]);
+  });
+
+  it("is the same in its dead letter, whatever a function of the user's has done to it", async () => {
+    await add("event", avro, "b", avro);
+
+    const spoil = (event: Buffer, content: readonly Buffer[]) => {
+      for (const word of [event, ...content]) word.fill(0);
+      throw new Error("spoilt");
+    };
+    await consumed(1, { decode: spoil });
+
+    expect((await letter()).slice(0, 4)).toEqual(bytes(["event", avro, "b", avro]));
+  });
+
   it("comes with an entry that is read without a group, byte for byte", async () => {
     await add("avro", avro, "avro", "é");
 

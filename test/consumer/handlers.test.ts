@@ -15,11 +15,13 @@ import {
   acknowledge,
   type ConsumerObserver,
   type Delivery,
+  deadLetter,
   deduplicate,
   effects,
   type GroupOptions,
   groupDeliveries,
   type Handled,
+  retryIn,
 } from "../../src/consumer.ts";
 import { statusLogger } from "../../src/index.ts";
 import { consumerMetrics, health } from "../../src/metrics/index.ts";
@@ -119,8 +121,13 @@ describe("a handler that misbehaves", () => {
     ],
     ["asks for a command that is none", () => effects(["NOSUCH", "list"]), /Unknown Redis command/i],
     ["asks for what Redis refuses", () => effects(["INCR", "text"]), /not an integer/],
-    ["gives a number", () => 5 as never, /^the handler gave a number, expected nothing, effects, /],
-    ["gives null", () => null as never, /^the handler gave null, /],
+    ["sets it aside", () => deadLetter("it has no customer"), /^it has no customer$/],
+    ["sets it aside later, with an error", async () => deadLetter(new Error("no customer")), /^no customer$/],
+    [
+      "asks for it again after no time",
+      () => retryIn(Number.NaN),
+      /^retryIn: found NaN, expected a number of /,
+    ],
     ["rejects with a symbol", () => Promise.reject(Symbol("no")), /^Symbol\(no\)$/],
     [
       "rejects with what has no text",

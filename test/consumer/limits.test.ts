@@ -1,13 +1,8 @@
 import { Redis } from "ioredis";
 import { NEVER } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
-import {
-  acknowledge,
-  consumerMetrics,
-  groupDeliveries,
-  streamEntries,
-  streamSource,
-} from "../../src/consumer.ts";
+import { acknowledge, groupDeliveries, streamEntries, streamSource } from "../../src/consumer.ts";
+import { consumerMetrics } from "../../src/metrics/index.ts";
 import { group, type Order, ordersGroup, stream } from "../kit/load/ordersGroup.ts";
 import { watched } from "../kit/load/watched.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";

@@ -16,7 +16,7 @@ function settling(...answers: readonly Observable<readonly Outcome[]>[]) {
   const settlements = new Settling({ settle }, retryBackoff({ initialMs: 0 }));
   const ask = (entryId: string, stream = "a", effect = "") =>
     settlements.ask({
-      ...{ kind: "acknowledge", stream, entryId, mark: "", keep: 0 },
+      ...{ kind: "acknowledge", stream, entryId, mark: "", keep: 0, removes: false },
       effects: [["SET", "key", effect]],
       done: (outcome) => told.push(`${entryId} ${outcome instanceof Error ? outcome._tag : outcome}`),
     });

@@ -19,7 +19,8 @@ describe("standardPositions", () => {
       fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0),
       fc.bigInt(),
       fc.string({ unit: "binary" }),
-      fc.constantFrom<StandardPosition>("16/B374D848:3", "42", "42n", '"', ""),
+      fc.date({ noInvalidDate: true }),
+      fc.constantFrom<StandardPosition>("16/B374D848:3", "42", "42n", '"', "", "2026-11-24T10:00:00.123Z"),
     );
     fc.assert(
       fc.property(position, (value) => {
@@ -28,24 +29,27 @@ describe("standardPositions", () => {
     );
   });
 
-  it("writes numbers, bigints and LSNs as one would read them", () => {
-    expect([42, 42n, "16/B374D848:3", "token"].map(standardPositions.encode)).toEqual([
+  it("writes numbers, bigints, LSNs and dates as one would read them", () => {
+    const date = new Date("2026-11-24T10:00:00.123Z");
+    expect([42, 42n, "16/B374D848:3", date, "token"].map(standardPositions.encode)).toEqual([
       "42",
       "42n",
       "16/B374D848:3",
+      "2026-11-24T10:00:00.123Z",
       '"token"',
     ]);
   });
 
-  it.each(["", "x", "{}", "null", "1n2"])("finds no position in %j", (text) => {
+  it.each(["", "x", "{}", "null", "1n2", "2026-11-24T10:61:00Z"])("finds no position in %j", (text) => {
     expect(standardPositions.decode(text)).toBeUndefined();
   });
 
-  it("orders numbers, bigints and LSNs, and no other strings", () => {
+  it("orders numbers, bigints, LSNs and dates, and no other strings", () => {
     const pairs = [
       [1, 2],
       [1n, 2n],
       ["0/1", "0/10"],
+      [new Date(1), new Date(2)],
       ["token", "tokens"],
     ] as const;
     const order = (a: StandardPosition, b: StandardPosition) => standardPositions.compare?.(a, b);
@@ -53,9 +57,10 @@ describe("standardPositions", () => {
       [-1, 1, 0],
       [-1, 1, 0],
       [-1, 1, 0],
+      [-1, 1, 0],
       [undefined, undefined, undefined],
     ]);
-    expect(pairs.map(([a]) => hasOrder(standardPositions, a))).toEqual([true, true, true, false]);
+    expect(pairs.map(([a]) => hasOrder(standardPositions, a))).toEqual([true, true, true, true, false]);
   });
 
   it("does not compare positions of different kinds", () => {
@@ -64,12 +69,13 @@ describe("standardPositions", () => {
       [1, 1n],
       [1n, "token"],
       ["0/1", "token"],
+      [new Date(1), 1],
     ];
     for (const [a, b] of pairs) {
       expect(() => standardPositions.compare?.(a, b)).toThrow(
         expect.objectContaining({
           _tag: "PositionInvalid",
-          message: `positions ${a} and ${b} are of different kinds: one sink id serves one source`,
+          message: `positions ${String(a)} and ${String(b)} are of different kinds: one sink id serves one source`,
         }),
       );
     }

@@ -1,4 +1,4 @@
-import { type ChangeEvent, redisSink } from "rxadd";
+import { type ChangeEvent, type Row, redisSink } from "rxadd";
 import { firstValueFrom, lastValueFrom, of } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import {
@@ -22,7 +22,13 @@ function database(name: string) {
       const [before, after] = [row, { ...row, name }];
       row = after;
       const origin = { op: "u", ts_ms: 0, source: { table: "products" } } as const;
-      const change: ChangeEvent<number> = { ...origin, id: `${version}`, before, after, position: version };
+      const change: ChangeEvent<Row, number> = {
+        ...origin,
+        id: `${version}`,
+        before,
+        after,
+        position: version,
+      };
       const sink = redisSink<typeof change>({ id: "products", uri: redis.uri, stream: "products.events" });
       await lastValueFrom(of(change).pipe(sink));
     },

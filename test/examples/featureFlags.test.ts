@@ -1,4 +1,4 @@
-import { type ChangeEvent, redisSink } from "rxadd";
+import { type ChangeEvent, type Row, redisSink } from "rxadd";
 import {
   filter,
   firstValueFrom,
@@ -25,7 +25,7 @@ async function change(
   first: number,
   ...changes: readonly (readonly [name: string, enabled: boolean | null])[]
 ) {
-  const events = changes.map(([name, enabled], index): ChangeEvent<number> => {
+  const events = changes.map(([name, enabled], index): ChangeEvent<Row, number> => {
     const position = first + index;
     const row = enabled === null ? null : { name, enabled };
     return {

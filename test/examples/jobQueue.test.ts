@@ -1,4 +1,4 @@
-import { type ChangeEvent, redisSink } from "rxadd";
+import { type ChangeEvent, type Row, redisSink } from "rxadd";
 import { from, lastValueFrom, Subject, take, toArray } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { jobQueue } from "../../examples/jobQueue/jobQueue.ts";
@@ -11,12 +11,12 @@ const redis = emptyRedis();
 
 /** Orders 1 to `count`, as the table of orders would publish them. */
 async function order(count: number): Promise<void> {
-  const changes = Array.from({ length: count }, (_, index): ChangeEvent<number> => {
+  const changes = Array.from({ length: count }, (_, index): ChangeEvent<Row, number> => {
     const id = index + 1;
     const origin = { op: "c", ts_ms: 0, source: { table: "orders" } } as const;
     return { ...origin, id: `${id}`, before: null, after: { id, item: "tea" }, position: id };
   });
-  const sink = redisSink<ChangeEvent<number>>({ id: "orders", uri: redis.uri, stream: "orders.events" });
+  const sink = redisSink<ChangeEvent<Row, number>>({ id: "orders", uri: redis.uri, stream: "orders.events" });
   await lastValueFrom(from(changes).pipe(sink));
 }
 

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import type { ClientRequest } from "node:http";
-import { type ChangeEvent, redisSink } from "rxadd";
+import { type ChangeEvent, type Row, redisSink } from "rxadd";
 import { filter, firstValueFrom, from, lastValueFrom, ReplaySubject, Subject, scan } from "rxjs";
 import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { WebSocket } from "ws";
@@ -24,7 +24,7 @@ beforeEach(async () => {
 
 /** Publishes notifications of one user, as their table would. */
 async function notify(user: string, ...texts: readonly string[]): Promise<void> {
-  const changes = texts.map((text): ChangeEvent<number> => {
+  const changes = texts.map((text): ChangeEvent<Row, number> => {
     published += 1;
     const origin = { op: "c", ts_ms: 0, source: { table: "notifications" } } as const;
     return { ...origin, id: `${published}`, before: null, after: { user, text }, position: published };

@@ -58,7 +58,7 @@ async function crossLimit({ bed: { server }, load, random }: OnOneServer): Promi
   await limitMemory(server, 0);
 }
 
-const batchOf500 = { batch: { maxEvents: 500, lingerMs: 1000 }, window: 1 } as const;
+const batchOf500 = { batch: { maxEvents: 500, lingerMs: 60_000 }, window: 1 } as const;
 
 /** Another client's memory comes and goes every few ms, until Redis has refused something. */
 async function press({ bed: { server }, random }: OnOneServer): Promise<void> {

@@ -1,10 +1,10 @@
 import fc from "fast-check";
-import { Cluster, type Redis } from "ioredis";
+import type { Cluster, Redis } from "ioredis";
 import { from, lastValueFrom } from "rxjs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { partitionOf, redisSink, type SinkOptions } from "../../src/index.ts";
 import { awkwardWord } from "../kit/load/awkwardWords.ts";
-import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
+import { aCluster } from "../kit/servers/aCluster.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
 type Word = string | Buffer;
@@ -164,19 +164,9 @@ describe("what an event's functions give", () => {
 });
 
 describe("in a Cluster", () => {
-  let servers: ClusterServers;
-  let cluster: Cluster;
-
-  beforeAll(async () => {
-    servers = await startCluster();
-    cluster = new Cluster(servers.nodes.map(({ port }) => ({ host: "127.0.0.1", port })));
-  });
-  afterAll(async () => {
-    cluster.disconnect();
-    await servers.stop();
-  });
+  const bed = aCluster();
 
   it("what an event's functions give is in Redis byte for byte, and what fails harms no neighbour", async () => {
-    await property(toTwo, () => cluster);
+    await property(toTwo, () => bed().client);
   });
 });

@@ -1,49 +1,38 @@
-import { Cluster } from "ioredis";
 import { BehaviorSubject, lastValueFrom, map, range, Subject, tap } from "rxjs";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Flow } from "../../operators/index.ts";
 import { fromIterable, redisSink } from "../../src/index.ts";
 import { readEvents } from "../kit/load/tally.ts";
 import { usedMiB } from "../kit/load/usedMemory.ts";
-import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
+import { aCluster } from "../kit/servers/aCluster.ts";
 import type { RedisServer } from "../kit/servers/redisServer.ts";
 import { waitUntil } from "../kit/time/waitUntil.ts";
 
-let servers: ClusterServers;
-let cluster: Cluster;
-
-beforeAll(async () => {
-  servers = await startCluster();
-  cluster = new Cluster(servers.nodes.map(({ port }) => ({ host: "127.0.0.1", port })));
-});
-afterAll(async () => {
-  cluster.disconnect();
-  await servers.stop();
-});
+const bed = aCluster();
 
 /** A key that stands on a node. */
 async function keyOf(node: RedisServer): Promise<string> {
-  for (let n = 0; ; n += 1) if ((await servers.ownerOf(`on-${n}`)) === node) return `on-${n}`;
+  for (let n = 0; ; n += 1) if ((await bed().ownerOf(`on-${n}`)) === node) return `on-${n}`;
 }
 
 function lengths(keys: readonly string[]): Promise<number[]> {
-  return Promise.all(keys.map((key) => cluster.xlen(key)));
+  return Promise.all(keys.map((key) => bed().client.xlen(key)));
 }
 
 describe("redisSink over a Cluster of the caller's", () => {
   it("publishes to streams on all nodes, each exactly once and in order", async () => {
     const events$ = range(1, 3000).pipe(map((n) => ({ n, position: n, shard: n % 10 })));
-    const settings = { id: "orders-redis", connection: cluster, stream: "orders.${shard}" };
+    const settings = { id: "orders-redis", connection: bed().client, stream: "orders.${shard}" };
 
     await lastValueFrom(events$.pipe(redisSink(settings)));
     const checkpoint = await lastValueFrom(events$.pipe(redisSink(settings)));
 
     expect(checkpoint.position).toBe(3000);
     const perNode = await Promise.all(
-      servers.nodes.map(async ({ client }) => (await client.keys("orders.*")).length),
+      bed().nodes.map(async ({ client }) => (await client.keys("orders.*")).length),
     );
     expect(perNode.every((keys) => keys > 0)).toBe(true);
-    for (const { client } of servers.nodes) {
+    for (const { client } of bed().nodes) {
       for (const key of await client.keys("orders.*")) {
         const shard = Number(key.split(".")[1]);
         const numbers = (await readEvents(client, key)).map((event) => JSON.parse(event).n);
@@ -59,7 +48,7 @@ describe("redisSink over a Cluster of the caller's", () => {
     const flow = new BehaviorSubject<Flow>("resume");
     const events = Array.from({ length: streams }, (_, n) => ({ n, position: n + 1 }));
     const sink = redisSink<(typeof events)[number], number>({
-      ...{ id: "many", connection: cluster, stream: "user.${n}", flow },
+      ...{ id: "many", connection: bed().client, stream: "user.${n}", flow },
       // 200 lanes, and 1,000 in mind.
       buffer: { maxEvents: 2000 },
     });
@@ -82,10 +71,10 @@ describe("redisSink over a Cluster of the caller's", () => {
 
   it("publishes to all other nodes while one hangs", async () => {
     const events$ = new Subject<{ readonly position: number; readonly stream: string }>();
-    const keys = await Promise.all(servers.nodes.map((node) => keyOf(node)));
-    const [frozen, ...others] = servers.nodes;
+    const keys = await Promise.all(bed().nodes.map((node) => keyOf(node)));
+    const [frozen, ...others] = bed().nodes;
     const publishing = lastValueFrom(
-      events$.pipe(redisSink({ id: "frozen", connection: cluster, stream: "${stream}", window: 1 })),
+      events$.pipe(redisSink({ id: "frozen", connection: bed().client, stream: "${stream}", window: 1 })),
     );
     for (const [index, stream] of keys.entries()) events$.next({ position: index + 1, stream });
     await waitUntil(async () => (await lengths(keys)).every((length) => length === 1));
@@ -109,16 +98,18 @@ describe("redisSink over a Cluster of the caller's", () => {
   it("keeps a stream key's own hash tag", async () => {
     const event$ = range(1, 5).pipe(map((position) => ({ position })));
 
-    await lastValueFrom(event$.pipe(redisSink({ id: "a", connection: cluster, stream: "{shop}.orders" })));
+    await lastValueFrom(
+      event$.pipe(redisSink({ id: "a", connection: bed().client, stream: "{shop}.orders" })),
+    );
 
-    expect(await cluster.hget("{shop}.orders:rxadd:a", "position")).toBe("5");
+    expect(await bed().client.hget("{shop}.orders:rxadd:a", "position")).toBe("5");
   });
 
   it("refuses publish: multi, which needs one connection", () => {
     const failure = lastValueFrom(
       range(1, 1).pipe(
         map((position) => ({ position })),
-        redisSink({ id: "a", connection: cluster, stream: "s", publish: "multi" }),
+        redisSink({ id: "a", connection: bed().client, stream: "s", publish: "multi" }),
       ),
     );
 

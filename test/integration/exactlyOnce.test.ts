@@ -158,6 +158,24 @@ describe.each(["script", "multi"] as const)("exactly once with publish: %s", (pu
     expect(statuses.filter(({ state }) => state === "replayed")).toEqual([
       { state: "replayed", stream, events: 700, position: 700 },
     ]);
+    // Nobody has opened the source where the stream stands: what it sends may be new, under positions that begin anew.
+    expect(statuses.flatMap((now) => (now.state === "warning" ? [now.message] : []))).toEqual([
+      expect.stringMatching(
+        `^${stream}: the source begins with what stands in the stream already, .* 500 events up to position 500 are left out`,
+      ),
+    ]);
+  });
+
+  it("warns of nothing where replicate opens a source that begins before what is there", async () => {
+    await lastValueFrom(range(1, 3).pipe(map(row), sinkOf({ publish })));
+    const statuses: SinkStatus[] = [];
+    const status = { next: (now: SinkStatus) => statuses.push(now) };
+    const source: Source<Row, number> = () => range(1, 4).pipe(map(row));
+
+    await lastValueFrom(replicate({ source, sink: sinkOf({ publish, status }) }));
+
+    expect(await ids()).toEqual(["1", "2", "3", "4"]);
+    expect(statuses.filter(({ state }) => state === "replayed")).toMatchObject([{ events: 3, position: 3 }]);
     expect(statuses.some(({ state }) => state === "warning")).toBe(false);
   });
 

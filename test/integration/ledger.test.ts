@@ -1,6 +1,5 @@
-import { Cluster } from "ioredis";
 import { BehaviorSubject, concatMap, from, lastValueFrom, map, Observable, range, take, toArray } from "rxjs";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import {
   type Checkpoint,
   fromIterable,
@@ -14,7 +13,7 @@ import {
 import { randomOf } from "../faults/harness/random.ts";
 import { readEvents } from "../kit/load/tally.ts";
 import { failureOf } from "../kit/program/failureOf.ts";
-import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
+import { aCluster } from "../kit/servers/aCluster.ts";
 import { waitUntil } from "../kit/time/waitUntil.ts";
 
 interface Numbered {
@@ -23,18 +22,8 @@ interface Numbered {
   readonly shard: number;
 }
 
-let servers: ClusterServers;
-let cluster: Cluster;
-
-beforeAll(async () => {
-  servers = await startCluster();
-  cluster = new Cluster(servers.nodes.map(({ port }) => ({ host: "127.0.0.1", port })));
-});
-afterAll(async () => {
-  cluster.disconnect();
-  await servers.stop();
-});
-beforeEach(() => Promise.all(servers.nodes.map(({ client }) => client.flushall())));
+const bed = aCluster();
+beforeEach(() => Promise.all(bed().nodes.map(({ client }) => client.flushall())));
 
 const ledger = "rxadd:orders";
 const shards = 10;
@@ -77,7 +66,7 @@ function run(
   source: Source<Numbered, number>,
   settings: Partial<SinkOptions<Numbered, number>> = {},
 ): Observable<Checkpoint<number>> {
-  const options = { id: "orders", connection: cluster, stream: "orders.${shard}", ...settings };
+  const options = { id: "orders", connection: bed().client, stream: "orders.${shard}", ...settings };
   return replicate({
     source,
     sink: redisSink<Numbered, number>(options as SinkOptions<Numbered, number>),
@@ -92,7 +81,7 @@ async function all(source: Source<Numbered, number>, settings?: Partial<SinkOpti
 /** Every number up to `last` that was there is in its stream once, in order. */
 async function expectExactly(last: number, isThere = (_n: number) => true): Promise<void> {
   for (let shard = 0; shard < shards; shard += 1) {
-    const found = (await readEvents(cluster, `orders.${shard}`)).map((text) => JSON.parse(text).n);
+    const found = (await readEvents(bed().client, `orders.${shard}`)).map((text) => JSON.parse(text).n);
     const expected = Array.from({ length: last }, (_, index) => index + 1).filter(
       (n) => n % shards === shard && isThere(n),
     );
@@ -102,14 +91,14 @@ async function expectExactly(last: number, isThere = (_n: number) => true): Prom
 
 /** Resolves when the ledger stands there. */
 function until(position: number): Promise<unknown> {
-  return waitUntil(async () => (await cluster.hget(ledger, "position")) === `${position}`);
+  return waitUntil(async () => (await bed().client.hget(ledger, "position")) === `${position}`);
 }
 
 /** Remembers what stands under some keys of one slot, and brings it back in one step, as a failover does. */
 async function remember(...keys: readonly string[]): Promise<() => Promise<void>> {
-  const dumps = await Promise.all(keys.map((key) => cluster.dumpBuffer(key)));
+  const dumps = await Promise.all(keys.map((key) => bed().client.dumpBuffer(key)));
   return async () => {
-    const going = cluster.multi();
+    const going = bed().client.multi();
     for (const [index, key] of keys.entries()) {
       const dump = dumps[index];
       if (dump === undefined || dump === null) going.del(key);
@@ -130,7 +119,7 @@ describe("a sink whose computed streams stand on several nodes", () => {
 
     expect(source.opened).toEqual([undefined, 3000]);
     expect(checkpoints).toEqual([]);
-    expect(await cluster.hget(ledger, "position")).toBe("3000");
+    expect(await bed().client.hget(ledger, "position")).toBe("3000");
     await expectExactly(3000);
   });
 
@@ -152,7 +141,7 @@ describe("a sink whose computed streams stand on several nodes", () => {
   it("goes on before a stream's first event when all of it is lost", async () => {
     await all(withoutStream(numbers(500), 6));
     await all(numbers(1000));
-    await cluster.del(...laneOf(6));
+    await bed().client.del(...laneOf(6));
     const source = numbers(1500);
 
     await all(source);
@@ -193,7 +182,7 @@ describe("a sink whose computed streams stand on several nodes", () => {
 
   it("refuses at every start to go on without a ledger under which streams were written", async () => {
     await all(numbers(1000));
-    await cluster.del(ledger);
+    await bed().client.del(ledger);
     const source = numbers(2000);
 
     const first = await failureOf(run(source));
@@ -207,9 +196,9 @@ describe("a sink whose computed streams stand on several nodes", () => {
   });
 
   it("goes on with the streams of a sink that kept no ledger, each of which leaves out what it has", async () => {
-    const options = { id: "orders", connection: cluster, stream: "orders.${shard}" };
+    const options = { id: "orders", connection: bed().client, stream: "orders.${shard}" };
     await lastValueFrom(range(1, 1000).pipe(map(event), redisSink(options)));
-    expect(await cluster.exists(ledger)).toBe(0);
+    expect(await bed().client.exists(ledger)).toBe(0);
     const source = numbers(2000);
 
     await all(source);
@@ -262,7 +251,7 @@ describe("a sink whose computed streams stand on several nodes", () => {
       from(["a", "b"]).pipe(map((position) => ({ position, shard: 1 })));
     const sink = redisSink<{ position: string; shard: number }, string>({
       id: "orders",
-      connection: cluster,
+      connection: bed().client,
       stream: "orders.${shard}",
     });
 
@@ -270,7 +259,7 @@ describe("a sink whose computed streams stand on several nodes", () => {
 
     expect(error._tag).toBe("PositionInvalid");
     expect(error.message).toContain("expected positions with an order");
-    expect(await cluster.exists("orders.1")).toBe(0);
+    expect(await bed().client.exists("orders.1")).toBe(0);
   });
 
   it.each([
@@ -279,7 +268,7 @@ describe("a sink whose computed streams stand on several nodes", () => {
   ])("keeps what is acknowledged of $what whatever of it Redis loses", async ({ events, unit }) => {
     const random = randomOf(Number(process.env.RXADD_SEED ?? Date.now() % 1_000_000));
     for (let round = 0; round < 8; round += 1) {
-      await Promise.all(servers.nodes.map(({ client }) => client.flushall()));
+      await Promise.all(bed().nodes.map(({ client }) => client.flushall()));
       let last = 0;
       /** What has stood in each slot, one after the other. */
       const slotOf = (keys: readonly string[]) => ({ keys, back: [] as (() => Promise<void>)[] });

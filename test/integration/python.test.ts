@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { from, lastValueFrom } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { type ChangeEvent, redisSink } from "../../src/index.ts";
+import { type ChangeEvent, type Row, redisSink } from "../../src/index.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 import { waitUntil } from "../kit/time/waitUntil.ts";
 
@@ -17,7 +17,7 @@ const python = ["/usr/bin/python3", "python3"].find(
 
 const redis = emptyRedis();
 
-function changes(count: number): ChangeEvent<number>[] {
+function changes(count: number): ChangeEvent<Row, number>[] {
   return Array.from({ length: count }, (_, index) => ({
     id: `orders/${index + 1}`,
     op: "c",
@@ -29,7 +29,7 @@ function changes(count: number): ChangeEvent<number>[] {
   }));
 }
 
-function publish(events: readonly ChangeEvent<number>[], id = "orders-redis"): Promise<unknown> {
+function publish(events: readonly ChangeEvent<Row, number>[], id = "orders-redis"): Promise<unknown> {
   return lastValueFrom(from(events).pipe(redisSink({ id, uri: redis.uri, stream })));
 }
 

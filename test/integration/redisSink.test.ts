@@ -21,6 +21,7 @@ import {
   type Flow,
   fromIterable,
   isRxaddError,
+  type Row,
   type RxaddError,
   redisSink,
   type SinkOptions,
@@ -63,7 +64,7 @@ const zero = { lost: 0, duplicates: 0, inversions: 0 };
 
 describe.each(["script", "multi"] as const)("redisSink with publish: %s", (publish) => {
   it("puts the event's JSON into the field event and emits a checkpoint for it", async () => {
-    const event: ChangeEvent<number> = {
+    const event: ChangeEvent<Row, number> = {
       id: "1",
       op: "c",
       ts_ms: 1,

@@ -111,6 +111,25 @@ describe("the rights that docs/connections.md gives a producer", () => {
     expect(await redis.client.xlen("orders.events")).toBeLessThanOrEqual(3);
   });
 
+  it("are enough for many writers with what the page adds, and not without", async () => {
+    const extra = documentedExtra(
+      "producer",
+      "[many writers](guarantees.md#many-writers): events without positions",
+    );
+    for (const how of ["script", "multi"] as const) {
+      const ways = how === "multi" ? documentedExtra("producer", '`publish: "multi"`') : [];
+      const unplaced = { publish: how, event: { position: () => undefined } };
+      await setUser(redis, "producer", ...producer, ...ways, ...extra);
+      expect(await publish(unplaced)).toBeUndefined();
+      expect(await redis.client.xlen("orders.events")).toBe(3);
+
+      await redis.client.flushall();
+      await setUser(redis, "producer", ...producer, ...ways);
+      await expect(publish(unplaced)).rejects.toMatchObject({ _tag: "PermissionDenied" });
+      expect(await redis.client.xlen("orders.events")).toBe(0);
+    }
+  });
+
   it("are enough for a Cluster with what the page adds", async () => {
     const cluster = await startCluster({ masters: 2 });
     for (const node of cluster.nodes) {
@@ -237,6 +256,14 @@ describe("the rights that docs/connections.md gives a consumer", () => {
         consume(
           {},
           acknowledge(({ id }) => effects(["HINCRBY", "totals", id, 1])),
+        ),
+    ],
+    [
+      "`remove`",
+      () =>
+        consume(
+          {},
+          acknowledge<Order>(() => undefined, { remove: true }),
         ),
     ],
     [

@@ -1,15 +1,9 @@
 import { Registry, register } from "prom-client";
 import { Subject, take } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
-import {
-  acknowledge,
-  consumerMetrics,
-  deduplicate,
-  groupDeliveries,
-  watchGroup,
-} from "../../src/consumer.ts";
+import { acknowledge, deduplicate, groupDeliveries, watchGroup } from "../../src/consumer.ts";
 import { rxaddError } from "../../src/errors/rxaddError.ts";
-import { sinkMetrics } from "../../src/metrics/index.ts";
+import { consumerMetrics, sinkMetrics } from "../../src/metrics/index.ts";
 import { scrape } from "../kit/program/scrape.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 import { waitUntil } from "../kit/time/waitUntil.ts";

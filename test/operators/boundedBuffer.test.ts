@@ -42,6 +42,63 @@ const byLength = {
 };
 
 describe("boundedBuffer", () => {
+  it.each([
+    { overflow: "dropNewest", drops: "-----e", expected: "------abcd-----|" },
+    { overflow: "dropOldest", drops: "-----c", expected: "------ab---de--|" },
+  ] as const)("drops what does not fit, as $overflow says", ({ overflow, drops, expected }) => {
+    marbles(({ hot, expectObservable }) => {
+      const dropped = new Subject<string>();
+      const source = hot("-abcde---------|");
+
+      const result = source.pipe(held({ maxItems: 4, overflow, dropped }));
+
+      expectObservable(dropped).toBe(drops);
+      expectObservable(result).toBe(expected);
+    })();
+  });
+
+  it("keeps the order of what the source emits from within being told of a drop", () => {
+    const source = new Subject<string>();
+    const drops: string[] = [];
+    const results: string[] = [];
+    const release = new Subject<void>();
+    const dropped = {
+      next: (item: string) => {
+        drops.push(item);
+        if (drops.length === 1) source.next("f");
+      },
+    };
+    source
+      .pipe(
+        boundedBuffer({ released: one, maxItems: 4, overflow: "dropOldest", dropped }, (items) =>
+          items.pipe(
+            concatMap((item) =>
+              release.pipe(
+                take(1),
+                map(() => item),
+              ),
+            ),
+          ),
+        ),
+      )
+      .subscribe((item) => results.push(item));
+    for (const item of "abcde") source.next(item);
+    for (let i = 0; i < 4; i += 1) release.next();
+
+    expect(drops).toEqual(["c", "d"]);
+    expect(results).toEqual(["a", "b", "e", "f"]);
+  });
+
+  it(
+    "gives the chain what waits when the source ends, before its end",
+    marbles(({ hot, expectObservable }) => {
+      const source = hot("    -abcd(e|)");
+      const expected = "      ------ab--(de|)";
+
+      expectObservable(source.pipe(held({ maxItems: 4, overflow: "dropOldest" }))).toBe(expected);
+    }),
+  );
+
   it(
     "pauses the source at half of a bound, and resumes it at a quarter",
     marbles(({ hot, expectObservable, expectSubscriptions }) => {
@@ -614,13 +671,19 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
 );
 
 /** Takes the steps, with a source that heeds `flow` or does not, then completes the source. */
-function run(limits: Bounds, todo: readonly Step[], heedsFlow: boolean) {
+function run(
+  limits: Bounds,
+  todo: readonly Step[],
+  heedsFlow: boolean,
+  overflow: "error" | "dropOldest" | "dropNewest" = "error",
+) {
   const source = new Subject<number>();
   const { chain, release } = gate();
   const signals: Flow[] = [];
   const fills: Fill[] = [];
   const emitted: number[] = [];
   const results: number[] = [];
+  const dropped: number[] = [];
   const ends: unknown[] = [];
 
   source
@@ -628,6 +691,8 @@ function run(limits: Bounds, todo: readonly Step[], heedsFlow: boolean) {
       boundedBuffer(
         {
           ...limits,
+          overflow,
+          dropped: { next: (size) => dropped.push(size) },
           sizeOf: identity,
           released: (sizes) => ({ items: sizes.length, bytes: sum(sizes) }),
           flow: { next: (signal) => signals.push(signal) },
@@ -650,7 +715,7 @@ function run(limits: Bounds, todo: readonly Step[], heedsFlow: boolean) {
     }
   }
   source.complete();
-  return { signals, fills, emitted, results, ends };
+  return { signals, fills, emitted, results, dropped, ends };
 }
 
 /** What has to come of the steps when the source does not heed `flow`. */
@@ -718,4 +783,36 @@ describe("boundedBuffer, for all bounds, items and releases,", () => {
       }),
     );
   });
+
+  it("drops only what does not fit, in the order of what is left, as it is told", () => {
+    fc.assert(
+      fc.property(bounds, steps, fc.constantFrom("dropOldest", "dropNewest"), (limits, todo, overflow) => {
+        const { fills, emitted, results, dropped, ends } = run(limits, todo, false, overflow);
+        const { taken } = model(limits, todo);
+        const maxBytes = Math.max(limits.maxBytes, limits.maxBytes / 2 + Math.max(0, ...emitted));
+
+        expect(ends).toEqual(["complete"]);
+        expect([...results, ...dropped].sort()).toEqual([...emitted].sort());
+        expect(isSubsequence(results, emitted)).toBe(true);
+        if (dropped.length === 0) expect(results).toEqual(emitted);
+        if (overflow === "dropNewest") {
+          // Nothing is dropped before it would have been an error.
+          expect(results.slice(0, taken.length)).toEqual(taken);
+          expect(dropped[0]).toBe(emitted[taken.length]);
+        }
+        for (const { items, bytes } of fills) {
+          expect(items).toBeLessThanOrEqual(limits.maxItems);
+          expect(bytes).toBeLessThanOrEqual(maxBytes);
+        }
+        if (fills.length > 0) expect(fills.at(-1)).toEqual({ items: 0, bytes: 0 });
+      }),
+      { numRuns: 500 },
+    );
+  });
 });
+
+function isSubsequence(some: readonly number[], all: readonly number[]): boolean {
+  let found = 0;
+  for (const one of all) if (one === some[found]) found += 1;
+  return found === some.length;
+}

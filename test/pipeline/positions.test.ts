@@ -1,6 +1,6 @@
-import { from, lastValueFrom, toArray } from "rxjs";
+import { filter, from, lastValueFrom, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { fanOut, type Positions, redisSink, replicate, type Source } from "../../src/index.ts";
+import { fanOut, type Positions, pipeSource, redisSink, replicate, type Source } from "../../src/index.ts";
 import { replicateUntil } from "../../src/pipeline/until.ts";
 import { type FakeRedis, fakeRedis } from "../../src/testing/index.ts";
 
@@ -105,6 +105,19 @@ describe("positions that a source brings", () => {
     );
 
     expect(redis.position("a", stream)).toBe("p4");
+  });
+
+  it("stay with a source whose events go through operators", async () => {
+    const redis = fakeRedis();
+    const source = pipeSource(
+      log(4, downwards("p")).source,
+      filter(({ id }) => id === "e6"),
+    );
+
+    await lastValueFrom(replicate({ source, sink: sinkOf("a", redis) }));
+
+    expect(redis.position("a", stream)).toBe("p4");
+    expect(ids(redis)).toEqual(["e6"]);
   });
 
   it("are refused by name where their order fails", async () => {

@@ -1,6 +1,26 @@
-import { EMPTY, type Observable, Subject, switchMap, tap } from "rxjs";
+import {
+  EMPTY,
+  filter,
+  from,
+  ignoreElements,
+  lastValueFrom,
+  map,
+  type Observable,
+  pipe,
+  Subject,
+  switchMap,
+  tap,
+} from "rxjs";
 import { describe, expect, it } from "vitest";
-import { type Checkpoint, type Flow, redisSink, replicate, type Source } from "../../src/index.ts";
+import {
+  type Checkpoint,
+  type Flow,
+  keepPositions,
+  redisSink,
+  replicate,
+  type Skipped,
+  type Source,
+} from "../../src/index.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
 import { ForgettingLog, type LogEvent } from "../kit/load/forgettingLog.ts";
 import { type MarbleHelpers, marbles } from "../kit/time/marbles.ts";
@@ -80,4 +100,62 @@ describe("replicate with a source that tells what it has passed", () => {
       flush();
     }),
   );
+});
+
+describe("replicate through operators", () => {
+  it(
+    "publishes what they make of the events, and tells the source also of those that are filtered out",
+    marbles(({ hot, expectObservable, flush }) => {
+      const acknowledged: number[] = [];
+      const log = hot("------abcd", { a: 1, b: 2, c: 3, d: 4 }).pipe(
+        map((position) => ({ id: `${position}`, position })),
+      );
+      const source: Source<LogEvent, number> = Object.assign(() => log, {
+        acknowledge: (position: number) => acknowledged.push(position),
+      });
+      const redis = fakeRedis();
+      const running$ = replicate({
+        source,
+        through: pipe(
+          filter(({ position }) => position % 2 === 1),
+          map(({ position }) => ({ odd: position, position })),
+        ),
+        sink: redisSink<{ readonly odd: number; readonly position: number }, number>({
+          id: "shop",
+          connection: redis,
+          stream,
+        }),
+      });
+      expectObservable(running$.pipe(ignoreElements()), "^ 99ms !");
+      flush();
+
+      expect(redis.entries(stream).map(({ content }) => JSON.parse(content[1] ?? ""))).toEqual([
+        { odd: 1, position: 1 },
+        { odd: 3, position: 3 },
+      ]);
+      expect(acknowledged.at(-1)).toBe(4);
+    }),
+  );
+
+  it("lets what a source has skipped already go by", async () => {
+    const events = [1, 2, 3].map((position) => ({ id: `${position}`, position }));
+    const seen: number[] = [];
+    const redis = fakeRedis();
+    const source: Source<LogEvent | Skipped<number>, number> = () =>
+      from(events).pipe(keepPositions(filter(({ position }) => position === 2)));
+
+    const last = await lastValueFrom(
+      replicate({
+        source,
+        through: filter(({ position }: LogEvent) => {
+          seen.push(position);
+          return false;
+        }),
+        sink: redisSink<LogEvent, number>({ id: "shop", connection: redis, stream }),
+      }),
+    );
+
+    expect(seen).toEqual([2]);
+    expect(last.position).toBe(3);
+  });
 });

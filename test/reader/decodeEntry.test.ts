@@ -5,6 +5,7 @@ import { decodeEntry } from "../../src/reader/decodeEntry.ts";
 
 const content = (...words: readonly (string | Buffer)[]) => words.map((word) => Buffer.from(word));
 const card = "4111111111111111";
+const thenable = Object.fromEntries(["then"].map((name) => [name, () => {}]));
 
 /** What an entry reads as; of one without JSON in it there is no event. */
 function read(...words: readonly (string | Buffer)[]) {
@@ -141,3 +142,92 @@ describe("a function that decodes later", () => {
 function thrown(): never {
   throw Object.create(null);
 }
+
+describe("the field that holds the event", () => {
+  it("may be another one", () => {
+    const decode = decodeEntry({ field: "data" });
+
+    expect(decode(content("event", "OrderPlaced", "data", '{"id":1}'))).toMatchObject(
+      right({ event: { id: 1 } }),
+    );
+    expect(decode(content("event", "OrderPlaced"))).toMatchObject(right({ event: { event: "OrderPlaced" } }));
+    expect(decode(content("data", `{"card":"${card}"`))).toEqual(
+      left(expect.stringMatching(/^data: found no JSON/)),
+    );
+  });
+
+  it("may hold what is no JSON", () => {
+    const decode = decodeEntry({ field: "data", decode: (data) => data.readUInt8(0) });
+
+    expect(decode([...content("event", "x", "data"), Buffer.from([7])])).toMatchObject(right({ event: 7 }));
+  });
+
+  it.each(["__proto__", "constructor", "toString"])("may be called %s", (field) => {
+    const decode = decodeEntry({ field });
+
+    expect(decode(content(field, "5"))).toMatchObject(right({ event: 5 }));
+    expect(decode(content("a", "5"))).toMatchObject(right({ event: { a: "5" } }));
+  });
+});
+
+describe("an event of all fields", () => {
+  it("is made of them as text and as bytes, whatever event holds", () => {
+    const image = Buffer.from([0xff, 0x00]);
+    const decode = decodeEntry({
+      decodeFields: ({ event, total }, { image }) => ({ event, total: Number(total), image }),
+      codec: t.type({ event: t.string, total: t.number, image: t.unknown }),
+    });
+
+    expect(decode(content("event", "OrderPlaced", "total", "1", "total", "5", "image", image))).toMatchObject(
+      right({ event: { event: "OrderPlaced", total: 5, image } }),
+    );
+  });
+
+  it.each([
+    ["decodeFields", { decodeFields: thrown }, "something that has no text"],
+    [
+      "decodeFields",
+      { decodeFields: () => Promise.resolve(5) },
+      "found a Promise, expected the event: it has to be there at once",
+    ],
+    ["decode", { decode: () => thenable }, "found a Promise, expected the event: it has to be there at once"],
+  ])("is refused where %s throws or comes later", (name, decoding, reason) => {
+    expect(decodeEntry(decoding)(content("event", "x"))).toEqual(left(`${name}: ${reason}`));
+  });
+});
+
+describe("a function that changes what it is given", () => {
+  it.each<[string, Parameters<typeof decodeEntry>[0]]>([
+    [
+      "decode",
+      {
+        decode: (event, all) => {
+          event.fill(0);
+          for (const word of all) word.fill(0);
+          throw new Error("no");
+        },
+      },
+    ],
+    [
+      "decodeFields",
+      {
+        decodeFields: (fields, bytes) => {
+          for (const word of Object.values(bytes)) word.fill(0);
+          Object.assign(fields, { event: "" });
+          return fields;
+        },
+      },
+    ],
+  ])("changes nothing of the entry: %s", (_name, decoding) => {
+    const binary = Buffer.from([0xff, 0x01]);
+    const entry = content("event", "x", "binary", binary);
+
+    const decoded = decodeEntry(decoding)(entry);
+
+    expect(entry).toEqual(content("event", "x", "binary", binary));
+    if (!isLeft(decoded)) {
+      expect(decoded.right.fields.event).toBe("x");
+      expect(decoded.right.content).toEqual(["event", "x", "binary", binary]);
+    }
+  });
+});

@@ -7,7 +7,7 @@ const stream = "orders.events";
 
 /** What is told of entries that were read, where the stream stands like this when it is looked at. */
 function told(standing: Partial<Standing>, ...skipped: readonly Skipped[]) {
-  const whole = { lastEntryId: "15-0", firstEntryId: undefined, length: 0, added: 15, hasDeleted: false };
+  const whole = { lastEntryId: "15-0", firstEntryId: undefined, length: 0, added: 15, lastDeletedId: "0-0" };
   const connection: Pick<ReadConnection, "exists" | "standing"> = {
     exists: () => of(false),
     standing: () => of({ ...whole, ...standing }),

@@ -1,92 +1,60 @@
 import { execFileSync } from "node:child_process";
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import { program } from "../kit/program/cli.ts";
+import { named, packageJson, packed, requiredPeers } from "../kit/program/packed.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const packageJson = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const names = Object.keys(packageJson.exports)
   .filter((path) => !path.endsWith(".json"))
   .map((path) => path.replace(/^\./, "rxadd"));
 
-let project: string;
-let tarball: string;
+const { tarball, project: newProject, remove } = packed();
+afterAll(remove);
+/** A project that has installed the package, and all that is there. */
+const project = newProject(
+  named(...readdirSync(join(root, "node_modules")).filter((name) => !name.startsWith("."))),
+);
 
 function run(program: string, args: readonly string[], cwd = project): string {
   return execFileSync(program, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 }
 
-/** Makes a project of the packed package, as installed, beside these others. */
-function install(folder: string, others: readonly string[]): void {
-  const modules = join(folder, "node_modules");
-  mkdirSync(join(modules, "rxadd"), { recursive: true });
-  run("tar", ["-xzf", tarball, "--strip-components=1", "-C", join(modules, "rxadd")]);
-  for (const name of others) {
-    mkdirSync(dirname(join(modules, name)), { recursive: true });
-    symlinkSync(join(root, "node_modules", name), join(modules, name));
-  }
-  writeFileSync(join(folder, "package.json"), '{ "type": "module" }\n');
+/** What it exports by a name, to an ES module that imports nothing else; asked once. */
+const importedBy = new Map<string, string>();
+function imported(name: string): string {
+  const code = `console.log(Object.keys(await import("${name}")).join())`;
+  const found = importedBy.get(name) ?? run(process.execPath, ["--input-type=module", "-e", code]);
+  importedBy.set(name, found);
+  return found;
 }
-
-/** A project that has installed the packed package, and all that is there. */
-beforeAll(() => {
-  project = mkdtempSync(join(tmpdir(), "rxadd-package-"));
-  run("npm", ["pack", "--ignore-scripts", "--silent", "--pack-destination", project], root);
-  tarball = join(project, readdirSync(project).find((name) => name.endsWith(".tgz")) ?? "");
-  install(
-    project,
-    readdirSync(join(root, "node_modules")).filter((name) => !name.startsWith(".")),
-  );
-});
-afterAll(() => rmSync(project, { recursive: true }));
 
 describe("the packed package", () => {
   it.each(names)("can be imported and required as %s in plain Node", (name) => {
-    const imported = run(process.execPath, [
-      "--input-type=module",
-      "-e",
-      `console.log(Object.keys(await import("${name}")).join())`,
-    ]);
     const required = run(process.execPath, [
       "--input-type=commonjs",
       "-e",
       `console.log(Object.keys(require("${name}")).join())`,
     ]);
 
-    expect(imported.trim()).not.toBe("");
-    expect(required).toBe(imported);
+    expect(imported(name).trim()).not.toBe("");
+    expect(required).toBe(imported(name));
   });
 
   it("exports just the names that are promised", () => {
-    const exported = names.map((name) => [
-      name,
-      run(process.execPath, [
-        "--input-type=module",
-        "-e",
-        `console.log(Object.keys(await import("${name}")).sort().join(" "))`,
-      ]).trim(),
-    ]);
+    const exported = names.map((name) => [name, imported(name).trim().split(",").sort().join(" ")]);
 
     expect(Object.fromEntries(exported)).toMatchInlineSnapshot(`
       {
-        "rxadd": "Skipped encoderOf fanOut fromAsyncIterable fromIterable fromReadable isLsn isRetryable isRxaddError isSinkError keepPositions ordLsn partitionOf positionsIn positionsOf redisSink replicate standardPositions statusLogger",
-        "rxadd/admin": "claimEntries deleteEntries groupPending pendingEntries streamGroups streamInfo streamLength trimAcknowledged trimStream",
-        "rxadd/consumer": "Effects acknowledge claimEntries consumerMetrics deduplicate deleteEntries effects entryCopies entryPositions groupDeliveries groupPending groupStatus memoryGroup pendingEntries streamEntries streamGroups streamInfo streamLength streamSource trimAcknowledged trimStream watchGroup",
+        "rxadd": "Skipped encoderOf fanOut fromAsyncIterable fromIterable fromReadable isLsn isRetryable isRxaddError isSinkError keepPositions ordLsn partitionOf pipeSource positionsIn positionsOf publisher redisSink replicate standardPositions statusLogger",
+        "rxadd/admin": "claimEntries createGroup deleteEntries destroyGroup groupPending pendingEntries redrive removeConsumer setGroup streamGroups streamInfo streamLength trimAcknowledged trimStream",
+        "rxadd/consumer": "Effects acknowledge acknowledgeBatch claimEntries createGroup deadLetter deduplicate deleteEntries destroyGroup eachDelivery effects entryCopies entryPositions giveBack groupDeliveries groupPending groupStatus memoryGroup pendingEntries redrive removeConsumer retryIn setGroup streamEntries streamGroups streamInfo streamLength streamSource trimAcknowledged trimStream watchGroup",
         "rxadd/dashboard": "dashboard dashboardHandler watchSink",
         "rxadd/metrics": "consumerMetrics health redisMetrics serveMetrics sinkHealth sinkMetrics streamMetrics",
-        "rxadd/operators": "BufferOverflow UnfinishedTransaction acknowledgedWithin backoffMs batch boundedBuffer checkpoint inFlight retryBackoff spread",
+        "rxadd/operators": "BufferOverflow UnfinishedTransaction acknowledgedWithin backoffMs batch boundedBuffer checkpoint inFlight retryBackoff spread toAsyncIterable",
         "rxadd/sources/postgres": "postgresChanges",
         "rxadd/sources/redis": "entryCopies entryPositions streamSource",
         "rxadd/testing": "fakeGroup fakeRedis",
@@ -98,13 +66,13 @@ describe("the packed package", () => {
     writeFileSync(
       join(project, "app.ts"),
       `import { from } from "rxjs";
-import { type ChangeEvent, type Checkpoint, type Lsn, redisSink, replicate } from "rxadd";
+import { type ChangeEvent, type Row, type Checkpoint, type Lsn, redisSink, replicate } from "rxadd";
 import { acknowledge, type Acknowledged, groupDeliveries } from "rxadd/consumer";
 import { batch } from "rxadd/operators";
 import { postgresChanges } from "rxadd/sources/postgres";
 import { fakeRedis } from "rxadd/testing";
 
-const events: ChangeEvent<number>[] = [];
+const events: ChangeEvent<Row, number>[] = [];
 from(events)
   .pipe(redisSink({ id: "a", uri: "redis://h", stream: "s" }))
   .subscribe((checkpoint: Checkpoint<number>) => console.log(checkpoint.position));
@@ -161,13 +129,7 @@ from(events).pipe(redisSink({ id: "a", uri: "redis://h" }));
 
 describe("the packed command, in a project that has installed nothing else", () => {
   const redis = emptyRedis();
-  let alone: string;
-  beforeAll(() => {
-    // Not below the other one, whose packages Node would find.
-    alone = mkdtempSync(join(tmpdir(), "rxadd-alone-"));
-    install(alone, Object.keys(packageJson.dependencies));
-  });
-  afterAll(() => rmSync(alone, { recursive: true }));
+  const alone = newProject(requiredPeers);
 
   function command(...args: readonly string[]) {
     const main = join(alone, "node_modules", "rxadd", "dist", "src", "cli", "main.js");
@@ -210,13 +172,36 @@ describe("the packed command, in a project that has installed nothing else", () 
         "postgres.yaml",
         "source: { type: postgres, config: { dsn: 'postgres://u@127.0.0.1/d' } }\nsinks: [{ type: redis, config: { id: a, uri: '${REDIS_URI}', stream: s } }]\n",
       );
-      const run =
-        verb === "check" ? command(verb, file) : command(verb, "--config", file, "--metrics-port", "0");
+      const run = verb === "check" ? command(verb, file) : command(verb, "--config", file);
       expect(await run.ended).toBe(2);
       expect(run.stdout() + run.stderr()).toContain("npm install pg");
       expect(run.stderr()).not.toContain("    at ");
     },
   );
+
+  it("says what metrics need, and goes on without them where nobody asked for them", async () => {
+    const lines = config("lines.ndjson", '{"n":1}\n');
+    const sinks = config(
+      "copied.yaml",
+      `source: { type: ndjson, config: { path: '${lines}' } }\nsinks: [{ type: redis, config: { id: b, uri: '\${REDIS_URI}', stream: copied } }]\n`,
+    );
+
+    const asked = command("replicate", "--config", sinks, "--metrics-port", "0");
+    expect(await asked.ended).toBe(2);
+    expect(asked.stderr()).toBe("rxadd: metrics need a package: npm install prom-client\n");
+    const unasked = command("replicate", "--config", sinks);
+    expect(await unasked.ended).toBe(0);
+    expect(unasked.stderr()).toContain(
+      "rxadd: metrics need a package: npm install prom-client; goes on without them\n",
+    );
+  });
+
+  it("imports without what only metrics and PostgreSQL need", () => {
+    const others = names.filter((name) => !["rxadd/metrics", "rxadd/sources/postgres"].includes(name));
+    const loading = others.map((name) => `await import("${name}");`).join("");
+
+    run(process.execPath, ["--input-type=module", "-e", loading], alone);
+  });
 });
 
 describe("package-lock.json", () => {

@@ -1,3 +1,4 @@
+import { createClient, createCluster } from "redis";
 import { EMPTY } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { groupDeliveries, streamEntries, watchGroup } from "../../src/consumer.ts";
@@ -11,7 +12,7 @@ import { decodeTuning } from "../../src/sink/sinkTuning.ts";
 const good = { id: "orders-redis", uri: "redis://h", stream: "orders.events" };
 
 /** What `redisSink` says of options that TypeScript would not let through. */
-function complaintOf(options: object): string {
+function complaintOf(options: unknown): string {
   try {
     redisSink(options as typeof good);
   } catch (error) {
@@ -45,12 +46,28 @@ describe("the options of redisSink", () => {
     [{ ...good, uri: undefined }, "uri: found nothing, expected a uri, or a connection of ioredis"],
     [
       { id: "a", stream: "s", connection: null },
-      "uri: found null as connection, expected a uri, or a connection of ioredis",
+      "connection: found nothing, expected a Redis or Cluster of ioredis, as new Redis(…) makes it, or a uri in its place",
     ],
     [
       { id: "a", stream: "s", connection: "hunter2@h" },
-      "uri: found text as connection, expected a uri, or a connection of ioredis",
+      "connection: found text, expected a Redis or Cluster of ioredis",
     ],
+    [
+      { id: "a", stream: "s", connection: { host: "h", port: 6379, password: "hunter2" } },
+      "connection: found the options of one, expected a Redis or Cluster of ioredis, as new Redis(…) makes it",
+    ],
+    [{ id: "a", stream: "s", connection: {} }, "connection: found an object, expected a Redis or Cluster"],
+    [
+      { id: "a", stream: "s", connection: Promise.resolve() },
+      "connection: found a promise, expected a Redis or Cluster",
+    ],
+    [
+      { id: "a", stream: "s", connection: createClient() },
+      "connection: found a client of node-redis, expected a Redis or Cluster of ioredis",
+    ],
+    [{ id: "a", stream: "s", connection: createCluster({ rootNodes: [] }) }, "found a client of node-redis"],
+    [undefined, "found nothing, expected an object with options"],
+    ["redis://u:hunter2@h", "found text, expected an object with options"],
     [{ ...good, stream: "" }, 'stream: found "", expected a text or a function of the event'],
     [{ ...good, sendTimeoutMs: 0 }, "sendTimeoutMs: found 0, expected a number of milliseconds from 1"],
     [{ ...good, publish: () => "hunter2" }, "publish: found a function, expected script or multi"],

@@ -29,6 +29,8 @@ const ofSinks: OneOfEach<SinkStatus> = {
   deadLetter: { state: "deadLetter", id: "1", position: 1, cause },
   behind: { state: "behind", position: undefined, cause },
   replayed: { state: "replayed", stream: "orders", events: 1, position: 1 },
+  lost: { state: "lost", stream: "orders", events: 1 },
+  dropped: { state: "dropped", events: 1 },
 };
 
 const ofConsumers: OneOfEach<ConsumerStatus> = {
@@ -55,13 +57,14 @@ describe("the states of sinks and consumers", () => {
     },
   );
 
-  it("that both have are of one level", () => {
-    const levels = (states: Readonly<Record<string, { readonly level: string }>>, among: object) =>
-      Object.entries(states)
-        .flatMap(([state, { level }]) => (state in among ? [`${state} ${level}`] : []))
-        .sort();
+  it("are of the level of their own side, also where both have one of a name", () => {
+    const found = (statuses: Readonly<Record<string, AnyStatus>>) =>
+      Object.entries(statuses).map(([state, status]) => [state, levelOf(status)]);
+    const expected = (states: Readonly<Record<string, { readonly level: string }>>) =>
+      Object.entries(states).map(([state, { level }]) => [state, level]);
 
-    expect(levels(sinkStates, consumerStates)).toEqual(levels(consumerStates, sinkStates));
+    expect(found(ofSinks).sort()).toEqual(expected(sinkStates).sort());
+    expect(found(ofConsumers).sort()).toEqual(expected(consumerStates).sort());
   });
 
   it("are an error when they are the end with one", () => {

@@ -141,6 +141,36 @@ describe.each([
   });
 });
 
+describe("statusLogger of what is no logger", () => {
+  const log = () => {};
+  it.each([
+    ["nothing", undefined, "logger.info: found nothing"],
+    ["null", null, "logger.info: found nothing"],
+    ["a text", "pino", "logger.info: found nothing"],
+    ["one that was not called", pino, "logger.info: found nothing"],
+    ["one without a level", { info: log, error: log }, "logger.warn: found nothing"],
+    ["one that is made of levels", { info: 30, warn: 40, error: 50 }, "logger.info: found a number"],
+    [
+      "one with a debug flag",
+      { info: log, warn: log, error: log, debug: true },
+      "logger.debug: found a boolean",
+    ],
+  ])("refuses %s at once", (_case, logger, found) => {
+    expect(() => statusLogger(logger as never)).toThrow(
+      expect.objectContaining({
+        _tag: "ConfigurationInvalid",
+        message: `statusLogger: ${found}, expected a function: give it a logger such as pino()`,
+      }),
+    );
+  });
+
+  it("takes any that has the levels, also a function", () => {
+    expect(() => statusLogger({ info: log, warn: log, error: log })).not.toThrow();
+    expect(() => statusLogger(Object.assign(() => {}, console))).not.toThrow();
+    expect(() => statusLogger(Object.create(console))).not.toThrow();
+  });
+});
+
 describe("docs/tracing.md", () => {
   /** The states in a column of the page's table of levels. */
   function onThePage(column: number): readonly string[] {

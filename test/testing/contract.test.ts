@@ -5,6 +5,7 @@ import {
   type LaneKeys,
   laneKeys,
   type NumberedBatch,
+  runKeys,
 } from "../../src/redis/publish/publishPort.ts";
 import type { TrimOptions } from "../../src/redis/publish/trimming.ts";
 import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
@@ -126,6 +127,54 @@ describe.each([
     expect(await publish(bed, batch(2))).toEqual({ reply: "missing", streamStands: true });
     await bed.del(stream);
     expect(await publish(bed, batch(2))).toEqual({ reply: "missing", streamStands: false });
+  });
+
+  describe("with a state of the subscription's own", () => {
+    const run = runKeys(lane, "run 1");
+
+    it("makes it with the first batch, and adds what comes again not again", async () => {
+      expect(await publish(bed, batch(1), run)).toEqual(published);
+      expect(await publish(bed, batch(2), run)).toEqual(published);
+      expect(await publish(bed, batch(1), run)).toEqual(published);
+      expect((await contents(bed, stream)).map(([, event]) => event)).toEqual(["1a", "1b", "2a", "2b"]);
+    });
+
+    it("makes none with a later one, and says what is missing", async () => {
+      expect(await publish(bed, batch(2), run)).toEqual({ reply: "missing", streamStands: false });
+      await publish(bed, batch(1), run);
+      expect(await publish(bed, batch(3), run)).toEqual({ reply: "gap", sequence: 1, position: "p1" });
+      await bed.del(run.state);
+      expect(await publish(bed, batch(2), run)).toEqual({ reply: "missing", streamStands: true });
+      expect(await contents(bed, stream)).toHaveLength(2);
+    });
+
+    it("changes nothing of the sink's lane, nor of another subscription's", async () => {
+      await open(bed, "me");
+      await publish(bed, batch(1), run);
+      await publish(bed, batch(1), runKeys(lane, "run 2"));
+
+      expect(await publish(bed, batch(1))).toEqual(published);
+      expect(await contents(bed, stream)).toHaveLength(6);
+    });
+
+    it("adds nothing while Redis has no memory", async () => {
+      await bed.refuse("memory");
+
+      expect(await publish(bed, batch(1), run)).toEqual({ refused: "OutOfMemory" });
+      await bed.refuse(undefined);
+      expect(await publish(bed, batch(1), run)).toEqual(published);
+      expect(await contents(bed, stream)).toHaveLength(2);
+    });
+
+    it.skipIf(name === "fakeRedis")("lets it expire a day after its newest batch", async () => {
+      await publish(bed, batch(1), run);
+      await server.client.pexpire(run.state, 1000);
+      await publish(bed, batch(2), run);
+
+      const leftMs = await server.client.pttl(run.state);
+      expect(leftMs).toBeGreaterThan(86_300_000);
+      expect(leftMs).toBeLessThanOrEqual(86_400_000);
+    });
   });
 
   it("calls no stream deleted that is new beside one that stands", async () => {

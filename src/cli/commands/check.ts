@@ -17,17 +17,7 @@ export async function checkPipelines(out: Stdout, configs: Pipelines, isJson: bo
       return { ...row, state: exitCode === 0 ? "ok" : "wrong" };
     }),
   );
-  await printRows(
-    out,
-    rows$,
-    [
-      ["part", "PART"],
-      ["what", "WHAT"],
-      ["state", "STATE"],
-      ["found", "FOUND"],
-    ],
-    isJson,
-  );
+  await printRows(out, rows$, { part: "PART", what: "WHAT", state: "STATE", found: "FOUND" }, isJson);
   return first;
 }
 

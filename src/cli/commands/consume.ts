@@ -22,6 +22,8 @@ interface ConsumeFlags {
   readonly start?: string;
   readonly claimIdleMs?: number;
   readonly deadLetters?: string;
+  readonly field?: string;
+  readonly allFields?: boolean;
 }
 
 /** Adds `rxadd consume`, which prints the entries of streams. */
@@ -38,6 +40,8 @@ export function addConsumeCommand(program: Command, terminal: Terminal, exitWith
     .option("--start <entry-id>", "where a new group begins; $: at what is new (default: 0-0)")
     .option("--claim-idle-ms <ms>", "take over what others do not settle for so long (60000)", wholeNumber)
     .option("--dead-letters <key>", "set aside what cannot be decoded, in this stream")
+    .option("--field <name>", "the field that holds the event (default: event)")
+    .option("--all-fields", "print all fields as they are, whatever stands in them")
     .action((flags: ConsumeFlags) =>
       exitWith(() => lastValueFrom(printed(terminal, flags), { defaultValue: undefined })),
     );
@@ -45,7 +49,9 @@ export function addConsumeCommand(program: Command, terminal: Terminal, exitWith
 
 /** Prints entries; completes once it is stopped. */
 function printed({ env, out, log, stop }: Terminal, flags: ConsumeFlags): Observable<never> {
-  const { stream: streams = [], from, group, config, uri } = flags;
+  const { stream: streams = [], from, group, config, uri, field, allFields = false } = flags;
+  if (field !== undefined && allFields)
+    throw new UsageError("found both --field and --all-fields, expected one of them");
   const [first] = streams;
   const { stream, ...server } = streamAtFrom({ config, uri, stream: first }, env);
   const reader = {
@@ -53,8 +59,9 @@ function printed({ env, out, log, stop }: Terminal, flags: ConsumeFlags): Observ
     stream: streams.length > 1 ? streams : stream,
     until: stop(),
     observers: unlessClosed(out, consumerLog(log)),
+    ...(allFields ? { decodeFields: (all: object) => all } : { field }),
   };
-  const toLine = lineMaker(streams.length > 1);
+  const toLine = lineMaker(streams.length > 1, allFields ? undefined : (field ?? "event"));
 
   if (group === undefined) {
     refuseWithoutGroup(flags);
@@ -77,21 +84,21 @@ function printed({ env, out, log, stop }: Terminal, flags: ConsumeFlags): Observ
 }
 
 function refuseWithoutGroup({ consumer, start, claimIdleMs, deadLetters }: ConsumeFlags): void {
-  const ofGroups = {
-    consumer,
-    start,
-    "claim-idle-ms": claimIdleMs,
-    "dead-letters": deadLetters,
-  };
+  const ofGroups = { consumer, start, "claim-idle-ms": claimIdleMs, "dead-letters": deadLetters };
   const [extra] = Object.entries(ofGroups).find(([, value]) => value !== undefined) ?? [];
   if (extra !== undefined) throw new UsageError(`--${extra}: found no --group, expected one as well`);
 }
 
-/** The event's own JSON as it stands there: parsed and written again, large numbers would change. */
-function lineMaker(isOfSeveral: boolean): (entry: StreamEntry<unknown>) => string {
+/**
+ * The event's own JSON as it stands there: parsed and written again, large numbers would change.
+ *
+ * @param field - which one holds it; undefined, or one that is not there: all fields
+ */
+function lineMaker(isOfSeveral: boolean, field?: string): (entry: StreamEntry<unknown>) => string {
   return ({ stream, entryId, fields }) => {
     const head = JSON.stringify(isOfSeveral ? { stream, id: entryId } : { id: entryId });
-    const event = fields.event?.replaceAll(/[\r\n]/g, " ") ?? JSON.stringify(fields);
+    const json = field !== undefined && Object.hasOwn(fields, field) ? fields[field] : undefined;
+    const event = json?.replaceAll(/[\r\n]/g, " ") ?? JSON.stringify(fields);
     return `${head.slice(0, -1)},"event":${event}}\n`;
   };
 }

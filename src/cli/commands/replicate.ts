@@ -1,7 +1,7 @@
 import { defer, from, map, type Observable, switchMap } from "rxjs";
 import type { FailedAttempt } from "../../../operators/retryBackoff.ts";
 import type { Config } from "../../config/config.ts";
-import type { ChangeEvent } from "../../event/changeEvent.ts";
+import type { ChangeEvent, Row } from "../../event/changeEvent.ts";
 import type { Lsn } from "../../event/lsn.ts";
 import { replicateUntil } from "../../pipeline/until.ts";
 import { redisSink } from "../../sink/redisSink.ts";
@@ -66,7 +66,7 @@ export function sourcePipeline(
       return linesPipeline(terminal, source.config.path, config, observersOf, stop$);
     case "postgres": {
       const made = sinks.map(({ config }) =>
-        redisSink<ChangeEvent<Lsn>, Lsn>({ ...config, observers: observersOf(config.id) }),
+        redisSink<ChangeEvent<Row, Lsn>, Lsn>({ ...config, observers: observersOf(config.id) }),
       );
       const work$ = postgres(terminal.log, source, flags).pipe(
         switchMap((changes) => replicateUntil(stop$, { source: changes, sink: oneSink(made, commit) })),

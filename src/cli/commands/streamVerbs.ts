@@ -47,31 +47,23 @@ function counted(count: number): string {
 /** How many entries a stream has. */
 export function length({ out }: Terminal, at: StreamOptions, { json = false }: StreamsFlags): Promise<void> {
   const rows$ = streamLength(at).pipe(map((entries) => ({ stream: at.stream, length: entries })));
-  return printRows(
-    out,
-    rows$,
-    [
-      ["stream", "STREAM"],
-      ["length", "ENTRIES"],
-    ],
-    json,
-  );
+  return printRows(out, rows$, { stream: "STREAM", length: "ENTRIES" }, json);
 }
 
 /** Its length, groups and entry IDs. */
 export function info({ out }: Terminal, at: StreamOptions, { json = false }: StreamsFlags): Promise<void> {
   return printRows(
     out,
-    streamInfo(at).pipe(map((found) => ({ ...found }))),
-    [
-      ["stream", "STREAM"],
-      ["length", "ENTRIES"],
-      ["groups", "GROUPS"],
-      ["firstEntryId", "FIRST ENTRY"],
-      ["lastEntryId", "LAST ENTRY"],
-      ["lastGeneratedId", "LAST EVER"],
-      ["entriesAdded", "EVER ADDED"],
-    ],
+    streamInfo(at),
+    {
+      stream: "STREAM",
+      length: "ENTRIES",
+      groups: "GROUPS",
+      firstEntryId: "FIRST ENTRY",
+      lastEntryId: "LAST ENTRY",
+      lastGeneratedId: "LAST EVER",
+      entriesAdded: "EVER ADDED",
+    },
     json,
   );
 }
@@ -80,14 +72,14 @@ export function info({ out }: Terminal, at: StreamOptions, { json = false }: Str
 export function groups({ out }: Terminal, at: StreamOptions, { json = false }: StreamsFlags): Promise<void> {
   return printRows(
     out,
-    streamGroups(at).pipe(mergeMap((found) => found.map((group) => ({ ...group })))),
-    [
-      ["group", "GROUP"],
-      ["consumers", "CONSUMERS"],
-      ["pending", "PENDING"],
-      ["lag", "LAG"],
-      ["lastDeliveredId", "LAST DELIVERED"],
-    ],
+    streamGroups(at).pipe(mergeMap((found) => found)),
+    {
+      group: "GROUP",
+      consumers: "CONSUMERS",
+      pending: "PENDING",
+      lag: "LAG",
+      lastDeliveredId: "LAST DELIVERED",
+    },
     json,
   );
 }
@@ -114,17 +106,14 @@ function pendingSummary(
       : of(group);
   return printRows(
     out,
-    groups$.pipe(
-      mergeMap((name) => groupPending(at, name), 1),
-      map((found) => ({ ...found })),
-    ),
-    [
-      ["group", "GROUP"],
-      ["pending", "PENDING"],
-      ["firstEntryId", "FIRST ENTRY"],
-      ["lastEntryId", "LAST ENTRY"],
-      ["consumers", "CONSUMERS"],
-    ],
+    groups$.pipe(mergeMap((name) => groupPending(at, name), 1)),
+    {
+      group: "GROUP",
+      pending: "PENDING",
+      firstEntryId: "FIRST ENTRY",
+      lastEntryId: "LAST ENTRY",
+      consumers: "CONSUMERS",
+    },
     json,
   );
 }
@@ -143,17 +132,11 @@ async function pendingDetails(
       found += 1;
     }),
     filter((_entry, index) => index < count),
-    map((entry) => ({ ...entry })),
   );
   await printRows(
     out,
     rows$,
-    [
-      ["entryId", "ENTRY"],
-      ["consumer", "CONSUMER"],
-      ["idleMs", "IDLE MS"],
-      ["deliveries", "DELIVERIES"],
-    ],
+    { entryId: "ENTRY", consumer: "CONSUMER", idleMs: "IDLE MS", deliveries: "DELIVERIES" },
     json,
   );
   if (found > count) log(`there are more than ${count}; --count shows more`);
@@ -180,16 +163,7 @@ export async function claim(
       ...some.deleted.map((entryId) => ({ entryId, consumer: undefined, state: "deleted before" })),
     ]),
   );
-  await printRows(
-    out,
-    rows$,
-    [
-      ["entryId", "ENTRY"],
-      ["consumer", "CONSUMER"],
-      ["state", "STATE"],
-    ],
-    json,
-  );
+  await printRows(out, rows$, { entryId: "ENTRY", consumer: "CONSUMER", state: "STATE" }, json);
   const gone = deleted === 0 ? "" : `; ${counted(deleted)} had been deleted, and are pending no more`;
   log(`${consumer} of ${group} has ${counted(claimed)} more to handle${gone}`);
 }

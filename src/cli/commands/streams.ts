@@ -3,6 +3,8 @@ import { wholeNumber } from "../flags/numbers.ts";
 import { type StreamsFlags, streamAtFrom } from "../flags/streamFlags.ts";
 import type { ExitWith } from "../terminal/exitCode.ts";
 import type { Terminal } from "../terminal/terminal.ts";
+import { create, destroy, type GroupFlags, removeOne, set } from "./groupVerbs.ts";
+import { type RedriveFlags, redriveLetters } from "./redriveVerb.ts";
 import {
   type ClaimFlags,
   claim,
@@ -23,8 +25,8 @@ export function addStreamsCommand(program: Command, terminal: Terminal, exitWith
     .command("streams")
     .description("look after a stream and its consumer groups: a table for people, or JSON lines");
 
-  const verb = (name: string, description: string) =>
-    streams
+  const verb = (name: string, description: string, parent = streams) =>
+    parent
       .command(name)
       .description(description)
       .option("--uri <uri>", "where Redis is: redis://… or rediss://…; default: the environment's REDIS_URI")
@@ -72,5 +74,45 @@ export function addStreamsCommand(program: Command, terminal: Terminal, exitWith
     .argument("<entry-id...>", "the entries")
     .action((entryIds: string[], flags: StreamsFlags) =>
       exitWith(() => remove(terminal, at(flags), entryIds, flags)),
+    );
+
+  verb(
+    "redrive",
+    "put dead letters of groups back into their streams; --stream names that of the dead letters",
+  )
+    .option("--reason <text>", "only those whose reason has this in it")
+    .option("--group <name>", "only those of this group")
+    .option("--min-id <entry-id>", "from this dead letter on")
+    .option("--max-id <entry-id>", "up to this dead letter")
+    .option("--count <n>", "at most n of them", wholeNumber)
+    .option("--dry-run", "only tell which")
+    .action((flags: RedriveFlags) => exitWith(() => redriveLetters(terminal, at(flags), flags)));
+
+  const group = streams.command("group").description("make, move and destroy consumer groups");
+  const groupVerb = (name: string, description: string) =>
+    verb(name, description, group).requiredOption("--group <name>", "the group");
+
+  groupVerb("create", "make a group, and the stream if need be")
+    .option(
+      "--start <place>",
+      "begin after this entry ID, with $ at what is new, or with a time (default: 0-0, all)",
+    )
+    .action((flags: GroupFlags) => exitWith(() => create(terminal, at(flags), flags)));
+
+  groupVerb("set", "let a group go on from another place; what is pending stays")
+    .requiredOption(
+      "--to <place>",
+      "after this entry ID, 0-0 for all, $ for what is new, or a time: 2026-01-31T12:00Z",
+    )
+    .action((flags: GroupFlags & { readonly to: string }) => exitWith(() => set(terminal, at(flags), flags)));
+
+  groupVerb("destroy", "destroy a group, with all that is pending in it").action((flags: GroupFlags) =>
+    exitWith(() => destroy(terminal, at(flags), flags)),
+  );
+
+  groupVerb("remove-consumer", "take a consumer out of its group, unless entries are pending for it")
+    .requiredOption("--consumer <name>", "the consumer")
+    .action((flags: GroupFlags & { readonly consumer: string }) =>
+      exitWith(() => removeOne(terminal, at(flags), flags)),
     );
 }

@@ -1,4 +1,3 @@
-import { Registry } from "prom-client";
 import {
   catchError,
   combineLatest,
@@ -16,23 +15,17 @@ import {
 } from "rxjs";
 import { dashboard, watchSink } from "../../dashboard/index.ts";
 import { messageOf } from "../../errors/thrown.ts";
-import {
-  type Health,
-  type HealthObserver,
-  health,
-  redisMetrics,
-  serveMetrics,
-  sinkMetrics,
-} from "../../metrics/index.ts";
+import { type Health, type HealthObserver, health } from "../../metrics/health.ts";
 import type { SinkObserver } from "../../telemetry/sinkObserver.ts";
 import type { Watchable } from "../../telemetry/watchable.ts";
 import { type Log, statusLog } from "../terminal/log.ts";
+import type { Metrics } from "./importMetrics.ts";
 
-/** Where metrics and the dashboard are served; 0 takes a free port. */
+/** What is counted and served beside the log. */
 export interface MonitoringOptions {
-  readonly metricsPort?: number | undefined;
-  /** Where metrics are served if no port was asked for, and if it is free. */
-  readonly usualMetricsPort?: number;
+  /** Default: nothing is counted. */
+  readonly metrics?: Metrics | undefined;
+  /** 0 takes a free one. */
   readonly dashboardPort?: number | undefined;
 }
 
@@ -59,7 +52,6 @@ const redisEveryMs = 5000;
 export class Monitoring {
   readonly #options: MonitoringOptions;
   readonly #log: Log;
-  readonly #registry = new Registry();
   readonly #healths: HealthObserver[] = [];
 
   constructor(log: Log, options: MonitoringOptions) {
@@ -75,7 +67,9 @@ export class Monitoring {
         const ofSink = health();
         this.#healths.push({ ...ofSink, now: () => over ?? ofSink.now() });
         const logged = statusLog(log, hasSeveralSinks ? `${sink}: ` : "");
-        return [ofSink, logged, sinkMetrics({ pipeline, sink, registry: this.#registry })];
+        const { metrics } = this.#options;
+        const counted = metrics?.sinkMetrics({ pipeline, sink, registry: metrics.registry });
+        return [ofSink, logged, counted].filter((observer) => observer !== undefined);
       },
       ended: (error) => {
         const isWell = error === undefined;
@@ -91,9 +85,9 @@ export class Monitoring {
       const done = new Subject<void>();
       // The work takes over from a writer that runs: not before all is served that is to be.
       return combineLatest([this.#metrics(), this.#dashboard(shown)]).pipe(
-        switchMap(([isCounted]) =>
+        switchMap(([metrics]) =>
           merge(
-            ...(isCounted ? shown.map((sink) => this.#figures(sink)) : []),
+            ...(metrics === undefined ? [] : shown.map((sink) => this.#figures(sink, metrics))),
             work$.pipe(finalize(() => done.next())),
           ),
         ),
@@ -103,17 +97,17 @@ export class Monitoring {
   }
 
   /** Emits once they are served, or that they are not. */
-  #metrics(): Observable<boolean> {
-    const { metricsPort, usualMetricsPort } = this.#options;
-    const port = metricsPort ?? usualMetricsPort;
-    if (port === undefined) return of(false);
-    return serveMetrics({ registry: this.#registry, port, health: this.#healths }).pipe(
+  #metrics(): Observable<Metrics | undefined> {
+    const { metrics } = this.#options;
+    if (metrics === undefined) return of(undefined);
+    const { registry, port, isUsual, serveMetrics } = metrics;
+    return serveMetrics({ registry, port, health: this.#healths }).pipe(
       tap(({ url }) => this.#log(`metrics at ${url}`)),
-      map(() => true),
+      map(() => metrics),
       catchError((error: unknown) => {
-        if (metricsPort !== undefined) throw error;
+        if (!isUsual) throw error;
         this.#log(`no metrics: ${messageOf(error)}, with --metrics-port`);
-        return of(false);
+        return of(undefined);
       }),
     );
   }
@@ -130,9 +124,9 @@ export class Monitoring {
   }
 
   /** How its streams stand, for the metrics. */
-  #figures({ pipeline, sink }: Shown): Observable<never> {
+  #figures({ pipeline, sink }: Shown, { registry, redisMetrics }: Metrics): Observable<never> {
     return watchSink(sink, { redisEveryMs }).redisFigures$.pipe(
-      tap(redisMetrics({ pipeline, sink: sink.id, registry: this.#registry })),
+      tap(redisMetrics({ pipeline, sink: sink.id, registry })),
       ignoreElements(),
     );
   }

@@ -1,16 +1,17 @@
 import type { Cluster, Redis } from "ioredis";
 import { type ClientOptions, openClient } from "./client.ts";
+import { clientOf, type RedisConnection } from "./ownConnection.ts";
 import { isCluster } from "./topology.ts";
 
 /** How a sink or a consumer reaches Redis. */
 export type RedisServer =
+  /** The caller's own connection, which is never closed. */
+  | { readonly connection: RedisConnection }
   /**
    * `redis://`, `redis-sentinel://` or `redis-cluster://`, and with TLS `rediss://` and so on; a
    * connection of one's own is opened, and closed at the end.
    */
-  | { readonly uri: string }
-  /** The caller's own connection, which is never closed. */
-  | { readonly connection: Redis | Cluster };
+  | { readonly uri: string };
 
 /** Opens a client of our own; where there is the caller's it is like that but for what has to differ. */
 export function anotherClient(
@@ -19,7 +20,7 @@ export function anotherClient(
   sendTimeoutMs = options.sendTimeoutMs,
 ): Redis | Cluster {
   if ("uri" in server) return openClient({ ...options, uri: server.uri, sendTimeoutMs });
-  const { connection } = server;
+  const connection = clientOf(server);
   const settings = {
     maxRetriesPerRequest: 0,
     socketTimeout: sendTimeoutMs,

@@ -1,5 +1,5 @@
 import type { Cluster, Redis } from "ioredis";
-import { fromEvent, type Observable, share } from "rxjs";
+import { fromEvent, merge, type Observable, share } from "rxjs";
 
 /** What a client tells. However many subscribe, it has one listener for each: Node warns of more than ten. */
 export interface ClientEvents {
@@ -9,20 +9,22 @@ export interface ClientEvents {
   /** It will not come back by itself. */
   readonly end$: Observable<unknown>;
   readonly error$: Observable<unknown>;
-  /** An error of one node of a Cluster. */
-  readonly nodeError$: Observable<unknown>;
+  /** The same, and the errors of single nodes of a Cluster. */
+  readonly errors$: Observable<unknown>;
 }
 
 const known = new WeakMap<Redis | Cluster, ClientEvents>();
 
 /** The events of a client, the same for all who ask. */
 export function eventsOf(client: Redis | Cluster): ClientEvents {
+  const error$ = fromEvent(client, "error").pipe(share());
+  const nodeError$ = fromEvent(client, "node error", (error: unknown) => error).pipe(share());
   const events = known.get(client) ?? {
     ready$: fromEvent(client, "ready").pipe(share()),
     close$: fromEvent(client, "close").pipe(share()),
     end$: fromEvent(client, "end").pipe(share()),
-    error$: fromEvent(client, "error").pipe(share()),
-    nodeError$: fromEvent(client, "node error", (error: unknown) => error).pipe(share()),
+    error$,
+    errors$: merge(error$, nodeError$),
   };
   known.set(client, events);
   return events;

@@ -45,25 +45,9 @@ const reopenMs = 50;
 /** Watches a client, and closes it at the end unless it was given. */
 export function link(client: Redis | Cluster, where: string, origin: Origin): Link {
   const isOwned = origin !== "given";
-  let lastError: unknown;
-  let wasReady = client.status === "ready";
   let isClosing = false;
   const patience = isOwned ? patienceOf(client) : undefined;
-  const hasOneHost = !isCluster(client) && !client.options.sentinels;
-  const { ready$, close$, end$, error$, nodeError$ } = eventsOf(client);
-  const errors$ = merge(error$, nodeError$);
-
-  /** ioredis rejects commands with a generic error; the cause came before, as an event. */
-  function classify(error: unknown): RxaddError {
-    const classified = redisErrorOf(error, where);
-    const cause =
-      classified._tag === "ConnectionLost" && lastError !== undefined
-        ? redisErrorOf(lastError, where)
-        : classified;
-    return cause._tag === "UnknownHost" && (wasReady || !hasOneHost)
-      ? rxaddError("Unreachable", `${where}: the host name is not known any more`, error)
-      : cause;
-  }
+  const { ready$, close$, end$, error$, errors$ } = eventsOf(client);
 
   /** Emits when the client takes commands, or fails: they would wait, unseen, while no Sentinel and no node answers. */
   const reachable$ = merge(
@@ -83,17 +67,16 @@ export function link(client: Redis | Cluster, where: string, origin: Origin): Li
       `${where} is closed for good, expected one that stays open: it was quit or disconnected, or its retryStrategy has given up`,
     );
 
-  // What still fails after the end, such as a last write, concerns nobody; ioredis would print it.
-  if (isOwned) client.on("error", () => {});
-  const watching = errors$.subscribe((error) => {
-    lastError = error;
-    // While it greets the server nothing large is on its way.
-    if (isSilence(error) && client.status === "ready") patience?.lost();
-  });
+  if (isOwned) {
+    // What still fails after the end, such as a last write, concerns nobody; ioredis would print it.
+    client.on("error", () => {});
+    client.on("close", () => forgetTimer(client));
+  }
+  const { classify, watching } = meanings(client, where);
   watching.add(
-    ready$.subscribe(() => {
-      lastError = undefined;
-      wasReady = true;
+    errors$.subscribe((error) => {
+      // While it greets the server nothing large is on its way.
+      if (isSilence(error) && client.status === "ready") patience?.lost();
     }),
   );
   // ioredis ends a client for good when Sentinel tells of a failover while it asks for the master.
@@ -118,7 +101,10 @@ export function link(client: Redis | Cluster, where: string, origin: Origin): Li
       }).pipe(catchError((error) => throwError(() => classify(error)))),
     ready$,
     failure$: merge(
-      errors$.pipe(map(classify), filter(isFinal)),
+      errors$.pipe(
+        map(classify),
+        filter(({ _tag }) => finalTags.has(_tag)),
+      ),
       end$.pipe(filter(hasEnded), map(ended)),
     ).pipe(mergeMap((error) => throwError(() => error))),
     close$: defer(() => {
@@ -133,6 +119,42 @@ export function link(client: Redis | Cluster, where: string, origin: Origin): Li
   };
 }
 
+/** What the errors of a client mean: ioredis rejects commands with a generic one; the cause came before, as an event. */
+function meanings(client: Redis | Cluster, where: string) {
+  const { ready$, errors$ } = eventsOf(client);
+  const hasOneHost = !isCluster(client) && !client.options.sentinels;
+  let wasReady = client.status === "ready";
+  let lastError: unknown;
+  const watching = errors$.subscribe((error) => {
+    lastError = error;
+  });
+  watching.add(
+    ready$.subscribe(() => {
+      lastError = undefined;
+      wasReady = true;
+    }),
+  );
+
+  function classify(error: unknown): RxaddError {
+    const classified = redisErrorOf(error, where);
+    const cause =
+      classified._tag === "ConnectionLost" && lastError !== undefined
+        ? redisErrorOf(lastError, where)
+        : classified;
+    return cause._tag === "UnknownHost" && (wasReady || !hasOneHost)
+      ? rxaddError("Unreachable", `${where}: the host name is not known any more`, error)
+      : cause;
+  }
+
+  return { classify, watching };
+}
+
+/** ioredis 5 keeps the timer of a connection that has closed: it would end the next one, or keep the process alive. */
+function forgetTimer(client: Redis | Cluster): void {
+  clearTimeout(Reflect.get(client, "socketTimeoutTimer"));
+  Reflect.set(client, "socketTimeoutTimer", undefined);
+}
+
 /** What trying again cannot help, although ioredis would go on for ever. */
 const finalTags: ReadonlySet<ErrorTag> = new Set<ErrorTag>([
   "AuthenticationFailed",
@@ -140,7 +162,3 @@ const finalTags: ReadonlySet<ErrorTag> = new Set<ErrorTag>([
   "UnknownHost",
   "UnknownMaster",
 ]);
-
-function isFinal({ _tag }: RxaddError): boolean {
-  return finalTags.has(_tag);
-}

@@ -2,6 +2,7 @@ import { redactUri } from "../../errors/redactUri.ts";
 import { anotherClient, answersOtherwise, type RedisServer } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
 import { type Link, link, type Origin } from "./link.ts";
+import { clientOf } from "./ownConnection.ts";
 
 /** A server's name for messages, without its password. */
 export function nameOf(server: RedisServer): string {
@@ -10,9 +11,9 @@ export function nameOf(server: RedisServer): string {
 
 /** Opens a connection, or takes the caller's, or, where we could not read its answers, one like it. */
 export function openLink(server: RedisServer, options: Omit<ClientOptions, "uri">): Link {
-  return "uri" in server || answersOtherwise(server.connection)
+  return "uri" in server || answersOtherwise(clientOf(server))
     ? link(anotherClient(server, options), nameOf(server), originOf(server))
-    : link(server.connection, nameOf(server), "given");
+    : link(clientOf(server), nameOf(server), "given");
 }
 
 /** Opens one that may be busy with waiting, for `waitMs` longer than others; never the caller's own. */

@@ -17,7 +17,6 @@ import type { RedisServer } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
 import type { Link } from "../connect/link.ts";
 import { nameOf, openLink, openWaitingLink } from "../connect/openLink.ts";
-import { keyBeside } from "../publish/publishPort.ts";
 import { type Standing, standingOf } from "../read/readConnection.ts";
 import {
   entriesOf,
@@ -28,6 +27,7 @@ import {
   tablesOf,
 } from "../wire/entryReplies.ts";
 import { type Script, script } from "../wire/script.ts";
+import { groupKeys } from "./groupKeys.ts";
 import { type ReadInterrupter, readInterrupter } from "./readInterrupter.ts";
 import { argsOf, isFinal, isPlain, keysOf, type Outcome, outcomesOf, type Settlement } from "./settlement.ts";
 import { leaveScript, pendingScript, settleScript } from "./settleScript.ts";
@@ -106,8 +106,8 @@ export class GroupConnection implements Unsubscribable {
 
   /** Says for how long this consumer may be silent, so that nobody takes from it before. */
   introduce(stream: string, claimIdleMs: number): Observable<unknown> {
-    const { consumer } = this.#options;
-    const { consumers } = this.#keysBeside(stream);
+    const { group, consumer } = this.#options;
+    const { consumers } = groupKeys(stream, group);
     return this.#call((client) => client.hset(consumers, consumer, `${Math.ceil(claimIdleMs)}`));
   }
 
@@ -138,7 +138,7 @@ export class GroupConnection implements Unsubscribable {
       ...["GROUP", group, consumer, "COUNT", count, "BLOCK", blockMs],
       ...["STREAMS", ...streams, ...streams.map(() => ">")],
     ];
-    return call(() => from(client.callBuffer("XREADGROUP", args))).pipe(map(streamsRead));
+    return call(() => from(client.callBuffer("xreadgroup", args))).pipe(map(streamsRead));
   }
 
   /** What was delivered to this consumer before and is pending, after an entry ID. */
@@ -163,8 +163,8 @@ export class GroupConnection implements Unsubscribable {
   ): Observable<readonly Outcome[]> {
     if (settlements.every(isPlain)) return this.#acknowledge(stream, settlements);
     const { server, group, consumer } = this.#options;
-    const { marks, memory, consumers } = this.#keysBeside(stream);
-    const keys = new Set([stream, marks, memory, consumers, ...settlements.flatMap(keysOf)]);
+    const { marks, memoryOf, consumers } = groupKeys(stream, group);
+    const keys = new Set([stream, marks, memoryOf(consumer), consumers, ...settlements.flatMap(keysOf)]);
     const remembers = settlements.some(isFinal);
     const args = [...[group, consumer, `${keep}`, remembers ? token : ""], ...argsOf(settlements)];
     return this.#call(() => this.#settleScript([...keys], args)).pipe(
@@ -174,7 +174,7 @@ export class GroupConnection implements Unsubscribable {
 
   /** Which of these marks are remembered. */
   processed(stream: string, ids: readonly string[]): Observable<readonly boolean[]> {
-    const { marks } = this.#keysBeside(stream);
+    const { marks } = groupKeys(stream, this.#options.group);
     return this.#call((client) => client.zmscore(marks, ...ids)).pipe(
       map((scores) => scores.map((score) => score !== null)),
     );
@@ -184,8 +184,8 @@ export class GroupConnection implements Unsubscribable {
   leave(stream: string): Observable<unknown> {
     if (this.#settling.client.status !== "ready") return EMPTY;
     const { group, consumer } = this.#options;
-    const { consumers, memory } = this.#keysBeside(stream);
-    return this.#call(() => this.#leaveScript([stream, consumers, memory], [group, consumer]));
+    const { consumers, memoryOf } = groupKeys(stream, group);
+    return this.#call(() => this.#leaveScript([stream, consumers, memoryOf(consumer)], [group, consumer]));
   }
 
   /** Ends a read that waits for entries; those that it has got already come all the same. */
@@ -208,7 +208,7 @@ export class GroupConnection implements Unsubscribable {
     const { group } = this.#options;
     const entryIds = settlements.map(({ entryId }) => entryId);
     return this.#call(async (client) => {
-      const count = await client.call("XACK", [stream, group, ...entryIds]);
+      const count = await client.call("xack", [stream, group, ...entryIds]);
       // None was pending: they are acknowledged already, or the group is gone, which XACK does not tell.
       if (count === 0) await client.xpending(stream, group);
       return settlements.map(() => "acknowledged");
@@ -217,21 +217,11 @@ export class GroupConnection implements Unsubscribable {
 
   #readPending(stream: string, after: string, room: Room, idleMs: string): Observable<Pending> {
     const { group, consumer } = this.#options;
-    const { consumers } = this.#keysBeside(stream);
+    const { consumers } = groupKeys(stream, group);
     const args = [group, consumer, after, `${room.entries}`, `${room.bytes}`, idleMs];
     return this.#call(() => this.#pendingScript([stream, consumers], args)).pipe(
       map((reply) => pendingRead(stream, reply)),
     );
-  }
-
-  /** The keys of the group beside a stream. */
-  #keysBeside(stream: string) {
-    const { group, consumer } = this.#options;
-    return {
-      marks: keyBeside(stream, `${group}:processed`),
-      consumers: keyBeside(stream, `${group}:consumers`),
-      memory: keyBeside(stream, `${group}:settled:${consumer}`),
-    };
   }
 }
 

@@ -1,3 +1,5 @@
+import { isBeforeFunction } from "../publish/trimming.ts";
+
 /**
  * How deliveries of one stream are settled, in Lua: each only while it is pending. The outcomes of a batch that writes
  * are remembered for a day under its token, as the answer to the same batch when it is sent again.
@@ -15,12 +17,14 @@
  * - `write`: a mark or '', how many commands, each as a count and as many words;
  * - `keepAlive`: nothing;
  * - `start`: how often it was delivered;
- * - `handBack`: for how many ms it counts as idle;
+ * - `handBack`: for how many ms it counts as idle, how often it counts as delivered;
  * - `deadLetter`: the key of the dead letters, a count and as many fields and values.
+ * With a `+` behind its kind, what of a run is acknowledged is taken out of the stream as well if each of its groups has
+ * read and acknowledged it.
  *
  * Returns a line for each: 'acknowledged', 'kept', "another's", 'gone', or why Redis refused.
  */
-export const settleScript = `
+export const settleScript = `${isBeforeFunction}
 local call, stream, marks, memory, consumers = redis.call, KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local group, consumer, keep, token = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 if token ~= '' then
@@ -106,7 +110,7 @@ local settle = {
   end,
   keepAlive = function(id, owner) return claim(id, owner, 'JUSTID') end,
   start = function(id, owner) return claim(id, owner, 'RETRYCOUNT', next(), 'JUSTID') end,
-  handBack = function(id, owner) return claim(id, owner, 'IDLE', next(), 'JUSTID') end,
+  handBack = function(id, owner) return claim(id, owner, 'IDLE', next(), 'RETRYCOUNT', next(), 'JUSTID') end,
   deadLetter = function(id, owner)
     local key = next()
     local letter = words('XADD', key, '*')
@@ -114,8 +118,32 @@ local settle = {
   end,
 }
 
+-- Whether a group has read an entry, and nobody has it to do; it is not this group's any more.
+local function isDone(fields, id)
+  local about = {}
+  for i = 1, #fields, 2 do about[fields[i]] = fields[i + 1] end
+  if isBefore(about['last-delivered-id'], id) then return false end
+  return about.name == group or #call('XPENDING', stream, about.name, id, id, 1) == 0
+end
+
+local function remove(ids, groups)
+  local removed = {}
+  for i = 1, #ids do
+    local all = true
+    for j = 1, #groups do all = all and isDone(groups[j], ids[i]) end
+    if all then removed[#removed + 1] = ids[i] end
+  end
+  if #removed > 0 then call('XDEL', stream, unpack(removed)) end
+end
+
 while at <= #ARGV do
-  local kind, count = next(), tonumber(next())
+  local kind, removes = next():match('^(%a+)(%+?)$')
+  local count, groups = tonumber(next())
+  if removes == '+' then
+    -- Who may not do it finds out before anything is written.
+    groups = call('XINFO', 'GROUPS', stream)
+    call('XDEL', stream, '0-0')
+  end
   local ids = {unpack(ARGV, at, at + count - 1)}
   at = at + count
   local owners, one = ownersOf(ids), settle[kind]
@@ -126,7 +154,10 @@ while at <= #ARGV do
     outcomes[#outcomes + 1] = outcome
   end
   if #written > 0 and call('ZADD', marks, 'NX', unpack(written)) > 0 then marked = true end
-  if #settled > 0 then call('XACK', stream, group, unpack(settled)) end
+  if #settled > 0 then
+    call('XACK', stream, group, unpack(settled))
+    if groups then remove(settled, groups) end
+  end
   settled, written = {}, {}
 end
 if marked then call('ZREMRANGEBYRANK', marks, 0, -keep - 1) end
@@ -199,3 +230,13 @@ if #redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2]) > 0 then retu
 redis.call('HDEL', KEYS[2], ARGV[2])
 redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
 return 1`;
+
+/**
+ * Destroys a group, in Lua, with what it keeps beside its stream. Returns how many groups there were.
+ *
+ * KEYS: the stream, the marks of processed events, the consumers. ARGV: group.
+ */
+export const destroyScript = `
+local destroyed = redis.call('XGROUP', 'DESTROY', KEYS[1], ARGV[1])
+redis.call('DEL', KEYS[2], KEYS[3])
+return destroyed`;

@@ -18,13 +18,20 @@ export type Settlement =
       readonly mark: string;
       /** Written in the same step. */
       readonly effects: readonly Effect[];
+      /** Whether it leaves the stream, once every group has it. */
+      readonly removes: boolean;
     }
   /** Tells that it is in good hands. */
   | { readonly kind: "keepAlive"; readonly entryId: string }
   /** Its handler starts, for the time that `deliveries` says. */
   | { readonly kind: "start"; readonly entryId: string; readonly deliveries: number }
-  /** Whoever asks for what has been idle for `idleMs` may have it at once. */
-  | { readonly kind: "handBack"; readonly entryId: string; readonly idleMs: number }
+  /** Whoever asks for what has been idle for `idleMs` may have it at once; it was started as often as `deliveries` says. */
+  | {
+      readonly kind: "handBack";
+      readonly entryId: string;
+      readonly idleMs: number;
+      readonly deliveries: number;
+    }
   | {
       readonly kind: "deadLetter";
       readonly entryId: string;
@@ -32,6 +39,7 @@ export type Settlement =
       readonly deadLetters: string;
       /** Fields and values, alternating. */
       readonly fields: readonly (string | Buffer)[];
+      readonly removes: boolean;
     };
 
 /**
@@ -42,7 +50,12 @@ export type Outcome = "acknowledged" | "kept" | "another's" | "gone" | RxaddErro
 
 /** Whether XACK does all that it asks for. */
 export function isPlain(settlement: Settlement): boolean {
-  return settlement.kind === "acknowledge" && settlement.mark === "" && settlement.effects.length === 0;
+  return (
+    settlement.kind === "acknowledge" &&
+    settlement.mark === "" &&
+    settlement.effects.length === 0 &&
+    !settlement.removes
+  );
 }
 
 /** The keys that it needs beside its stream and the marks. */
@@ -93,9 +106,11 @@ const mostOfRun = 3000;
 export function argsOf(settlements: readonly Settlement[]): readonly Argument[] {
   const runs: { readonly kind: string; readonly settlements: Settlement[] }[] = [];
   for (const settlement of settlements) {
-    const kind = bringsCommands(settlement) ? "write" : settlement.kind;
+    const isWritten = bringsCommands(settlement);
+    const name = isWritten ? "write" : settlement.kind;
+    const kind = isFinal(settlement) && settlement.removes ? `${name}+` : name;
     const run = runs.at(-1);
-    if (run?.kind === kind && kind !== "write" && run.settlements.length < mostOfRun)
+    if (run?.kind === kind && !isWritten && run.settlements.length < mostOfRun)
       run.settlements.push(settlement);
     else runs.push({ kind, settlements: [settlement] });
   }
@@ -133,7 +148,7 @@ function addArgs(args: Argument[], settlement: Settlement): void {
       args.push(`${settlement.deliveries}`);
       return;
     case "handBack":
-      args.push(`${Math.round(settlement.idleMs)}`);
+      args.push(`${Math.round(settlement.idleMs)}`, `${settlement.deliveries}`);
       return;
     case "deadLetter": {
       const { deadLetters, fields } = settlement;
@@ -143,8 +158,10 @@ function addArgs(args: Argument[], settlement: Settlement): void {
 }
 
 /** Whether sending it twice would answer something else the second time. */
-export function isFinal({ kind }: Settlement): boolean {
-  return kind === "acknowledge" || kind === "deadLetter";
+export function isFinal(
+  settlement: Settlement,
+): settlement is Extract<Settlement, { readonly kind: "acknowledge" | "deadLetter" }> {
+  return settlement.kind === "acknowledge" || settlement.kind === "deadLetter";
 }
 
 /** Reads what `settleScript` returns. */

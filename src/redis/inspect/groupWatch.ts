@@ -18,8 +18,5 @@ export interface GroupWatch extends Unsubscribable {
 /** Opens a connection for it, unless there is the caller's. */
 export function openGroupWatch(server: RedisServer, options: Omit<ClientOptions, "uri">): GroupWatch {
   const { client, call, ...link } = openLink(server, options);
-  return {
-    ...link,
-    look: (stream, group) => call(() => from(groupFigures(client, stream, group))),
-  };
+  return { ...link, look: (stream, group) => call(() => from(groupFigures(client, stream, group))) };
 }

@@ -33,9 +33,5 @@ export function consumersOf(reply: unknown): readonly ConsumerFigures[] {
   return decodeReply(
     "XINFO CONSUMERS",
     Consumers,
-  )(reply).map(({ name, pending, idle }) => ({
-    name,
-    pending,
-    idleMs: idle,
-  }));
+  )(reply).map(({ name, pending, idle }) => ({ name, pending, idleMs: idle }));
 }

@@ -39,11 +39,8 @@ interface Needed {
 }
 
 function onKey(command: string, key: string, ...rest: readonly string[]): Needed {
-  return { label: `${command} ${key}`, words: [command, ...wordsBefore(command), key, ...rest] };
-}
-
-function wordsBefore(command: string): readonly string[] {
-  return command === "XINFO" ? ["GROUPS"] : [];
+  const words = command === "XINFO" ? ["GROUPS", key] : [key];
+  return { label: `${command} ${key}`, words: [command, ...words, ...rest] };
 }
 
 function alone(command: string, ...rest: readonly string[]): Needed {
@@ -163,6 +160,14 @@ async function ask(
   }
 }
 
+/** Why an answer is none; undefined: it is one. */
+function refusalOf(answer: Promise<unknown>, where: string): Promise<RxaddError | undefined> {
+  return answer.then(
+    () => undefined,
+    (cause: unknown) => redisErrorOf(cause, where),
+  );
+}
+
 /** In a Cluster the keys of a lane have to stand in one slot. */
 async function slotsRefusal(
   client: Cluster,
@@ -170,10 +175,7 @@ async function slotsRefusal(
   { state, streams, deadLetters }: KnownKeys,
 ): Promise<RxaddError | undefined> {
   const keys = [state, ...streams, ...(deadLetters === undefined ? [] : [deadLetters])];
-  const error = await script(client, "return 1")(keys, []).then(
-    () => undefined,
-    (cause: unknown) => redisErrorOf(cause, where),
-  );
+  const error = await refusalOf(script(client, "return 1")(keys, []), where);
   return error?._tag === "PermissionDenied" ? undefined : error;
 }
 
@@ -186,10 +188,7 @@ async function denialsOf(
   const denied: string[] = [];
   for (const { label, words } of commands) {
     const [command, ...args] = words;
-    const error = await client.call(command, ...args).then(
-      () => undefined,
-      (cause: unknown) => redisErrorOf(cause, where),
-    );
+    const error = await refusalOf(client.call(command, ...args), where);
     if (error?._tag === "PermissionDenied") denied.push(label);
     else if (error !== undefined && command !== "EXEC") return { denied, refusal: error };
   }

@@ -7,7 +7,7 @@ import type { RedisServer } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
 import { nameOf, openLink } from "../connect/openLink.ts";
 import { mastersOf } from "../connect/topology.ts";
-import { type FakeServer, isFake } from "../publish/fakeServer.ts";
+import { isFake, type SinkServer } from "../publish/fakeServer.ts";
 import { entriesOf, pairsOf, type RawEntry } from "../wire/entryReplies.ts";
 import { type Script, script } from "../wire/script.ts";
 import { groupsOf } from "./groups.ts";
@@ -29,28 +29,32 @@ return newest
 const shownEntries = 8;
 const shownBytes = 4096;
 
+/** A command of two words about a key: ioredis 5 finds none in MEMORY USAGE and XINFO GROUPS, and puts no keyPrefix before it. */
+const aboutScript = "return redis.call(ARGV[1], ARGV[2], KEYS[1])";
+
 /** Opens a connection for it, unless there is the caller's; undefined for a Redis in memory. */
 export function openStreamWatch(
-  server: RedisServer | { readonly connection: FakeServer },
+  server: SinkServer,
   options: Omit<ClientOptions, "uri">,
 ): StreamWatch | undefined {
   return isReal(server) ? watchOf(server, options) : undefined;
 }
 
-function isReal(server: RedisServer | { readonly connection: FakeServer }): server is RedisServer {
+function isReal(server: SinkServer): server is RedisServer {
   return "uri" in server || !isFake(server.connection);
 }
 
 function watchOf(server: RedisServer, options: Omit<ClientOptions, "uri">): StreamWatch {
   const { client, call, failure$, unsubscribe } = openLink(server, options);
   const newest = script(client, newestScript);
+  const about = script(client, aboutScript);
   const ask = whileAllowed(nameOf(server));
 
   async function figuresOf(stream: string): Promise<StreamFigures> {
     const [length, memoryBytes, groups, entries] = await Promise.all([
       ask("length", () => client.xlen(stream)),
-      ask("memoryBytes", async () => Number((await client.memory("USAGE", stream)) ?? 0)),
-      ask("groups", () => groupsIn(client, stream)),
+      ask("memoryBytes", async () => Number((await about([stream], ["MEMORY", "USAGE"])) ?? 0)),
+      ask("groups", () => groupsIn(client, about, stream)),
       ask("entries", () => newestOf(newest, stream)),
     ]);
     return { stream, length, memoryBytes, groups, entries };
@@ -86,9 +90,13 @@ async function memoryOf(client: Redis | Cluster): Promise<{ used: number; max: n
   return { used: sum("used_memory"), max: sum("maxmemory") };
 }
 
-async function groupsIn(client: Redis | Cluster, stream: string): Promise<readonly StreamGroup[]> {
+async function groupsIn(
+  client: Redis | Cluster,
+  about: Script,
+  stream: string,
+): Promise<readonly StreamGroup[]> {
   // XINFO fails without a stream.
-  return (await client.exists(stream)) === 0 ? [] : groupsOf(await client.xinfo("GROUPS", stream));
+  return (await client.exists(stream)) === 0 ? [] : groupsOf(await about([stream], ["XINFO", "GROUPS"]));
 }
 
 async function newestOf(newest: Script, stream: string): Promise<readonly ShownEntry[]> {

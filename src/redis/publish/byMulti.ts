@@ -1,7 +1,7 @@
 import type { ChainableCommander, Redis } from "ioredis";
 import type { Observable } from "rxjs";
 import { AddCommand } from "./addCommand.ts";
-import { decide, opened, type Stored } from "./protocol.ts";
+import { decide, foundBy, opened, type Stored } from "./protocol.ts";
 import {
   findingOf,
   type LaneKeys,
@@ -41,14 +41,17 @@ export class MultiPort implements PublishPort {
 
   async #open(keys: LaneKeys, owner: string, adopt: boolean): Promise<OpenReply> {
     const streams = [keys.stream, keys.deadLetters].filter((stream) => stream !== undefined);
-    const watched = await this.#transactions.watch(keys, streams);
+    const watched = await this.#transactions.watch(keys, streams, false);
     const { streamStands, state } = watched;
     if (streamStands) this.#stood.add(keys);
     else this.#stood.delete(keys);
     const mark = keys.mark === undefined ? [] : await this.#client.hmget(keys.mark, "epoch");
     const marked = Number(mark[0] ?? 0);
-    if (state === undefined && marked > 0 && (streamStands || keys.stream === undefined) && !adopt)
+    if (state === undefined && marked > 0 && (streamStands || keys.stream === undefined) && !adopt) {
+      // Unless another writer has made both since the state was looked for.
+      resultsOf(await this.#transactions.commit(this.#client.multi().hmget(keys.state, "epoch"), watched));
       return { reply: "gone" };
+    }
     const foreignEntries =
       state === undefined && streamStands ? await this.#client.xlen(keys.stream ?? "") : 0;
     const { entryId, ...next } = opened(state, owner, marked);
@@ -61,8 +64,10 @@ export class MultiPort implements PublishPort {
 
   async #publish(keys: LaneKeys, batch: NumberedBatch): Promise<PublishReply> {
     const streams = streamsOf(keys, batch.entries);
-    const watched = await this.#transactions.watch(keys, streams);
-    const { streamStands, state } = watched;
+    // Beside many other writers EXEC would hardly ever be let through.
+    const watched = await this.#transactions.watch(keys, streams, keys.expiresMs === undefined);
+    const { streamStands } = watched;
+    const state = foundBy(watched.state, batch, keys.expiresMs);
     const last = batch.entries.findLastIndex(({ stream }) => stream !== keys.deadLetters);
     const verdict = decide(state, batch);
     if (verdict === "known") {
@@ -89,14 +94,19 @@ export class MultiPort implements PublishPort {
   }
 
   /** The transaction of a batch: its entries, what is trimmed for them, and the state. */
-  #adding(keys: LaneKeys, { entries, sequence, position, ahead }: NumberedBatch, streams: readonly string[]) {
+  #adding(keys: LaneKeys, batch: NumberedBatch, streams: readonly string[]) {
+    const { entries, sequence, position, ahead } = batch;
     // ioredis' types do not say that a command may be made by the caller.
     const transaction = this.#client.multi() as ChainableCommander & Pick<Redis, "sendCommand">;
     for (const entry of entries) transaction.sendCommand(new AddCommand(this.#client, entry));
     if (this.#trimArgs !== undefined) {
       for (const key of streams) {
-        if (key !== keys.deadLetters) transaction.call("XTRIM", [key, ...this.#trimArgs]);
+        if (key !== keys.deadLetters) transaction.call("xtrim", [key, ...this.#trimArgs]);
       }
+    }
+    if (keys.expiresMs !== undefined) {
+      const { owner, epoch } = batch;
+      transaction.hset(keys.state, { owner, epoch }).pexpire(keys.state, keys.expiresMs);
     }
     // Its ID is known only after EXEC: the newest one is looked up when it is asked for.
     return transaction.hset(keys.state, { sequence, position, ahead, entry: "" });

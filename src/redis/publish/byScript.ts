@@ -8,6 +8,7 @@ import {
   type OpenReply,
   type PublishPort,
   type PublishReply,
+  runExpiresMs,
   streamsOf,
 } from "./publishPort.ts";
 import { openReplyOf, publishReplyOf } from "./publishReplies.ts";
@@ -53,6 +54,7 @@ function keysOf({ state }: LaneKeys, ...streams: readonly (string | undefined)[]
 export function scriptPort(client: Redis | Cluster, trim?: TrimOptions): PublishPort {
   const open = script(client, openScript);
   const publish = script(client, publishScript(trim));
+  const publishRun = script(client, publishScript(trim, runExpiresMs));
   return {
     open: (lane, owner, adopt): Observable<OpenReply> =>
       defer(() => {
@@ -63,7 +65,7 @@ export function scriptPort(client: Redis | Cluster, trim?: TrimOptions): Publish
     publish: (lane, batch): Observable<PublishReply> =>
       defer(() => {
         const { keys, args } = requestOf(lane, batch);
-        return publish(keys, args);
+        return (lane.expiresMs === undefined ? publish : publishRun)(keys, args);
       }).pipe(map(publishReplyOf)),
   };
 }

@@ -36,6 +36,7 @@ export function confirmWith(
       .hmget(keys.state, ...stateFields)
       .type(stream)
       .hset(keys.state, "durable", sequence);
+    if (keys.expiresMs !== undefined) writing.pexpire(keys.state, keys.expiresMs);
     const { replies, isOnDisk, having } = await writeAndWait(client, keys.state, writing, durability);
     const [fields, kind] = replies;
     const at = storedOf(fields);
@@ -73,7 +74,7 @@ export async function writeAndWait(
   writing: ChainableCommander,
   { replicas, timeoutMs, aof }: DurabilityOptions,
 ): Promise<Waited> {
-  const waiting = aof ? writing.call("WAITAOF", 1, replicas, timeoutMs) : writing.wait(replicas, timeoutMs);
+  const waiting = aof ? writing.call("waitaof", 1, replicas, timeoutMs) : writing.wait(replicas, timeoutMs);
   try {
     const replies = resultsOf(await waiting.exec());
     const waited = replies.at(-1);

@@ -83,6 +83,16 @@ export function decide(at: Stored | undefined, mine: BatchNumber): Verdict {
   return rules.find(({ applies }) => applies(at, mine))?.verdict ?? "next";
 }
 
+/** The state that a batch finds. One that expires by itself is made by its first batch. */
+export function foundBy(
+  at: Stored | undefined,
+  { owner, epoch, sequence }: BatchNumber,
+  expiresMs: number | undefined,
+): Stored | undefined {
+  if (at !== undefined || expiresMs === undefined || sequence !== 1) return at;
+  return { owner, epoch, sequence: 0, position: "", ahead: "", entryId: "" };
+}
+
 /** What opening a lane makes of its state; the same owner changes nothing. `marked` is the epoch that its mark names, 0: there is none. */
 export function opened(at: Stored | undefined, owner: string, marked: number): Stored {
   if (at?.owner === owner) return at;

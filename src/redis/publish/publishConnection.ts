@@ -5,18 +5,19 @@ import type { RedisServer } from "../connect/anotherClient.ts";
 import { addressOf, type ClientOptions } from "../connect/client.ts";
 import type { Link } from "../connect/link.ts";
 import { nameOf, openLink, openWaitingLink } from "../connect/openLink.ts";
+import { clientOf } from "../connect/ownConnection.ts";
 import { isCluster } from "../connect/topology.ts";
 import { evictionWarning } from "../inspect/evictionWarning.ts";
 import { MultiPort } from "./byMulti.ts";
 import { scriptPort } from "./byScript.ts";
 import { confirmWith, type DurabilityOptions } from "./durability.ts";
-import { type FakeServer, isFake, openFake } from "./fakeServer.ts";
+import { isFake, openFake, type SinkServer } from "./fakeServer.ts";
 import { type LedgerStore, ledgerStore } from "./ledger.ts";
 import type { PublishPort } from "./publishPort.ts";
 import { type TrimOptions, trimArgs } from "./trimming.ts";
 
 export interface ConnectionOptions extends Omit<ClientOptions, "uri"> {
-  readonly server: RedisServer | { readonly connection: FakeServer };
+  readonly server: SinkServer;
   readonly publish: "script" | "multi";
   /** Undefined: a batch is safe when the master has it. */
   readonly durability: DurabilityOptions | undefined;
@@ -122,5 +123,5 @@ function multiWith(trim: TrimOptions | undefined): (client: Redis | Cluster) => 
 }
 
 function leadsToCluster(server: RedisServer): boolean {
-  return "uri" in server ? addressOf(server.uri).kind === "cluster" : isCluster(server.connection);
+  return "uri" in server ? addressOf(server.uri).kind === "cluster" : isCluster(clientOf(server));
 }

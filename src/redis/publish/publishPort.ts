@@ -12,6 +12,11 @@ export interface LaneKeys {
   readonly mark: string | undefined;
   /** Where the lane's dead letters go; undefined: it has none. */
   readonly deadLetters: string | undefined;
+  /**
+   * So long after its newest batch, in ms, the state expires, which is that of one subscription and is made by its first
+   * batch; undefined: it stays, and is made by opening it.
+   */
+  readonly expiresMs?: number | undefined;
 }
 
 /** Where a lane stands in Redis once it is opened. */
@@ -114,6 +119,14 @@ export function keyBeside(stream: string, name: string): string {
 /** The keys of a lane whose streams are computed, on a server that has all keys. */
 export function computedLaneKeys(sinkId: string, deadLetters?: string): LaneKeys {
   return { stream: undefined, ...stateKeys(`rxadd:${sinkId}`), deadLetters };
+}
+
+/** How long the state of one subscription stays after its newest batch: a day, in ms. */
+export const runExpiresMs = 86_400_000;
+
+/** The keys of a lane that one subscription has for itself, beside those of its sink. */
+export function runKeys({ state, ...keys }: LaneKeys, run: string): LaneKeys {
+  return { ...keys, state: `${state}:run:${run}`, mark: undefined, expiresMs: runExpiresMs };
 }
 
 function stateKeys(state: string): Pick<LaneKeys, "state" | "mark"> {

@@ -55,28 +55,46 @@ const answers: { readonly [V in Exclude<Verdict, "next">]: string } = {
   gap: "{'gap', sequence, state[4]}",
 };
 
-const comparison = [{ lua: missingLua, verdict: "missing" } as const, ...rules]
+const comparison = rules
   .map(({ lua, verdict }) => `if ${lua} then return ${answers[verdict]} end`)
   .join("\n");
+
+/** What there is without a state, and how one is claimed before the first entry is there. */
+const statePart = (expiresMs: number | undefined) =>
+  expiresMs === undefined
+    ? {
+        missing: `if ${missingLua} then return ${answers.missing} end`,
+        claim: "call('HSET', KEYS[1], 'epoch', state[1])",
+      }
+    : {
+        missing: `if ${missingLua} then
+  if mySequence ~= 1 then return ${answers.missing} end
+  state, epoch, sequence, owner = {}, myEpoch, 0, myOwner
+end`,
+        claim: `call('HSET', KEYS[1], 'epoch', myEpoch, 'owner', myOwner)
+call('PEXPIRE', KEYS[1], ${expiresMs})`,
+      };
 
 /**
  * ARGV: owner, epoch, sequence, position, ahead, the number of the key of the dead letters or 0, layout, entries.
  * Layout 1: each entry is its payload, for the first stream. Layout 2: the number of its key, its payload.
  * Layout 3: the number of its key, a count and as many fields and values. Returns the ID of the last
  * entry that is no dead letter, that together with 'renewed' if none of the streams was there although
- * there had been entries, or a finding and its data.
+ * there had been entries, or a finding and its data. With `expiresMs` the first batch makes the state, which expires.
  */
-export function publishScript(trim?: TrimOptions): string {
+export function publishScript(trim?: TrimOptions, expiresMs?: number): string {
   const trimming = trimLua(trim);
+  const { missing, claim } = statePart(expiresMs);
   return `
 local dead = tonumber(ARGV[6])${checkTypes(2)}
 local call = redis.call
 local state = call('HMGET', KEYS[1], 'epoch', 'sequence', 'owner', 'position', 'entry')
 local epoch, sequence, owner = tonumber(state[1]), tonumber(state[2]), state[3]
 local myOwner, myEpoch, mySequence = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+${missing}
 ${comparison}
 -- Who may not write the state must find out before the first entry is there.
-call('HSET', KEYS[1], 'epoch', state[1])${trimming.before}
+${claim}${trimming.before}
 local args, entry = ARGV, state[5] or ''
 if args[7] == '1' then
   local stream, first = KEYS[2], nil

@@ -53,12 +53,16 @@ export class Transactions {
     });
   }
 
-  /** Arms WATCH on a lane's state and streams, so that EXEC answers for what is read here. */
-  async watch({ state, deadLetters }: LaneKeys, streams: readonly string[]): Promise<Watched> {
+  /** Arms WATCH on a lane's state, and on streams if it is to be alone there, so that EXEC answers for what is read here. */
+  async watch(
+    { state, deadLetters }: LaneKeys,
+    streams: readonly string[],
+    isAlone = true,
+  ): Promise<Watched> {
     const lost = this.#lost;
     const looking = this.#client
       .pipeline()
-      .watch(state, ...streams)
+      .watch(state, ...(isAlone ? streams : []))
       .hmget(state, ...stateFields);
     for (const stream of streams) looking.type(stream);
     const [, fields, ...kinds] = resultsOf(await looking.exec());

@@ -15,11 +15,8 @@ export function trimArgs({ maxLen, minId, approximate }: TrimOptions): readonly 
   return minId === undefined ? undefined : ["MINID", how, minId];
 }
 
-/**
- * A Lua function that tells the oldest entry which some group of a stream has not read or has pending, that
- * group, and how many groups there are.
- */
-export const heldAtFunction = `
+/** A Lua function that tells whether one entry ID stands before another one. */
+export const isBeforeFunction = `
 local function isLess(a, b)
   -- Numbers in decimal, which may be beyond what Lua counts exactly.
   if #a ~= #b then return #a < #b end
@@ -30,7 +27,13 @@ local function isBefore(a, b)
   local bMs, bSequence = string.match(b, '^(%d+)-(%d+)$')
   if aMs ~= bMs then return isLess(aMs, bMs) end
   return isLess(aSequence, bSequence)
-end
+end`;
+
+/**
+ * A Lua function that tells the oldest entry which some group of a stream has not read or has pending, that
+ * group, and how many groups there are.
+ */
+export const heldAtFunction = `${isBeforeFunction}
 local function heldAt(key)
   local first, by
   local function hold(entry, group)

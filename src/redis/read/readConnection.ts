@@ -12,8 +12,8 @@ export interface Standing {
   readonly length: number;
   /** How many entries it has had; undefined: the server does not count them (before Redis 7). */
   readonly added: number | undefined;
-  /** Whether single entries were deleted from it. */
-  readonly hasDeleted: boolean;
+  /** The highest of the entries that were deleted by themselves, not trimmed; `0-0`: none was, or the server cannot tell (before Redis 7). */
+  readonly lastDeletedId: string;
 }
 
 /** Reads streams without a group. All fail with RxaddErrors. */
@@ -39,7 +39,7 @@ const empty: Standing = {
   firstEntryId: undefined,
   length: 0,
   added: 0,
-  hasDeleted: false,
+  lastDeletedId: "0-0",
 };
 
 /** Reads what XINFO STREAM gives. */
@@ -52,7 +52,7 @@ export function standingOf(reply: unknown): Standing {
     firstEntryId: Array.isArray(first) ? String(first[0]) : undefined,
     length: Number(info.get("length")),
     added: added === undefined ? undefined : Number(added),
-    hasDeleted: (info.get("max-deleted-entry-id") ?? "0-0") !== "0-0",
+    lastDeletedId: String(info.get("max-deleted-entry-id") ?? "0-0"),
   };
 }
 
@@ -70,7 +70,7 @@ export function openReadConnection(options: ReadConnectionOptions): ReadConnecti
   return {
     read: (after, count) =>
       reading
-        .call(() => from(reading.client.callBuffer("XREAD", readArgs(after, count))))
+        .call(() => from(reading.client.callBuffer("xread", readArgs(after, count))))
         .pipe(map(streamsRead)),
 
     standing: (stream) =>

@@ -1,5 +1,6 @@
 import { rxaddError } from "../../errors/rxaddError.ts";
 import type { RedisServer } from "../connect/anotherClient.ts";
+import { clientOf } from "../connect/ownConnection.ts";
 
 /**
  * ioredis puts it before each key in commands, and leaves it in what Redis answers: a reader, which knows streams by
@@ -7,7 +8,7 @@ import type { RedisServer } from "../connect/anotherClient.ts";
  */
 export function refuseKeyPrefix(who: string, server: RedisServer): void {
   if (!("connection" in server)) return;
-  const { keyPrefix = "" } = server.connection.options;
+  const { keyPrefix = "" } = clientOf(server).options;
   if (keyPrefix === "") return;
   throw rxaddError(
     "ConfigurationInvalid",

@@ -51,7 +51,7 @@ const replies: readonly Reply[] = [
     "EventTooLarge",
     "set maxEventBytes below the server's proto-max-bulk-len, so that such an event is found before it is sent",
   ],
-  [/^ERR unknown command ['`]WAITAOF/, "Refused", "durability.aof needs Redis 7.2 or later"],
+  [/^ERR unknown command ['`]waitaof/i, "Refused", "durability.aof needs Redis 7.2 or later"],
   [/^ERR WAITAOF cannot be used/, "Refused", "durability.aof needs a master with appendonly yes"],
   [/^ERR unknown command ['`]xautoclaim/i, "Refused", "groups are read from Redis 6.2 on"],
   [/^WRONGTYPE /, "WrongType", "choose another stream key, or remove what is stored there"],

@@ -24,7 +24,7 @@ import { safePosition } from "./safePosition.ts";
 function readerOf<T, P>(
   {
     id,
-    // The default fits events whose `position` is a P, as ChangeEvent<P> says.
+    // The default fits events whose `position` is a P, as ChangeEvent says.
     position = (event) => readProperty(event, "position") as P | null | undefined,
     transaction = transactionOf,
     time = timeOf,
@@ -50,11 +50,6 @@ function readerOf<T, P>(
   };
 }
 
-/** Whether it is skipped; to look may run code of the event's, as of a Proxy. */
-function isPassedOver<P>(event: unknown): event is Skipped<P> {
-  return ifItCan(event, isSkipped) ?? false;
-}
-
 /** What is wrong with an event, by its name. */
 function named<T, P>(
   error: unknown,
@@ -64,7 +59,7 @@ function named<T, P>(
   readId: (event: T) => string | undefined,
 ): unknown {
   if (!(error instanceof EventFailure)) return error;
-  const id = isPassedOver<P>(event) ? undefined : (ifItCan(event, readId) ?? ifItCan(event, idOf));
+  const id = isSkipped<P>(event) ? undefined : (ifItCan(event, readId) ?? ifItCan(event, idOf));
   return error.of(id ?? (position === undefined ? `${ordinal}` : `at position ${positionText(position)}`));
 }
 
@@ -81,6 +76,7 @@ export function toEntry<T, P>(
   access: EventAccess<T, P> = {},
   positions: StorablePositions<P>,
   isWatched: () => boolean,
+  refused?: (ordinal: number, error: RxaddError) => void,
 ): (event: T | Skipped<P>, ordinal: number) => Entry<P> {
   const read = readerOf(access, positions);
   const safeOf = safePosition(positions);
@@ -119,7 +115,7 @@ export function toEntry<T, P>(
     let position: P | undefined;
     let transaction: TransactionMark | undefined;
     try {
-      if (isPassedOver<P>(event)) {
+      if (isSkipped<P>(event)) {
         position = attempt("position", event, read.ofSkipped.position);
         transaction = attempt("transaction", event, read.ofSkipped.transaction);
         return entryOf(ordinal, passOver(), undefined, undefined, position, transaction, undefined);
@@ -127,7 +123,10 @@ export function toEntry<T, P>(
       position = attempt("position", event, read.position);
       transaction = attempt("transaction", event, read.transaction);
     } catch (error) {
-      throw named(error, event, ordinal, position, read.id);
+      const failure = named(error, event, ordinal, position, read.id);
+      if (refused === undefined || !isRxaddError(failure)) throw failure;
+      refused(ordinal, failure);
+      return entryOf(ordinal, passOver(), undefined, undefined, undefined, undefined, undefined);
     }
 
     let content: EntryContent;
@@ -138,7 +137,10 @@ export function toEntry<T, P>(
       id = attempt("id", event, read.id);
     } catch (error) {
       const failure = named(error, event, ordinal, position, read.id);
-      if (setAside === undefined || !isRxaddError(failure)) throw failure;
+      if ((setAside === undefined && refused === undefined) || !isRxaddError(failure)) throw failure;
+      refused?.(ordinal, failure);
+      if (setAside === undefined)
+        return entryOf(ordinal, passOver(), undefined, undefined, position, transaction, undefined);
       cause = failure;
       // In the same batch as what goes before and after it, or in a Cluster in a lane of its own.
       content = setAside(event, cause, position === undefined ? "" : positions.encode(position));

@@ -1,21 +1,20 @@
 import {
-  catchError,
+  concat,
   concatMap,
+  endWith,
+  ignoreElements,
   type MonoTypeOperatorFunction,
   map,
   type Observable,
-  of,
   ReplaySubject,
   share,
   tap,
-  throwError,
 } from "rxjs";
-import type { BatchNumber } from "../../redis/publish/protocol.ts";
-import type { LaneKeys, OpenedState, PublishPort, PublishReply } from "../../redis/publish/publishPort.ts";
-import { type Batch, isDelivered } from "../encode/entry.ts";
-import { type Numbered, type NumberingOptions, numbering } from "./numbering.ts";
-import { type LaneStand, storedPosition } from "./stand.ts";
-import { findingError, stateGone, withSizeHint } from "./verdictError.ts";
+import type { RxaddError } from "../../errors/rxaddError.ts";
+import type { LaneKeys } from "../../redis/publish/publishPort.ts";
+import type { Batch } from "../encode/entry.ts";
+import { type Begun, LaneRun, type LaneRunOptions, type Left, sentAnew } from "./laneRun.ts";
+import type { LaneStand } from "./stand.ts";
 
 /** A batch that Redis has. */
 export interface AcknowledgedBatch<P> {
@@ -50,103 +49,134 @@ export interface Lane<P> {
   readonly confirm: (acknowledged: AcknowledgedBatch<P>) => Observable<unknown>;
 }
 
-export interface LaneOptions<P> extends NumberingOptions<P> {
+export interface LaneOptions<P> extends LaneRunOptions<P> {
   readonly keys: LaneKeys;
-  /** Tells this subscription from every other one. */
-  readonly owner: string;
-  readonly publishPort: PublishPort;
-  /** Begins although a producer state has been there and is gone. */
-  readonly adopt: boolean;
+  /** Opens it under a name of its own, the same however often that is tried. */
+  readonly begin: () => Observable<Begun>;
   /** What follows when opening fails. */
-  readonly retry: MonoTypeOperatorFunction<OpenedState>;
-  /** Told once, when the lane is open. */
+  readonly retry: MonoTypeOperatorFunction<Begun>;
+  /** Whether batches that have yet to be confirmed are kept, to be sent again after a loss. */
+  readonly holdsUnconfirmed: boolean;
+  /** Told when the lane is open. */
   readonly opened: (lane: OpenedLane<P>) => void;
-  /** Told what the user should know although the lane goes on. */
-  readonly warned: (message: string) => void;
+  /** Told how many acknowledged events Redis has lost, where the lane goes on all the same. */
+  readonly lost: (events: number) => void;
 }
 
 /**
- * One writer's side of the publish protocol: numbers the batches, leaves out events that are already
- * in the stream, and turns what Redis found into success or an RxaddError.
+ * One writer's side of the publish protocol. Where Redis has lost acknowledged batches, and no source can be asked for them,
+ * the lane is opened anew, and what is not safe yet goes first.
  */
 export function lane<P>(options: LaneOptions<P>): Lane<P> {
-  const { keys, owner, publishPort, adopt, retry, opened } = options;
-  let open: OpenLane<P> | undefined;
-  const opening$ = publishPort.open(keys, owner, adopt).pipe(
-    map((found) => {
-      if (found.reply === "gone") throw stateGone(keys);
-      return found;
-    }),
-    retry,
-    map((state) => openLane(options, state)),
-    tap((lane) => {
-      open = lane;
-      opened(lane);
-    }),
-    share({ connector: () => new ReplaySubject(1), resetOnComplete: false, resetOnError: false }),
-  );
+  const itsRuns = new LaneRuns(options);
   return {
-    keys,
-    opened$: opening$,
-    publish: (batch) => open?.publish(batch) ?? opening$.pipe(concatMap((lane) => lane.publish(batch))),
-    confirm: (acknowledged) => opening$.pipe(concatMap((lane) => lane.confirm(acknowledged))),
+    keys: options.keys,
+    get opened$() {
+      return itsRuns.opened$;
+    },
+    publish: (batch) => itsRuns.publish(batch),
+    confirm: (acknowledged) => itsRuns.confirm(acknowledged),
   };
 }
 
-type OpenLane<P> = OpenedLane<P> & Pick<Lane<P>, "publish" | "confirm">;
+/** The openings of a lane, one after the other. */
+class LaneRuns<P> {
+  readonly #options: LaneOptions<P>;
+  /** Acknowledged, and not yet as safe as it has to be. */
+  #held: readonly AcknowledgedBatch<P>[] = [];
+  /** How many events of earlier openings are there, as far as is known. */
+  #before = 0;
+  #opened: LaneRun<P> | undefined;
+  #opened$: Observable<LaneRun<P>>;
+  /** The one that is open, once what is held is there. */
+  #ready: LaneRun<P> | undefined;
+  #ready$: Observable<LaneRun<P>>;
 
-/** A lane from where it was opened. */
-function openLane<P>(options: LaneOptions<P>, state: OpenedState): OpenLane<P> {
-  const { keys, owner, publishPort, positions, warned } = options;
-  const { epoch, sequence, entryId, foreignEntries } = state;
-  const decode = (text: string) => storedPosition(positions, keys.state, text);
-  const position = decode(state.position);
-  const number = numbering(options, keys.state, { owner, epoch, sequence }, state, position);
-  /** The newest batch that is there. */
-  let newest = { sequence, entryId };
-
-  /** Turns what Redis found into the ID of the newest entry, or an error. */
-  function check(reply: PublishReply, sent: BatchNumber): string {
-    if (reply.reply !== "published") throw findingError(reply, keys, sent, newest.sequence, decode);
-    // Of computed streams there may be new ones at any time.
-    if (reply.isRenewed && keys.stream !== undefined)
-      warned(`${keys.stream} was deleted; it begins anew with batch ${sent.sequence}`);
-    return reply.entryId;
+  constructor(options: LaneOptions<P>) {
+    this.#options = options;
+    this.#opened$ = this.#opening();
+    this.#ready$ = this.#sendingHeld(this.#opened$);
   }
 
-  function acknowledged(
-    batch: Batch<P>,
-    { entries, sequence, replayed, stand }: Numbered<P>,
-    entryId: string,
-  ): AcknowledgedBatch<P> {
-    if (sequence > newest.sequence) newest = { sequence, entryId };
-    const stream = keys.stream ?? newestStreamOf(batch);
-    return { stream, batch, published: entries, replayed, stand, sequence, entryId };
+  get opened$(): Observable<LaneRun<P>> {
+    return this.#opened$;
   }
 
-  return {
-    epoch,
-    position,
-    foreignEntries,
-    publish: (batch) => {
-      const numbered = number(batch);
-      const { sent, entries } = numbered;
-      if (sent === undefined) return of(acknowledged(batch, numbered, newest.entryId));
-      return publishPort.publish(keys, sent).pipe(
-        map((reply) => acknowledged(batch, numbered, check(reply, sent))),
-        catchError((error) => throwError(() => withSizeHint(error, entries))),
-      );
-    },
-    confirm: ({ sequence, stream }) => {
-      const upTo = { owner, epoch, sequence };
-      const confirmed$ = publishPort.confirm?.(keys, upTo, stream);
-      return confirmed$?.pipe(map((reply) => check(reply, upTo))) ?? of(undefined);
-    },
-  };
+  publish(batch: Batch<P>): Observable<AcknowledgedBatch<P>> {
+    if (this.#held.length === 0 && this.#ready?.hasRested()) {
+      this.#before += this.#ready.events;
+      this.#beginAnew();
+    }
+    const published$ =
+      this.#ready?.publish(batch) ?? this.#ready$.pipe(concatMap((run) => run.publish(batch)));
+    if (!this.#options.holdsUnconfirmed) return published$;
+    return published$.pipe(
+      tap((acknowledged) => {
+        this.#held = [...this.#held, acknowledged];
+      }),
+    );
+  }
+
+  confirm(acknowledged: AcknowledgedBatch<P>): Observable<unknown> {
+    return this.#ready$.pipe(
+      concatMap((run) => run.confirm(acknowledged)),
+      tap(() => {
+        const upTo = this.#held.findIndex(({ batch }) => batch === acknowledged.batch);
+        this.#held = this.#held.slice(upTo + 1);
+      }),
+    );
+  }
+
+  #opening(): Observable<LaneRun<P>> {
+    const { begin, retry, opened } = this.#options;
+    return begin().pipe(
+      retry,
+      map((begun) => new LaneRun(this.#options, begun, (at, left) => this.#lost(at, left))),
+      tap((run) => {
+        this.#opened = run;
+        opened(run);
+      }),
+      share({ connector: () => new ReplaySubject(1), resetOnComplete: false, resetOnError: false }),
+    );
+  }
+
+  /** In their order, and before what comes after them. What fails is asked for again by who waits for it. */
+  #sendingHeld(opened$: Observable<LaneRun<P>>): Observable<LaneRun<P>> {
+    const send = (run: LaneRun<P>) => concat(...this.#held.map(({ batch }) => run.publish(batch)));
+    return opened$.pipe(
+      concatMap((run) => send(run).pipe(ignoreElements(), endWith(run))),
+      tap((run) => {
+        this.#ready = run;
+      }),
+      share({ connector: () => new ReplaySubject(1), resetOnComplete: false }),
+    );
+  }
+
+  #beginAnew(): void {
+    this.#opened = undefined;
+    this.#ready = undefined;
+    this.#opened$ = this.#opening();
+    this.#ready$ = this.#sendingHeld(this.#opened$);
+  }
+
+  /** Several batches find out, and one that was sent before it may find out late. */
+  #lost(run: LaneRun<P>, left: Left | undefined): RxaddError {
+    const { keys, lost: tell, warned } = this.#options;
+    if (this.#opened === run) {
+      this.#held = this.#held.filter(({ sequence }) => left === undefined || sequence > left.sequence);
+      const again = this.#held.reduce((sum, { published }) => sum + published.length, 0);
+      const stays = left === undefined ? 0 : this.#before + left.events;
+      const lost = this.#before + run.events - stays - again;
+      this.#before = stays;
+      // First: whoever is told may make the source go on.
+      this.#beginAnew();
+      if (run.mayHaveExpired()) warned(expired(keys.state));
+      else if (lost > 0) tell(lost);
+    }
+    return sentAnew(keys.state);
+  }
 }
 
-/** Of a batch over several streams: that of its last entry which is no dead letter. */
-function newestStreamOf<P>(batch: Batch<P>): string {
-  const last = batch.findLast(isDelivered) ?? batch.at(-1);
-  return last?.stream ?? "";
+function expired(state: string): string {
+  return `${state}: nothing was heard of Redis for so long that the state of this run has expired: what was on its way is sent again, and may be there twice`;
 }

@@ -6,16 +6,18 @@ import type { Reporter } from "../../telemetry/reporter.ts";
 import type { SinkStatus } from "../../telemetry/status.ts";
 import type { Batch, Entry } from "../encode/entry.ts";
 import type { SinkSettings } from "../sinkOptions.ts";
+import { type Writers, WritersChoice, writersOf } from "../writers.ts";
 import { type ByStreamOptions, byStream } from "./byStream.ts";
 import { heldBack, type Safe } from "./heldBack.ts";
-import type { AcknowledgedBatch, OpenedLane } from "./lane.ts";
+import type { AcknowledgedBatch, Lane, OpenedLane } from "./lane.ts";
+import { chosenLane, type LaneParts, ownedLane, ownLane } from "./laneKinds.ts";
 import { type LaneLayout, laneLayout } from "./laneLayout.ts";
 import { type LaneStatus, lanesStatus } from "./lanesStatus.ts";
 import { Ledger } from "./ledger.ts";
 import type { Resumption } from "./ledgerLook.ts";
-import { again, laneOf, type Publishing, publishTo } from "./publishing.ts";
+import { again, type Publishing, publishTo } from "./publishing.ts";
 import { recent } from "./recent.ts";
-import { replayReport } from "./replayReport.ts";
+import { type Replayed, replayReport } from "./replayReport.ts";
 import { nowhere } from "./stand.ts";
 
 /** How far everything is in the lanes, in the order of the source. */
@@ -27,6 +29,8 @@ export interface Lanes<P> {
   readonly opened$: Observable<P | undefined>;
   /** Whether the status says when that is done. */
   readonly tellsOpening: boolean;
+  /** What the subscription is; undefined: nothing has come yet. */
+  readonly writers: () => Writers | undefined;
   /** Told of each entry before it is published; undefined: there is nothing to tell. */
   readonly arrived: ((entry: Entry<P>) => void) | undefined;
   /** Publishes each entry to its stream: batch → retry with backoff → XADD. */
@@ -56,25 +60,47 @@ export function lanes<T, P>({ options, isResuming, ...parts }: LanesOptions<T, P
   const { id, stream, scheduler } = options;
   const { tuning, connection } = parts;
   // Once for all lanes: an emitter warns of more than ten listeners.
-  const shared = { ...parts, id, scheduler, wake: connection.ready$.pipe(share()) };
+  const shared = {
+    ...{ ...parts, id, scheduler, isResuming, wake: connection.ready$.pipe(share()) },
+    choice: new WritersChoice(isResuming ? "one" : writersOf(tuning)),
+  };
   const layout = laneLayout({ ...tuning, id, stream }, connection.isCluster);
   const name = typeof stream === "string" ? stream : "(computed)";
-  return layout.kind === "one" ? oneLane(shared, name, layout) : laneEach(shared, name, layout, isResuming);
+  return layout.kind === "one" ? oneLane(shared, name, layout) : laneEach(shared, name, layout);
 }
 
-function oneLane<P>(shared: Publishing<P>, name: string, { keys }: OneLane): Lanes<P> {
-  const { connection, status } = shared;
-  const replayed = replayReport<P>(name, status.report);
-  const lane = laneOf(shared, keys, status, {
-    owner: randomUUID(),
-    publishPort: connection.publishPort,
-    opened: tellOpened(status, name),
+/** What a subscription's lanes have alike. */
+interface Shared<P> extends Publishing<P> {
+  readonly isResuming: boolean;
+  readonly choice: WritersChoice;
+}
+
+/** A lane of the kind that the subscription is. */
+function laneOf<P>(shared: Shared<P>, parts: LaneParts<P>, owner: string): Lane<P> {
+  const { writers } = shared.choice;
+  if (writers === "many") return ownLane(shared, parts);
+  const owned = ownedLane(shared, parts, owner);
+  return writers === "one"
+    ? owned
+    : chosenLane(shared.choice, owned, ownLane(shared, { ...parts, opened: untold }));
+}
+
+function oneLane<P>(shared: Shared<P>, name: string, { keys }: OneLane): Lanes<P> {
+  const { connection, status, choice, isResuming } = shared;
+  const isMany = choice.writers === "many";
+  const replayed = replayReport<P>(name, isResuming, status.report);
+  const parts = {
+    ...{ keys, status, stream: name, isResuming, publishPort: connection.publishPort },
+    opened: tellOpened<P>(status, name),
     replayed: replayed.next,
-  });
+  };
+  const lane = laneOf(shared, parts, randomUUID());
   const room = new BehaviorSubject(true);
   return {
-    opened$: lane.opened$.pipe(map(({ position }) => position)),
-    tellsOpening: true,
+    // Of many writers none has anything to open.
+    opened$: isMany ? EMPTY : lane.opened$.pipe(map(({ position }) => position)),
+    tellsOpening: !isMany,
+    writers: () => choice.writers,
     arrived: undefined,
     publish: pipe(batch({ ...limitsOf(shared), room }), publishTo(shared, lane, status, room)),
     safe: atOnce(),
@@ -83,23 +109,24 @@ function oneLane<P>(shared: Publishing<P>, name: string, { keys }: OneLane): Lan
 }
 
 /** Each stream has a lane, which is made when an event asks for it, and kept while it is one of the newest. */
-function laneEach<P>(shared: Publishing<P>, name: string, layout: LaneEach, isResuming: boolean): Lanes<P> {
-  const { connection, status, scheduler } = shared;
+function laneEach<P>(shared: Shared<P>, name: string, layout: LaneEach): Lanes<P> {
+  const { connection, status, scheduler, choice, isResuming } = shared;
   const { maxEvents } = shared.tuning.buffer;
   const owner = randomUUID();
   const statusOf = lanesStatus(status);
   const book = isResuming ? ledgerOf(shared, layout, statusOf("the ledger")) : undefined;
-  const replayed = replayReport<P>(name, status.report);
+  const replayed = replayReport<P>(name, isResuming, status.report);
   let made = 0;
   const laneFor = recent(maxEvents / 2, (stream: string) => {
     made += 1;
-    return laneOf(shared, layout.keysOf(stream), statusOf(stream), {
-      owner: book?.laneOwner() ?? owner,
+    const parts = {
+      ...{ keys: layout.keysOf(stream), status: statusOf(stream), stream, isResuming },
       publishPort: book?.guard(connection.publishPort) ?? connection.publishPort,
-      opened: made > mostOpenedTold || book !== undefined ? () => {} : tellOpened(status, stream),
+      opened: made > mostOpenedTold || book !== undefined ? untold : tellOpened<P>(status, stream),
       // Of some streams it is over before it is of others.
-      replayed: (batch) => batch.events > 0 && replayed.next(batch),
-    });
+      replayed: (batch: Replayed<P>) => batch.events > 0 && replayed.next(batch),
+    };
+    return laneOf(shared, parts, book?.laneOwner() ?? owner);
   });
   const publish = byStream<P, AcknowledgedBatch<P>>(spreading(shared), (stream, room) =>
     // What is skipped has no stream, and nothing to publish.
@@ -109,6 +136,7 @@ function laneEach<P>(shared: Publishing<P>, name: string, layout: LaneEach, isRe
     return {
       opened$: EMPTY,
       tellsOpening: false,
+      writers: () => choice.writers,
       arrived: undefined,
       publish,
       safe: atOnce(),
@@ -118,6 +146,7 @@ function laneEach<P>(shared: Publishing<P>, name: string, layout: LaneEach, isRe
   return {
     opened$: book.opened$.pipe(map((found) => begun(status, name, found))),
     tellsOpening: true,
+    writers: () => choice.writers,
     arrived: (entry) => book.arrived(entry),
     publish: pipe(
       publish,
@@ -185,6 +214,8 @@ function spreading<P>(shared: Publishing<P>): ByStreamOptions<P> {
     },
   };
 }
+
+function untold(): void {}
 
 function tellOpened<P>(status: Reporter<SinkStatus>, stream: string): (opened: OpenedLane<P>) => void {
   return ({ epoch, position, foreignEntries }) =>

@@ -27,7 +27,7 @@ import type { SinkStatus } from "../../telemetry/status.ts";
 import type { BatchSpans } from "../batchSpans.ts";
 import { type Batch, isDelivered } from "../encode/entry.ts";
 import type { SinkTuning } from "../sinkTuning.ts";
-import { type AcknowledgedBatch, type Lane, type LaneOptions, lane } from "./lane.ts";
+import type { AcknowledgedBatch, Lane } from "./lane.ts";
 import type { LaneStatus } from "./lanesStatus.ts";
 
 /** What the lanes of one subscription share. */
@@ -58,25 +58,6 @@ export function again<A, P>(
   };
   const when = { ...tuning.retry, ...(scheduler && { scheduler }) };
   return retryBackoff({ ...when, isRetryable, wake, failed: { next } });
-}
-
-/** Makes a lane. */
-export function laneOf<P>(
-  shared: Publishing<P>,
-  keys: LaneKeys,
-  status: LaneStatus,
-  parts: Pick<LaneOptions<P>, "owner" | "publishPort" | "opened" | "replayed">,
-): Lane<P> {
-  const { spans, tuning, positions } = shared;
-  return lane({
-    ...parts,
-    keys,
-    adopt: tuning.adopt,
-    positions,
-    retry: again(shared, status, keys),
-    sending: spans && ((batch, sent) => spans.sent(keys, batch, sent)),
-    warned: (message) => shared.status.report({ state: "warning", message }),
-  });
 }
 
 /** Publishes a lane's batches: retries with backoff → XADD, until they are as durable as is asked for. */

@@ -23,7 +23,13 @@ export interface ReplayReport<P> {
  * Tells of a replay once, when it is over: a stream may be read again from its beginning, in thousands of batches. A source that goes
  * back in the middle of a run is told of at once, as what follows may be new events under old positions.
  */
-export function replayReport<P>(stream: string, report: (status: SinkStatus) => void): ReplayReport<P> {
+export function replayReport<P>(
+  stream: string,
+  isResuming: boolean,
+  report: (status: SinkStatus) => void,
+): ReplayReport<P> {
+  // A source that is opened where the stream stands begins with what is there for good reason.
+  let isFirst = !isResuming;
   let events = 0;
   let position: P | undefined;
   let isBehind = false;
@@ -36,12 +42,15 @@ export function replayReport<P>(stream: string, report: (status: SinkStatus) => 
 
   return {
     next: (replayed) => {
+      const isBeginning = isFirst;
+      isFirst = false;
       if (replayed.events === 0) {
         end();
         return;
       }
       events += replayed.events;
       position = replayed.position;
+      if (isBeginning) report({ state: "warning", message: beginsBehind(stream, replayed.events, position) });
       if (replayed.behind === undefined || isBehind) return;
       isBehind = true;
       const { id, ordinal } = replayed.behind;
@@ -52,4 +61,9 @@ export function replayReport<P>(stream: string, report: (status: SinkStatus) => 
     },
     end,
   };
+}
+
+/** Positions that begin anew with each process look like that: nothing of such a source would ever be published again. */
+function beginsBehind(stream: string, events: number, position: unknown): string {
+  return `${stream}: the source begins with what stands in the stream already, by its positions: ${events} events up to position ${positionText(position)} are left out, and so is what follows up to where the stream stands. If these are new events, their positions begin anew: give them none, or let replicate open the source`;
 }

@@ -22,27 +22,19 @@ export class MessageReader {
   }
 
   byte(): number {
-    const value = this.#buffer.readUInt8(this.#at);
-    this.#at += 1;
-    return value;
+    return this.#buffer.readUInt8(this.#skip(1));
   }
 
   uint16(): number {
-    const value = this.#buffer.readUInt16BE(this.#at);
-    this.#at += 2;
-    return value;
+    return this.#buffer.readUInt16BE(this.#skip(2));
   }
 
   uint32(): number {
-    const value = this.#buffer.readUInt32BE(this.#at);
-    this.#at += 4;
-    return value;
+    return this.#buffer.readUInt32BE(this.#skip(4));
   }
 
   uint64(): bigint {
-    const value = this.#buffer.readBigUInt64BE(this.#at);
-    this.#at += 8;
-    return value;
+    return this.#buffer.readBigUInt64BE(this.#skip(8));
   }
 
   /** Up to a zero byte. */
@@ -55,9 +47,7 @@ export class MessageReader {
 
   /** What `read` makes of the bytes after their count. */
   value(read: (buffer: Buffer, start: number, end: number) => unknown): unknown {
-    const length = this.uint32();
-    const start = this.#at;
-    this.#at += length;
+    const start = this.#skip(this.uint32());
     if (this.#at > this.#end) this.checkEnd();
     return read(this.#buffer, start, this.#at);
   }
@@ -67,5 +57,12 @@ export class MessageReader {
     const beyond = this.#at - this.#end;
     if (beyond !== 0)
       unexpected(`a message of another length, by ${Math.abs(beyond)} bytes`, "the one it says");
+  }
+
+  /** Goes on by so many bytes; returns where it was. */
+  #skip(bytes: number): number {
+    const at = this.#at;
+    this.#at += bytes;
+    return at;
   }
 }

@@ -14,7 +14,7 @@ interface OpenTransaction {
 }
 
 /** An event of which it is not yet known whether it is its transaction's last. */
-type HeldEvent = ChangeEvent<Lsn> & { readonly transaction: { last: boolean } };
+type HeldEvent = ChangeEvent<Row, Lsn> & { readonly transaction: { last: boolean } };
 
 const messages = {
   begin: 0x42,
@@ -44,14 +44,14 @@ const epoch = 946_684_800_000_000n;
  */
 export class PgoutputDecoder {
   readonly #db: string;
-  readonly #emit: (event: ChangeEvent<Lsn>) => void;
+  readonly #emit: (event: ChangeEvent<Row, Lsn>) => void;
   readonly #reader = new MessageReader();
   readonly #relations = new Map<number, Relation>();
   #transaction: OpenTransaction | undefined;
   #held: HeldEvent | undefined;
 
   /** @param db - the database's name: with the position it makes the event's id */
-  constructor(db: string, emit: (event: ChangeEvent<Lsn>) => void) {
+  constructor(db: string, emit: (event: ChangeEvent<Row, Lsn>) => void) {
     this.#db = db;
     this.#emit = emit;
   }

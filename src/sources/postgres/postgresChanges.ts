@@ -13,7 +13,7 @@ import {
 import type { Flow } from "../../../operators/flow.ts";
 import { type FailedAttempt, retryBackoff } from "../../../operators/retryBackoff.ts";
 import { isRetryable } from "../../errors/rxaddError.ts";
-import type { ChangeEvent } from "../../event/changeEvent.ts";
+import type { ChangeEvent, Row } from "../../event/changeEvent.ts";
 import { type Lsn, ordLsn } from "../../event/lsn.ts";
 import { refuseUnknown } from "../../options/decodeOptions.ts";
 import type { Source } from "../../pipeline/source.ts";
@@ -93,13 +93,15 @@ const names = {
  * - **Errors** a {@link RxaddError}; what trying again may mend ends it after `maxRetries` only.
  * - **Teardown** closes the connection at once, which frees the slot.
  *
+ * @typeParam R - the rows, by whoever knows their columns; it is not checked
+ *
  * @example
  * ```ts
- * const source = postgresChanges({ connectionString: "postgres://localhost/shop", tables: ["public.orders"] });
+ * const source = postgresChanges<Order>({ connectionString: "postgres://localhost/shop", tables: ["public.orders"] });
  * replicate({ source, sink: redisSink({ id, uri, stream }) }).subscribe();
  * ```
  */
-export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Lsn>, Lsn> {
+export function postgresChanges<R = Row>(options: PostgresOptions): Source<ChangeEvent<R, Lsn>, Lsn> {
   refuseUnknown("postgresChanges", options, names);
   const { connectionString, slot = "rxadd", publication = "rxadd", tables, opened, failed } = options;
   const { acceptHole = false } = options;
@@ -118,7 +120,7 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
     from: Lsn | undefined,
     flow: Observable<Flow>,
     reached = from,
-  ): Observable<ChangeEvent<Lsn>> {
+  ): Observable<ChangeEvent<Row, Lsn>> {
     return defer(() => {
       checkOptions({ slot, publication, tables });
       checkPosition(from);
@@ -139,7 +141,7 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
     after: Lsn | undefined,
     flow: Observable<Flow>,
     reached: Lsn | undefined,
-  ): Observable<ChangeEvent<Lsn>> {
+  ): Observable<ChangeEvent<Row, Lsn>> {
     return prepare(config, { slot, publication, tables, after, reached, madeAt, acceptHole: accepts }).pipe(
       switchMap(({ db, confirmedLsn, isNew, hole, senderTimeoutMs }) => {
         if (isNew) madeAt = confirmedLsn;
@@ -152,7 +154,8 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
         return replicationChanges({
           ...{ config, db, slot, publication, senderTimeoutMs, confirmed, idle, pass, confirm$ },
           skipped: (notice) => {
-            const gone = skipped(notice);
+            const gone = leftOut(publication, notice);
+            if (!acceptHole) throw unavailable(gone);
             opened?.next({ slot, confirmedLsn, hole: gone });
           },
           flow: reading,
@@ -168,16 +171,16 @@ export function postgresChanges(options: PostgresOptions): Source<ChangeEvent<Ls
     );
   }
 
-  /** PostgreSQL before 18 refuses to go on; from 18 on it leaves the changes out, and says so. */
-  function skipped(notice: string): string {
-    const hole = `publication ${publication}: changes were made while it did not stand, and PostgreSQL leaves them out (${notice}): fill the stream anew from a snapshot, with a new slot and a new sink id, ${acceptance}`;
-    if (acceptHole) return hole;
-    throw unavailable(hole);
-  }
-
   function acknowledge(position: Lsn): void {
     if (confirming.acknowledge(position)) confirm$.next();
   }
 
-  return Object.assign(changes, { acknowledge, passed: passed.asObservable() });
+  const source = Object.assign(changes, { acknowledge, passed: passed.asObservable() });
+  // What the columns are called only the caller knows.
+  return source as Source<ChangeEvent<unknown, Lsn>, Lsn> as Source<ChangeEvent<R, Lsn>, Lsn>;
+}
+
+/** PostgreSQL before 18 refuses to go on; from 18 on it leaves the changes out, and says so. */
+function leftOut(publication: string, notice: string): string {
+  return `publication ${publication}: changes were made while it did not stand, and PostgreSQL leaves them out (${notice}): fill the stream anew from a snapshot, with a new slot and a new sink id, ${acceptance}`;
 }

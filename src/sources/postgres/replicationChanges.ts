@@ -1,7 +1,7 @@
 import { Client, type ClientConfig, escapeIdentifier } from "pg";
 import { interval, Observable, tap, throttleTime } from "rxjs";
 import type { Flow } from "../../../operators/flow.ts";
-import type { ChangeEvent } from "../../event/changeEvent.ts";
+import type { ChangeEvent, Row } from "../../event/changeEvent.ts";
 import type { Lsn } from "../../event/lsn.ts";
 import { PgoutputDecoder } from "./pgoutput.ts";
 import { postgresError } from "./postgresError.ts";
@@ -60,7 +60,7 @@ async function replicate(
  * The changes of a replication slot, from where it stands. It never confirms what `confirmed` does
  * not say, stops reading while `flow` says pause, and fails when the server falls silent.
  */
-export function replicationChanges(options: ReplicationOptions): Observable<ChangeEvent<Lsn>> {
+export function replicationChanges(options: ReplicationOptions): Observable<ChangeEvent<Row, Lsn>> {
   const { config, db, flow, senderTimeoutMs, confirmed, idle, pass, skipped, confirm$ } = options;
   // The server hears of us in good time also while we are paused.
   const statusMs = senderTimeoutMs === 0 ? 10_000 : Math.min(10_000, senderTimeoutMs / 3);

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { printable, printableLines } from "../../../src/cli/terminal/printable.ts";
 import { type Run, rxadd } from "../../kit/program/cli.ts";
+import { rxaddHere } from "../../kit/program/inProcess.ts";
 import { emptyRedis } from "../../kit/servers/emptyRedis.ts";
 
 const redis = emptyRedis();
@@ -42,7 +43,7 @@ describe("printable", () => {
 describe("what the command says of what others have written", () => {
   it("holds no control characters: entries that are no JSON, without a group", async () => {
     await redis.client.xadd("s", "*", "event", nasty);
-    const reading = run("consume", "--stream", "s", "--from", "0-0");
+    const reading = rxaddHere(["consume", "--uri", redis.uri, "--stream", "s", "--from", "0-0"]);
     expect(await reading.ended).toBe(2);
     expect(reading.stderr()).toContain("cannot be decoded");
     expect(reading.stderr()).not.toMatch(control);
@@ -56,16 +57,16 @@ describe("what the command says of what others have written", () => {
   });
 
   it("holds no control characters: lines, URIs and flags", async () => {
-    const piping = rxadd(["pipe", "--uri", redis.uri, "--stream", "s", "--id", "i"], `${nasty}\n`);
+    const piping = rxaddHere(["pipe", "--uri", redis.uri, "--stream", "s", "--id", "i"], `${nasty}\n`);
     expect(await piping.ended).toBe(2);
     expect(piping.stderr()).toContain("line 1: found no JSON");
-    const positioned = rxadd(
+    const positioned = rxaddHere(
       ["pipe", "--uri", redis.uri, "--stream", "s", "--id", "i"],
       `${JSON.stringify({ position: nasty })}\n`,
     );
     expect(await positioned.ended).toBe(0);
     expect(positioned.stderr()).toContain("up to position \\u001b]0;pwned");
-    const flag = run("pipe", `--${nasty}`);
+    const flag = rxaddHere(["pipe", `--${nasty}`]);
     expect(await flag.ended).toBe(2);
     for (const { stderr } of [piping, positioned, flag]) expect(stderr()).not.toMatch(control);
   });

@@ -1,5 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 
 /** What the entries hold. */
 export interface Item {
@@ -30,17 +32,28 @@ export interface ConsumerProcess {
   readonly signal: (name: "SIGSTOP" | "SIGCONT") => void;
 }
 
+let program: Promise<string> | undefined;
+
+/** The program as one file: it is started again and again, and would be compiled each time. */
+async function bundled(): Promise<string> {
+  const path = (file: string) => fileURLToPath(new URL(file, import.meta.url));
+  const outfile = path("../../../node_modules/.cache/consumers.mjs");
+  const made = { outfile, bundle: true, packages: "external", platform: "node", format: "esm" } as const;
+  await build({ entryPoints: [path("./consumerProgram.ts")], ...made });
+  return outfile;
+}
+
 /** Starts one. */
 export async function startConsumers(order: ConsumerOrder): Promise<ConsumerProcess> {
+  program ??= bundled();
+  const file = await program;
   let child: ChildProcess;
   let isKilled = false;
   let crash: Error | undefined;
 
   async function start(): Promise<void> {
     isKilled = false;
-    child = fork(new URL("./consumerProgram.ts", import.meta.url), [JSON.stringify(order)], {
-      execArgv: ["--import", "tsx"],
-    });
+    child = fork(file, [JSON.stringify(order)], { execArgv: [] });
     child.once("exit", (code) => {
       if (!isKilled) crash = new Error(`the consumers ended by themselves, with exit code ${code}`);
     });

@@ -51,8 +51,8 @@ async function byHand(consumer: string): Promise<never> {
     if (from === "0" && entries.length === 0) from = ">";
     for (const [id, [, event = ""]] of entries) {
       const item: Item = JSON.parse(event);
-      await trace(item);
       await redis.hincrby("effects", item.id, 1);
+      await trace(item);
       await redis.xack(stream, group, id);
     }
   }

@@ -1,12 +1,13 @@
 import type { Registry } from "prom-client";
-import { consumerMetrics } from "../../../src/consumer.ts";
-import { redisMetrics, sinkMetrics } from "../../../src/metrics/index.ts";
+import { consumerMetrics, redisMetrics, sinkMetrics } from "../../../src/metrics/index.ts";
 
 /** Gives every metric that there is a value. */
 export function everyMetric(registry: Registry): void {
   const sink = sinkMetrics({ pipeline: "shop", sink: "orders-redis", registry });
   sink.status({ state: "opened", stream: "orders", epoch: 1, position: undefined, foreignEntries: 0 });
   sink.status({ state: "replayed", stream: "orders", events: 1, position: 1 });
+  sink.status({ state: "lost", stream: "orders", events: 1 });
+  sink.status({ state: "dropped", events: 1 });
   sink.published({ events: 1, bytes: 1, latencySeconds: 1, stageSeconds: 1 });
   sink.checkpoint?.(
     { sink: "a", stream: "s", position: 1, sequence: 1, events: 1, replayed: 0, entryId: "1-0" },

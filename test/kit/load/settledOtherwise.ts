@@ -8,17 +8,24 @@ export function settledOtherwise<E>(delivery: Delivery<E>, ways: Ways): Delivery
 }
 
 function otherwise(settler: Settler, ways: Ways): Settler {
+  const own: Partial<Settler> = ways(settler);
+  const settle = own.settle ?? settler.settle.bind(settler);
   return {
     stream: settler.stream,
     entryId: settler.entryId,
     deliveries: settler.deliveries,
     mayStart: () => settler.mayStart(),
     start: (begin) => settler.start(begin),
-    settle: (verdict, told) =>
-      settler.settle(verdict, {
-        next: (outcome) => told.next(isAgain(outcome) ? { again: otherwise(outcome.again, ways) } : outcome),
-      }),
     processed: (ids) => settler.processed(ids),
-    ...ways(settler),
+    ...own,
+    settle: (verdict, told, removes) =>
+      settle(
+        verdict,
+        {
+          next: (outcome) =>
+            told.next(isAgain(outcome) ? { again: otherwise(outcome.again, ways) } : outcome),
+        },
+        removes,
+      ),
   };
 }

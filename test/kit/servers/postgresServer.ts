@@ -49,7 +49,7 @@ export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
   certificate?: { readonly cert: string; readonly key: string },
 ): Promise<PostgresServer> {
-  const port = await freePort();
+  let port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), "rxadd-postgres-"));
   const data = join(folder, "data");
   const user = whoRuns();
@@ -72,6 +72,17 @@ export async function startPostgres(
     return server;
   }
 
+  /** On another port if somebody took the first one meanwhile. */
+  async function startFirst(native: string, tries = 10): Promise<ChildProcess> {
+    try {
+      return await start(native);
+    } catch (error) {
+      if (tries === 1 || !`${error}`.includes("Address already in use")) throw error;
+      port = await freePort();
+      return startFirst(native, tries - 1);
+    }
+  }
+
   try {
     const native = initialize(folder, data, user);
     if (certificate !== undefined) {
@@ -84,7 +95,7 @@ export async function startPostgres(
         if (user.uid !== undefined) chownSync(file, user.uid, user.gid);
       }
     }
-    let server = await start(native);
+    let server = await startFirst(native);
     async function end(): Promise<void> {
       const ended = once(server, "exit");
       server.kill("SIGQUIT");

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { type RunHelpers, TestScheduler } from "rxjs/testing";
 import { expect } from "vitest";
 
@@ -10,8 +11,10 @@ export interface MarbleHelpers extends RunHelpers {
 }
 
 /** The body of a test in virtual time; `asapScheduler` and `asyncScheduler` are virtual as well. */
-export function marbles(test: (helpers: MarbleHelpers) => void): () => void {
-  return () => {
+export function marbles(test: (helpers: MarbleHelpers) => void): () => Promise<void> {
+  return async () => {
+    // What another test has left to be done at once would be awaited in virtual time, where nobody does it.
+    await nextTurn();
     const scheduler = new TestScheduler((actual, expected) => expect(actual).toEqual(expected));
     scheduler.run((helpers) => {
       const expectNothingPending = (subscription: string) => {

@@ -1,16 +1,22 @@
 import { map, Subject, type Subscription, tap } from "rxjs";
 import {
   acknowledge,
+  acknowledgeBatch,
   type ConsumerStatus,
+  type Decision,
   type Delivery,
+  deadLetter,
   deduplicate,
+  type Effects,
   effects,
+  giveBack,
   groupDeliveries,
+  retryIn,
 } from "../../../src/consumer.ts";
 import { settledOtherwise } from "../../kit/load/settledOtherwise.ts";
 import type { Valve } from "../../kit/network/valve.ts";
 import type { Item, Ledger } from "./ledger.ts";
-import type { History } from "./step.ts";
+import type { Ending, History } from "./step.ts";
 
 /** What the entries of a history hold. */
 export interface Event {
@@ -24,17 +30,14 @@ export const deadLetters = "dead";
 /** Short enough that a history need not wait. */
 export const claimIdleMs = 30;
 
-/** A handler at work. */
-interface Task {
-  readonly succeed: () => void;
-  readonly fail: () => void;
-}
+/** A handler at work, which ends one way or the other. */
+type Task = (how: Ending) => void;
 
 /** A process of the group. */
 export interface Consumer {
   readonly name: string;
   readonly valve: Valve;
-  readonly finish: (task: number, how: "succeed" | "fail") => void;
+  readonly finish: (task: number, how: Ending) => void;
   /** What runs succeeds, and so does what comes. */
   readonly succeedAlways: () => void;
   readonly drain: () => void;
@@ -61,7 +64,7 @@ export function startConsumer({
   valve,
   violated,
 }: ConsumerOptions): Consumer {
-  const { window, concurrency, orders, deduplicates, maxDeliveries } = history;
+  const { window, concurrency, orders, deduplicates, batches, removes, maxDeliveries } = history;
   const until = new Subject<void>();
   let tasks: Task[] = [];
   let succeedsAlways = false;
@@ -79,6 +82,10 @@ export function startConsumer({
 
   function settled(entry: { readonly stream: string; readonly entryId: string }): void {
     held.delete(nameOf(entry));
+    leaveLine(entry);
+  }
+
+  function leaveLine(entry: { readonly stream: string; readonly entryId: string }): void {
     for (const [key, line] of lines)
       lines.set(
         key,
@@ -117,29 +124,54 @@ export function startConsumer({
           begin(loss);
         });
       },
+      settle: (verdict, told, removes) => {
+        // Given back, or left with one that was.
+        if (verdict.kind !== "left") return settler.settle(verdict, told, removes);
+        leaveLine(delivery);
+        settler.settle(
+          verdict,
+          {
+            next: (outcome) => {
+              settled(delivery);
+              told.next(outcome);
+            },
+          },
+          removes,
+        );
+      },
     }));
   }
 
-  function handle({ key }: Event, delivery: Delivery<Event>) {
-    const item = ledger.at(delivery.stream, delivery.entryId);
-    if (item === undefined) throw new Error("unknown");
-    item.started += 1;
-    const line = lines.get(key) ?? [];
-    if (orders && line[0] !== nameOf(delivery))
-      violated(`${name}: ${nameOf(delivery)} of key ${key} is handled before ${line[0]}`);
-    if (item.kind === "throws" && item.started === 1) throw new Error("thrown at once");
-    const output = effects(["HINCRBY", effectsKey, item.effect, 1]);
-    if (succeedsAlways) return output;
-    return new Promise<typeof output>((succeed, fail) => {
-      const task: Task = {
-        succeed: () => {
-          tasks = tasks.filter((other) => other !== task);
-          succeed(output);
-        },
-        fail: () => {
-          tasks = tasks.filter((other) => other !== task);
-          fail(new Error("failed"));
-        },
+  function handle(events: readonly Event[], deliveries: readonly Delivery<Event>[]) {
+    const items = deliveries.map(({ stream, entryId }, index) => {
+      const item = ledger.at(stream, entryId);
+      if (item === undefined) throw new Error("unknown");
+      item.started += 1;
+      const key = events[index]?.key ?? "";
+      const line = lines.get(key) ?? [];
+      if (orders && line[0] !== nameOf(item))
+        violated(`${name}: ${nameOf(item)} of key ${key} is handled before ${line[0]}`);
+      return item;
+    });
+    if (items.some(({ kind, started }) => kind === "throws" && started === 1))
+      throw new Error("thrown at once");
+    const succeeded = () => {
+      for (const item of items) item.succeeded += 1;
+      return batches
+        ? undefined
+        : effects(...items.map(({ effect }) => ["HINCRBY", effectsKey, effect, 1] as const));
+    };
+    if (succeedsAlways) return succeeded();
+    return new Promise<Effects | Decision | undefined>((end, fail) => {
+      const task: Task = (how) => {
+        tasks = tasks.filter((other) => other !== task);
+        for (const item of items) {
+          if (how === "giveBack") item.givenBack += 1;
+          if (how === "setAside" && maxDeliveries > 0) item.isSetAside = true;
+        }
+        if (how === "fail") fail(new Error("failed"));
+        else if (how === "succeed") end(succeeded());
+        else end(how === "giveBack" ? giveBack() : how === "retry" ? retryIn(2) : deadLetter("set aside"));
       };
       tasks.push(task);
     });
@@ -161,7 +193,7 @@ export function startConsumer({
     ...(maxDeliveries > 0 && { maxDeliveries, deadLetters: { stream: deadLetters } }),
   }).pipe(tap(delivered));
   const once$ = deduplicates
-    ? deliveries$.pipe(deduplicate({ key: ({ id }) => id, skipped: { next: settled } }))
+    ? deliveries$.pipe(deduplicate({ key: ({ id }) => id, remove: removes, skipped: { next: settled } }))
     : deliveries$;
 
   const running: Subscription = once$
@@ -173,7 +205,13 @@ export function startConsumer({
         lines.set(key, [...(lines.get(key) ?? []), nameOf(delivery)]);
       }),
       map(watched),
-      acknowledge(handle, { concurrency, ...(orders && { orderBy: ({ key }: Event) => key }) }),
+      batches
+        ? acknowledgeBatch(handle, { concurrency, remove: removes, maxEvents: 3, lingerMs: 1 })
+        : acknowledge((event: Event, delivery) => handle([event], [delivery]), {
+            concurrency,
+            remove: removes,
+            ...(orders && { orderBy: ({ key }: Event) => key }),
+          }),
     )
     .subscribe({
       next: ({ delivery }) => {
@@ -195,10 +233,10 @@ export function startConsumer({
   return {
     name,
     valve,
-    finish: (task, how) => tasks[task % Math.max(1, tasks.length)]?.[how](),
+    finish: (task, how) => tasks[task % Math.max(1, tasks.length)]?.(how),
     succeedAlways: () => {
       succeedsAlways = true;
-      for (const { succeed } of [...tasks]) succeed();
+      for (const task of [...tasks]) task("succeed");
     },
     drain: () => {
       isDraining = true;

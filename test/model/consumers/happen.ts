@@ -18,6 +18,7 @@ export interface Outcome {
  * - the effects of what is acknowledged happened once;
  * - a dead letter is what was in the stream, byte for byte, and only what failed, or killed its consumer, often enough;
  * - a consumer handles the entries of a key in their order, and holds no more than its window;
+ * - where it is to be removed, nothing that is acknowledged is left in its stream;
  * - `until` ends it, and nothing stays pending.
  */
 export async function happen({ client, port }: RedisServer, history: History): Promise<Outcome> {
@@ -76,6 +77,8 @@ export async function happen({ client, port }: RedisServer, history: History): P
 
   /** Makes it pending again for who had it, as on a replica that lacks the acknowledgement. */
   async function forget(which: number): Promise<void> {
+    // What has left its stream cannot become pending again.
+    if (history.removes) for (const stream of streams) await findGone(stream);
     // An effect that several entries share is not known to be this one's.
     const known = ledger
       .all()
@@ -207,25 +210,30 @@ export async function happen({ client, port }: RedisServer, history: History): P
   async function check(): Promise<void> {
     const done = await client.hgetall(effectsKey);
     const dead = await lettersOf();
+    for (const stream of streams) await findGone(stream);
     for (const item of ledger.all()) {
       const { stream, entryId, kind, effect, started } = item;
       const name = `${kind} entry ${stream} ${entryId}`;
-      const times = Number(done[effect] ?? 0);
+      // What a batch wrote is as good as done, and may be done again.
+      const times = history.batches ? Math.min(1, item.succeeded) : Number(done[effect] ?? 0);
+      if (history.removes && item.acknowledged > 0 && !item.isGone)
+        throw new Error(`${name}: acknowledged, and still in its stream`);
       const letters = dead.filter(({ origin }) => origin === `${stream} ${entryId}`);
       if (times > 1) throw new Error(`${name}: its effect happened ${times} times`);
       if (item.acknowledged > 0 && times === 0) throw new Error(`${name}: acknowledged without its effect`);
-      if (history.maxDeliveries > 0 && started > history.maxDeliveries + unsure)
+      if (history.maxDeliveries > 0 && started > mostStarts(history, item))
         throw new Error(`${name}: ${started} of ${history.maxDeliveries} handlers`);
       if (letters.length > 1) throw new Error(`${name}: ${letters.length} dead letters`);
       for (const { cause, fields } of letters) {
         const fewest = history.maxDeliveries - item.missed;
-        if (cause === "EntryNotDecodable" ? kind !== "garbage" : started < fewest)
+        if (cause === "EntryNotDecodable" ? kind !== "garbage" : started < fewest && !item.isSetAside)
           throw new Error(
             `${name}: a dead letter, ${cause}, after ${started} of ${history.maxDeliveries} handlers`,
           );
         const same = item.fields.every((word, index) => fields[index]?.equals(word));
         if (!same) throw new Error(`${name}: its dead letter is not what was in the stream`);
-        if (times > 0 && !history.deduplicates) throw new Error(`${name}: handled, and a dead letter`);
+        if (times > 0 && !history.deduplicates && !history.batches)
+          throw new Error(`${name}: handled, and a dead letter`);
       }
       if (times > 0 || letters.length > 0 || item.isTaken) continue;
       if (!item.isGone) throw new Error(`${name}: neither handled nor a dead letter`);
@@ -268,6 +276,11 @@ export async function happen({ client, port }: RedisServer, history: History): P
 
 /** Starts that may not count: the first one, which is not written down, and one that is with those of others. */
 const unsure = 2;
+
+/** Each time that it is started in a batch it may be started alone as well. */
+function mostStarts({ maxDeliveries, batches }: History, { givenBack }: Item): number {
+  return (maxDeliveries + unsure + givenBack) * (batches ? 2 : 1);
+}
 
 /** Fields and values, alternating. */
 function fieldsOf({ kind, key }: NewEntry, id: string): readonly (string | Buffer)[] {

@@ -14,6 +14,12 @@ export interface Item {
   started: number;
   /** How often a consumer that was about to start a handler on it alone died, or lost it, before it did. */
   missed: number;
+  /** How often its handler succeeded. */
+  succeeded: number;
+  /** How often a handler gave it back. */
+  givenBack: number;
+  /** Whether a handler set it aside. */
+  isSetAside: boolean;
   /** How often a consumer said that it is acknowledged. */
   acknowledged: number;
   /** Which one said so last. */
@@ -44,6 +50,9 @@ export function makeLedger(): Ledger {
         ...item,
         started: 0,
         missed: 0,
+        succeeded: 0,
+        givenBack: 0,
+        isSetAside: false,
         acknowledged: 0,
         acknowledgedBy: "",
         wasDelivered: false,

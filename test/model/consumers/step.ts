@@ -16,13 +16,18 @@ export interface NewEntry {
   readonly key: number;
 }
 
+/** How a handler ends: what it decides, or whether it throws. */
+export type Ending = "succeed" | "fail" | "giveBack" | "retry" | "setAside";
+
+const endings: readonly Ending[] = ["succeed", "succeed", "fail", "fail", "giveBack", "retry", "setAside"];
+
 /** What happens in a history. A consumer is named by its slot, a task by its place among those that run there. */
 export type Step =
   | { readonly do: "add"; readonly stream: number; readonly entries: readonly NewEntry[] }
   /** A process starts as the consumer of a slot, if none runs there. */
   | { readonly do: "join"; readonly slot: number }
   /** A handler ends. */
-  | { readonly do: "finish"; readonly slot: number; readonly task: number; readonly how: "succeed" | "fail" }
+  | { readonly do: "finish"; readonly slot: number; readonly task: number; readonly how: Ending }
   /** The process dies, whatever it handles. */
   | { readonly do: "die"; readonly slot: number }
   | { readonly do: "cut"; readonly slot: number }
@@ -49,6 +54,10 @@ export interface History {
   readonly concurrency: number;
   readonly orders: boolean;
   readonly deduplicates: boolean;
+  /** Handled by many, without order, effects or marks. */
+  readonly batches: boolean;
+  /** What is settled leaves its stream. */
+  readonly removes: boolean;
   /** With dead letters, after how many deliveries; 0: without. */
   readonly maxDeliveries: number;
   readonly steps: readonly Step[];
@@ -71,7 +80,7 @@ function stepsOf(streams: number, hasDeadLetters: boolean): fc.Arbitrary<Step> {
     { withCrossShrink: true },
     step("add", 6, { stream, entries: fc.array(entry, { minLength: 1, maxLength: 6 }) }),
     step("join", 5, { slot }),
-    step("finish", 10, { slot, task: fc.nat({ max: 2 }), how: fc.constantFrom("succeed", "fail") }),
+    step("finish", 10, { slot, task: fc.nat({ max: 2 }), how: fc.constantFrom(...endings) }),
     step("die", 3, { slot }),
     step("cut", 2, { slot }),
     step("kill", 1),
@@ -93,8 +102,11 @@ export const histories: fc.Arbitrary<History> = fc
     concurrency: fc.integer({ min: 1, max: 3 }),
     orders: fc.boolean(),
     deduplicates: fc.constantFrom(false, false, true),
+    batches: fc.constantFrom(false, false, true),
+    removes: fc.constantFrom(false, false, true),
     maxDeliveries: fc.constantFrom(0, 2, 3),
   })
+  .map((how) => (how.batches ? { ...how, orders: false, deduplicates: false } : how))
   .chain((how) =>
     fc
       .array(stepsOf(how.streams, how.maxDeliveries > 0), { minLength: 3, maxLength: 24, size: "max" })

@@ -56,9 +56,19 @@ local function claim(id, ...)
   return 'kept'
 end
 
+local function removed(id)
+  for _, about in ipairs(call('XINFO', 'GROUPS', stream)) do
+    local name, read = about[2], about[8]
+    local unread = call('XRANGE', stream, '(' .. read, '+')
+    for i = 1, #unread do if unread[i][1] == id then return end end
+    if #call('XPENDING', stream, name, id, id, 1) > 0 then return end
+  end
+  call('XDEL', stream, id)
+end
+
 local settle = {
   acknowledge = function(id)
-    local mark, commands = next(), {}
+    local removes, mark, commands = next(), next(), {}
     for i = 1, tonumber(next()) do commands[i] = words() end
     -- Without anything to write, what another consumer has acknowledged meanwhile is acknowledged.
     local writes = mark ~= '' or #commands > 0
@@ -69,19 +79,21 @@ local settle = {
       if mark ~= '' then call('ZADD', marks, now[1] * 1000000 + now[2], mark); marked = true end
     end
     call('XACK', stream, group, id)
+    if removes == '1' then removed(id) end
     return 'acknowledged'
   end,
   keepAlive = function(id) return claim(id, 'JUSTID') end,
   start = function(id) return claim(id, 'RETRYCOUNT', next(), 'JUSTID') end,
-  handBack = function(id) return claim(id, 'IDLE', next(), 'JUSTID') end,
+  handBack = function(id) return claim(id, 'IDLE', next(), 'RETRYCOUNT', next(), 'JUSTID') end,
   deadLetter = function(id)
-    local key = next()
+    local removes, key = next(), next()
     local letter = words('XADD', key, '*')
     local lost = loss(id)
     if lost then return lost end
     local refused = run({letter})
     if refused then return refused end
     call('XACK', stream, group, id)
+    if removes == '1' then removed(id) end
     return 'acknowledged'
   end,
 }
@@ -106,16 +118,22 @@ function argsOf(settlement: Settlement): readonly Argument[] {
       const commands = effects.map((effect) =>
         counted(effect.map((word) => (typeof word === "string" || Buffer.isBuffer(word) ? word : `${word}`))),
       );
-      return [kind, entryId, mark, `${commands.length}`, ...commands.flat()];
+      return [kind, entryId, settlement.removes ? "1" : "", mark, `${commands.length}`, ...commands.flat()];
     }
     case "keepAlive":
       return [kind, entryId];
     case "start":
       return [kind, entryId, `${settlement.deliveries}`];
     case "handBack":
-      return [kind, entryId, `${Math.round(settlement.idleMs)}`];
+      return [kind, entryId, `${Math.round(settlement.idleMs)}`, `${settlement.deliveries}`];
     case "deadLetter":
-      return [kind, entryId, settlement.deadLetters, ...counted(settlement.fields)];
+      return [
+        kind,
+        entryId,
+        settlement.removes ? "1" : "",
+        settlement.deadLetters,
+        ...counted(settlement.fields),
+      ];
   }
 }
 

@@ -20,9 +20,14 @@ interface Entry {
 
 /** What is settled, of the entry that stands there in `ids`. */
 type Asked =
-  | { readonly kind: "acknowledge"; readonly mark: string; readonly effects: readonly string[] }
+  | {
+      readonly kind: "acknowledge";
+      readonly mark: string;
+      readonly effects: readonly string[];
+      readonly removes: boolean;
+    }
   | { readonly kind: "keepAlive" | "start" | "handBack" }
-  | { readonly kind: "deadLetter"; readonly isRefused: boolean };
+  | { readonly kind: "deadLetter"; readonly isRefused: boolean; readonly removes: boolean };
 
 /** One call. */
 interface Call {
@@ -35,6 +40,8 @@ interface Call {
 interface World {
   readonly entries: readonly Entry[];
   readonly marked: readonly string[];
+  /** Another group of the stream: how many it has read, and which of these it has acknowledged; undefined: there is none. */
+  readonly other: { readonly read: number; readonly acknowledged: readonly number[] } | undefined;
   readonly calls: readonly Call[];
 }
 
@@ -66,10 +73,11 @@ const asked: fc.Arbitrary<Asked> = fc.oneof(
         { weight: 3, arbitrary: fc.constant([]) },
         fc.array(fc.constantFrom(...Object.keys(effectsOf)), { maxLength: 2 }),
       ),
+      removes: fc.boolean(),
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom("keepAlive", "start", "handBack") }) },
-  fc.record({ kind: fc.constant("deadLetter" as const), isRefused: fc.boolean() }),
+  fc.record({ kind: fc.constant("deadLetter" as const), isRefused: fc.boolean(), removes: fc.boolean() }),
 );
 
 const worlds: fc.Arbitrary<World> = fc.record({
@@ -82,6 +90,10 @@ const worlds: fc.Arbitrary<World> = fc.record({
     { minLength: 1, maxLength: ids.length },
   ),
   marked: fc.subarray(marks),
+  other: fc.option(
+    fc.record({ read: fc.nat(ids.length), acknowledged: fc.subarray(ids.map((_, index) => index)) }),
+    { nil: undefined },
+  ),
   calls: fc.array(
     fc.record({
       consumer: fc.constantFrom("a", "a", "b"),
@@ -109,12 +121,12 @@ function settlementOf(stream: string, at: number, asked: Asked): Settlement {
       const effects = asked.effects.map(
         (name): Effect => effectsOf[name]?.(stream, other, otherMark) ?? [name, ""],
       );
-      return { kind: "acknowledge", entryId, mark, effects };
+      return { kind: "acknowledge", entryId, mark, effects, removes: asked.removes };
     }
     case "start":
       return { kind: "start", entryId, deliveries: at + 3 };
     case "handBack":
-      return { kind: "handBack", entryId, idleMs: 86_400_000 };
+      return { kind: "handBack", entryId, idleMs: 86_400_000, deliveries: at + 2 };
     case "keepAlive":
       return { kind: "keepAlive", entryId };
     case "deadLetter":
@@ -123,13 +135,14 @@ function settlementOf(stream: string, at: number, asked: Asked): Settlement {
         entryId,
         deadLetters: `${stream}:${asked.isRefused ? "text" : "dead"}`,
         fields: ["entry", Buffer.from(entryId)],
+        removes: asked.removes,
       };
   }
 }
 
 const keysOf = (stream: string) => ["", ":marks", ":memory", ":consumers"].map((end) => `${stream}${end}`);
 
-async function make(stream: string, { entries, marked }: World): Promise<void> {
+async function make(stream: string, { entries, marked, other }: World): Promise<void> {
   const { client } = redis;
   const setUp = client.pipeline();
   setUp.xgroup("CREATE", stream, "g", "0", "MKSTREAM").set(`${stream}:text`, "text");
@@ -145,6 +158,11 @@ async function make(stream: string, { entries, marked }: World): Promise<void> {
     if (isAcknowledged) setUp.xack(stream, "g", ids[index] ?? "");
     if (isDeleted) setUp.xdel(stream, ids[index] ?? "");
   });
+  if (other !== undefined) {
+    setUp.xgroup("CREATE", stream, "h", "0");
+    if (other.read > 0) setUp.xreadgroup("GROUP", "h", "c", "COUNT", other.read, "STREAMS", stream, ">");
+    for (const index of other.acknowledged) setUp.xack(stream, "h", ids[index] ?? "");
+  }
   await setUp.exec();
 }
 
@@ -245,7 +263,13 @@ describe("settleScript", () => {
     for (const id of all) fill.xadd("s", id, "event", "x");
     await fill.xreadgroup("GROUP", "g", "a", "STREAMS", "s", ">").exec();
     const settlements = all.map(
-      (entryId): Settlement => ({ kind: "acknowledge", entryId, mark: `m${entryId}`, effects: [] }),
+      (entryId): Settlement => ({
+        kind: "acknowledge",
+        entryId,
+        mark: `m${entryId}`,
+        effects: [],
+        removes: false,
+      }),
     );
 
     const outcomes = await inRuns(keysOf("s"), ["g", "a", "8000", ""], settlements);

@@ -169,7 +169,10 @@ describe("an encoder", () => {
 
   it("sets aside what can be had of an event, never more than is allowed of it", () => {
     const cause = rxaddError("EventTooLarge", "event o7: too large");
-    const { setAside, passOver } = encoding({ stream: fail }, { deadLetters: { stream: "dead" }, maxEventBytes: 10 });
+    const { setAside, passOver } = encoding(
+      { stream: fail },
+      { deadLetters: { stream: "dead" }, maxEventBytes: 10 },
+    );
     fc.assert(
       fc.property(event, (event) => {
         const original = Buffer.from(JSON.stringify(event));

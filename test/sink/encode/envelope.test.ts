@@ -6,13 +6,14 @@ import {
   type ChangeEvent,
   type Envelope,
   encoderOf,
+  type Row,
   redisSink,
   type SinkOptions,
 } from "../../../src/index.ts";
 import { readEvents } from "../../kit/load/tally.ts";
 import { emptyRedis } from "../../kit/servers/emptyRedis.ts";
 
-const created: ChangeEvent<number> & { readonly key: string } = {
+const created: ChangeEvent<Row, number> & { readonly key: string } = {
   id: "16/B374D848:1",
   op: "c",
   ts_ms: 1_700_000_000_123,
@@ -23,7 +24,7 @@ const created: ChangeEvent<number> & { readonly key: string } = {
   key: "7",
   position: 1,
 };
-const deleted: ChangeEvent<number> = {
+const deleted: ChangeEvent<Row, number> = {
   id: "16/B374D900:1",
   op: "d",
   ts_ms: 1_700_000_001_000,
@@ -106,10 +107,15 @@ describe("a sink", () => {
   const redis = emptyRedis();
 
   function publish(
-    events: readonly ChangeEvent<number>[],
-    settings: Partial<SinkOptions<ChangeEvent<number>, number>>,
+    events: readonly ChangeEvent<Row, number>[],
+    settings: Partial<SinkOptions<ChangeEvent<Row, number>, number>>,
   ) {
-    const sink = redisSink<ChangeEvent<number>, number>({ id: "s", uri: redis.uri, stream, ...settings });
+    const sink = redisSink<ChangeEvent<Row, number>, number>({
+      id: "s",
+      uri: redis.uri,
+      stream,
+      ...settings,
+    });
     return lastValueFrom(from(events).pipe(sink));
   }
 

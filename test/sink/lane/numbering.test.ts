@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { type StandardPosition, standardPositions } from "../../../src/event/positions.ts";
+import { laneKeys } from "../../../src/redis/publish/publishPort.ts";
 import type { Entry } from "../../../src/sink/encode/entry.ts";
-import { type NumberingOptions, numbering } from "../../../src/sink/lane/numbering.ts";
+import { Numbering, type NumberingOptions } from "../../../src/sink/lane/numbering.ts";
 import { entryWith } from "./entries.ts";
 
 type P = StandardPosition;
@@ -15,7 +16,10 @@ const inTransaction = (id: string, safe = 5) =>
 function numbers(told: Partial<NumberingOptions<P>> = {}, position = "5", ahead = "") {
   const newest = { owner: "me", epoch: 3, sequence: 10 };
   const options = { positions: standardPositions, ...told };
-  return numbering<P>(options, "key", newest, { position, ahead }, position === "" ? undefined : 5);
+  const keys = { ...laneKeys("orders", "sink"), state: "key" };
+  const stored = position === "" ? undefined : 5;
+  const itsNumbers = new Numbering<P>(options, keys, newest, { position, ahead }, stored);
+  return (batch: readonly Entry<P>[]) => itsNumbers.of(batch);
 }
 
 describe("numbering", () => {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { ChangeEvent, Lsn } from "../../../src/index.ts";
+import type { ChangeEvent, Lsn, Row } from "../../../src/index.ts";
 import { PgoutputDecoder } from "../../../src/sources/postgres/pgoutput.ts";
 import { ServerMessages } from "../../../src/sources/postgres/serverMessages.ts";
 import { recordedCorpus } from "./corpus.ts";
@@ -18,8 +18,8 @@ const orders: TableShape = {
   columns: [{ name: "id", isKey: true, typeOid: 23 }],
 };
 
-function decoded(messages: readonly Buffer[], of = db): readonly ChangeEvent<Lsn>[] {
-  const events: ChangeEvent<Lsn>[] = [];
+function decoded(messages: readonly Buffer[], of = db): readonly ChangeEvent<Row, Lsn>[] {
+  const events: ChangeEvent<Row, Lsn>[] = [];
   const decoder = new PgoutputDecoder(of, (event) => events.push(event));
   for (const each of messages) decoder.decode(each, 0, each.length);
   return events;
@@ -254,7 +254,7 @@ describe("the decoder of pgoutput", () => {
     const before = [message.begin(1n, 1n, 1), message.relation(orders)];
     // What follows in the same read is not taken for a part of it.
     const read = Buffer.concat([broken, Buffer.alloc(99)]);
-    const events: ChangeEvent<Lsn>[] = [];
+    const events: ChangeEvent<Row, Lsn>[] = [];
     const decoder = new PgoutputDecoder(db, (event) => events.push(event));
     for (const each of before) decoder.decode(each, 0, each.length);
 

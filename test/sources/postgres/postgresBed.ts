@@ -1,11 +1,11 @@
 import { Client } from "pg";
 import { lastValueFrom, NEVER, take, toArray } from "rxjs";
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from "vitest";
-import type { ChangeEvent, Lsn, Source } from "../../../src/index.ts";
+import type { ChangeEvent, Lsn, Row, Source } from "../../../src/index.ts";
 import { type PostgresOptions, postgresChanges } from "../../../src/sources/postgres/index.ts";
 import { type PostgresServer, startPostgres } from "../../kit/servers/postgresServer.ts";
 
-export type Change = ChangeEvent<Lsn>;
+export type Change = ChangeEvent<Row, Lsn>;
 
 /** A server for a test file; for each test an empty table `orders`, and a slot and a publication of its own. */
 export function postgresBed() {

@@ -11,7 +11,7 @@ interface OpenTransaction {
   changes: number;
 }
 
-type Change = Pick<ChangeEvent<Lsn>, "op" | "before" | "after"> & {
+type Change = Pick<ChangeEvent<Row, Lsn>, "op" | "before" | "after"> & {
   readonly relation: Pgoutput.MessageRelation;
 };
 
@@ -58,13 +58,16 @@ function unchangedColumns({ op, relation, after }: Change): readonly string[] {
  *
  * @param db - the database's name: with the position it makes the event's id
  */
-export function toChangeEvents(db: string): OperatorFunction<Pgoutput.Message, ChangeEvent<Lsn>> {
+export function toChangeEvents(db: string): OperatorFunction<Pgoutput.Message, ChangeEvent<Row, Lsn>> {
   return (messages$) =>
     new Observable((subscriber) => {
       let transaction: OpenTransaction | undefined;
-      let held: ChangeEvent<Lsn> | undefined;
+      let held: ChangeEvent<Row, Lsn> | undefined;
 
-      function eventOf(change: Change, { commit, xid, ts_ms, changes }: OpenTransaction): ChangeEvent<Lsn> {
+      function eventOf(
+        change: Change,
+        { commit, xid, ts_ms, changes }: OpenTransaction,
+      ): ChangeEvent<Row, Lsn> {
         const position = `${placePosition(commit)}:${changes}` as Lsn;
         const unchanged = unchangedColumns(change);
         return {

@@ -1,0 +1,96 @@
+import { describe, expect, it } from "vitest";
+import { publisher, type RxaddError, redisSink, type SinkSettings } from "../../src/index.ts";
+import { emptyRedis } from "../kit/servers/emptyRedis.ts";
+
+interface Order {
+  readonly id: number;
+  readonly toJSON?: () => never;
+}
+
+const settings = { id: "orders", stream: "orders.events" } satisfies SinkSettings<Order, never>;
+const orders = (count: number) => Array.from({ length: count }, (_, id) => ({ id }));
+/** An order that has no JSON. */
+const bad = (id: number): Order => ({
+  id,
+  toJSON: () => {
+    throw new Error("no total");
+  },
+});
+const tagOf = (error: RxaddError) => error._tag;
+
+describe("a publisher on a real server", () => {
+  const redis = emptyRedis();
+
+  function opened(options: Partial<SinkSettings<Order, never>> = {}) {
+    return publisher(redisSink<Order, never>({ ...settings, ...options, uri: redis.uri }));
+  }
+
+  async function idsThere(stream = settings.stream): Promise<readonly number[]> {
+    const entries = await redis.client.xrange(stream, "-", "+");
+    return entries.map(([, [, json = ""]]) => JSON.parse(json).id);
+  }
+
+  it("answers ten thousand calls at once, each with the entry that its batch ended with, in order", async () => {
+    const shop = opened();
+    const checkpoints = await Promise.all(orders(10_000).map((order) => shop.publish(order)));
+    await shop.close();
+
+    expect(await idsThere()).toEqual(orders(10_000).map(({ id }) => id));
+    const sequences = checkpoints.map(({ sequence }) => sequence);
+    expect(sequences).toEqual([...sequences].sort((a, b) => a - b));
+    expect(checkpoints.at(-1)?.entryId).toBe(
+      (await redis.client.xrevrange(settings.stream, "+", "-", "COUNT", 1))[0]?.[0],
+    );
+  });
+
+  it("rejects an event that cannot be encoded, and publishes those around it", async () => {
+    const shop = opened();
+    const calls = [{ id: 1 }, bad(2), { id: 3 }].map((order) => shop.publish(order).catch(tagOf));
+    expect(await Promise.all(calls)).toEqual([
+      expect.objectContaining({ sink: "orders" }),
+      "EventNotEncodable",
+      expect.objectContaining({ sink: "orders" }),
+    ]);
+    await expect(shop.publish(bad(4))).rejects.toThrow(/event 3: .*no total/);
+    await shop.close();
+
+    expect(await idsThere()).toEqual([1, 3]);
+  });
+
+  it("rejects also what went to the dead letters", async () => {
+    const shop = opened({ deadLetters: { stream: "orders.dead" } });
+    await expect(shop.publish(bad(7))).rejects.toMatchObject({ _tag: "EventNotEncodable" });
+    await shop.close();
+
+    expect(await redis.client.xlen("orders.dead")).toBe(1);
+    expect(await redis.client.exists(settings.stream)).toBe(0);
+  });
+
+  it("holds what Redis does not take, refuses what would be too much, and goes on when Redis does", async () => {
+    const shop = opened({ buffer: { maxEvents: 20 }, retry: { initialMs: 20, maxMs: 20 } });
+    await shop.publish({ id: 0 });
+    await redis.client.call("CLIENT", "PAUSE", "60000", "WRITE");
+    const calls = orders(21).map(({ id }) => shop.publish({ id: id + 1 }).catch(tagOf));
+    const overflows = calls.slice(10);
+    expect(await Promise.all(overflows)).toEqual(overflows.map(() => "BufferOverflow"));
+    const all = shop.publishAll(orders(500).map(({ id }) => ({ id: id + 100 })));
+    await redis.client.call("CLIENT", "UNPAUSE");
+    await all;
+    await Promise.all(calls);
+    await shop.close();
+
+    expect(await idsThere()).toEqual([...Array(11).keys(), ...orders(500).map(({ id }) => id + 100)]);
+  });
+
+  it("gives up after withinMs when Redis stays away", async () => {
+    const shop = opened();
+    await shop.publish({ id: 1 });
+    await redis.client.call("CLIENT", "PAUSE", "60000", "WRITE");
+    const call = shop.publish({ id: 2 });
+    const closed = shop.close({ withinMs: 50 });
+
+    await expect(call).rejects.toMatchObject({ _tag: "PublisherClosed" });
+    await expect(closed).rejects.toThrow("found 1 event not known to be safe after 50 ms");
+    await redis.client.call("CLIENT", "UNPAUSE");
+  });
+});

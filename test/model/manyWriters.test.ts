@@ -1,0 +1,92 @@
+import { afterAll, beforeAll, describe, it } from "vitest";
+import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
+import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
+import { waitUntil } from "../kit/time/waitUntil.ts";
+import { hold } from "./model.ts";
+import { happenAmongMany } from "./writers/amongMany.ts";
+import { clusterWorld, streamsOn } from "./writers/clusterWorld.ts";
+import { fakeWorld } from "./writers/fakeWorld.ts";
+import { type RealKind, realWorld } from "./writers/realWorld.ts";
+import { type Can, histories } from "./writers/step.ts";
+
+const promise = "none ends, each event once and in order, but for what they were told is lost";
+const timeout = 600_000;
+
+describe("many writers without positions, server in memory", () => {
+  for (const streams of [1, 3]) {
+    it(`${streams} streams: ${promise}`, { timeout }, async (context) => {
+      const can: Can = { hold: true, restart: false, failover: false, exhaust: false, lose: true, streams };
+      await hold(context, {
+        of: `fakeRedis, no positions, ${streams} streams`,
+        histories: histories(can, ["plain"]),
+        times: { short: 300, long: 5000 },
+        happen: async (history) => (await happenAmongMany(fakeWorld(streams, history), history)).events,
+        promise,
+      });
+    });
+  }
+});
+
+describe("many writers without positions, Redis", () => {
+  let server: RedisServer;
+  let replica: RedisServer;
+  beforeAll(async () => {
+    server = await startRedis(["--repl-diskless-sync-delay", "0"]);
+    replica = await startRedis(["--replicaof", `127.0.0.1 ${server.port}`]);
+    await waitUntil(async () => (await server.client.info("replication")).includes("state=online"));
+  });
+  afterAll(async () => {
+    await replica.stop();
+    await server.stop();
+  });
+
+  const kinds: Readonly<Record<string, RealKind>> = {
+    script: { publish: "script", streams: 1 },
+    multi: { publish: "multi", streams: 1 },
+    "script, computed streams": { publish: "script", streams: 3 },
+    "multi, computed streams": { publish: "multi", streams: 3 },
+    "script, durability": { publish: "script", streams: 1, isDurable: true },
+    "multi, the caller's connection": { publish: "multi", streams: 1, db: 5 },
+  };
+
+  for (const [name, kind] of Object.entries(kinds)) {
+    it(`${name}: ${promise}`, { timeout }, async (context) => {
+      const { streams, isDurable } = kind;
+      const can: Can = {
+        ...{ hold: true, failover: true, exhaust: false, lose: false, streams },
+        restart: isDurable !== true,
+      };
+      await hold(context, {
+        of: `Redis, no positions, ${name}`,
+        histories: histories(can, ["plain"]),
+        times: { short: 30, long: 300 },
+        happen: async (history) => (await happenAmongMany(await realWorld(server, kind), history)).events,
+        promise,
+      });
+    });
+  }
+});
+
+describe("many writers without positions, Cluster", () => {
+  let cluster: ClusterServers;
+  let streams: readonly string[];
+  beforeAll(async () => {
+    cluster = await startCluster({ masters: 3 });
+    streams = await streamsOn(cluster);
+  });
+  afterAll(() => cluster.stop());
+
+  for (const count of [1, 3]) {
+    it(`${count} streams: ${promise}`, { timeout: 1_200_000 }, async (context) => {
+      const can = { hold: true, restart: false, failover: true, exhaust: false, lose: false, streams: count };
+      await hold(context, {
+        of: `Cluster, no positions, ${count} streams`,
+        histories: histories(can, ["plain"]),
+        times: { short: 12, long: 1000 },
+        happen: async (history) =>
+          (await happenAmongMany(await clusterWorld(cluster, streams.slice(0, count)), history)).events,
+        promise,
+      });
+    });
+  }
+});
