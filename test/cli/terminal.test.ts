@@ -182,6 +182,9 @@ sinks: [{ type: redis, config: { id: copy, uri: "${proxy.uri}", stream: there } 
     await proxy.restore();
     await run.says("caught up with the source: ");
     feeding.unsubscribe();
+    // The newest entry may still be on its way here.
+    const here = await redis.client.xlen("here");
+    await expect.poll(() => redis.client.xlen("there")).toBe(here);
     run.child.stdin?.write("\x03");
     expect(await run.ended).toBe(0);
     const [, back = ""] = run.stdout().split("publishing again");
