@@ -5,6 +5,7 @@ import {
   type Observer,
   type OperatorFunction,
   type SchedulerLike,
+  type Subscriber,
   takeWhile,
   tap,
 } from "rxjs";
@@ -78,105 +79,147 @@ export interface BatchOptions<T> {
  * ```
  */
 export function batch<T>(options: BatchOptions<T> = {}): OperatorFunction<T, T[]> {
-  const {
-    maxItems = 500,
-    maxBytes = 1024 * 1024,
-    sizeOf = () => 0,
-    lingerMs = 0,
-    transactionOf = () => undefined,
-    maxTransactionItems = 5_000,
-    maxTransactionBytes = 16 * 1024 * 1024,
-    transactionIdleMs = 10,
-    unfinished = { next: fail },
-    room,
-    scheduler,
-  } = options;
+  const settings = settingsOf(options);
+  return (source) => new Observable((subscriber) => new Batching(settings, subscriber).connect(source));
+}
+
+interface Settings<T>
+  extends Required<Omit<BatchOptions<T>, "room" | "scheduler" | "lingerMs" | "transactionIdleMs">> {
+  readonly room: Observable<boolean> | undefined;
+  /** Make the timers. */
+  readonly linger: (due: () => void) => Timer;
+  readonly idle: (due: () => void) => Timer;
+}
+
+function settingsOf<T>({
+  maxItems = 500,
+  maxBytes = 1024 * 1024,
+  sizeOf = () => 0,
+  lingerMs = 0,
+  transactionOf = () => undefined,
+  maxTransactionItems = 5_000,
+  maxTransactionBytes = 16 * 1024 * 1024,
+  transactionIdleMs = 10,
+  unfinished = { next: fail },
+  room,
+  scheduler,
+}: BatchOptions<T>): Settings<T> {
   checkNumbers("batch", { maxItems, maxBytes }, 1);
   checkNumbers("batch", { lingerMs, maxTransactionItems, maxTransactionBytes, transactionIdleMs }, 0);
-  const limits = { maxItems, maxBytes, maxTransactionItems, maxTransactionBytes };
   const lingerScheduler = scheduler ?? (lingerMs > 0 ? asyncScheduler : asapScheduler);
-  const idleScheduler = scheduler ?? asyncScheduler;
+  return {
+    ...{
+      maxItems,
+      maxBytes,
+      sizeOf,
+      transactionOf,
+      maxTransactionItems,
+      maxTransactionBytes,
+      unfinished,
+      room,
+    },
+    linger: (due) => new Timer(lingerMs, lingerScheduler, due),
+    idle: (due) => new Timer(transactionIdleMs, scheduler ?? asyncScheduler, due),
+  };
+}
 
-  return (source) =>
-    new Observable((subscriber) => {
-      let hasRoom = room === undefined;
-      let sourceDone = false;
-      let arrivedBefore = 0;
-      const linger = new Timer(lingerMs, lingerScheduler, emit);
-      const idle = new Timer(transactionIdleMs, idleScheduler, () => {
-        // Nothing came meanwhile: the transaction counts as ended.
-        if (buffer.arrived === arrivedBefore) buffer.endTransaction();
-        emit();
-      });
-      // What it begins with then has a time of its own.
-      const buffer = new TransactionBuffer<T>(limits, () => linger.stop());
+/** One subscription. */
+class Batching<T> {
+  readonly #settings: Settings<T>;
+  readonly #subscriber: Subscriber<T[]>;
+  readonly #buffer: TransactionBuffer<T>;
+  readonly #linger: Timer;
+  readonly #idle: Timer;
+  #hasRoom: boolean;
+  #isSourceDone = false;
+  #arrivedBefore = 0;
 
-      function emit(): void {
-        while (hasRoom && !subscriber.closed) {
-          const next = buffer.take(linger.isDue || sourceDone);
-          if (next === undefined) break;
-          subscriber.next(next);
-        }
-        if (sourceDone && !buffer.hasWhole) end();
-        else wait();
-      }
-
-      function end(): void {
-        try {
-          const left = buffer.unfinished;
-          if (left !== undefined) unfinished.next(left);
-          subscriber.complete();
-        } catch (error) {
-          subscriber.error(error);
-        }
-      }
-
-      /** Sets the timers that what is open needs; `emit` comes back here. */
-      function wait(): void {
-        if (!buffer.isOpen || sourceDone || subscriber.closed) return;
-        if (!linger.isDue) linger.start();
-        else if (buffer.awaitsEnd && idle.start()) arrivedBefore = buffer.arrived;
-      }
-
-      subscriber.add(() => {
-        linger.stop();
-        idle.stop();
-      });
-      subscriber.add(
-        room?.subscribe({
-          next: (value) => {
-            hasRoom = value;
-            if (hasRoom) emit();
-          },
-          error: (error) => subscriber.error(error),
-        }),
-      );
-      subscriber.add(
-        source
-          .pipe(
-            takeWhile(() => !subscriber.closed),
-            // In `tap`, so that what a callback throws comes out as an error of the source does.
-            tap((item) => {
-              const mark = transactionOf(item) ?? undefined;
-              buffer.add(item, mark, checkSize("batch", "sizeOf", sizeOf(item)));
-              emit();
-            }),
-          )
-          .subscribe({
-            error: (error) => {
-              // Room that opens meanwhile may take some of them.
-              for (let next = buffer.take(true); next !== undefined; next = buffer.take(true))
-                subscriber.next(next);
-              subscriber.error(error);
-            },
-            complete: () => {
-              sourceDone = true;
-              if (buffer.awaitsEnd) buffer.endTransaction();
-              emit();
-            },
-          }),
-      );
+  constructor(settings: Settings<T>, subscriber: Subscriber<T[]>) {
+    this.#settings = settings;
+    this.#subscriber = subscriber;
+    this.#hasRoom = settings.room === undefined;
+    this.#linger = settings.linger(() => this.#emit());
+    this.#idle = settings.idle(() => {
+      // Nothing came meanwhile: the transaction counts as ended.
+      if (this.#buffer.arrived === this.#arrivedBefore) this.#buffer.endTransaction();
+      this.#emit();
     });
+    // What it begins with then has a time of its own.
+    this.#buffer = new TransactionBuffer<T>(settings, () => this.#linger.stop());
+  }
+
+  connect(source: Observable<T>): void {
+    const subscriber = this.#subscriber;
+    subscriber.add(() => {
+      this.#linger.stop();
+      this.#idle.stop();
+    });
+    subscriber.add(
+      this.#settings.room?.subscribe({
+        next: (value) => {
+          this.#hasRoom = value;
+          if (value) this.#emit();
+        },
+        error: (error) => subscriber.error(error),
+      }),
+    );
+    subscriber.add(
+      source
+        .pipe(
+          takeWhile(() => !subscriber.closed),
+          // In `tap`, so that what a callback throws comes out as an error of the source does.
+          tap((item) => this.#add(item)),
+        )
+        .subscribe({ error: (error) => this.#fail(error), complete: () => this.#end() }),
+    );
+  }
+
+  #add(item: T): void {
+    const { transactionOf, sizeOf } = this.#settings;
+    const mark = transactionOf(item) ?? undefined;
+    this.#buffer.add(item, mark, checkSize("batch", "sizeOf", sizeOf(item)));
+    this.#emit();
+  }
+
+  #emit(): void {
+    while (this.#hasRoom && !this.#subscriber.closed) {
+      const next = this.#buffer.take(this.#linger.isDue || this.#isSourceDone);
+      if (next === undefined) break;
+      this.#subscriber.next(next);
+    }
+    if (this.#isSourceDone && !this.#buffer.hasWhole) this.#complete();
+    else this.#wait();
+  }
+
+  /** Sets the timers that what is open needs; `#emit` comes back here. */
+  #wait(): void {
+    if (!this.#buffer.isOpen || this.#isSourceDone || this.#subscriber.closed) return;
+    if (!this.#linger.isDue) this.#linger.start();
+    else if (this.#buffer.awaitsEnd && this.#idle.start()) this.#arrivedBefore = this.#buffer.arrived;
+  }
+
+  #fail(error: unknown): void {
+    // Room that opens meanwhile may take some of them.
+    for (let next = this.#buffer.take(true); next !== undefined; next = this.#buffer.take(true))
+      this.#subscriber.next(next);
+    this.#subscriber.error(error);
+  }
+
+  #end(): void {
+    this.#isSourceDone = true;
+    if (this.#buffer.awaitsEnd) this.#buffer.endTransaction();
+    this.#emit();
+  }
+
+  #complete(): void {
+    try {
+      const left = this.#buffer.unfinished;
+      if (left !== undefined) this.#settings.unfinished.next(left);
+      this.#subscriber.complete();
+    } catch (error) {
+      this.#subscriber.error(error);
+    }
+  }
 }
 
 function fail(error: unknown): never {

@@ -89,132 +89,141 @@ export function boundedBuffer<T, R>(
   options: BoundedBufferOptions<T, R>,
   chain: OperatorFunction<T, R>,
 ): OperatorFunction<T, R> {
-  const {
-    maxItems = 20_000,
-    maxBytes = 64 * 1024 * 1024,
-    sizeOf = () => 0,
-    released,
-    flow,
-    overflow: policy = "error",
-    dropped,
-    overflowed,
-    fill,
-  } = options;
+  const { maxItems = 20_000, maxBytes = 64 * 1024 * 1024 } = options;
   checkNumbers("boundedBuffer", { maxItems, maxBytes }, 1);
-
-  return (source) =>
-    new Observable((subscriber) => {
-      const input = new Input<T>();
-      const level = new Level(maxItems, maxBytes, fill, flow);
-      const reading = new Subscription();
-      /** With `dropOldest`, what is not in the chain yet. */
-      const waiting = new Waiting<T>();
-      let failure: { readonly error: unknown } | undefined;
-
-      function fail(error: unknown): void {
-        failure = { error };
-        reading.unsubscribe();
-        // Drains the chain; its completion brings the failure out.
-        end();
-      }
-
-      /** All that waits goes first: the chain may have to see its end before it lets go of anything. */
-      function end(): void {
-        for (let next = waiting.take(); next !== undefined; next = waiting.take()) input.next(next.item);
-        input.end();
-      }
-
-      function overflow(error: BufferOverflow): void {
-        // First: whoever is told may make the source go on.
-        reading.unsubscribe();
-        try {
-          overflowed?.next(error);
-        } catch (thrown) {
-          fail(thrown);
-          return;
-        }
-        fail(error);
-      }
-
-      function accept(item: T): void {
-        const size = checkSize("boundedBuffer", "sizeOf", sizeOf(item));
-        let gone: readonly T[] | undefined;
-        if (!level.takes(size)) {
-          gone = makeRoom(size);
-          if (gone === undefined) {
-            if (policy === "error") overflow(new BufferOverflow(level.fill));
-            else dropped?.next(item);
-            return;
-          }
-        }
-        const waits = policy === "dropOldest" && !(waiting.isEmpty && level.isBelowHalf(waiting));
-        level.add(size);
-        if (waits) waiting.add(item, size);
-        else input.next(item);
-        // After the item, lest what the source does when it is told overtakes it.
-        if (gone !== undefined) for (const one of gone) dropped?.next(one);
-        if (!subscriber.closed) level.regulate();
-      }
-
-      /** Takes out what waits longest until an item of this size fits; undefined: it would not if nothing waited. */
-      function makeRoom(size: number): readonly T[] | undefined {
-        if (!level.fits(size, waiting)) return undefined;
-        const gone: T[] = [];
-        while (!level.takes(size)) {
-          const oldest = waiting.take();
-          if (oldest === undefined) break;
-          level.drop(oldest.size);
-          gone.push(oldest.item);
-        }
-        return gone;
-      }
-
-      /** Gives the chain what waits, up to half of the bounds. */
-      function feed(): void {
-        while (!subscriber.closed && level.isBelowHalf(waiting)) {
-          const next = waiting.take();
-          if (next === undefined) break;
-          input.next(next.item);
-        }
-      }
-
-      function release(result: R): void {
-        const left = released(result);
-        level.remove(
-          checkSize("boundedBuffer", "released.items", left.items),
-          checkSize("boundedBuffer", "released.bytes", left.bytes),
-        );
-        subscriber.next(result);
-        if (policy === "dropOldest") feed();
-        if (!subscriber.closed) level.regulate();
-      }
-
-      // Both work in `tap`, so that what a callback throws comes out as an error.
-      subscriber.add(
-        chain(input.items$)
-          .pipe(tap(release))
-          .subscribe({
-            error: (error) => subscriber.error(error),
-            complete: () => {
-              if (failure === undefined) subscriber.complete();
-              else subscriber.error(failure.error);
-            },
-          }),
-      );
-      subscriber.add(reading);
-      if (reading.closed) return;
-      reading.add(
-        source
-          .pipe(
-            takeWhile(() => !reading.closed),
-            tap(accept),
-          )
-          .subscribe({ error: fail, complete: end }),
-      );
-      // Or the next subscription would wait for ever for a source that is still told to pause.
-      subscriber.add(() => level.resume());
-    });
+  const settings = { ...options, maxItems, maxBytes };
+  return (source) => new Observable((subscriber) => new Bounded(settings, subscriber).connect(source, chain));
 }
+
+type Settings<T, R> = BoundedBufferOptions<T, R> &
+  Required<Pick<BoundedBufferOptions<T, R>, "maxItems" | "maxBytes">>;
+
+/** One subscription. */
+class Bounded<T, R> {
+  readonly #settings: Settings<T, R>;
+  readonly #subscriber: Subscriber<R>;
+  readonly #input = new Input<T>();
+  readonly #level: Level;
+  readonly #reading = new Subscription();
+  /** With `dropOldest`, what is not in the chain yet. */
+  readonly #waiting = new Waiting<T>();
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(settings: Settings<T, R>, subscriber: Subscriber<R>) {
+    this.#settings = settings;
+    this.#subscriber = subscriber;
+    this.#level = new Level(settings.maxItems, settings.maxBytes, settings.fill, settings.flow);
+  }
+
+  connect(source: Observable<T>, chain: OperatorFunction<T, R>): void {
+    const subscriber = this.#subscriber;
+    const reading = this.#reading;
+    // Both work in `tap`, so that what a callback throws comes out as an error.
+    subscriber.add(
+      chain(this.#input.items$)
+        .pipe(tap((result) => this.#release(result)))
+        .subscribe({
+          error: (error) => subscriber.error(error),
+          complete: () => {
+            if (this.#failure === undefined) subscriber.complete();
+            else subscriber.error(this.#failure.error);
+          },
+        }),
+    );
+    subscriber.add(reading);
+    if (reading.closed) return;
+    reading.add(
+      source
+        .pipe(
+          takeWhile(() => !reading.closed),
+          tap((item) => this.#accept(item)),
+        )
+        .subscribe({ error: (error) => this.#fail(error), complete: () => this.#end() }),
+    );
+    // Or the next subscription would wait for ever for a source that is still told to pause.
+    subscriber.add(() => this.#level.resume());
+  }
+
+  #accept(item: T): void {
+    const { sizeOf, dropped, overflow } = this.#settings;
+    const size = sizeOf === undefined ? 0 : checkSize("boundedBuffer", "sizeOf", sizeOf(item));
+    const gone = this.#level.takes(size) ? none : this.#makeRoom(size);
+    if (gone === undefined) {
+      if (overflow === "dropNewest" || overflow === "dropOldest") dropped?.next(item);
+      else this.#overflow(new BufferOverflow(this.#level.fill));
+      return;
+    }
+    const waits =
+      overflow === "dropOldest" && !(this.#waiting.isEmpty && this.#level.isBelowHalf(this.#waiting));
+    this.#level.add(size);
+    if (waits) this.#waiting.add(item, size);
+    else this.#input.next(item);
+    // After the item, lest what the source does when it is told overtakes it.
+    for (const one of gone) dropped?.next(one);
+    if (!this.#subscriber.closed) this.#level.regulate();
+  }
+
+  /** Takes out what waits longest until an item of this size fits; undefined: it would not if nothing waited. */
+  #makeRoom(size: number): readonly T[] | undefined {
+    if (!this.#level.fits(size, this.#waiting)) return undefined;
+    const gone: T[] = [];
+    while (!this.#level.takes(size)) {
+      const oldest = this.#waiting.take();
+      if (oldest === undefined) break;
+      this.#level.drop(oldest.size);
+      gone.push(oldest.item);
+    }
+    return gone;
+  }
+
+  #release(result: R): void {
+    const left = this.#settings.released(result);
+    this.#level.remove(
+      checkSize("boundedBuffer", "released.items", left.items),
+      checkSize("boundedBuffer", "released.bytes", left.bytes),
+    );
+    this.#subscriber.next(result);
+    this.#feed();
+    if (!this.#subscriber.closed) this.#level.regulate();
+  }
+
+  /** Gives the chain what waits, up to half of the bounds. */
+  #feed(): void {
+    while (!this.#subscriber.closed && this.#level.isBelowHalf(this.#waiting)) {
+      const next = this.#waiting.take();
+      if (next === undefined) break;
+      this.#input.next(next.item);
+    }
+  }
+
+  #overflow(error: BufferOverflow): void {
+    // First: whoever is told may make the source go on.
+    this.#reading.unsubscribe();
+    try {
+      this.#settings.overflowed?.next(error);
+    } catch (thrown) {
+      this.#fail(thrown);
+      return;
+    }
+    this.#fail(error);
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = { error };
+    this.#reading.unsubscribe();
+    // Drains the chain; its completion brings the failure out.
+    this.#end();
+  }
+
+  /** All that waits goes first: the chain may have to see its end before it lets go of anything. */
+  #end(): void {
+    for (let next = this.#waiting.take(); next !== undefined; next = this.#waiting.take())
+      this.#input.next(next.item);
+    this.#input.end();
+  }
+}
+
+const none: readonly never[] = [];
 
 /** What goes into the chain. Not a Subject, which would make a closure for each item. */
 class Input<T> {

@@ -41,66 +41,41 @@ export function consumerMetrics(options: ConsumerMetricsOptions): ConsumerMetric
   refuseUnknown("consumerMetrics", options, { group: true, consumer: true, registry: true });
   const { group, consumer = "" } = options;
   const registry = registryOf(options.registry);
-  const { counter, gauge } = familiesIn(registry);
   const labels = { group, consumer };
-  const ofConsumer = ["group", "consumer"] as const;
-
-  const count = (name: string, help: string) => {
-    const series = counter(`rxadd_consumer_${name}_total`, help, ofConsumer).labels(labels);
-    // There from the start: rate() cannot see the step from nothing to the first value.
-    series.inc(0);
-    return series;
-  };
-  const deliveries = count("deliveries", "Deliveries handed out, those that came again included");
-  const acknowledged = count("acknowledged", "Deliveries acknowledged");
-  const rejected = count("rejected", "Deliveries that failed and come again");
-  const deadLetters = count("dead_letters", "Deliveries set aside");
-  const duplicates = count("duplicates", "Deliveries acknowledged without being handled, as duplicates");
-  const claimed = count("claimed", "Deliveries claimed, as nobody had given a sign of them");
-  const lost = count("lost", "Deliveries that other consumers took over");
-  const gone = count(
-    "gone",
-    "Deliveries that were not pending any more, so that nothing of them was written",
-  );
-  const missed = count("missed", "Entries trimmed before the group had read them");
-  const retries = counter("rxadd_consumer_retries_total", "Failed attempts to reach Redis, by cause", [
-    ...ofConsumer,
-    "cause",
-  ]);
-  const held = gauge("rxadd_consumer_held", "Deliveries handed out and not settled", ofConsumer);
+  const series = consumerSeries(registry, labels);
   const { lag, pending, consumers } = groupFamilies(registry);
-  held.inc(labels, 0);
-  for (const cause of retryCauses) retries.inc({ ...labels, cause }, 0);
+  series.held.inc(labels, 0);
+  for (const cause of retryCauses) series.retries.inc({ ...labels, cause }, 0);
 
   // Others may have the same labels; together they hold the sum.
   let mine = 0;
   function hold(count: number): void {
-    held.inc(labels, count - mine);
+    series.held.inc(labels, count - mine);
     mine = count;
   }
 
   function status(now: ConsumerStatus): void {
     switch (now.state) {
       case "retrying":
-        retries.inc({ ...labels, cause: now.cause._tag });
+        series.retries.inc({ ...labels, cause: now.cause._tag });
         break;
       case "claimed":
-        claimed.inc(now.entries);
+        series.claimed.inc(now.entries);
         break;
       case "lost":
-        lost.inc();
+        series.lost.inc();
         break;
       case "gone":
-        gone.inc();
+        series.gone.inc();
         break;
       case "gap":
-        missed.inc(now.missed ?? 1);
+        series.missed.inc(now.missed ?? 1);
         break;
       case "rejected":
-        rejected.inc();
+        series.rejected.inc();
         break;
       case "deadLetter":
-        deadLetters.inc();
+        series.deadLetters.inc();
         break;
       case "closed":
         hold(0);
@@ -110,18 +85,46 @@ export function consumerMetrics(options: ConsumerMetricsOptions): ConsumerMetric
   return {
     registry,
     status,
-    delivered: (count) => deliveries.inc(count),
-    acknowledged: (count) => acknowledged.inc(count),
+    delivered: (count) => series.deliveries.inc(count),
+    acknowledged: (count) => series.acknowledged.inc(count),
     held: hold,
-    skipped: { next: () => duplicates.inc() },
+    skipped: { next: () => series.duplicates.inc() },
     group: {
       next: (figures) => {
-        const series = { stream: figures.stream, group: figures.group };
-        if (figures.lag === undefined) lag.remove(series);
-        else lag.set(series, figures.lag);
-        pending.set(series, figures.pending);
-        consumers.set(series, figures.consumers.length);
+        const of = { stream: figures.stream, group: figures.group };
+        if (figures.lag === undefined) lag.remove(of);
+        else lag.set(of, figures.lag);
+        pending.set(of, figures.pending);
+        consumers.set(of, figures.consumers.length);
       },
     },
+  };
+}
+
+/** The series of a consumer, by what they count; those that may be of several, or have a cause, with all of them. */
+function consumerSeries(registry: Registry, labels: { readonly group: string; readonly consumer: string }) {
+  const { counter, gauge } = familiesIn(registry);
+  const ofConsumer = ["group", "consumer"] as const;
+  const count = (name: string, help: string) => {
+    const series = counter(`rxadd_consumer_${name}_total`, help, ofConsumer).labels(labels);
+    // There from the start: rate() cannot see the step from nothing to the first value.
+    series.inc(0);
+    return series;
+  };
+  return {
+    deliveries: count("deliveries", "Deliveries handed out, those that came again included"),
+    acknowledged: count("acknowledged", "Deliveries acknowledged"),
+    rejected: count("rejected", "Deliveries that failed and come again"),
+    deadLetters: count("dead_letters", "Deliveries set aside"),
+    duplicates: count("duplicates", "Deliveries acknowledged without being handled, as duplicates"),
+    claimed: count("claimed", "Deliveries claimed, as nobody had given a sign of them"),
+    lost: count("lost", "Deliveries that other consumers took over"),
+    gone: count("gone", "Deliveries that were not pending any more, so that nothing of them was written"),
+    missed: count("missed", "Entries trimmed before the group had read them"),
+    retries: counter("rxadd_consumer_retries_total", "Failed attempts to reach Redis, by cause", [
+      ...ofConsumer,
+      "cause",
+    ]),
+    held: gauge("rxadd_consumer_held", "Deliveries handed out and not settled", ofConsumer),
   };
 }

@@ -3,6 +3,7 @@ import {
   Observable,
   type OperatorFunction,
   type SchedulerLike,
+  type Subscriber,
   type Subscription,
 } from "rxjs";
 import type { Progress } from "../../../operators/checkpoint.ts";
@@ -42,92 +43,104 @@ export interface HeldBackOptions<T, P> {
  * - **Left** at once, unless too much has to be written.
  * - **Completion** writes what is left, then completes. An error comes out at once, as does what a callback throws.
  */
-export function heldBack<T, P, A>({
-  positionOf,
-  beside,
-  write,
-  isFull,
-  intervalMs,
-  scheduler = asyncScheduler,
-}: HeldBackOptions<T, P>): OperatorFunction<Progress<T, A>, Safe<T, A>> {
+export function heldBack<T, P, A>(
+  options: HeldBackOptions<T, P>,
+): OperatorFunction<Progress<T, A>, Safe<T, A>> {
   return (progress$) =>
-    new Observable((subscriber) => {
-      let waiting: Progress<T, A> | undefined;
-      let kept: Progress<T, A> | undefined;
-      let isWriting = false;
-      let isEnd = false;
-      let pause: Subscription | undefined;
+    new Observable((subscriber) => new Holding<T, P, A>(options, subscriber).connect(progress$));
+}
 
-      function arrived(progress: Progress<T, A>): void {
-        waiting = together(waiting, progress);
-        kept = together(kept, progress);
-        // What was kept goes first: else it would leave after what came later.
-        if (!isFull()) leave();
-        goOn();
+/** One subscription. */
+class Holding<T, P, A> {
+  readonly #options: HeldBackOptions<T, P>;
+  readonly #subscriber: Subscriber<Safe<T, A>>;
+  /** Not written down yet. */
+  #waiting: Progress<T, A> | undefined;
+  /** Not told to have left. */
+  #kept: Progress<T, A> | undefined;
+  #isWriting = false;
+  #isEnd = false;
+  #pause: Subscription | undefined;
+
+  constructor(options: HeldBackOptions<T, P>, subscriber: Subscriber<Safe<T, A>>) {
+    this.#options = options;
+    this.#subscriber = subscriber;
+  }
+
+  connect(progress$: Observable<Progress<T, A>>): void {
+    this.#subscriber.add(() => this.#pause?.unsubscribe());
+    this.#subscriber.add(
+      progress$.subscribe({
+        next: (progress) => this.#arrived(progress),
+        error: (error) => this.#subscriber.error(error),
+        complete: () => {
+          this.#isEnd = true;
+          this.#goOn();
+        },
+      }),
+    );
+  }
+
+  #arrived(progress: Progress<T, A>): void {
+    this.#waiting = together(this.#waiting, progress);
+    this.#kept = together(this.#kept, progress);
+    // What was kept goes first: else it would leave after what came later.
+    if (!this.#options.isFull()) this.#leave();
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    if (this.#isWriting || this.#subscriber.closed) return;
+    try {
+      this.#step();
+    } catch (error) {
+      // Of a timer's or an observer's nobody would hear.
+      this.#subscriber.error(error);
+    }
+  }
+
+  #step(): void {
+    const waiting = this.#waiting;
+    if (waiting !== undefined) {
+      const { positionOf, beside } = this.#options;
+      const position = positionOf(waiting.last);
+      if (position === undefined) {
+        this.#leave(waiting);
+        this.#waiting = undefined;
+      } else if (this.#isEnd ? beside(position) >= 0 : beside(position) > 0) {
+        if (this.#isEnd || this.#pause === undefined) this.#writeDown(waiting, position);
+        return;
       }
+    }
+    if (this.#isEnd) this.#subscriber.complete();
+  }
 
-      function goOn(): void {
-        if (isWriting || subscriber.closed) return;
-        try {
-          step();
-        } catch (error) {
-          // Of a timer's or an observer's nobody would hear.
-          subscriber.error(error);
-        }
-      }
+  #writeDown(progress: Progress<T, A>, position: P): void {
+    const { write, intervalMs, scheduler = asyncScheduler } = this.#options;
+    this.#isWriting = true;
+    this.#waiting = undefined;
+    this.#pause?.unsubscribe();
+    this.#pause = scheduler.schedule(() => {
+      this.#pause = undefined;
+      this.#goOn();
+    }, intervalMs);
+    this.#subscriber.add(
+      write(position).subscribe({
+        error: (error) => this.#subscriber.error(error),
+        complete: () => {
+          this.#isWriting = false;
+          this.#leave(progress);
+          this.#goOn();
+        },
+      }),
+    );
+  }
 
-      function step(): void {
-        if (waiting !== undefined) {
-          const position = positionOf(waiting.last);
-          if (position === undefined) {
-            leave(waiting);
-            waiting = undefined;
-          } else if (isEnd ? beside(position) >= 0 : beside(position) > 0) {
-            if (isEnd || pause === undefined) writeDown(waiting, position);
-            return;
-          }
-        }
-        if (isEnd) subscriber.complete();
-      }
-
-      function writeDown(progress: Progress<T, A>, position: P): void {
-        isWriting = true;
-        waiting = undefined;
-        pause?.unsubscribe();
-        pause = scheduler.schedule(() => {
-          pause = undefined;
-          goOn();
-        }, intervalMs);
-        subscriber.add(
-          write(position).subscribe({
-            error: (error) => subscriber.error(error),
-            complete: () => {
-              isWriting = false;
-              leave(progress);
-              goOn();
-            },
-          }),
-        );
-      }
-
-      function leave(reached?: Progress<T, A>): void {
-        const left = kept;
-        kept = undefined;
-        subscriber.next({ ...(reached && { reached }), ...(left && { left }) });
-      }
-
-      subscriber.add(() => pause?.unsubscribe());
-      subscriber.add(
-        progress$.subscribe({
-          next: arrived,
-          error: (error) => subscriber.error(error),
-          complete: () => {
-            isEnd = true;
-            goOn();
-          },
-        }),
-      );
-    });
+  #leave(reached?: Progress<T, A>): void {
+    const left = this.#kept;
+    this.#kept = undefined;
+    this.#subscriber.next({ ...(reached && { reached }), ...(left && { left }) });
+  }
 }
 
 function together<T, A>(before: Progress<T, A> | undefined, now: Progress<T, A>): Progress<T, A> {
