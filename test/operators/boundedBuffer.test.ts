@@ -45,8 +45,8 @@ describe("boundedBuffer", () => {
   it.each([
     { overflow: "dropNewest", drops: "-----e", expected: "------abcd-----|" },
     { overflow: "dropOldest", drops: "-----c", expected: "------ab---de--|" },
-  ] as const)("drops what does not fit, as $overflow says", ({ overflow, drops, expected }) => {
-    marbles(({ hot, expectObservable }) => {
+  ] as const)("drops what does not fit, as $overflow says", async ({ overflow, drops, expected }) => {
+    await marbles(({ hot, expectObservable }) => {
       const dropped = new Subject<string>();
       const source = hot("-abcde---------|");
 

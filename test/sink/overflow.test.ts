@@ -29,32 +29,35 @@ describe("what follows when a source that cannot pause fills the buffer", () => 
       published: [1, 2, 3, 4, 17, 18, 19, 20, 21],
       dropped: [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1],
     },
-  ] as const)("is, with $overflow, that events are dropped, and told", ({ overflow, published, dropped }) => {
-    marbles(({ flush, cold }) => {
-      const redis = fakeRedis({ replies: "x 100ms o" });
-      const events = new Subject<Click>();
-      const statuses: SinkStatus[] = [];
-      const checkpoints: Checkpoint<number>[] = [];
-      const status = { next: (now: SinkStatus) => statuses.push(now) };
-      events
-        .pipe(sinkOf({ connection: redis, buffer: { maxEvents: 8, overflow }, status }))
-        .subscribe((checkpoint) => checkpoints.push(checkpoint));
-      cold("50ms a 300ms b|").subscribe((when) => {
-        const [first, last] = when === "a" ? [1, 20] : [21, 21];
-        for (let n = first; n <= last; n += 1) events.next({ n });
-      });
-      flush();
+  ] as const)(
+    "is, with $overflow, that events are dropped, and told",
+    async ({ overflow, published, dropped }) => {
+      await marbles(({ flush, cold }) => {
+        const redis = fakeRedis({ replies: "x 100ms o" });
+        const events = new Subject<Click>();
+        const statuses: SinkStatus[] = [];
+        const checkpoints: Checkpoint<number>[] = [];
+        const status = { next: (now: SinkStatus) => statuses.push(now) };
+        events
+          .pipe(sinkOf({ connection: redis, buffer: { maxEvents: 8, overflow }, status }))
+          .subscribe((checkpoint) => checkpoints.push(checkpoint));
+        cold("50ms a 300ms b|").subscribe((when) => {
+          const [first, last] = when === "a" ? [1, 20] : [21, 21];
+          for (let n = first; n <= last; n += 1) events.next({ n });
+        });
+        flush();
 
-      expect(redis.events("clicks").map((event) => JSON.parse(event).n)).toEqual(published);
-      const drops = statuses.flatMap((now) => (now.state === "dropped" ? [now.events] : []));
-      expect(drops).toEqual(dropped);
-      // What was dropped is no part of a checkpoint.
-      expect(checkpoints.reduce((sum, { events: safe }) => sum + safe, 0)).toBe(published.length);
-    })();
-  });
+        expect(redis.events("clicks").map((event) => JSON.parse(event).n)).toEqual(published);
+        const drops = statuses.flatMap((now) => (now.state === "dropped" ? [now.events] : []));
+        expect(drops).toEqual(dropped);
+        // What was dropped is no part of a checkpoint.
+        expect(checkpoints.reduce((sum, { events: safe }) => sum + safe, 0)).toBe(published.length);
+      })();
+    },
+  );
 
-  it("is told of the first drop at once, then of a tenth of the buffer at a time, and of the rest when it is over", () => {
-    marbles(({ flush, cold }) => {
+  it("is told of the first drop at once, then of a tenth of the buffer at a time, and of the rest when it is over", async () => {
+    await marbles(({ flush, cold }) => {
       const redis = fakeRedis({ replies: "x 100ms o" });
       const events = new Subject<Click>();
       const drops: number[] = [];

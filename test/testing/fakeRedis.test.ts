@@ -76,8 +76,8 @@ describe("fakeRedis", () => {
       sign: "x",
       expected: "----a 3003ms (bc|)",
     },
-  ])("holds the checkpoint while it $what", ({ sign, expected }) => {
-    marbles(({ hot, expectObservable, flush }) => {
+  ])("holds the checkpoint while it $what", async ({ sign, expected }) => {
+    await marbles(({ hot, expectObservable, flush }) => {
       const redis = fakeRedis({ replies: `o 4ms ${sign} 3s o` });
       const source = hot("a---------b----c---|", values);
 
@@ -91,8 +91,8 @@ describe("fakeRedis", () => {
   it.each([
     { when: "before Redis has done what it was sent", replies: "12ms x 5ms o" },
     { when: "after Redis has done it, before it could say so", replies: "17ms x --- o" },
-  ])("publishes once when the connection is lost $when", ({ replies }) => {
-    marbles(({ hot, expectObservable, flush }) => {
+  ])("publishes once when the connection is lost $when", async ({ replies }) => {
+    await marbles(({ hot, expectObservable, flush }) => {
       const redis = fakeRedis({ latencyMs: 10, replies });
       const isDone: boolean[] = [];
 
@@ -322,24 +322,24 @@ describe("fakeRedis", () => {
     }),
   );
 
-  it("counts entries of others for a sink that is new", () => {
+  it("counts entries of others for a sink that is new", async () => {
     const redis = fakeRedis();
     redis.xadd(stream, "name", "theirs");
     const opened: unknown[] = [];
     const status = { next: (status: SinkStatus) => status.state === "opened" && opened.push(status) };
 
-    marbles(({ hot, expectObservable }) => {
+    await marbles(({ hot, expectObservable }) => {
       expectObservable(hot("a|", values).pipe(sink(redis, { status }), ignoreElements())).toBe("----|");
     })();
 
     expect(opened).toEqual([expect.objectContaining({ foreignEntries: 1, epoch: 1 })]);
   });
 
-  it("ends a sink whose stream is something else", () => {
+  it("ends a sink whose stream is something else", async () => {
     const redis = fakeRedis();
     redis.set(stream);
 
-    marbles(({ hot, expectObservable }) => {
+    await marbles(({ hot, expectObservable }) => {
       const failure = expect.objectContaining({ _tag: "WrongType" });
       expectObservable(hot("a|", values).pipe(sink(redis))).toBe("--#", undefined, failure);
     })();
