@@ -2,10 +2,13 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_pr
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { from, lastValueFrom } from "rxjs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { type ChangeEvent, type Row, redisSink } from "../../src/index.ts";
+import { startProxy } from "../kit/network/tcpProxy.ts";
+import { type Run, runOf } from "../kit/program/cli.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 import { waitUntil } from "../kit/time/waitUntil.ts";
+import { codeBlocks } from "../repository/codeBlocks.ts";
 
 const stream = "orders.events";
 const group = "mygroup";
@@ -101,6 +104,55 @@ describe.skipIf(python === undefined)("consumers in Python", () => {
 
     expect(processed()).toEqual(events.map(({ id }) => id));
     expect(await pending()).toBe(0);
+  });
+});
+
+describe.skipIf(python === undefined)("the consumer in Python of docs/consuming.md", () => {
+  const [page] = codeBlocks("docs/consuming.md").filter(({ language }) => language === "python");
+  const idsOf = (text: string) => text.trim().split("\n");
+  const left = async () => (await redis.client.xpending(stream, "search"))[0];
+
+  function startPage(uri: string): Run {
+    const run = runOf(
+      spawn(python ?? "", ["-c", page?.code ?? ""], { env: { ...process.env, REDIS_URI: uri } }),
+    );
+    onTestFinished(() => void run.child.kill("SIGKILL"));
+    return run;
+  }
+
+  it("first does what a dead consumer left, then what is new, and acknowledges it, across a lost connection", async () => {
+    const events = changes(60);
+    await publish(events.slice(0, 40));
+    await redis.client.xgroup("CREATE", stream, "search", "0");
+    await redis.client.xreadgroup("GROUP", "search", "dead", "COUNT", 7, "STREAMS", stream, ">");
+    const had = await redis.client.xrange(stream, "-", "+", "COUNT", 7);
+    const ids = had.map(([entryId]) => entryId);
+    await redis.client.call("XCLAIM", stream, "search", "dead", 0, ...ids, "IDLE", 60_000, "JUSTID");
+    const proxy = await startProxy(redis.port);
+    onTestFinished(() => proxy.stop());
+
+    const run = startPage(proxy.uri);
+    await run.says("orders/40\n");
+    await waitUntil(async () => (await left()) === 0);
+    proxy.reset();
+    await run.says("WARNING");
+    await publish(events);
+    await run.says("orders/60\n");
+    await waitUntil(async () => (await left()) === 0);
+
+    expect(idsOf(run.stdout())).toEqual(events.map(({ id }) => id));
+  });
+
+  it("leaves pending what fails, and goes on", async () => {
+    await redis.client.xadd(stream, "*", "event", "no JSON");
+    await publish(changes(2));
+
+    const run = startPage(redis.uri);
+    await run.says("orders/2\n");
+    await waitUntil(async () => (await left()) === 1);
+
+    expect(run.stderr()).toContain("comes again");
+    expect(idsOf(run.stdout())).toEqual(["orders/1", "orders/2"]);
   });
 });
 

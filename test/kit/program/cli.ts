@@ -50,17 +50,21 @@ export function program(
     stdio: ["pipe", output, "pipe"],
     env: { ...process.env, ...env },
   });
+  // A killed process closes the pipe under the writer.
+  child.stdin?.on("error", () => {});
+  if (typeof input === "string") child.stdin?.end(input);
+  else if (input !== undefined && child.stdin !== null) input.pipe(child.stdin);
+  return runOf(child);
+}
+
+/** Follows a process of any program. */
+export function runOf(child: ChildProcess): Run {
   const waiting = new Set<() => void>();
   const wake = () => {
     for (const check of waiting) check();
   };
   const stdout = collect(child.stdout, wake);
   const stderr = collect(child.stderr, wake);
-  // A killed process closes the pipe under the writer.
-  child.stdin?.on("error", () => {});
-  if (typeof input === "string") child.stdin?.end(input);
-  else if (input !== undefined && child.stdin !== null) input.pipe(child.stdin);
-
   return {
     child,
     stdout,
