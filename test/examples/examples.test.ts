@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 
 const folder = fileURLToPath(new URL("../../examples/", import.meta.url));
 const names = readdirSync(folder, { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && entry.name !== "demo")
+  .filter((entry) => entry.isDirectory() && entry.name !== "demo" && entry.name !== "recipes")
   .map(({ name }) => name);
 /** The programs of an example. */
 function filesOf(name: string) {
@@ -28,7 +28,7 @@ describe("examples", () => {
     for (const name of names) expect(table).toContain(`](${name}/${name}.ts)`);
   });
 
-  const files = names.flatMap(filesOf).map(({ file, source }) => [file, source] as const);
+  const files = [...names, "recipes"].flatMap(filesOf).map(({ file, source }) => [file, source] as const);
   it.each(files)("keep %s short: no more than 60 lines of code", (_, source) => {
     const code = source
       .replace(/^import [^;]+;\n/gm, "")
@@ -37,7 +37,7 @@ describe("examples", () => {
     expect(code.length).toBeLessThanOrEqual(60);
   });
 
-  it.each(names)("build %s on nothing but what the package offers", (name) => {
+  it.each([...names, "recipes"])("build %s on nothing but what the package offers", (name) => {
     const all = filesOf(name).map(({ source }) => source);
     const imported = all.flatMap((source) =>
       [...source.matchAll(/from "([^"]+)"/g)].map(([, from = ""]) => from),
