@@ -59,6 +59,7 @@ beforeAll(async () => {
     PATH: `${join(scratch, "bin")}${delimiter}${process.env.PATH}`,
     REDIS_URI: redis.uri,
     POSTGRES_URI: postgres.connectionString,
+    PORT: "0",
   };
 });
 afterAll(async () => {
@@ -70,24 +71,32 @@ beforeEach(async () => {
 });
 
 /** Runs TypeScript in a process of its own, as a file of the project. */
-async function runTypeScript(source: string) {
+async function runTypeScript(source: string, loader: readonly string[] = []) {
   const file = join(scratch, `block-${Math.random()}.mjs`);
   // Types are checked for all of them at once; one after the other, tsx would take longer than they do.
   writeFileSync(file, (await transform(source, { loader: "ts" })).code);
-  return run(process.execPath, [file], env);
+  return run(process.execPath, [...loader, file], env);
 }
 
 function ofLanguage(language: string) {
   return blocks
     .filter((block) => block.language === language)
-    .map((block) => [block.where, block.code] as const);
+    .map((block) => [block.where, block.code, block.file] as const);
+}
+
+/** What runs a block: its own text, or the file that it shows, as the program that it is. */
+function runnable(code: string, file: string | undefined): string {
+  if (file === undefined) return code;
+  const path = JSON.stringify(join(root, file));
+  return `process.argv[1] = ${path};\nawait import(${path});\n`;
 }
 
 describe("the documentation", () => {
   it("has TypeScript that compiles under strict settings", async () => {
     const folder = join(scratch, "types");
     mkdirSync(folder);
-    for (const [where, code] of ofLanguage("ts"))
+    // Files are checked where they stand.
+    for (const [where, code] of ofLanguage("ts").filter(([, , file]) => file === undefined))
       writeFileSync(join(folder, `${where.replace(/\W/g, "-")}.ts`), code);
     writeFileSync(
       join(folder, "tsconfig.json"),
@@ -99,13 +108,20 @@ describe("the documentation", () => {
     expect(failure).toBe("");
   });
 
-  it.each(ofLanguage("ts"))("runs the TypeScript at %s", async (_where, code) => {
+  it.each(
+    blocks.filter(({ file }) => file !== undefined).map(({ where, code, file = "" }) => [where, file, code]),
+  )("shows at %s all of %s", (_where, file, code) => {
+    expect(code).toBe(readFileSync(join(root, file), "utf8"));
+  });
+
+  it.each(ofLanguage("ts"))("runs the TypeScript at %s", async (_where, code, file) => {
     // What would run for ever is ended as its reader would.
     const ending = code.includes("SIGINT")
       ? "\nsetTimeout(() => process.kill(process.pid, 'SIGINT'), 1500);\n"
       : "";
+    const loader = file === undefined ? [] : ["--import", "tsx"];
 
-    const { stderr, failure } = await runTypeScript(code + ending);
+    const { stderr, failure } = await runTypeScript(runnable(code, file) + ending, loader);
 
     expect(failure).toBe("");
     expect(stderr).toBe("");
