@@ -31,10 +31,15 @@ export function shop(uri: string, port: number, withinMs = 5_000) {
     const { entryId } = await orders.publish({ id, item });
     response.status(201).json({ id, entryId });
   });
-  app.get("/readyz", (_request, response) => {
-    const now = ofSink.now();
-    response.status(now.ready ? 200 : 503).json(now);
-  });
+  // Not ready: ask another instance. Not alive: start this one again.
+  for (const [path, isWell] of [
+    ["/readyz", "ready"],
+    ["/healthz", "alive"],
+  ] as const)
+    app.get(path, (_request, response) => {
+      const now = ofSink.now();
+      response.status(now[isWell] ? 200 : 503).json(now);
+    });
   app.use(later);
   const server = app.listen(port);
   return {

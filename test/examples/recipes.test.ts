@@ -65,7 +65,7 @@ describe("the recipe for Express", () => {
         headers: { "content-type": "application/json", ...headers },
         body: JSON.stringify(body),
       });
-    return { server, stop, post, ready: () => fetch(`${url}/readyz`) };
+    return { server, stop, post, ready: () => fetch(`${url}/readyz`), alive: () => fetch(`${url}/healthz`) };
   }
 
   it("answers once the order is in the stream, under the key of the client", async () => {
@@ -102,6 +102,18 @@ describe("the recipe for Express", () => {
     expect((await answer).status).toBe(201);
     await Promise.all([stopped, closed]);
     expect(await redis.client.xlen(stream)).toBe(2);
+  });
+
+  it("is not alive once its sink has ended", async () => {
+    const { post, ready, alive } = await served();
+    await expect.poll(async () => (await ready()).status).toBe(200);
+    expect((await alive()).status).toBe(200);
+    await redis.client.set(stream, "no stream");
+
+    expect((await post({ item: "tea" })).status).toBe(500);
+
+    expect((await alive()).status).toBe(503);
+    expect(await (await ready()).json()).toMatchObject({ alive: false, ready: false, state: "closed" });
   });
 
   it("sends away, to try again, whom it cannot answer in time", async () => {
