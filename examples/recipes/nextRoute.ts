@@ -1,5 +1,6 @@
 // app/orders/route.ts of Next.js, or what else answers a `Request` with a `Response`: an order is taken, or told as it comes.
 import { randomUUID } from "node:crypto";
+import { Readable } from "node:stream";
 import { isRxaddError, publisher, redisSink } from "rxadd";
 import { fromEvent } from "rxjs";
 import { after, feed } from "./feed.ts";
@@ -27,7 +28,9 @@ function orders() {
 /** The feed, from what comes after the last that a browser has seen. */
 export function GET({ headers, signal }: Request): Response {
   const from = after(headers.get("last-event-id"));
-  const body = feed({ uri, stream, from, until: fromEvent(signal, "abort") });
+  const told = feed({ uri, stream, from, until: fromEvent(signal, "abort") });
+  // The type of Node is not quite that of the DOM.
+  const body = Readable.toWeb(told) as ReadableStream;
   return new Response(body, {
     headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
   });

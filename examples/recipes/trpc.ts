@@ -1,8 +1,10 @@
 // A subscription of tRPC: it goes on after the last entry that its client has seen.
 import { initTRPC, tracked } from "@trpc/server";
 import { createHTTPServer } from "@trpc/server/adapters/standalone";
+import { streamEntries } from "rxadd/consumer";
+import { toAsyncIterable } from "rxadd/operators";
 import { fromEvent, NEVER } from "rxjs";
-import { after, readable } from "./feed.ts";
+import { after } from "./feed.ts";
 
 interface Order {
   readonly id: string;
@@ -23,9 +25,9 @@ export function shop(uri: string) {
     orders: t.procedure.input(seen).subscription(async function* ({ input, signal }) {
       // A generator that waits for a value cannot be ended from outside: the signal ends what it waits for.
       const until = signal === undefined ? NEVER : fromEvent(signal, "abort");
-      const from = after(input.lastEventId);
-      for await (const { entryId, event } of readable<Order>({ uri, stream: "orders.events", from, until }))
-        yield tracked(entryId, event);
+      const where = { uri, stream: "orders.events", from: after(input.lastEventId), until };
+      const orders = toAsyncIterable((flow) => streamEntries<Order>({ ...where, flow }));
+      for await (const { entryId, event } of orders) yield tracked(entryId, event);
     }),
   });
 }
