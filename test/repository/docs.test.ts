@@ -74,7 +74,7 @@ beforeEach(async () => {
 async function runTypeScript(source: string, loader: readonly string[] = []) {
   const file = join(scratch, `block-${Math.random()}.mjs`);
   // Types are checked for all of them at once; one after the other, tsx would take longer than they do.
-  writeFileSync(file, (await transform(source, { loader: "ts" })).code);
+  writeFileSync(file, (await transform(source, { loader: "ts", target: "node20" })).code);
   return run(process.execPath, [...loader, file], env);
 }
 
