@@ -81,6 +81,22 @@ describe("the recipe for Express", () => {
     expect((await ready()).status).toBe(200);
   });
 
+  it("publishes side by side from several instances, each ready before it has published anything", async () => {
+    const instances = await Promise.all([served(), served(), served()]);
+    await expect
+      .poll(() => Promise.all(instances.map(async ({ ready }) => (await ready()).status)))
+      .toEqual([200, 200, 200]);
+
+    const posts = upTo(60).map((id) =>
+      instances[id % 3]?.post({ item: "tea" }, { "idempotency-key": `${id}` }),
+    );
+    const answers = await Promise.all(posts);
+
+    expect(answers.map((answer) => answer?.status)).toEqual(posts.map(() => 201));
+    const ids = (await readEvents(redis.client, stream)).map((event) => Number(JSON.parse(event).id));
+    expect(ids.sort((a, b) => a - b)).toEqual(upTo(60));
+  });
+
   it.each([{}, null, { item: 1 }, "tea"])("refuses what is no order: %j", async (body) => {
     const { post } = await served();
 
