@@ -26,7 +26,12 @@ export interface ConfirmationsOptions {
   readonly passed: Subject<Lsn>;
   /** Whether the slot may go beyond what was acknowledged, since no position will be compared with it. */
   readonly isOnlyMark: boolean;
+  /** Told once of so many changes that nobody has acknowledged, nor seems to: who made another source of this one has forgotten it. */
+  readonly unheard?: (changes: number) => void;
 }
+
+/** So many changes are a sign. */
+const manyUnheard = 10_000;
 
 /**
  * Follows what was received, passed and acknowledged, over all connections.
@@ -35,10 +40,11 @@ export interface ConfirmationsOptions {
  * position, or the sink has lost something. What is confirmed is the place where the acknowledged change's transaction
  * was committed, not where its commit record ends: the position tells the one, and not the other.
  */
-export function confirmations({ passed, isOnlyMark }: ConfirmationsOptions): Confirmations {
+export function confirmations({ passed, isOnlyMark, unheard }: ConfirmationsOptions): Confirmations {
   let last: Lsn | undefined;
   let acknowledged: Lsn | undefined;
   let isKept = false;
+  let received = 0;
   let idleAt = 0n;
   let confirmed = 0n;
 
@@ -68,6 +74,8 @@ export function confirmations({ passed, isOnlyMark }: ConfirmationsOptions): Con
     },
     received: (position) => {
       last = position;
+      received += 1;
+      if (received === manyUnheard && !isKept && !isOnlyMark && !passed.observed) unheard?.(received);
     },
     idle: (place) => {
       if (place > idleAt) idleAt = place;

@@ -111,6 +111,11 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
   const { begin, received, idle, pass, last, confirmed, ...confirming } = confirmations({
     passed,
     isOnlyMark: acceptHole,
+    unheard: (changes) =>
+      process.emitWarning(
+        `postgresChanges: found ${changes} changes and no word that any is safe, so PostgreSQL keeps its log for ever: give operators to replicate as through, or to pipeSource, which keep acknowledge, or call it`,
+        "RxaddWarning",
+      ),
   });
   let madeAt: string | undefined;
   /** What was decided before the start is no word on what a sink loses later; where the slot is the only mark, it is on each connection. */
