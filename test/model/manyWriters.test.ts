@@ -1,10 +1,8 @@
-import { afterAll, beforeAll, describe, it } from "vitest";
-import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
-import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
-import { waitUntil } from "../kit/time/waitUntil.ts";
+import { describe, it } from "vitest";
 import { hold } from "./model.ts";
 import { happenAmongMany } from "./writers/amongMany.ts";
-import { clusterWorld, streamsOn } from "./writers/clusterWorld.ts";
+import { redisWithReplica, threeMasters } from "./writers/beds.ts";
+import { clusterWorld } from "./writers/clusterWorld.ts";
 import { fakeWorld } from "./writers/fakeWorld.ts";
 import { type RealKind, realWorld } from "./writers/realWorld.ts";
 import { type Can, histories } from "./writers/step.ts";
@@ -28,18 +26,7 @@ describe("many writers without positions, server in memory", () => {
 });
 
 describe("many writers without positions, Redis", () => {
-  let server: RedisServer;
-  let replica: RedisServer;
-  beforeAll(async () => {
-    server = await startRedis(["--repl-diskless-sync-delay", "0"]);
-    replica = await startRedis(["--replicaof", `127.0.0.1 ${server.port}`]);
-    await waitUntil(async () => (await server.client.info("replication")).includes("state=online"));
-  });
-  afterAll(async () => {
-    await replica.stop();
-    await server.stop();
-  });
-
+  const server = redisWithReplica();
   const kinds: Readonly<Record<string, RealKind>> = {
     script: { publish: "script", streams: 1 },
     multi: { publish: "multi", streams: 1 },
@@ -60,7 +47,7 @@ describe("many writers without positions, Redis", () => {
         of: `Redis, no positions, ${name}`,
         histories: histories(can, ["plain"]),
         times: { short: 30, long: 300 },
-        happen: async (history) => (await happenAmongMany(await realWorld(server, kind), history)).events,
+        happen: async (history) => (await happenAmongMany(await realWorld(server(), kind), history)).events,
         promise,
       });
     });
@@ -68,13 +55,7 @@ describe("many writers without positions, Redis", () => {
 });
 
 describe("many writers without positions, Cluster", () => {
-  let cluster: ClusterServers;
-  let streams: readonly string[];
-  beforeAll(async () => {
-    cluster = await startCluster({ masters: 3 });
-    streams = await streamsOn(cluster);
-  });
-  afterAll(() => cluster.stop());
+  const bed = threeMasters();
 
   for (const count of [1, 3]) {
     it(`${count} streams: ${promise}`, { timeout: 1_200_000 }, async (context) => {
@@ -83,8 +64,11 @@ describe("many writers without positions, Cluster", () => {
         of: `Cluster, no positions, ${count} streams`,
         histories: histories(can, ["plain"]),
         times: { short: 12, long: 1000 },
-        happen: async (history) =>
-          (await happenAmongMany(await clusterWorld(cluster, streams.slice(0, count)), history)).events,
+        happen: async (history) => {
+          const [cluster, streams] = await bed();
+          return (await happenAmongMany(await clusterWorld(cluster, streams.slice(0, count)), history))
+            .events;
+        },
         promise,
       });
     });

@@ -1,7 +1,6 @@
-import { afterAll, beforeAll, describe, it } from "vitest";
-import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
-import { waitUntil } from "../kit/time/waitUntil.ts";
+import { describe, it } from "vitest";
 import { hold } from "./model.ts";
+import { redisWithReplica } from "./writers/beds.ts";
 import { fakeWorld } from "./writers/fakeWorld.ts";
 import { happen } from "./writers/happen.ts";
 import { type RealKind, realWorld } from "./writers/realWorld.ts";
@@ -26,18 +25,7 @@ describe("many writers, server in memory", () => {
 });
 
 describe("many writers, Redis", () => {
-  let server: RedisServer;
-  let replica: RedisServer;
-  beforeAll(async () => {
-    server = await startRedis(["--repl-diskless-sync-delay", "0"]);
-    replica = await startRedis(["--replicaof", `127.0.0.1 ${server.port}`]);
-    await waitUntil(async () => (await server.client.info("replication")).includes("state=online"));
-  });
-  afterAll(async () => {
-    await replica.stop();
-    await server.stop();
-  });
-
+  const server = redisWithReplica();
   const kinds: Readonly<Record<string, RealKind>> = {
     script: { publish: "script", streams: 1 },
     multi: { publish: "multi", streams: 1 },
@@ -63,7 +51,7 @@ describe("many writers, Redis", () => {
         of: `Redis, ${name}`,
         histories: histories(can, ["plain", "transactions", "shared"]),
         times: { short: 30, long: 300 },
-        happen: async (history) => (await happen(await realWorld(server, kind), history)).events,
+        happen: async (history) => (await happen(await realWorld(server(), kind), history)).events,
         promise,
       });
     });

@@ -1,20 +1,14 @@
-import { afterAll, beforeAll, describe, it } from "vitest";
-import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
+import { describe, it } from "vitest";
 import { hold } from "./model.ts";
-import { clusterWorld, streamsOn } from "./writers/clusterWorld.ts";
+import { threeMasters } from "./writers/beds.ts";
+import { clusterWorld } from "./writers/clusterWorld.ts";
 import { happen } from "./writers/happen.ts";
 import { histories } from "./writers/step.ts";
 
 const promise = "0 / 0 / 0, no false checkpoint, who is not the owner is told";
 
 describe("many writers, Cluster", () => {
-  let cluster: ClusterServers;
-  let streams: readonly string[];
-  beforeAll(async () => {
-    cluster = await startCluster({ masters: 3 });
-    streams = await streamsOn(cluster);
-  });
-  afterAll(() => cluster.stop());
+  const bed = threeMasters();
 
   for (const count of [1, 3]) {
     it(`${count} streams: ${promise}`, { timeout: 1_200_000 }, async (context) => {
@@ -23,8 +17,10 @@ describe("many writers, Cluster", () => {
         of: `Cluster, ${count} streams on as many masters`,
         histories: histories(can, ["plain", "transactions", "shared"]),
         times: { short: 12, long: 1000 },
-        happen: async (history) =>
-          (await happen(await clusterWorld(cluster, streams.slice(0, count)), history)).events,
+        happen: async (history) => {
+          const [cluster, streams] = await bed();
+          return (await happen(await clusterWorld(cluster, streams.slice(0, count)), history)).events;
+        },
         promise,
       });
     });
