@@ -14,7 +14,7 @@ import {
   toArray,
 } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { acknowledge, groupDeliveries } from "../../src/consumer.ts";
+import { acknowledge, type ConsumerStatus, groupDeliveries, streamEntries } from "../../src/consumer.ts";
 import { redisSink, type SinkSettings, type SinkStatus } from "../../src/index.ts";
 import { failureOf } from "../kit/program/failureOf.ts";
 import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
@@ -156,6 +156,34 @@ describe("a connection of the caller's that answers in a form of its own", () =>
   });
 });
 
+describe("a connection of the caller's whose commands go another way", () => {
+  const least: { readonly Redis: typeof Redis } = createRequire(import.meta.url)("ioredis-least");
+
+  it.each([
+    ["enableAutoPipelining", Redis, { enableAutoPipelining: true }],
+    ["enableAutoPipelining of ioredis 5", least.Redis, { enableAutoPipelining: true }],
+    ["a commandTimeout that is shorter than a read waits", Redis, { commandTimeout: 50 }],
+    ["the same of ioredis 5", least.Redis, { commandTimeout: 50 }],
+  ])("is read by a group and without one, with %s", async (_how, Client, options) => {
+    const own = new Client({ port: redis.port, ...options });
+    onTestFinished(() => own.disconnect());
+    const states: string[] = [];
+    const status = { next: ({ state }: ConsumerStatus) => states.push(state) };
+    const where = { connection: own, stream: "orders", status };
+    const handled$ = groupDeliveries({ ...where, group: "g" }).pipe(acknowledge(() => undefined));
+    const ids = [
+      handled$.pipe(map(({ delivery }) => delivery.entryId)),
+      streamEntries({ ...where, from: "0-0" }).pipe(map(({ entryId }) => entryId)),
+    ].map((ids$) => lastValueFrom(ids$.pipe(take(2), toArray())));
+    await redis.client.xadd("orders", "*", "event", '{"id":"a"}');
+    await new Promise((waited) => setTimeout(waited, 200));
+    await redis.client.xadd("orders", "*", "event", '{"id":"b"}');
+
+    expect((await Promise.all(ids)).map(({ length }) => length)).toEqual([2, 2]);
+    expect(states).not.toContain("retrying");
+  });
+});
+
 describe("a connection of the caller's that is closed", () => {
   it("ends the sink at once, also when nothing is to be published", async () => {
     const own = connect();
@@ -240,6 +268,36 @@ describe("a Cluster of the caller's", () => {
     await publish(own, { durability: { replicas: 0, timeoutMs: 100 }, stream: "orders.${position}" });
 
     expect(await own.xlen("orders.3")).toBe(1);
+  });
+
+  it.each([
+    ["own6", { Cluster }],
+    ["own5", createRequire(import.meta.url)("ioredis-least")],
+  ])("keeps its password, and may bundle its commands (%s)", async (stream, { Cluster: Clients }) => {
+    const passwords = (password: string) =>
+      Promise.all(servers.nodes.map(({ client }) => client.config("SET", "requirepass", password)));
+    await passwords("secret");
+    onTestFinished(async () => {
+      await passwords("");
+    });
+    const own: Cluster = new Clients(nodes(), {
+      enableAutoPipelining: true,
+      redisOptions: { password: "secret" },
+    });
+    onTestFinished(() => own.disconnect());
+
+    await publish(own, { durability: { replicas: 0, timeoutMs: 100 }, stream });
+    const handled$ = groupDeliveries({ connection: own, stream, group: "g" });
+
+    expect(
+      await lastValueFrom(
+        handled$.pipe(
+          acknowledge(() => undefined),
+          take(3),
+          toArray(),
+        ),
+      ),
+    ).toHaveLength(3);
   });
 
   it("heeds a keyPrefix where keys have a hash tag, and says so where they have none", async () => {

@@ -21,15 +21,23 @@ export function anotherClient(
 ): Redis | Cluster {
   if ("uri" in server) return openClient({ ...options, uri: server.uri, sendTimeoutMs });
   const connection = clientOf(server);
+  // ioredis loses the name of a command that answers with bytes where it makes pipelines by itself.
+  const unbundled = { enableAutoPipelining: false } as const;
   const settings = {
     maxRetriesPerRequest: 0,
     socketTimeout: sendTimeoutMs,
+    // It would end each read that waits.
+    commandTimeout: undefined,
     stringNumbers: false,
     replyMapping: "legacy",
   } as const;
-  if (isCluster(connection)) return connection.duplicate([], { redisOptions: settings });
+  if (isCluster(connection)) {
+    // ioredis 5 takes these in place of the caller's.
+    const redisOptions = { ...connection.options.redisOptions, ...settings };
+    return connection.duplicate([], { ...unbundled, redisOptions });
+  }
   const db = databaseOf(connection);
-  return connection.duplicate({ ...settings, ...(db !== undefined && { db }) });
+  return connection.duplicate({ ...settings, ...unbundled, ...(db !== undefined && { db }) });
 }
 
 /** The database that the caller has selected, if it has; while the connection is away ioredis keeps it apart. */
@@ -37,10 +45,15 @@ function databaseOf(connection: Redis & { readonly prevCondition?: Redis["condit
   return (connection.prevCondition ?? connection.condition)?.select ?? connection.options.db;
 }
 
-/** Whether the caller's connection hands out answers in a form of its own, such as numbers as text. */
-export function answersOtherwise(connection: Redis | Cluster): boolean {
+/**
+ * Whether the caller's connection is not for our commands: it hands out answers in a form of its own, such as numbers as
+ * text, or makes pipelines by itself, which ioredis can do only where each command has its key first.
+ */
+export function worksOtherwise(connection: Redis | Cluster): boolean {
   const { stringNumbers, replyMapping }: Readonly<Record<string, unknown>> = isCluster(connection)
     ? { ...connection.options.redisOptions }
     : { ...connection.options };
-  return stringNumbers === true || replyMapping === "resp3";
+  return (
+    stringNumbers === true || replyMapping === "resp3" || connection.options.enableAutoPipelining === true
+  );
 }

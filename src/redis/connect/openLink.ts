@@ -1,5 +1,5 @@
 import { redactUri } from "../../errors/redactUri.ts";
-import { anotherClient, answersOtherwise, type RedisServer } from "./anotherClient.ts";
+import { anotherClient, type RedisServer, worksOtherwise } from "./anotherClient.ts";
 import type { ClientOptions } from "./client.ts";
 import { type Link, link, type Origin } from "./link.ts";
 import { clientOf } from "./ownConnection.ts";
@@ -9,9 +9,9 @@ export function nameOf(server: RedisServer): string {
   return "uri" in server ? redactUri(server.uri) : "the caller's connection";
 }
 
-/** Opens a connection, or takes the caller's, or, where we could not read its answers, one like it. */
+/** Opens a connection, or takes the caller's, or, where it works in a way of its own, one like it. */
 export function openLink(server: RedisServer, options: Omit<ClientOptions, "uri">): Link {
-  return "uri" in server || answersOtherwise(clientOf(server))
+  return "uri" in server || worksOtherwise(clientOf(server))
     ? link(anotherClient(server, options), nameOf(server), originOf(server))
     : link(clientOf(server), nameOf(server), "given");
 }
