@@ -1,5 +1,5 @@
 import { leq, lt } from "fp-ts/lib/Ord.js";
-import { catchError, concatMap, EMPTY, filter, map, type Observable, tap } from "rxjs";
+import { catchError, concatMap, EMPTY, filter, type Observable, of } from "rxjs";
 import { ordEntryId } from "../event/entryId.ts";
 import type { ReadConnection, Standing } from "../redis/read/readConnection.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
@@ -7,14 +7,13 @@ import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 /** How far a stream was read. */
 export interface Cursor {
   readonly entryId: string;
-  /** How many entries the stream had had up to this one; undefined: nobody knows. */
+  /** How many entries were gone when reading began, or have been read since; undefined: nobody knows. */
   readonly index: number | undefined;
 }
 
 /** Before the first entry that is there. */
-export function beginningOf({ length, added, lastDeletedId }: Standing): Cursor {
-  const isCounted = added !== undefined && lastDeletedId === "0-0";
-  return { entryId: "0-0", index: isCounted ? added - length : undefined };
+export function beginningOf({ length, added }: Standing): Cursor {
+  return { entryId: "0-0", index: added === undefined ? undefined : added - length };
 }
 
 /** After the last entry. */
@@ -41,48 +40,60 @@ export function gaps(
   skipped$: Observable<Skipped>,
 ): Observable<Gap> {
   // By stream: a cursor's index does not know of those before it.
-  const missed = new Map<string, number | "unknown">();
+  const told = new Map<string, number>();
+  // By stream: after which entry some may be missing, which a later look decides.
+  const undecided = new Map<string, string>();
 
-  function between(skipped: Skipped): Observable<Gap> {
-    const { stream, after } = skipped;
-    const [before] = skipped.entryIds;
-    return connection.exists(stream, after.entryId).pipe(
-      filter((isThere) => !isThere),
-      concatMap(() => connection.standing(stream)),
-      map((standing) => missedBy(standing, skipped, missed.get(stream) ?? 0)),
-      filter((count) => count !== 0),
-      map((count): Gap => ({ state: "gap", stream, after: after.entryId, before, missed: count })),
-      // It is asked for after the entries were handed on; reading itself tells of a lost connection.
-      catchError(() => EMPTY),
-    );
+  function told$(standing: Standing, skipped: Skipped): Observable<Gap> {
+    const { stream, after, entryIds } = skipped;
+    const others = told.get(stream) ?? 0;
+    const count = missedBy(standing, skipped, others);
+    const first = undecided.get(stream) ?? after.entryId;
+    if (count === "undecided") {
+      undecided.set(stream, first);
+      return EMPTY;
+    }
+    undecided.delete(stream);
+    if (count === 0) return EMPTY;
+    if (count !== "unknown") told.set(stream, others + count);
+    // What was deleted by itself was not trimmed.
+    const missed = count === "unknown" || standing.lastDeletedId !== "0-0" ? undefined : count;
+    return of({ state: "gap", stream, after: first, before: entryIds[0], missed });
   }
 
   return skipped$.pipe(
-    concatMap(between),
-    tap(({ stream, missed: count }) => {
-      const others = missed.get(stream) ?? 0;
-      missed.set(stream, count === undefined || others === "unknown" ? "unknown" : others + count);
-    }),
+    concatMap((skipped) =>
+      connection.exists(skipped.stream, skipped.after.entryId).pipe(
+        filter((isThere) => !isThere),
+        concatMap(() => connection.standing(skipped.stream)),
+        concatMap((standing) => told$(standing, skipped)),
+        // It is asked for after the entries were handed on; reading itself tells of a lost connection.
+        catchError(() => EMPTY),
+      ),
+    ),
   );
 }
 
-/** How many entries are missing; undefined: some may be, and nobody can tell. */
+/** How many entries are missing, at least one; unknown: some may be, and nobody can tell; undecided: a later look can. */
 function missedBy(
-  { firstEntryId, length, added, lastDeletedId }: Standing,
+  { lastEntryId, firstEntryId, length, added, lastDeletedId }: Standing,
   { after, entryIds }: Skipped,
-  others: number | "unknown",
-): number | undefined {
+  others: number,
+): number | "unknown" | "undecided" {
   // An older one stands: the entry was deleted by itself, not trimmed.
   if (firstEntryId !== undefined && leq(ordEntryId)(firstEntryId, after.entryId)) return 0;
   // Where the server does not count, what was trimmed before the beginning cannot be told from the rest.
   if (after.entryId === "0-0" && after.index === undefined) return 0;
-  if (others === "unknown" || after.index === undefined || added === undefined || lastDeletedId !== "0-0")
-    return undefined;
-  // Trimmed as well, but between the read and this look.
-  const read = entryIds.filter(
-    (entryId) => firstEntryId === undefined || lt(ordEntryId)(entryId, firstEntryId),
-  );
-  const count = added - length - after.index - read.length - others;
-  // Where all that it read is gone, what is missing may have stood behind it.
-  return count === 0 || read.length < entryIds.length ? Math.max(0, count) : undefined;
+  if (after.index === undefined || added === undefined) return "unknown";
+  // What it read may be gone as well between the read and this look, by being trimmed or by itself.
+  const isTrimmed = (entryId: string) => firstEntryId === undefined || lt(ordEntryId)(entryId, firstEntryId);
+  const trimmed = entryIds.filter(isTrimmed).length;
+  const deleted = entryIds.filter(
+    (entryId) => !isTrimmed(entryId) && leq(ordEntryId)(entryId, lastDeletedId),
+  ).length;
+  const most = added - length - after.index - trimmed - others;
+  if (most <= 0) return 0;
+  // Where all that it read is gone, what is missing may have come behind it, and been read meanwhile.
+  const isAllGone = trimmed === entryIds.length && entryIds.at(-1) !== lastEntryId;
+  return isAllGone || most <= deleted ? "undecided" : most - deleted;
 }

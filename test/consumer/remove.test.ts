@@ -1,4 +1,4 @@
-import { lastValueFrom, map, Subject, tap, toArray } from "rxjs";
+import { lastValueFrom, map, Subject, tap, timer, toArray } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import {
   type AcknowledgeOptions,
@@ -8,6 +8,7 @@ import {
   deduplicate,
   effects,
   type GroupOptions,
+  streamEntries,
 } from "../../src/consumer.ts";
 import { type Order, ordersGroup, stream } from "../kit/load/ordersGroup.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
@@ -132,6 +133,32 @@ describe("what is acknowledged", () => {
 
     expect(told.filter(({ state }) => state === "gap")).toEqual([]);
     expect(await left()).toEqual([]);
+  });
+
+  it.each(["$", "0-0"])("is no gap to who reads without a group from %s", async (from) => {
+    await add(0);
+    await consumed(1);
+    const told: ConsumerStatus[] = [];
+    const running = deliveries()
+      .pipe(acknowledge(() => timer(3 * Math.random()), { remove: true, concurrency: 10 }))
+      .subscribe();
+    onTestFinished(() => running.unsubscribe());
+    const read: number[] = [];
+    const reading = streamEntries<Order>({
+      uri: redis.uri,
+      stream,
+      from,
+      status: { next: (now) => told.push(now) },
+    }).subscribe(({ event }) => read.push(event.n));
+    onTestFinished(() => reading.unsubscribe());
+    await waitUntil(() => told.some(({ state }) => state === "opened"));
+    for (let n = 1; n <= 100; n += 1) {
+      await add(n);
+      if (n % 7 === 0) await new Promise((next) => setTimeout(next, 5));
+    }
+    await waitUntil(() => read.at(-1) === 100);
+
+    expect(told.filter(({ state }) => state === "gap")).toEqual([]);
   });
 
   it("is still a gap where it was trimmed unread", async () => {

@@ -40,10 +40,38 @@ describe("what was read is trimmed before it is looked whether anything is missi
     ]);
   });
 
-  it("cannot tell where the missing ones stood when all of it is gone", async () => {
-    expect(await told({ firstEntryId: "13-0", length: 3 }, read)).toEqual([
-      { state: "gap", stream, after: "5-0", before: "6-0", missed: undefined },
+  const behind: Skipped = {
+    ...read,
+    after: { entryId: "10-0", index: 10 },
+    entryIds: ["13-0", "14-0", "15-0"],
+  };
+
+  it("tells what is missing with the next read when all of it is gone", async () => {
+    expect(await told({ firstEntryId: "13-0", length: 3 }, read, behind)).toEqual([
+      { state: "gap", stream, after: "5-0", before: "13-0", missed: 2 },
     ]);
+  });
+
+  it("tells nothing where all of it is gone, and what came behind it has been read", async () => {
+    const next: Skipped = { ...behind, entryIds: ["11-0", "12-0", "13-0"] };
+
+    expect(await told({ firstEntryId: "13-0", length: 3 }, read, next)).toEqual([]);
+  });
+
+  it("tells how many are missing where all of it is gone, and nothing came behind it", async () => {
+    const skipped: Skipped = { ...read, entryIds: ["8-0", "9-0", "10-0"] };
+
+    expect(await told({ added: 10, lastEntryId: "10-0" }, skipped)).toEqual([
+      { state: "gap", stream, after: "5-0", before: "8-0", missed: 2 },
+    ]);
+  });
+
+  it.each<[string, Partial<Standing>]>([
+    ["before it was read", { firstEntryId: "6-0", length: 10, lastDeletedId: "5-0" }],
+    ["after it was read", { firstEntryId: "6-0", length: 8, lastDeletedId: "9-0" }],
+    ["as all there was", { firstEntryId: undefined, length: 0, added: 10, lastDeletedId: "10-0" }],
+  ])("tells nothing where a group took out what was read, %s", async (_when, standing) => {
+    expect(await told(standing, read)).toEqual([]);
   });
 
   it("tells what it misses once", async () => {
