@@ -1,5 +1,5 @@
 import { lastValueFrom, map, Subject, tap, toArray } from "rxjs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import {
   acknowledge,
   type Delivery,
@@ -8,6 +8,7 @@ import {
   giveBack,
   retryIn,
 } from "../../src/consumer.ts";
+import { groupKeys } from "../../src/redis/group/groupKeys.ts";
 import { fakeGroup } from "../../src/testing/fakeGroup.ts";
 import { group, ordersGroup, stream } from "../kit/load/ordersGroup.ts";
 import { watched } from "../kit/load/watched.ts";
@@ -18,6 +19,8 @@ import { waitUntil } from "../kit/time/waitUntil.ts";
 const redis = emptyRedis();
 const { add, deliveries, pending } = ordersGroup(redis);
 const events = map(({ delivery }: { readonly delivery: Delivery<string> }) => delivery.event);
+
+const { consumers: consumersKey } = groupKeys(stream, group);
 
 /** As Redis tells it: who has it, and how often it was delivered. */
 async function details() {
@@ -129,6 +132,38 @@ describe("a decision, in Redis", () => {
     expect(taken).toBe(2);
     expect(starts).toBe(1);
     expect(await pending()).toBe(0);
+  });
+
+  it("to give back waits for none that is still at work on an entry that was deleted", async () => {
+    const [first = ""] = await add(1, 2);
+    const finish = new Subject<void>();
+    const handled: string[] = [];
+    const running = deliveries({ claimIdleMs: 300 })
+      .pipe(
+        acknowledge(
+          async ({ id }) => {
+            handled.push(id);
+            if (id === "o1") {
+              await redis.client.xdel(stream, first);
+              await lastValueFrom(finish, { defaultValue: undefined });
+            } else if (handled.length === 2) {
+              // It says several times that it is alive.
+              await waitUntil(async () => / \d/.test(String(await redis.client.hget(consumersKey, "one"))));
+              return giveBack();
+            }
+            return undefined;
+          },
+          { concurrency: 2 },
+        ),
+      )
+      .subscribe();
+    onTestFinished(() => running.unsubscribe());
+
+    await waitUntil(() => handled.length === 3);
+
+    expect(handled).toEqual(["o1", "o2", "o2"]);
+    finish.complete();
+    await waitUntil(async () => (await pending()) === 0);
   });
 
   it("to give back, however often, makes no dead letter", async () => {

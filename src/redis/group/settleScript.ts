@@ -191,29 +191,32 @@ local pending = isOwn and call('XPENDING', stream, group, after, '+', count, con
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local known = {}
--- Whether a consumer has been silent for long enough, by Redis' count and by what it has said.
-local function isSilent(owner, idleMs)
+-- For how long a consumer may be silent, and when it last said that it is alive.
+local function saidBy(owner)
   if not known[owner] then
     local patience, alive = (call('HGET', consumers, owner) or '0'):match('(%d+) ?(%d*)')
     known[owner] = {math.max(tonumber(idle), tonumber(patience)), tonumber(alive) or 0}
   end
-  local patience, alive = unpack(known[owner])
-  return idleMs >= patience and now - alive >= patience
+  return unpack(known[owner])
 end
 
 local found, last, bytes = {}, '', 0
 for i = 1, #pending do
   local id, owner, idleMs, deliveries = unpack(pending[i])
-  if isOwn or isSilent(owner, idleMs) then
-    local fields
+  local patience, alive = 0, 0
+  if not isOwn then patience, alive = saidBy(owner) end
+  if idleMs >= patience then
     local entry = call('XRANGE', stream, id, id)[1]
     if entry then
-      fields = entry[2]
+      local fields = entry[2]
       for j = 1, #fields do bytes = bytes + #fields[j] end
       if bytes > room and #found > 0 then return {last, found} end
       if not isOwn then call('XCLAIM', stream, group, consumer, 0, id, 'RETRYCOUNT', deliveries, 'JUSTID') end
+      found[#found + 1] = {id, fields, deliveries}
+    -- What stands has its sign of life in how long it has been idle, also when it was handed back.
+    elseif now - alive >= patience then
+      found[#found + 1] = {id, false, deliveries}
     end
-    found[#found + 1] = {id, fields or false, deliveries}
   end
   last = id
 end
