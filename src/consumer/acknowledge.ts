@@ -199,15 +199,29 @@ class Handling<E, R> implements TaskOwner<Task<E, R>> {
 
   #wait(task: Task<E, R>, output$: Observable<unknown>): void {
     let last: unknown;
-    this.handlers.add(
-      output$.subscribe({
-        next: (value) => {
-          last = value;
-        },
-        error: (reason) => this.#ended(task, { kind: "failed", reason }),
-        complete: () => this.#succeeded(task, last),
-      }),
-    );
+    let isOver = false;
+    const failed = (reason: unknown) => {
+      if (isOver) return;
+      isOver = true;
+      this.#ended(task, { kind: "failed", reason });
+    };
+    try {
+      this.handlers.add(
+        output$.subscribe({
+          next: (value) => {
+            last = value;
+          },
+          error: failed,
+          complete: () => {
+            isOver = true;
+            this.#succeeded(task, last);
+          },
+        }),
+      );
+    } catch (reason) {
+      // Most likely by a teardown, behind its end.
+      failed(reason);
+    }
   }
 
   #succeeded(task: Task<E, R>, output: unknown): void {

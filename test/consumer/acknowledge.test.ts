@@ -3,7 +3,7 @@ import {
   from,
   lastValueFrom,
   map,
-  type Observable,
+  Observable,
   type OperatorFunction,
   of,
   Subject,
@@ -60,7 +60,30 @@ function thrown(): never {
   throw FULL;
 }
 
+const endedAtOnce = new Observable<string>((ending) => {
+  ending.complete();
+  return thrown;
+});
+
 describe("acknowledge", () => {
+  it.each([
+    ["a teardown", () => endedAtOnce, []],
+    ["subscribing to it", () => Object.assign(new Observable<string>(), { subscribe: thrown }), ["a"]],
+  ])("goes on where %s of what a handler gives throws", async (_what, output, again) => {
+    const { group, values } = three({ redelivery: { initialMs: 1 } });
+    const handled: string[] = [];
+    const source = from([values.a, values.b, values.c]);
+
+    const handler = ({ id }: Order) => {
+      handled.push(id);
+      return handled.length === 1 ? output() : of(id);
+    };
+    await lastValueFrom(source.pipe(acknowledge(handler)));
+
+    expect(handled).toEqual(["a", "b", "c", ...again]);
+    expect(group.acknowledged).toHaveLength(3);
+  });
+
   it(
     "handles one delivery at a time by default, in the order in which they come",
     marbles(({ hot, cold, expectObservable, expectSubscriptions }) => {
