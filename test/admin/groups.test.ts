@@ -101,6 +101,15 @@ describe("destroyGroup", () => {
     expect(await firstValueFrom(destroyGroup(at(), group))).toBe(false);
     expect(await read(3)).toHaveLength(3);
   });
+
+  it("finds none where the stream is gone, and leaves nothing of it", async () => {
+    await fill();
+    await read(3);
+    await redis.client.del(stream);
+
+    expect(await firstValueFrom(destroyGroup(at(), group))).toBe(false);
+    expect(await redis.client.keys("*")).toEqual([]);
+  });
 });
 
 describe("removeConsumer", () => {

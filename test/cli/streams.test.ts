@@ -266,7 +266,7 @@ describe("rxadd streams", () => {
     [
       "no time",
       ["group", "create", "--stream", "s", "--group", "g", "--start", "2026-99-99"],
-      "start: found",
+      "start: found 2026-99-99, expected",
     ],
     ["no group", ["group", "destroy", "--stream", "s"], "--group <name>' not specified"],
     ["an unknown verb", ["shrink"], "unknown command 'shrink'"],

@@ -18,7 +18,7 @@ export interface GroupFlags extends StreamsFlags {
 
 /** A time as people and logs write it; an entry ID, `$` or anything else stays text. */
 function placeOf(text: string): GroupPlace {
-  return /^\d{4}-\d\d-\d\d/.test(text) ? new Date(text) : text;
+  return /^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(Date.parse(text)) ? new Date(text) : text;
 }
 
 /** Makes a group. */

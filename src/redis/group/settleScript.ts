@@ -235,11 +235,15 @@ redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
 return 1`;
 
 /**
- * Destroys a group, in Lua, with what it keeps beside its stream. Returns how many groups there were.
+ * Destroys a group, in Lua, with what it keeps beside its stream, also where that is gone. Returns how many groups there were.
  *
  * KEYS: the stream, the marks of processed events, the consumers. ARGV: group.
  */
 export const destroyScript = `
-local destroyed = redis.call('XGROUP', 'DESTROY', KEYS[1], ARGV[1])
+local destroyed = redis.pcall('XGROUP', 'DESTROY', KEYS[1], ARGV[1])
+if type(destroyed) == 'table' then
+  if not destroyed.err:find('requires the key to exist', 1, true) then return destroyed end
+  destroyed = 0
+end
 redis.call('DEL', KEYS[2], KEYS[3])
 return destroyed`;
