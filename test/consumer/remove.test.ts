@@ -161,6 +161,24 @@ describe("what is acknowledged", () => {
     expect(told.filter(({ state }) => state === "gap")).toEqual([]);
   });
 
+  it.each([{ remove: true }, { remove: false }])("is gone where its stream is, with %o", async (options) => {
+    await add(1);
+    const states: string[] = [];
+    const numbers = await consumed(
+      1,
+      async ({ n }) => {
+        if (n > 1) return;
+        await redis.client.rename(stream, "elsewhere");
+        setTimeout(() => add(2), 100);
+      },
+      { window: 1, status: { next: ({ state }) => states.push(state) } },
+      options,
+    );
+
+    expect(numbers.at(-1)).toBe(2);
+    expect(states).toContain("warning");
+  });
+
   it("is still a gap where it was trimmed unread", async () => {
     const told: ConsumerStatus[] = [];
     await add(1, 2);

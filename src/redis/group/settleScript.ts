@@ -139,14 +139,14 @@ end
 while at <= #ARGV do
   local kind, removes = next():match('^(%a+)(%+?)$')
   local count, groups = tonumber(next())
-  if removes == '+' then
-    -- Who may not do it finds out before anything is written.
-    groups = call('XINFO', 'GROUPS', stream)
-    call('XDEL', stream, '0-0')
-  end
   local ids = {unpack(ARGV, at, at + count - 1)}
   at = at + count
   local owners, one = ownersOf(ids), settle[kind]
+  if removes == '+' then
+    -- Who may not do it finds out before anything is written; without a stream there is no group, as was told by now.
+    groups = call('XINFO', 'GROUPS', stream)
+    call('XDEL', stream, '0-0')
+  end
   for i = 1, count do
     local id = ids[i]
     local outcome = one(id, owners[id])
