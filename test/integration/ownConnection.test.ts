@@ -14,7 +14,13 @@ import {
   toArray,
 } from "rxjs";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { acknowledge, type ConsumerStatus, groupDeliveries, streamEntries } from "../../src/consumer.ts";
+import {
+  acknowledge,
+  type ConsumerStatus,
+  deduplicate,
+  groupDeliveries,
+  streamEntries,
+} from "../../src/consumer.ts";
 import { redisSink, type SinkSettings, type SinkStatus } from "../../src/index.ts";
 import { failureOf } from "../kit/program/failureOf.ts";
 import { type ClusterServers, startCluster } from "../kit/servers/clusterServers.ts";
@@ -311,5 +317,26 @@ describe("a Cluster of the caller's", () => {
       _tag: "CrossSlot",
       message: expect.stringContaining("keyPrefix"),
     });
+  });
+});
+
+describe("a Cluster of the caller's that reads from replicas", () => {
+  it("is asked where what was acknowledged is known, whatever becomes of the replicas", async () => {
+    const servers = await startCluster({ masters: 1, replicasPerMaster: 1 });
+    onTestFinished(servers.stop);
+    const nodes = servers.nodes.map(({ port }) => ({ host: "127.0.0.1", port }));
+    const own = new Cluster(nodes, { scaleReads: "slave" });
+    onTestFinished(() => own.disconnect());
+    await own.xadd("orders", "*", "event", '{"id":"a"}');
+    await servers.nodes[1]?.signal("SIGSTOP");
+
+    const handled = await firstValueFrom(
+      groupDeliveries<{ readonly id: string }>({ connection: own, stream: "orders", group: "g" }).pipe(
+        deduplicate({ key: ({ id }) => id }),
+        acknowledge(({ id }) => id),
+      ),
+    );
+
+    expect(handled.result).toBe("a");
   });
 });

@@ -34,7 +34,7 @@ export function anotherClient(
   if (isCluster(connection)) {
     // ioredis 5 takes these in place of the caller's.
     const redisOptions = { ...connection.options.redisOptions, ...settings };
-    return connection.duplicate([], { ...unbundled, redisOptions });
+    return connection.duplicate([], { ...unbundled, scaleReads: "master", redisOptions });
   }
   const db = databaseOf(connection);
   return connection.duplicate({ ...settings, ...unbundled, ...(db !== undefined && { db }) });
@@ -47,13 +47,18 @@ function databaseOf(connection: Redis & { readonly prevCondition?: Redis["condit
 
 /**
  * Whether the caller's connection is not for our commands: it hands out answers in a form of its own, such as numbers as
- * text, or makes pipelines by itself, which ioredis can do only where each command has its key first.
+ * text; makes pipelines by itself, which ioredis can do only where each command has its key first; or asks replicas,
+ * which may not know yet what was just acknowledged.
  */
 export function worksOtherwise(connection: Redis | Cluster): boolean {
-  const { stringNumbers, replyMapping }: Readonly<Record<string, unknown>> = isCluster(connection)
+  const isOfCluster = isCluster(connection);
+  const { stringNumbers, replyMapping }: Readonly<Record<string, unknown>> = isOfCluster
     ? { ...connection.options.redisOptions }
     : { ...connection.options };
   return (
-    stringNumbers === true || replyMapping === "resp3" || connection.options.enableAutoPipelining === true
+    stringNumbers === true ||
+    replyMapping === "resp3" ||
+    connection.options.enableAutoPipelining === true ||
+    (isOfCluster && (connection.options.scaleReads ?? "master") !== "master")
   );
 }
