@@ -4,7 +4,8 @@ import { acknowledge } from "./acknowledge.ts";
 import type { Delivery } from "./delivery.ts";
 
 /**
- * Deliveries for `for await`, one after the other: each is acknowledged when the loop comes back for the next one.
+ * Deliveries for `for await`, one after the other: each is acknowledged when the loop comes back for the next one, which
+ * comes once Redis knows that.
  *
  * - **Delivery** at least once: if the loop is left, by `break`, `return` or an error, what it worked on stays pending, as
  *   does what waits, and comes again to whoever claims it. Let the `until` of the source end it, to leave nothing behind.
@@ -38,8 +39,9 @@ function handedOver<E>(deliveries$: Observable<Delivery<E>>): Observable<HandedO
       new Observable<never>((handling) => {
         subscriber.next({ delivery, done: () => handling.complete() });
       });
+    // One line: the next one waits for the acknowledgement, as whoever leaves then closes the connection.
     subscriber.add(
-      deliveries$.pipe(acknowledge(handler)).subscribe({
+      deliveries$.pipe(acknowledge(handler, { orderBy: () => "all" })).subscribe({
         error: (error) => subscriber.error(error),
         complete: () => subscriber.complete(),
       }),

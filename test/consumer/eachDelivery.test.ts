@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { toAsyncIterable } from "../../operators/index.ts";
 import { acknowledge, type Delivery, eachDelivery, streamEntries } from "../../src/consumer.ts";
 import { fakeGroup } from "../../src/testing/fakeGroup.ts";
-import { type Order, ordersGroup, stream } from "../kit/load/ordersGroup.ts";
+import { group, type Order, ordersGroup, stream } from "../kit/load/ordersGroup.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 import { waitUntil } from "../kit/time/waitUntil.ts";
 
@@ -35,6 +35,18 @@ describe("eachDelivery", () => {
     await expect(loop).rejects.toThrow("no");
     expect(group.acknowledged).toEqual(["1-0"]);
     expect(source.observed).toBe(false);
+  });
+
+  it("has acknowledged all before the one that it is left with, however fast it was", async () => {
+    const ids = await add(...Array.from({ length: 60 }, (_, n) => n));
+    let seen = 0;
+    for await (const _ of eachDelivery<Order>(deliveries())) {
+      seen += 1;
+      if (seen === 50) break;
+    }
+
+    const left = await redis.client.xpending(stream, group, "-", "+", 1);
+    expect(left[0]).toMatchObject([ids[49], "one", expect.anything(), 1]);
   });
 
   it("reads a group, drains, and leaves it", async () => {
