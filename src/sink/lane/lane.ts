@@ -82,8 +82,8 @@ export function lane<P>(options: LaneOptions<P>): Lane<P> {
 /** The openings of a lane, one after the other. */
 class LaneRuns<P> {
   readonly #options: LaneOptions<P>;
-  /** Acknowledged, and not yet as safe as it has to be. */
-  #held: readonly AcknowledgedBatch<P>[] = [];
+  /** Acknowledged, and not yet as safe as it has to be, in their order. */
+  readonly #held = new Map<Batch<P>, AcknowledgedBatch<P>>();
   /** How many events of earlier openings are there, as far as is known. */
   #before = 0;
   #opened: LaneRun<P> | undefined;
@@ -103,26 +103,26 @@ class LaneRuns<P> {
   }
 
   publish(batch: Batch<P>): Observable<AcknowledgedBatch<P>> {
-    if (this.#held.length === 0 && this.#ready?.hasRested()) {
+    if (this.#held.size === 0 && this.#ready?.hasRested()) {
       this.#before += this.#ready.events;
       this.#beginAnew();
     }
     const published$ =
       this.#ready?.publish(batch) ?? this.#ready$.pipe(concatMap((run) => run.publish(batch)));
     if (!this.#options.holdsUnconfirmed) return published$;
-    return published$.pipe(
-      tap((acknowledged) => {
-        this.#held = [...this.#held, acknowledged];
-      }),
-    );
+    return published$.pipe(tap((acknowledged) => this.#held.set(batch, acknowledged)));
   }
 
   confirm(acknowledged: AcknowledgedBatch<P>): Observable<unknown> {
     return this.#ready$.pipe(
       concatMap((run) => run.confirm(acknowledged)),
       tap(() => {
-        const upTo = this.#held.findIndex(({ batch }) => batch === acknowledged.batch);
-        this.#held = this.#held.slice(upTo + 1);
+        // One that is not held was there already when this run began, before all that is.
+        if (!this.#held.has(acknowledged.batch)) return;
+        for (const batch of this.#held.keys()) {
+          this.#held.delete(batch);
+          if (batch === acknowledged.batch) break;
+        }
       }),
     );
   }
@@ -142,7 +142,7 @@ class LaneRuns<P> {
 
   /** In their order, and before what comes after them. What fails is asked for again by who waits for it. */
   #sendingHeld(opened$: Observable<LaneRun<P>>): Observable<LaneRun<P>> {
-    const send = (run: LaneRun<P>) => concat(...this.#held.map(({ batch }) => run.publish(batch)));
+    const send = (run: LaneRun<P>) => concat(...Array.from(this.#held.keys(), (batch) => run.publish(batch)));
     return opened$.pipe(
       concatMap((run) => send(run).pipe(ignoreElements(), endWith(run))),
       tap((run) => {
@@ -163,8 +163,14 @@ class LaneRuns<P> {
   #lost(run: LaneRun<P>, left: Left | undefined): RxaddError {
     const { keys, lost: tell, warned } = this.#options;
     if (this.#opened === run) {
-      this.#held = this.#held.filter(({ sequence }) => left === undefined || sequence > left.sequence);
-      const again = this.#held.reduce((sum, { published }) => sum + published.length, 0);
+      let again = 0;
+      for (const [batch, { published }] of this.#held) {
+        // By this run's number: an earlier one had another.
+        const sequence = run.acknowledgedAs(batch);
+        if (sequence === undefined) continue;
+        if (left !== undefined && sequence <= left.sequence) this.#held.delete(batch);
+        else again += published.length;
+      }
       const stays = left === undefined ? 0 : this.#before + left.events;
       const lost = this.#before + run.events - stays - again;
       this.#before = stays;

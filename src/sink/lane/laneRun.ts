@@ -94,6 +94,12 @@ export class LaneRun<P> implements OpenedLane<P> {
     );
   }
 
+  /** The number under which a batch was acknowledged; undefined: it was not. */
+  acknowledgedAs(batch: Batch<P>): number | undefined {
+    const sequence = this.#numbering.find(batch)?.sequence;
+    return sequence !== undefined && sequence <= this.#newest.sequence ? sequence : undefined;
+  }
+
   /** Waits until all up to a batch is durable; emits once. One of an earlier run that is still there goes before all of this one. */
   confirm({ batch, stream }: AcknowledgedBatch<P>): Observable<unknown> {
     const { keys, owner, epoch } = this.#begun;

@@ -8,6 +8,7 @@ import {
   type PublishReply,
 } from "../../../src/redis/publish/publishPort.ts";
 import type { Batch } from "../../../src/sink/encode/entry.ts";
+import type { AcknowledgedBatch } from "../../../src/sink/lane/lane.ts";
 import { ownedLane, ownLane } from "../../../src/sink/lane/laneKinds.ts";
 import type { Publishing } from "../../../src/sink/lane/publishing.ts";
 import type { SinkStatus } from "../../../src/telemetry/status.ts";
@@ -155,6 +156,41 @@ describe("a lane of one of many writers", () => {
       { sequence: 3, ids: ["d"] },
     ]);
     expect(statuses).toEqual([]);
+  });
+
+  it("knows after a second loss what the run between has of what it has sent again", () => {
+    const { lane, publish, batch, answers, statuses, sent } = laneAt({ isDurable: true });
+    const early = publish(batch("a", "b"));
+    lane.confirm(early as AcknowledgedBatch<number>).subscribe();
+    for (const id of ["c", "d", "e"]) publish(batch(id));
+    const [next, last] = [batch("f"), batch("g")];
+    answers.push({ reply: "missing", streamStands: false });
+    publish(next);
+    publish(next);
+    answers.push({ reply: "gap", sequence: 2, position: "" });
+    publish(last);
+    publish(last);
+
+    expect(sent.slice(-3)).toMatchObject([
+      { sequence: 1, ids: ["e"] },
+      { sequence: 2, ids: ["f"] },
+      { sequence: 3, ids: ["g"] },
+    ]);
+    expect(statuses).toEqual([{ state: "lost", stream: "orders", events: 2 }]);
+  });
+
+  it("holds what is acknowledged twice once, and lets go of it when it is durable", () => {
+    const { lane, publish, batch, answers, sent } = laneAt({ isDurable: true });
+    const once = batch("a");
+    publish(once);
+    lane.confirm(publish(once) as AcknowledgedBatch<number>).subscribe();
+    answers.push({ reply: "missing", streamStands: true });
+    const next = batch("b");
+    publish(next);
+    publish(next);
+
+    expect(sent.at(-2)?.ids).toEqual(["b"]);
+    expect(sent.at(-1)).toMatchObject({ sequence: 1, ids: ["b"] });
   });
 
   it("refuses an event with a position, and sends nothing of its batch", () => {
