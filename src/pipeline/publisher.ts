@@ -1,4 +1,18 @@
-import { asyncScheduler, firstValueFrom, fromEvent, merge, NEVER, Subject, takeUntil } from "rxjs";
+import {
+  asyncScheduler,
+  concatMap,
+  filter,
+  firstValueFrom,
+  from,
+  fromEvent,
+  map,
+  merge,
+  NEVER,
+  Subject,
+  take,
+  takeUntil,
+  throwError,
+} from "rxjs";
 import { after } from "../../operators/after.ts";
 import { type RxaddError, rxaddError } from "../errors/rxaddError.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
@@ -20,7 +34,8 @@ export interface Publisher<T, P> {
    *
    * Rejects with the {@link RxaddError} of this event where it cannot be published (`EventNotEncodable`, `EventTooLarge`, `StreamUnresolved`,
    * `PositionInvalid`), also where it went to the dead letters; with that of the sink where the sink has ended; with `BufferOverflow`
-   * while half of the sink's `buffer` waits for Redis, and with `PublisherClosed` after `close`. None of it concerns another call.
+   * while half of the sink's `buffer` waits for Redis, and with `PublisherClosed` after `close`. None of it concerns another call, but for
+   * a position that does not fit those before it: no more can be told apart then, and the sink ends.
    */
   readonly publish: (event: T, options?: PublishOptions) => Promise<Checkpoint<P>>;
   /**
@@ -83,6 +98,9 @@ class Calls<T, P> implements Publisher<T, P> {
   readonly #calls: Call<P>[] = [];
   #first = 0;
   #isPaused = false;
+  /** It hands an event to the sink; what comes meanwhile waits here. */
+  #isTaking = false;
+  readonly #toTake: { readonly event: T; readonly call: Call<P> }[] = [];
   /** Told when there is room again, or will be none. */
   readonly #goesOn = new Subject<void>();
   /** Why it takes nothing more. */
@@ -121,10 +139,9 @@ class Calls<T, P> implements Publisher<T, P> {
     return new Promise((resolve, reject) => {
       refuseUnknown("publish", options, { signal: true });
       options.signal?.throwIfAborted();
-      if (this.#refusal !== undefined) throw this.#refusal;
-      if (this.#isPaused) throw this.#full();
-      this.#calls.push(until({ resolve, reject }, options.signal));
-      this.#events.next(event);
+      const call = until({ resolve, reject }, options.signal);
+      if (this.#isTaking) this.#toTake.push({ event, call });
+      else this.#takeAll(event, call);
     });
   }
 
@@ -132,29 +149,28 @@ class Calls<T, P> implements Publisher<T, P> {
     events: Iterable<T> | AsyncIterable<T>,
     options: PublishOptions = {},
   ): Promise<Checkpoint<P> | undefined> {
-    let last: Checkpoint<P> | undefined;
-    let failure: { readonly error: unknown } | undefined;
-    let settled: Promise<unknown> = Promise.resolve();
-    for await (const event of events) {
-      await this.#room(options.signal);
-      if (this.#refusal !== undefined) break;
-      const before = settled;
-      settled = this.publish(event, options)
-        .then(
-          (checkpoint) => {
-            last = checkpoint;
-          },
-          (error) => {
-            failure ??= { error };
-          },
-        )
-        // One that is refused is answered before those that wait.
-        .then(() => before);
-    }
-    await settled;
-    if (failure !== undefined) throw failure.error;
+    refuseUnknown("publishAll", options, { signal: true });
+    const { signal } = options;
+    signal?.throwIfAborted();
     if (this.#refusal !== undefined) throw this.#refusal;
-    return last;
+    const gaveUp$ = signal === undefined ? NEVER : fromEvent(signal, "abort");
+    const refused$ = this.#goesOn.pipe(filter(() => this.#refusal !== undefined));
+    const answers = new Answers<P>();
+    const taken$ = from(this.#takeEach(events, answers, signal));
+    // Its source may hang, and whoever is to answer.
+    return firstValueFrom(
+      merge(
+        merge(taken$, refused$).pipe(
+          take(1),
+          concatMap(() => answers.all),
+          map((last) => {
+            if (!answers.isWhole && this.#refusal !== undefined) throw this.#refusal;
+            return last;
+          }),
+        ),
+        gaveUp$.pipe(concatMap(() => throwError(() => signal?.reason))),
+      ),
+    );
   }
 
   async close(options: { readonly withinMs?: number } = {}): Promise<void> {
@@ -175,13 +191,37 @@ class Calls<T, P> implements Publisher<T, P> {
     if (late !== undefined) throw late;
   }
 
-  /** Waits while there is no room. */
-  async #room(signal: AbortSignal | undefined): Promise<void> {
-    while (this.#isPaused && this.#refusal === undefined) {
-      signal?.throwIfAborted();
-      const gaveUp$ = signal === undefined ? NEVER : fromEvent(signal, "abort");
-      await firstValueFrom(merge(this.#goesOn, gaveUp$));
+  /** In their order: what is published from within an encode, or whatever else runs meanwhile, comes after it. */
+  #takeAll(event: T, call: Call<P>): void {
+    this.#isTaking = true;
+    this.#take(event, call);
+    for (let next = this.#toTake.shift(); next !== undefined; next = this.#toTake.shift())
+      this.#take(next.event, next.call);
+    this.#isTaking = false;
+  }
+
+  #take(event: T, call: Call<P>): void {
+    if (this.#refusal !== undefined) call.reject(this.#refusal);
+    else if (this.#isPaused) call.reject(this.#full());
+    else {
+      this.#calls.push(call);
+      this.#events.next(event);
     }
+  }
+
+  /** Publishes all as there is room, until it is refused or given up. */
+  async #takeEach(
+    events: Iterable<T> | AsyncIterable<T>,
+    answers: Answers<P>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    for await (const event of events) {
+      // Whoever waits for room, too, may have taken it.
+      while (this.#isPaused && this.#refusal === undefined) await firstValueFrom(this.#goesOn);
+      if (this.#refusal !== undefined || signal?.aborted) return;
+      answers.add(this.publish(event));
+    }
+    answers.isWhole = true;
   }
 
   #taken(count: number): readonly Call<P>[] {
@@ -204,6 +244,38 @@ class Calls<T, P> implements Publisher<T, P> {
       "BufferOverflow",
       `publisher ${this.#id}: half of the buffer waits for Redis: publish later, as with publishAll, or raise buffer.maxEvents and buffer.maxBytes`,
     );
+  }
+}
+
+/** What becomes of several calls. */
+class Answers<P> {
+  /** Whether these are all that there were to be. */
+  isWhole = false;
+  #last: Checkpoint<P> | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #settled: Promise<unknown> = Promise.resolve();
+
+  add(answer: Promise<Checkpoint<P>>): void {
+    const before = this.#settled;
+    this.#settled = answer
+      .then(
+        (checkpoint) => {
+          this.#last = checkpoint;
+        },
+        (error) => {
+          this.#failure ??= { error };
+        },
+      )
+      // One that is refused is answered before those that wait.
+      .then(() => before);
+  }
+
+  /** The last one, when all are there; rejects then with the first error. */
+  get all(): Promise<Checkpoint<P> | undefined> {
+    return this.#settled.then(() => {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      return this.#last;
+    });
   }
 }
 

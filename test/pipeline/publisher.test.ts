@@ -12,6 +12,9 @@ class Bench implements CallableSink<string, number> {
   readonly checkpoints$ = new Subject<Checkpoint<number>>();
   caller: Caller | undefined;
   isDrained = true;
+  hasRoomFor = Number.POSITIVE_INFINITY;
+  /** Does what an `encode` of the user's may do. */
+  encode: (event: string) => void = () => {};
 
   readonly called = (caller: Caller): OperatorFunction<string, Checkpoint<number>> => {
     this.caller = caller;
@@ -20,7 +23,11 @@ class Bench implements CallableSink<string, number> {
         subscriber.add(this.checkpoints$.subscribe(subscriber));
         subscriber.add(
           events$.subscribe({
-            next: (event) => this.published.push(event),
+            next: (event) => {
+              this.encode(event);
+              this.published.push(event);
+              if (this.published.length >= this.hasRoomFor) caller.flow("pause");
+            },
             complete: () => this.isDrained && subscriber.complete(),
           }),
         );
@@ -53,6 +60,12 @@ async function soFar(...promises: readonly Promise<unknown>[]): Promise<readonly
   const waits = new Promise((resolve) => setImmediate(resolve, "waits"));
   const tagOf = (error: RxaddError) => error._tag ?? error;
   return Promise.all(promises.map((promise) => Promise.race([promise.catch(tagOf), waits])));
+}
+
+/** Gives these, and then hangs. */
+async function* thenNothing(...events: readonly string[]): AsyncGenerator<string> {
+  yield* events;
+  await new Promise(() => {});
 }
 
 const tooLarge = rxaddError("EventTooLarge", "event 2: found 9 bytes");
@@ -91,6 +104,20 @@ describe("publisher", () => {
 
     expect(await soFar(...calls, orders.publishAll(["d"]))).toEqual(Array(4).fill("AuthenticationFailed"));
     await expect(orders.close()).resolves.toBeUndefined();
+  });
+
+  it("takes a call from within an encode after the one that is in hand", async () => {
+    const { sink, orders } = opened();
+    const within: Promise<unknown>[] = [];
+    sink.encode = (event) => {
+      if (event === "a") within.push(orders.publish("b"), orders.publish("c"));
+    };
+    sink.hasRoomFor = 2;
+    const first = orders.publish("a");
+
+    expect(sink.published).toEqual(["a", "b"]);
+    const last = sink.safe(2);
+    expect(await soFar(first, ...within)).toEqual([last, last, "BufferOverflow"]);
   });
 
   it("rejects a call while half of the buffer waits, and takes the next when there is room", async () => {
@@ -150,6 +177,47 @@ describe("publisher", () => {
       expect(await opened().orders.publishAll([])).toBeUndefined();
     });
 
+    it("resolves with what is safe also when the publisher is closed meanwhile", async () => {
+      const { sink, orders } = opened();
+      sink.isDrained = false;
+      const all = orders.publishAll(["a"]);
+      await soFar(all);
+      const closed = orders.close();
+      const last = sink.safe(1);
+      expect(await all).toBe(last);
+      sink.checkpoints$.complete();
+      await closed;
+    });
+
+    it("shares the room with another one", async () => {
+      const { sink, orders } = opened();
+      sink.hasRoomFor = 2;
+      const both = [orders.publishAll(["a", "b"]), orders.publishAll(["c", "d"])];
+      await soFar(...both);
+      expect(sink.published).toHaveLength(2);
+      sink.hasRoomFor = 4;
+      sink.caller?.flow("resume");
+      await soFar(...both);
+      const last = sink.safe(4);
+
+      expect(await Promise.all(both)).toEqual([last, last]);
+      expect([...sink.published].sort()).toEqual(["a", "b", "c", "d"]);
+    });
+
+    it("waits no longer for its source when the publisher is closed", async () => {
+      const { sink, orders } = opened();
+      sink.isDrained = false;
+      const all = orders.publishAll(thenNothing("a"));
+      await soFar(all);
+      const closed = orders.close();
+      expect(await soFar(all)).toEqual(["waits"]);
+      sink.safe(1);
+      sink.checkpoints$.complete();
+      await closed;
+      await expect(all).rejects.toMatchObject({ _tag: "PublisherClosed" });
+      await expect(orders.publishAll(thenNothing())).rejects.toMatchObject({ _tag: "PublisherClosed" });
+    });
+
     it("stops where its source fails, or where the publisher is closed", async () => {
       const { sink, orders } = opened();
       const failing = orders.publishAll(
@@ -197,6 +265,22 @@ describe("publisher", () => {
       await soFar(all);
       giveUp.abort("gone");
       await expect(all).rejects.toBe("gone");
+    });
+
+    it("ends publishAll, whatever it waits for, with one listener for all of its events", async () => {
+      const { sink, orders } = opened();
+      const giveUp = new AbortController();
+      const listened = vi.spyOn(giveUp.signal, "addEventListener");
+      const waits = orders.publishAll(thenNothing("a"), giveUp);
+      const safe = orders.publishAll(Array(20).fill("b"), giveUp);
+      await soFar(waits, safe);
+      expect(listened).toHaveBeenCalledTimes(2);
+      giveUp.abort("gone");
+
+      expect(await soFar(waits, safe)).toEqual(["gone", "gone"]);
+      const endless = orders.publishAll(Array(20).fill("c"), giveUp);
+      await expect(endless).rejects.toBe("gone");
+      expect(sink.published).toHaveLength(21);
     });
 
     it("is let go of when the call is answered", async () => {
