@@ -1,4 +1,4 @@
-import type { Entry } from "./encode/entry.ts";
+import { type Batch, isWritten } from "./encode/entry.ts";
 
 /** One owner as the lane of a sink has it, or one of many writers, each with a lane of its own. */
 export type Writers = "one" | "many";
@@ -34,8 +34,12 @@ export class WritersChoice {
     return this.#writers;
   }
 
-  by(first: Entry<unknown> | undefined): Writers {
-    this.#writers ??= first?.position === undefined ? "many" : "one";
+  /** Undefined: none of these events is known to have, or not to have, a position. */
+  by(batch: Batch<unknown>): Writers | undefined {
+    if (this.#writers === undefined) {
+      const first = batch.find((entry) => entry.position !== undefined || isWritten(entry));
+      if (first !== undefined) this.#writers = first.position === undefined ? "many" : "one";
+    }
     return this.#writers;
   }
 }

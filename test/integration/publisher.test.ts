@@ -57,6 +57,18 @@ describe("a publisher on a real server", () => {
     expect(await idsThere()).toEqual([1, 3]);
   });
 
+  it("is no writer without positions because its first event's position is none", async () => {
+    const shop = publisher(redisSink<{ position: number }>({ ...settings, uri: redis.uri }));
+    const answers = [Number.NaN, 1, 2].map((position) => shop.publish({ position }).catch(tagOf));
+    expect(await answers[0]).toBe("PositionInvalid");
+    expect(await shop.publish({ position: 3 })).toMatchObject({ position: 3, events: 1 });
+    expect(await Promise.all(answers.slice(1))).toMatchObject([{ position: 2 }, { position: 2 }]);
+    const alone = publisher(redisSink<{ position: number }>({ ...settings, id: "alone", uri: redis.uri }));
+    await expect(alone.publish({ position: Number.NaN })).rejects.toMatchObject({ _tag: "PositionInvalid" });
+    expect(await alone.publish({ position: 1 })).toMatchObject({ position: 1 });
+    await Promise.all([shop.close(), alone.close()]);
+  });
+
   it("rejects also what went to the dead letters", async () => {
     const shop = opened({ deadLetters: { stream: "orders.dead" } });
     await expect(shop.publish(bad(7))).rejects.toMatchObject({ _tag: "EventNotEncodable" });

@@ -14,7 +14,7 @@ import type { RxaddError } from "../../errors/rxaddError.ts";
 import type { LaneKeys } from "../../redis/publish/publishPort.ts";
 import type { Batch } from "../encode/entry.ts";
 import { type Begun, LaneRun, type LaneRunOptions, type Left, sentAnew } from "./laneRun.ts";
-import type { LaneStand } from "./stand.ts";
+import { type LaneStand, nowhere } from "./stand.ts";
 
 /** A batch that Redis has. */
 export interface AcknowledgedBatch<P> {
@@ -28,6 +28,11 @@ export interface AcknowledgedBatch<P> {
   readonly stand: LaneStand;
   readonly sequence: number;
   readonly entryId: string;
+}
+
+/** Of a batch of which nothing is written, and nobody has to know. */
+export function passedOver<P>(stream: string, batch: Batch<P>): AcknowledgedBatch<P> {
+  return { stream, batch, published: [], replayed: 0, stand: nowhere, sequence: 0, entryId: "" };
 }
 
 /** Where a lane stands when it is opened. */

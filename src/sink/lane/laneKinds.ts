@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { asyncScheduler, map, of } from "rxjs";
 import { runKeys } from "../../redis/publish/publishPort.ts";
 import type { WritersChoice } from "../writers.ts";
-import { type Lane, type LaneOptions, lane } from "./lane.ts";
+import { type Lane, type LaneOptions, lane, passedOver } from "./lane.ts";
 import type { LaneStatus } from "./lanesStatus.ts";
 import { again, type Publishing } from "./publishing.ts";
 import { nowhere } from "./stand.ts";
@@ -71,9 +71,12 @@ export function chosenLane<P>(choice: WritersChoice, owned: Lane<P>, own: Lane<P
     keys: owned.keys,
     opened$: owned.opened$,
     publish: (batch) => {
-      chosen ??= choice.by(batch[0]) === "one" ? owned : own;
+      const writers = choice.by(batch);
+      // Nothing is to be written, and it may be of either kind.
+      if (writers === undefined) return of(passedOver(owned.keys.stream ?? "", batch));
+      chosen ??= writers === "one" ? owned : own;
       return chosen.publish(batch);
     },
-    confirm: (acknowledged) => (chosen ?? owned).confirm(acknowledged),
+    confirm: (acknowledged) => chosen?.confirm(acknowledged) ?? of(undefined),
   };
 }

@@ -4,12 +4,12 @@ import { type BatchOptions, batch, type UnfinishedTransaction } from "../../../o
 import type { Progress } from "../../../operators/checkpoint.ts";
 import type { Reporter } from "../../telemetry/reporter.ts";
 import type { SinkStatus } from "../../telemetry/status.ts";
-import type { Batch, Entry } from "../encode/entry.ts";
+import type { Entry } from "../encode/entry.ts";
 import type { SinkSettings } from "../sinkOptions.ts";
 import { type Writers, WritersChoice, writersOf } from "../writers.ts";
 import { type ByStreamOptions, byStream } from "./byStream.ts";
 import { heldBack, type Safe } from "./heldBack.ts";
-import type { AcknowledgedBatch, Lane, OpenedLane } from "./lane.ts";
+import { type AcknowledgedBatch, type Lane, type OpenedLane, passedOver } from "./lane.ts";
 import { chosenLane, type LaneParts, ownedLane, ownLane } from "./laneKinds.ts";
 import { type LaneLayout, laneLayout } from "./laneLayout.ts";
 import { type LaneStatus, lanesStatus } from "./lanesStatus.ts";
@@ -18,7 +18,6 @@ import type { Resumption } from "./ledgerLook.ts";
 import { again, type Publishing, publishTo } from "./publishing.ts";
 import { recent } from "./recent.ts";
 import { type Replayed, replayReport } from "./replayReport.ts";
-import { nowhere } from "./stand.ts";
 
 /** How far everything is in the lanes, in the order of the source. */
 type Acknowledged<P> = Progress<Entry<P>, AcknowledgedBatch<P>>;
@@ -130,7 +129,9 @@ function laneEach<P>(shared: Shared<P>, name: string, layout: LaneEach): Lanes<P
   });
   const publish = byStream<P, AcknowledgedBatch<P>>(spreading(shared), (stream, room) =>
     // What is skipped has no stream, and nothing to publish.
-    stream === "" ? map(passedOver) : publishTo(shared, laneFor(stream), statusOf(stream), room),
+    stream === ""
+      ? map((batch) => passedOver(stream, batch))
+      : publishTo(shared, laneFor(stream), statusOf(stream), room),
   );
   if (book === undefined) {
     return {
@@ -241,8 +242,4 @@ function atOnce<P>(): Lanes<P>["safe"] {
 
 function unfinishedText(sink: string, { id, items }: UnfinishedTransaction): string {
   return `sink ${sink}: the source ended in the middle of transaction ${id}; its events so far, ${items}, are not published, and come again with the next run. If a filter took out the last one, use keepPositions`;
-}
-
-function passedOver<P>(batch: Batch<P>): AcknowledgedBatch<P> {
-  return { stream: "", batch, published: [], replayed: 0, stand: nowhere, sequence: 0, entryId: "" };
 }
