@@ -77,13 +77,14 @@ export function toEntry<T, P>(
   positions: StorablePositions<P>,
   isWatched: () => boolean,
   refused?: (ordinal: number, error: RxaddError) => void,
-): (event: T | Skipped<P>, ordinal: number) => Entry<P> {
+): (event: T | Skipped<P>) => Entry<P> {
   const read = readerOf(access, positions);
   const safeOf = safePosition(positions);
+  /** Of the next entry: an event that another one is emitted from within comes after that. */
+  let ordinal = 0;
   let totalBytes = 0;
 
   function entryOf(
-    ordinal: number,
     { stream, memory, start, end, words, bytes }: EntryContent,
     cause: RxaddError | undefined,
     id: string | undefined,
@@ -93,7 +94,7 @@ export function toEntry<T, P>(
   ): Entry<P> {
     totalBytes += bytes;
     return {
-      ordinal,
+      ordinal: ordinal++,
       stream,
       memory,
       start,
@@ -111,14 +112,15 @@ export function toEntry<T, P>(
     };
   }
 
-  return (event, ordinal) => {
+  // What is written of an event is written when nothing more is asked of it: in memory all lies in the order of the entries.
+  return (event) => {
     let position: P | undefined;
     let transaction: TransactionMark | undefined;
     try {
       if (isSkipped<P>(event)) {
         position = attempt("position", event, read.ofSkipped.position);
         transaction = attempt("transaction", event, read.ofSkipped.transaction);
-        return entryOf(ordinal, passOver(), undefined, undefined, position, transaction, undefined);
+        return entryOf(passOver(), undefined, undefined, position, transaction, undefined);
       }
       position = attempt("position", event, read.position);
       transaction = attempt("transaction", event, read.transaction);
@@ -126,34 +128,25 @@ export function toEntry<T, P>(
       const failure = named(error, event, ordinal, position, read.id);
       if (refused === undefined || !isRxaddError(failure)) throw failure;
       refused(ordinal, failure);
-      return entryOf(ordinal, passOver(), undefined, undefined, undefined, undefined, undefined);
+      return entryOf(passOver(), undefined, undefined, undefined, undefined, undefined);
     }
 
-    let content: EntryContent;
-    let cause: RxaddError | undefined;
-    let id: string | undefined;
+    const timeMs = isWatched() ? ifItCan(event, read.time) : undefined;
     try {
-      content = publish(event);
-      id = attempt("id", event, read.id);
+      const id = attempt("id", event, read.id);
+      return entryOf(publish(event), undefined, id, position, transaction, timeMs);
     } catch (error) {
-      const failure = named(error, event, ordinal, position, read.id);
-      if ((setAside === undefined && refused === undefined) || !isRxaddError(failure)) throw failure;
-      refused?.(ordinal, failure);
-      if (setAside === undefined)
-        return entryOf(ordinal, passOver(), undefined, undefined, position, transaction, undefined);
-      cause = failure;
+      const cause = named(error, event, ordinal, position, read.id);
+      if ((setAside === undefined && refused === undefined) || !isRxaddError(cause)) throw cause;
+      if (setAside === undefined) {
+        refused?.(ordinal, cause);
+        return entryOf(passOver(), undefined, undefined, position, transaction, undefined);
+      }
+      const id = ifItCan(event, read.id);
       // In the same batch as what goes before and after it, or in a Cluster in a lane of its own.
-      content = setAside(event, cause, position === undefined ? "" : positions.encode(position));
-      id = ifItCan(event, read.id);
+      const letter = setAside(event, cause, position === undefined ? "" : positions.encode(position));
+      refused?.(ordinal, cause);
+      return entryOf(letter, cause, id, position, transaction, timeMs);
     }
-    return entryOf(
-      ordinal,
-      content,
-      cause,
-      id,
-      position,
-      transaction,
-      isWatched() ? ifItCan(event, read.time) : undefined,
-    );
   };
 }
