@@ -27,6 +27,12 @@ export function hasOrder<P>(positions: Positions<P>, position: P): boolean {
 /** The positions that need no description: numbers, bigints, strings, and times to the ms. */
 export type StandardPosition = number | bigint | string | Date;
 
+/** The same position, which nobody else can change: of all that positions are, a Date alone can be set anew. */
+export function ownPosition<P>(position: P): P {
+  const isTime = position instanceof Date && Object.getPrototypeOf(position) === Date.prototype;
+  return isTime ? (new Date(position) as P & Date) : position;
+}
+
 function compareStandard(a: StandardPosition, b: StandardPosition): number | undefined {
   if (typeof a === "number" && typeof b === "number") return a < b ? -1 : a > b ? 1 : 0;
   if (typeof a === "bigint" && typeof b === "bigint") return a < b ? -1 : a > b ? 1 : 0;

@@ -9,7 +9,7 @@ import {
 } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
-import { type Positions, storable } from "../event/positions.ts";
+import { ownPosition, type Positions, storable } from "../event/positions.ts";
 import { FanOutInput } from "./fanOutInput.ts";
 import {
   type Command,
@@ -150,7 +150,10 @@ export class FanOutRun<T, P> {
         branch?.sink.report({ state: "behind", position: command.at, cause: command.cause });
         break;
       case "emit":
-        this.#subscriber.next(command.checkpoint);
+        this.#subscriber.next({
+          ...command.checkpoint,
+          position: ownPosition(command.checkpoint.position),
+        });
         break;
       case "wait":
         this.#waiting.unsubscribe();
@@ -173,7 +176,11 @@ export class FanOutRun<T, P> {
     this.#waiting.unsubscribe();
     this.#flow.next(flowOf(this.#options, this.#state));
     let hasBegun = false;
-    const events$ = this.#options.source(from, this.#flow.pipe(distinctUntilChanged()), reached);
+    const events$ = this.#options.source(
+      ownPosition(from),
+      this.#flow.pipe(distinctUntilChanged()),
+      ownPosition(reached),
+    );
     this.#running.add(
       events$.subscribe({
         next: (event) => {

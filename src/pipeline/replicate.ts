@@ -13,7 +13,7 @@ import {
 import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { isRewind } from "../errors/rxaddError.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
-import { type Positions, type StandardPosition, storable } from "../event/positions.ts";
+import { ownPosition, type Positions, type StandardPosition, storable } from "../event/positions.ts";
 import type { Uninferred } from "../event/uninferred.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { type RetryOptions, retry as retrySetting } from "../options/retryOptions.ts";
@@ -130,7 +130,7 @@ function neverBack<P>(positions: Positions<P>): NeverBack<P> {
       if (position === undefined) return true;
       if (told !== undefined && order(position, told) <= 0) return false;
       if (furthest !== undefined && order(position, furthest) < 0) return false;
-      furthest = position;
+      furthest = ownPosition(position);
       return true;
     },
     goesBack: () => {

@@ -43,12 +43,13 @@ export interface Source<T, P> {
 
 /** A source that is another one, changed: it keeps what goes beside the events. */
 export function sourceFrom<T, R, P>(
-  { positions, acknowledge, passed }: Source<T, P>,
+  source: Source<T, P>,
   events: (from: P | undefined, flow: Observable<Flow>, reached?: P) => Observable<R>,
 ): Source<R, P> {
+  const { positions, acknowledge, passed } = source;
   return Object.assign(events.bind(undefined), {
     ...(positions && { positions }),
-    ...(acknowledge && { acknowledge }),
+    ...(acknowledge && { acknowledge: acknowledge.bind(source) }),
     ...(passed && { passed }),
   });
 }

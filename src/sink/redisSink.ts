@@ -26,7 +26,7 @@ import { isRxaddError, type RxaddError, rxaddError } from "../errors/rxaddError.
 import { errorOf } from "../errors/thrown.ts";
 import type { Checkpoint } from "../event/checkpoint.ts";
 import type { PositionOf } from "../event/eventAccess.ts";
-import { type Positions, type StorablePositions, storable } from "../event/positions.ts";
+import { ownPosition, type Positions, type StorablePositions, storable } from "../event/positions.ts";
 import type { Skipped } from "../pipeline/keepPositions.ts";
 import type { CallableSink, Caller, OpenSource, Sink } from "../pipeline/sink.ts";
 import { openStreamWatch } from "../redis/inspect/streamWatch.ts";
@@ -161,7 +161,7 @@ function run<T, P>(
       const toCheckpoints = chain(parts, itsLanes, status, drops, flow, stood, caller);
 
       const published$ = isResuming
-        ? opened$.pipe(switchMap((position) => toCheckpoints(source(position, flow))))
+        ? opened$.pipe(switchMap((position) => toCheckpoints(source(ownPosition(position), flow))))
         : // Opened at once, so that a wrong password shows before the first event.
           merge(opened$.pipe(ignoreElements()), toCheckpoints(source(undefined, flow)));
       return published$.pipe(
@@ -273,7 +273,8 @@ function chain<T, P>(
       // Of several streams one may be ahead, and with it what was replayed there.
       const replayed = Math.min(replayedEvents, events);
       replayedEvents -= replayed;
-      const now = { sink: id, stream, position: reached, sequence, events, replayed, entryId };
+      const position = ownPosition(reached);
+      const now = { sink: id, stream, position, sequence, events, replayed, entryId };
       watchers.checkpoint(now, last.timeMs);
       return now;
     }),

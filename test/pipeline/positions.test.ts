@@ -1,4 +1,4 @@
-import { filter, from, lastValueFrom, toArray } from "rxjs";
+import { concatMap, filter, from, lastValueFrom, type Observable, take, toArray } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { fanOut, type Positions, pipeSource, redisSink, replicate, type Source } from "../../src/index.ts";
 import { replicateUntil } from "../../src/pipeline/until.ts";
@@ -132,5 +132,57 @@ describe("positions that a source brings", () => {
       _tag: "PositionInvalid",
       message: expect.stringContaining("positions: compare failed: no order"),
     });
+  });
+});
+
+describe("a position that is a Date", () => {
+  const at = (ms: number) => new Date(ms);
+
+  it("may be set anew by whoever has given it, or was given it", async () => {
+    const redis = fakeRedis();
+    const acknowledged: string[] = [];
+    const source = (after: Date | undefined): Observable<{ position: Date }> => {
+      after?.setTime(9);
+      const clock = at(0);
+      return from([1, 2, 3, 4, 5, 6]).pipe(
+        concatMap(async (ms) => {
+          clock.setTime(ms);
+          return { position: clock };
+        }),
+      );
+    };
+    const acknowledge = (position: Date) => {
+      acknowledged.push(position.toISOString());
+      position.setTime(8);
+    };
+    const sink = (maxEvents: number) =>
+      redisSink<{ position: Date }, Date>({ id: "a", connection: redis, stream, batch: { maxEvents } });
+    const run = (maxEvents: number, most: number) => {
+      const some = (after: Date | undefined) => source(after).pipe(take(most));
+      return lastValueFrom(
+        replicate({ source: Object.assign(some, { acknowledge }), sink: sink(maxEvents) }),
+      );
+    };
+    await run(1, 2);
+    await run(3, 6);
+
+    expect(redis.events(stream)).toEqual(
+      [1, 2, 3, 4, 5, 6].map((ms) => JSON.stringify({ position: at(ms) })),
+    );
+    expect(acknowledged.at(-1)).toBe(at(6).toISOString());
+  });
+});
+
+describe("a source through operators", () => {
+  it("is told what is safe as itself", async () => {
+    const source = Object.assign(() => from([{ position: 1 }, { position: 2 }]), {
+      safe: [] as number[],
+      acknowledge(position: number) {
+        this.safe.push(position);
+      },
+    });
+    const sink = redisSink<{ position: number }, number>({ id: "a", connection: fakeRedis(), stream });
+    await lastValueFrom(replicate({ source, through: filter(({ position }) => position < 2), sink }));
+    expect(source.safe).toEqual([2]);
   });
 });

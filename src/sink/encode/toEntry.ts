@@ -11,7 +11,7 @@ import {
   timeOf,
   transactionOf,
 } from "../../event/eventAccess.ts";
-import type { StorablePositions } from "../../event/positions.ts";
+import { ownPosition, type StorablePositions } from "../../event/positions.ts";
 import { isSkipped, type Skipped } from "../../pipeline/keepPositions.ts";
 import type { EntryContent } from "../../redis/publish/publishPort.ts";
 import { positionText } from "../../telemetry/positionText.ts";
@@ -35,8 +35,9 @@ function readerOf<T, P>(
   /** In JSON there is nothing but null for what is not there. */
   function checkedPosition(found: P | null | undefined): P | undefined {
     if (found === undefined || found === null) return undefined;
-    positions.check(found);
-    return found;
+    const position = ownPosition(found);
+    positions.check(position);
+    return position;
   }
   return {
     id: id === undefined ? idOf : (event: T) => checkedId(id(event)),

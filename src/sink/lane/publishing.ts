@@ -18,7 +18,7 @@ import { batch } from "../../../operators/batch.ts";
 import { inFlight } from "../../../operators/inFlight.ts";
 import { type FailedAttempt, retryBackoff } from "../../../operators/retryBackoff.ts";
 import { isRetryable, rxaddError } from "../../errors/rxaddError.ts";
-import type { Positions } from "../../event/positions.ts";
+import { ownPosition, type Positions } from "../../event/positions.ts";
 import type { Connection } from "../../redis/publish/publishConnection.ts";
 import type { LaneKeys } from "../../redis/publish/publishPort.ts";
 import type { Reporter } from "../../telemetry/reporter.ts";
@@ -133,7 +133,8 @@ function durable<P>(
 
 function reportDeadLetters<P>(entries: Batch<P>, status: Reporter<SinkStatus>): void {
   for (const { cause, id, position } of entries)
-    if (cause !== undefined) status.report({ state: "deadLetter", id, position, cause });
+    if (cause !== undefined)
+      status.report({ state: "deadLetter", id, position: ownPosition(position), cause });
 }
 
 function measure<P>({ batch, published }: AcknowledgedBatch<P>, sentMs = performance.now()) {
