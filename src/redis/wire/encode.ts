@@ -43,6 +43,18 @@ export function encode(args: readonly Argument[]): Buffer {
   return joined([`*${words}\r\n`, ...pieces]);
 }
 
+/** What a command holds behind so many of its values, where it lies there. */
+export function valuesBehind(command: Buffer, first: number): Bulk {
+  let start = command.indexOf(10) + 1;
+  const words = Number(command.toString("latin1", 1, start - 2)) - first;
+  for (let word = 0; word < first; word += 1) {
+    const lineEnd = command.indexOf(13, start);
+    start = lineEnd + 4 + Number(command.toString("latin1", start + 1, lineEnd));
+  }
+  const end = command.length;
+  return { memory: command, start, end, words, bytes: end - start };
+}
+
 function joined(pieces: readonly (string | Buffer)[]): Buffer {
   let bytes = 0;
   for (const piece of pieces) bytes += Buffer.byteLength(piece);

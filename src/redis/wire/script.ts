@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Cluster, Command, type Redis } from "ioredis";
-import { type Argument, encode } from "./encode.ts";
+import { type Argument, encode, valuesBehind } from "./encode.ts";
 
 /** A Lua script that is called by its hash, and sent in full where the server may not know it. */
 export type Script = (keys: readonly string[], args: readonly Argument[]) => Promise<unknown>;
@@ -19,12 +19,16 @@ export function script(client: Redis | Cluster, lua: string, replies: "text" | "
 
   /** What ioredis does not have to look at are the arguments beyond the keys. */
   class Call extends Command {
-    readonly #args: readonly Argument[];
+    #values: readonly Argument[];
     #socket: object | undefined;
 
     constructor(keys: readonly string[], args: readonly Argument[]) {
       super("evalsha", [sha, `${keys.length}`, ...keys], { keyPrefix, replyEncoding });
-      this.#args = args;
+      this.#values = args;
+    }
+
+    get values(): readonly Argument[] {
+      return this.#values;
     }
 
     override toWritable(socket: object): string | Buffer {
@@ -32,7 +36,11 @@ export function script(client: Redis | Cluster, lua: string, replies: "text" | "
       const start = knownBy.has(socket) ? ["EVALSHA", sha] : ["EVAL", lua];
       this.#socket = socket;
       knownBy.add(socket);
-      return encode([...start, ...keys, ...this.#args]);
+      const command = encode([...start, ...keys, ...this.#values]);
+      // A client may write it again when nobody waits for it any more, and its arguments are written over: in a Cluster
+      // that says TRYAGAIN, after the client's own commandTimeout.
+      this.#values = [valuesBehind(command, start.length + keys.length)];
+      return command;
     }
 
     /** Its server has lost its scripts. */
@@ -48,7 +56,7 @@ export function script(client: Redis | Cluster, lua: string, replies: "text" | "
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
       call.forgetServer();
-      return client.sendCommand(new Call(keys, args));
+      return client.sendCommand(new Call(keys, call.values));
     }
   };
 }

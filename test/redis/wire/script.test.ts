@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { Command, Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BulkWriter } from "../../../src/redis/wire/bulk.ts";
+import { encode } from "../../../src/redis/wire/encode.ts";
 import { script } from "../../../src/redis/wire/script.ts";
 import { type RedisServer, startRedis } from "../../kit/servers/redisServer.ts";
 
@@ -54,6 +56,36 @@ describe("script", () => {
       [0, 1, "1"],
       [0, 1, "2"],
     ]);
+  });
+
+  it("is the same however often it is written, whatever becomes of its arguments' memory", async () => {
+    const sent: Command[] = [];
+    const call = script(
+      { options: {}, sendCommand: (command: Command) => sent.push(command) } as never,
+      echo,
+    );
+    const writer = new BulkWriter();
+    const args = [
+      "a",
+      writer.write(["é", Buffer.from([13, 10])]),
+      Buffer.from("b"),
+      writer.writeOne("c"),
+      "d",
+    ];
+    const [text, hash] = [
+      ["EVAL", echo],
+      ["EVALSHA", createHash("sha1").update(echo).digest("hex")],
+    ].map((start) => encode([...start, "1", "key", ...args]).toString("latin1"));
+    await call(["key"], args);
+    const socket = {};
+    const write = (to: object) => String(sent[0]?.toWritable(to as never).toString("latin1"));
+    expect(write(socket)).toBe(text);
+    writer.rest();
+    writer.write(["what", "comes", "later"]);
+
+    expect(write(socket)).toBe(hash);
+    expect(write({})).toBe(text);
+    expect(write(socket)).toBe(hash);
   });
 
   it("fails with the script's own error", async () => {
