@@ -8,7 +8,9 @@ import {
   map,
   merge,
   NEVER,
+  type Observable,
   Subject,
+  share,
   take,
   takeUntil,
   throwError,
@@ -153,7 +155,7 @@ class Calls<T, P> implements Publisher<T, P> {
     const { signal } = options;
     signal?.throwIfAborted();
     if (this.#refusal !== undefined) throw this.#refusal;
-    const gaveUp$ = signal === undefined ? NEVER : fromEvent(signal, "abort");
+    const gaveUp$ = signal === undefined ? NEVER : abortOf(signal);
     const refused$ = this.#goesOn.pipe(filter(() => this.#refusal !== undefined));
     const answers = new Answers<P>();
     const taken$ = from(this.#takeEach(events, answers, signal));
@@ -282,17 +284,24 @@ class Answers<P> {
 /** A call that is rejected, too, when a signal says so. */
 function until<P>(call: Call<P>, signal: AbortSignal | undefined): Call<P> {
   if (signal === undefined) return call;
-  const gaveUp = () => call.reject(signal.reason);
-  const answered = () => signal.removeEventListener("abort", gaveUp);
-  signal.addEventListener("abort", gaveUp, { once: true });
+  const waiting = abortOf(signal).subscribe(() => call.reject(signal.reason));
   return {
     resolve: (checkpoint) => {
-      answered();
+      waiting.unsubscribe();
       call.resolve(checkpoint);
     },
     reject: (reason) => {
-      answered();
+      waiting.unsubscribe();
       call.reject(reason);
     },
   };
+}
+
+const aborts = new WeakMap<AbortSignal, Observable<unknown>>();
+
+/** Emits when a signal says so, by one listener for all that wait: of more than ten Node warns. */
+function abortOf(signal: AbortSignal): Observable<unknown> {
+  const abort$ = aborts.get(signal) ?? fromEvent(signal, "abort").pipe(share());
+  aborts.set(signal, abort$);
+  return abort$;
 }

@@ -267,20 +267,21 @@ describe("publisher", () => {
       await expect(all).rejects.toBe("gone");
     });
 
-    it("ends publishAll, whatever it waits for, with one listener for all of its events", async () => {
+    it("ends all calls, whatever publishAll waits for, with one listener for all of them", async () => {
       const { sink, orders } = opened();
       const giveUp = new AbortController();
       const listened = vi.spyOn(giveUp.signal, "addEventListener");
       const waits = orders.publishAll(thenNothing("a"), giveUp);
       const safe = orders.publishAll(Array(20).fill("b"), giveUp);
       await soFar(waits, safe);
-      expect(listened).toHaveBeenCalledTimes(2);
+      const calls = [orders.publish("d", giveUp), orders.publish("e", giveUp)];
+      expect(listened).toHaveBeenCalledTimes(1);
       giveUp.abort("gone");
 
-      expect(await soFar(waits, safe)).toEqual(["gone", "gone"]);
+      expect(await soFar(waits, safe, ...calls)).toEqual(Array(4).fill("gone"));
       const endless = orders.publishAll(Array(20).fill("c"), giveUp);
       await expect(endless).rejects.toBe("gone");
-      expect(sink.published).toHaveLength(21);
+      expect(sink.published).toHaveLength(23);
     });
 
     it("is let go of when the call is answered", async () => {
