@@ -1,4 +1,5 @@
 import {
+  catchError,
   concat,
   concatMap,
   endWith,
@@ -9,6 +10,7 @@ import {
   ReplaySubject,
   share,
   tap,
+  throwError,
 } from "rxjs";
 import type { RxaddError } from "../../errors/rxaddError.ts";
 import type { LaneKeys } from "../../redis/publish/publishPort.ts";
@@ -120,7 +122,14 @@ class LaneRuns<P> {
 
   confirm(acknowledged: AcknowledgedBatch<P>): Observable<unknown> {
     return this.#ready$.pipe(
-      concatMap((run) => run.confirm(acknowledged)),
+      concatMap((run) =>
+        run.confirm(acknowledged).pipe(
+          // On a connection of its own it may find, late, what has come after it: the next run is mine.
+          catchError((error) =>
+            throwError(() => (run === this.#opened ? error : sentAnew(this.#options.keys.state))),
+          ),
+        ),
+      ),
       tap(() => {
         // One that is not held was there already when this run began, before all that is.
         if (!this.#held.has(acknowledged.batch)) return;

@@ -1,4 +1,4 @@
-import { type Observable, of, VirtualTimeScheduler } from "rxjs";
+import { type Observable, of, Subject, VirtualTimeScheduler } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { standardPositions } from "../../../src/event/positions.ts";
 import {
@@ -23,6 +23,7 @@ function laneAt({ isDurable = false, isOwned = false } = {}) {
   const statuses: SinkStatus[] = [];
   const sent: { readonly key: string; readonly sequence: number; readonly ids: readonly unknown[] }[] = [];
   const answers: PublishReply[] = [];
+  const confirms: Observable<PublishReply>[] = [];
   const owners: string[] = [];
   const batch = (...ids: readonly string[]): Batch<number> =>
     ids.map((id) => entryWith<number>({ id, position: undefined, safe: undefined }));
@@ -36,7 +37,7 @@ function laneAt({ isDurable = false, isOwned = false } = {}) {
       sent.push({ key, sequence, ids: entries.map((entry) => Reflect.get(entry, "id")) });
       return of(answers.shift() ?? published);
     },
-    confirm: () => of(answers.shift() ?? published),
+    confirm: () => confirms.shift() ?? of(answers.shift() ?? published),
   };
   const report = (status: SinkStatus) => statuses.push(status);
   // Of what the lanes of a subscription share it asks for nothing else.
@@ -69,7 +70,7 @@ function laneAt({ isDurable = false, isOwned = false } = {}) {
     clock.maxFrames = clock.frame + ms;
     clock.flush();
   };
-  return { lane, publish, batch, sent, answers, statuses, owners, pass };
+  return { lane, publish, batch, sent, answers, confirms, statuses, owners, pass };
 }
 
 describe("a lane of one of many writers", () => {
@@ -212,6 +213,22 @@ describe("the lane of a sink", () => {
     expect(new Set(owners).size).toBe(2);
     expect(sent.at(-1)).toMatchObject({ sequence: 1, ids: ["b"] });
     expect(statuses).toEqual([{ state: "lost", stream: "orders", events: 1 }]);
+  });
+
+  it("is not fenced by itself where a confirmation comes after it was opened anew", () => {
+    const { lane, publish, batch, answers, confirms } = laneAt({ isOwned: true, isDurable: true });
+    const late = new Subject<PublishReply>();
+    confirms.push(late);
+    const tags: unknown[] = [];
+    const acknowledged = publish(batch("a")) as AcknowledgedBatch<number>;
+    lane.confirm(acknowledged).subscribe({ error: ({ _tag }) => tags.push(_tag) });
+    answers.push({ reply: "missing", streamStands: true });
+    const next = batch("b");
+    publish(next);
+    publish(next);
+    late.next({ reply: "fenced", epoch: 2 });
+
+    expect(tags).toEqual(["EarlierBatchFailed"]);
   });
 
   it("asks for a rewind once an event has had a position", () => {
