@@ -36,7 +36,7 @@ export interface ReplicateOptions<T, R, P> {
   readonly source: Source<T | Skipped<Uninferred<P>>, P>;
   /**
    * What the source's events go through, as plain RxJS that answers each at once: see {@link keepPositions}. The source is told
-   * of each checkpoint all the same, also past events that are filtered out. Default: they go to the sink as they are.
+   * of each checkpoint all the same, also past events that are filtered out. What comes out needs its event's `position`. Default: they go to the sink as they are.
    */
   readonly through?: OperatorFunction<T, R> | undefined;
   readonly sink: SinkFor<R, Uninferred<P>>;
