@@ -4,12 +4,12 @@ import { TableReporter } from "./test/faults/harness/tableReporter.ts";
 import { testFiles } from "./test/kit/testFiles.ts";
 import { patienceMs } from "./test/kit/time/patience.ts";
 
-const { unit, servers, faults } = testFiles();
+const { unit, servers, clocks, faults } = testFiles();
 const cores = availableParallelism();
 
 /** Those of one group run at a time, so that what a fault costs is not what others cost. They share nothing but modules. */
-function group(name: string, order: number, include: readonly string[], maxWorkers: number) {
-  const test = { name, include: [...include], maxWorkers, isolate: false, sequence: { groupOrder: order } };
+function group(name: string, order: number, include: readonly string[], maxWorkers: number, isolate = false) {
+  const test = { name, include: [...include], maxWorkers, isolate, sequence: { groupOrder: order } };
   return { extends: true as const, test };
 }
 
@@ -24,6 +24,8 @@ export default defineConfig({
       group("unit", 0, unit, cores),
       // Most of the time they wait for a server.
       group("servers", 1, servers, cores + 1),
+      // Virtual time stands still where something of another file's real time is left.
+      group("clocks", 1, clocks, cores + 1, true),
       group("faults", 2, faults, cores + 2),
     ],
   },

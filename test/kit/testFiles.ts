@@ -29,5 +29,12 @@ export function testFiles() {
   const faults = files.filter((file) => /^test\/(faults|model)\//.test(file));
   const others = files.filter((file) => !faults.includes(file));
   const servers = others.filter((file) => startsProcesses(file));
-  return { faults, servers, unit: others.filter((file) => !servers.includes(file)) };
+  const clocks = servers.filter((file) => /\bmarbles\(/.test(readFileSync(join(root, file), "utf8")));
+  return {
+    faults,
+    /** Have both servers and virtual time. */
+    clocks,
+    servers: servers.filter((file) => !clocks.includes(file)),
+    unit: others.filter((file) => !servers.includes(file)),
+  };
 }
