@@ -3,9 +3,11 @@ import { kindOf } from "../errors/thrown.ts";
 import type { Transaction } from "./changeEvent.ts";
 import type { StandardPosition } from "./positions.ts";
 
-/** The type of a change event's position. */
+/** The type of a change event's position. Of one that does not say, as `ChangeEvent<Order>`, it is a standard one. */
 export type PositionOf<T> = T extends { readonly position?: infer P }
-  ? Exclude<P, undefined | null>
+  ? unknown extends P
+    ? StandardPosition
+    : Exclude<P, undefined | null>
   : StandardPosition;
 
 /**

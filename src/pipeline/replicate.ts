@@ -25,11 +25,17 @@ import { withPassed } from "./withPassed.ts";
 
 const settings = new Settings({ retry: retrySetting }).inProgram();
 
+/** What `replicate` asks of a sink. The type of events stands once, as that of an operator: a sink made in place takes it from there. */
+type Resumable<T, P> = OperatorFunction<T, Checkpoint<P>> &
+  Pick<Sink<Uninferred<T>, P>, "positions" | "report" | "resuming">;
+
 /**
  * A sink for events of type T at positions P. A sink of standard positions serves every kind of them:
  * which kind it is, the source's first event says.
  */
-export type SinkFor<T, P> = Sink<T, P> | ([P] extends [StandardPosition] ? Sink<T, StandardPosition> : never);
+export type SinkFor<T, P> =
+  | Resumable<T, P>
+  | ([P] extends [StandardPosition] ? Resumable<T, StandardPosition> : never);
 
 /** What {@link replicate} keeps in step. */
 export interface ReplicateOptions<T, R, P> {
@@ -64,11 +70,11 @@ export interface ReplicateOptions<T, R, P> {
  * replicate({ source: postgresChanges({ connectionString }), sink: redisSink({ id, uri, stream }) }).subscribe();
  * ```
  */
-export function replicate<T, P>(
-  options: ReplicateOptions<T, T, P> & { readonly through?: undefined },
+export function replicate<T, R, P>(
+  options: ReplicateOptions<T, R, P> & { readonly through: OperatorFunction<T, R> },
 ): Observable<Checkpoint<P>>;
-/** The same, of what operators make of the source's events. */
-export function replicate<T, R, P>(options: ReplicateOptions<T, R, P>): Observable<Checkpoint<P>>;
+/** The same, where the events of the sink are those of the source. */
+export function replicate<T, P>(options: ReplicateOptions<T, T, P>): Observable<Checkpoint<P>>;
 export function replicate<T, R, P>(options: ReplicateOptions<T, R, P>): Observable<Checkpoint<P>> {
   const { source: given, through, scheduler } = options;
   const { retry } = decodeOptions(settings, "replicate", options, ["source", "through", "sink", "scheduler"]);

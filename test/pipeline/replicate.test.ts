@@ -13,6 +13,7 @@ import {
 } from "rxjs";
 import { describe, expect, it } from "vitest";
 import {
+  type ChangeEvent,
   type Checkpoint,
   type Flow,
   keepPositions,
@@ -157,5 +158,40 @@ describe("replicate through operators", () => {
 
     expect(seen).toEqual([2]);
     expect(last.position).toBe(3);
+  });
+
+  it("takes the types of operators and of a sink that are made in place from the source", async () => {
+    const redis = fakeRedis();
+    const settings = { id: "shop", connection: redis, stream };
+    const changes: ChangeEvent<{ readonly paid: boolean }, number>[] = [true, false].map((paid, index) => ({
+      ...{
+        id: `${index}`,
+        op: "c",
+        ts_ms: 0,
+        source: {},
+        before: null,
+        after: { paid },
+        position: index + 1,
+      },
+    }));
+    const source: Source<(typeof changes)[number], number> = () => from(changes);
+
+    const through = replicate({
+      source,
+      through: filter((change) => change.after?.paid === true),
+      sink: redisSink(settings),
+    });
+    const { position } = await lastValueFrom(through);
+    // It is a sink of standard positions, though its events do not say which.
+    replicate({ source, sink: redisSink<ChangeEvent<{ readonly paid: boolean }>>(settings) });
+    const log: Source<LogEvent, number> = () => EMPTY;
+    const maybe =
+      redis.entries(stream).length > 5 ? filter<LogEvent>(({ position }) => position > 1) : undefined;
+    replicate({ source: log, through: maybe, sink: redisSink<LogEvent>(settings) });
+    // @ts-expect-error The source has no such events.
+    replicate({ source: log, sink: redisSink<{ readonly paid: boolean }>(settings) });
+
+    expect(position satisfies number | undefined).toBe(2);
+    expect(redis.events(stream)).toEqual([JSON.stringify(changes[0])]);
   });
 });
