@@ -293,7 +293,7 @@ function causeOf(error: unknown, id: string): unknown {
   return error instanceof BufferOverflow
     ? rxaddError(
         "BufferOverflow",
-        `sink ${id}: ${error.message}: let the source heed flow, as fromReadable does, or raise buffer.maxEvents and buffer.maxBytes`,
+        `sink ${id}: ${error.message}: let the source heed flow, as fromIterable and fromReadable do, raise buffer.maxEvents and buffer.maxBytes, or let buffer.overflow drop events that have no position`,
         error,
       )
     : error;
