@@ -25,8 +25,8 @@ export interface StatusLogger {
  *
  * A record has the fields of the status, with the error, if any, as `err`, and the message that `rxadd` prints.
  * Levels:
- * - `error` somebody has to see to it: `closed` with an error, `behind`, `deadLetter`, `gap`;
- * - `warn` it gets over it by itself: `retrying`, `rewound`, `rejected`, `lost`, `deleted`, `warning`;
+ * - `error` somebody has to see to it: `closed` with an error, `behind`, `deadLetter`, `gap`, `dropped`, `lost` of a sink;
+ * - `warn` it gets over it by itself: `retrying`, `rewound`, `rejected`, `lost` of a consumer, `gone`, `deleted`, `warning`;
  * - `info` what was `replayed`, and what else it is doing, once each time that this changes, never for each batch;
  * - `debug` that it pauses and resumes the source, where the logger has this level.
  *

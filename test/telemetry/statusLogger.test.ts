@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { acknowledge, type ConsumerStatus, groupDeliveries } from "../../src/consumer.ts";
 import { rxaddError } from "../../src/errors/rxaddError.ts";
 import { redisSink, type SinkStatus, statusLogger } from "../../src/index.ts";
+import { consumerStates, sinkStates } from "../../src/telemetry/states.ts";
 import { startProxy } from "../kit/network/tcpProxy.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
@@ -65,6 +66,24 @@ const ofSinks: readonly Case<SinkStatus>[] = [
     { state: "deadLetter", id: "o7", position: 7, cause: setAside },
   ],
   [
+    "replayed",
+    "info",
+    "orders: left out 2 events up to position 41, which it holds already",
+    { state: "replayed", stream: "orders", events: 2, position: 41 },
+  ],
+  [
+    "lost",
+    "error",
+    "orders: Redis has lost 2 acknowledged events of this run, and nobody can send them again; goes on with what is still held",
+    { state: "lost", stream: "orders", events: 2 },
+  ],
+  [
+    "dropped",
+    "error",
+    "dropped 2 events: the buffer is full, and the source goes on",
+    { state: "dropped", events: 2 },
+  ],
+  [
     "behind",
     "error",
     "behind, until the next start: redis://h: connect ECONNREFUSED",
@@ -105,6 +124,12 @@ const ofConsumers: readonly Case<ConsumerStatus>[] = [
     { state: "rejected", ...entry, deliveries: 1, delayMs: 100, reason: new Error("no mail") },
   ],
   ["lost", "warn", "orders: another consumer took over 5-0", { state: "lost", ...entry }],
+  [
+    "gone",
+    "warn",
+    "orders: 5-0 is not pending any more, nothing of it was written",
+    { state: "gone", ...entry },
+  ],
   [
     "deleted",
     "warn",
@@ -184,9 +209,10 @@ describe("docs/tracing.md", () => {
   }
 
   it.each([
-    ["sinks", 3, ofSinks],
-    ["consumers", 4, ofConsumers],
-  ] as const)("lists each state of %s at its level", (_, column, cases) => {
+    ["sinks", 3, ofSinks, sinkStates],
+    ["consumers", 4, ofConsumers, consumerStates],
+  ] as const)("lists each state of %s at its level", (_, column, cases, states) => {
+    expect(new Set(cases.map(([, , , { state }]) => state))).toEqual(new Set(Object.keys(states)));
     const logged = cases.map(([state, level]) => `${state} ${level}`);
 
     expect([...onThePage(column)].sort()).toEqual([...logged].sort());
