@@ -7,7 +7,9 @@ import {
   wrappedPostgresSettings,
   wrappedSinkSettings,
 } from "../../src/config/deltaForge.ts";
+import type { EventAccess } from "../../src/event/eventAccess.ts";
 import { type Setting, Settings } from "../../src/options/settings.ts";
+import { programOptions } from "../../src/sink/sinkOptions.ts";
 
 const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
 
@@ -85,5 +87,28 @@ describe("docs/configuration.md", () => {
       ...rows(other(wrappedPostgresSettings, sources.postgres), "none", "spec.source.config."),
       ...rows(other(wrappedSinkSettings, redisSinkSettings), "none", "spec.sinks[].config."),
     ]);
+  });
+
+  it("lists what only a program can say", () => {
+    const ofEvent: Record<keyof EventAccess<unknown, unknown>, true> = {
+      ...{
+        id: true,
+        position: true,
+        transaction: true,
+        time: true,
+        encode: true,
+        fields: true,
+        content: true,
+      },
+    };
+    const names = listed("In a program").flatMap((line) => line.split("|")[1]?.match(/[\w.]+/g) ?? []);
+    expect(names.toSorted()).toEqual(
+      [
+        ...["connection", "stream", "key", "observers"],
+        ...Object.keys(ofEvent).map((name) => `event.${name}`),
+        // `metrics` is an old name.
+        ...programOptions.filter((name) => name !== "event" && name !== "metrics"),
+      ].toSorted(),
+    );
   });
 });
