@@ -144,7 +144,7 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
     const { tuning, held, consumption, reporter } = this.#parts;
     const { stream, entryId, deliveries } = delivery;
     const delayMs = asked ?? backoffMs(deliveries, tuning.redelivery);
-    reporter.report({ state: "rejected", stream, entryId, deliveries, delayMs, reason });
+    reporter.report({ state: "rejected", stream, entryId, deliveries, delayMs: Math.round(delayMs), reason });
     const itsTime$ = merge(timer(delayMs), consumption.stop$).pipe(take(1));
     this.#waiting.add(
       itsTime$.subscribe(() => {

@@ -41,7 +41,8 @@ export function reporter<S extends AnyStatus>(
       if (now === undefined || !isWork(now)) report(work);
     },
     failed: ({ attempt, delayMs, error }) => {
-      if (isRxaddError(error)) report({ state: "retrying", attempt, delayMs, cause: error });
+      if (!isRxaddError(error)) return;
+      report({ state: "retrying", attempt, delayMs: Math.round(delayMs), cause: error });
     },
     closed: (cause) => {
       // Whoever goes on for it then tells its end.

@@ -18,6 +18,7 @@ export type SinkStatus =
       readonly state: "retrying";
       /** The attempt that failed, from 1. */
       readonly attempt: number;
+      /** Until the next one, in whole ms. */
       readonly delayMs: number;
       readonly cause: RxaddError;
     }

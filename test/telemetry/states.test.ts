@@ -118,6 +118,14 @@ describe.each(sides)("the reporter of $side", ({ work, make }) => {
     expect(states).toEqual([work, "closed"]);
   });
 
+  it("tells delays in whole milliseconds, however they were jittered", () => {
+    const delays: unknown[] = [];
+    const reporter = make((status) => delays.push("delayMs" in status && status.delayMs));
+    reporter.failed({ ...attempt, delayMs: 86.231_294_702_003_38 });
+
+    expect(delays).toEqual([86]);
+  });
+
   it("tells attempts that have failed by an error of Redis alone", () => {
     const { states, reporter } = reported();
     reporter.failed({ ...attempt, error: new Error("a fault of the program") });
