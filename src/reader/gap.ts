@@ -93,7 +93,9 @@ function missedBy(
   ).length;
   const most = added - length - after.index - trimmed - others;
   if (most <= 0) return 0;
-  // Where all that it read is gone, what is missing may have come behind it, and been read meanwhile.
-  const isAllGone = trimmed === entryIds.length && entryIds.at(-1) !== lastEntryId;
-  return isAllGone || most <= deleted ? "undecided" : most - deleted;
+  // What is missing may have come behind what it read, and been read meanwhile: where all of that is gone, or a later one was deleted.
+  const newest = entryIds.at(-1) ?? after.entryId;
+  const isAllGone = trimmed === entryIds.length && newest !== lastEntryId;
+  const mayBeBehind = isAllGone || lt(ordEntryId)(newest, lastDeletedId);
+  return mayBeBehind || most <= deleted ? "undecided" : most - deleted;
 }

@@ -97,8 +97,9 @@ describe("dashboard", () => {
     );
     const isClosed = ({ sinks }: Readonly<Record<string, unknown>>) =>
       JSON.stringify(sinks)?.includes('"closed"');
-    const { history, sinks } = await messages(`${url}events`, isClosed);
-    expect(history).toHaveProperty("shop");
+    // A moment is recorded four times a second.
+    await expect.poll(async () => (await messages(`${url}events`, isClosed)).history).toHaveProperty("shop");
+    const { sinks } = await messages(`${url}events`, isClosed);
     expect(sinks).toMatchObject([{ sink: "shop", state: { name: "closed" }, events: 3 }]);
   });
 
