@@ -12,12 +12,7 @@ import { Kinds } from "./kinds.ts";
 /** The one value that means here what it means there, and why no other does. */
 function only<Value extends string | boolean>(value: Value, why: string): Described<Value> {
   const schema = typeof value === "string" ? oneOf(value).schema : { type: "boolean", const: value };
-  return new Described<Value>(
-    schema,
-    `${value}: ${why}`,
-    (found): found is Value => found === value,
-    (found, context) => (found === value ? t.success(value) : t.failure(found, context)),
-  );
+  return new Described<Value>(schema, `${value}: ${why}`, (found): found is Value => found === value);
 }
 
 /** A setting of a sink that stands elsewhere in this form. */
@@ -26,7 +21,6 @@ function movedTo(place: string) {
     { type: "null", not: {} },
     `nothing here: it stands in ${place}, for all sinks`,
     (found): found is undefined => found === undefined,
-    (found, context) => t.failure(found, context),
   );
   return optional(nothing, `Stands in \`${place}\``);
 }
@@ -92,8 +86,6 @@ const noProcessors = new Described<readonly never[]>(
   { type: "array", maxItems: 0 },
   "an empty list: rxadd transforms events in a program, with RxJS, see docs/pipelines.md",
   (value): value is readonly never[] => Array.isArray(value) && value.length === 0,
-  (value, context) =>
-    Array.isArray(value) && value.length === 0 ? t.success(nothing) : t.failure(value, context),
 );
 
 const wrappedSpec = new Settings({

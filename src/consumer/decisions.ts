@@ -1,8 +1,6 @@
+import { longestTimerMs } from "../../operators/after.ts";
 import { kindOf } from "../errors/thrown.ts";
 import { type Decision, decided } from "./delivery.ts";
-
-/** Node fires a longer timer at once. */
-const longestMs = 2 ** 31 - 1;
 
 /**
  * Gives a delivery back, as though its handler had not been started: it is for whoever looks next, at the latest half of
@@ -34,9 +32,11 @@ export function retryIn(
   ms: number,
   reason: unknown = `its handler asked for it again in ${ms} ms`,
 ): Decision {
-  if (typeof ms !== "number" || !(ms >= 0 && ms <= longestMs)) {
+  if (typeof ms !== "number" || !(ms >= 0 && ms <= longestTimerMs)) {
     const found = typeof ms === "number" ? ms : kindOf(ms);
-    throw new TypeError(`retryIn: found ${found}, expected a number of milliseconds from 0 to ${longestMs}`);
+    throw new TypeError(
+      `retryIn: found ${found}, expected a number of milliseconds from 0 to ${longestTimerMs}`,
+    );
   }
   return { [decided]: { kind: "failed", reason, delayMs: ms } };
 }

@@ -1,5 +1,6 @@
 import { either } from "fp-ts";
 import * as t from "io-ts";
+import { longestTimerMs } from "../../operators/after.ts";
 import { isEntryId } from "../event/entryId.ts";
 import type { Uninferred } from "../event/uninferred.ts";
 import { Described, type JsonSchema } from "./described.ts";
@@ -73,15 +74,12 @@ export const count = ranged("a whole number", "integer", 1);
 /** What Redis is told: it takes no more digits. */
 export const redisCount = ranged("a whole number", "integer", 1, Number.MAX_SAFE_INTEGER);
 
-/** Node fires a longer timer at once. */
-const longestMs = 2 ** 31 - 1;
-
-export const duration = ranged("a number of milliseconds", "number", 0, longestMs);
+export const duration = ranged("a number of milliseconds", "number", 0, longestTimerMs);
 /** 0 would give up every connection at once, or, while it opens, never. */
-export const timeout = ranged("a number of milliseconds", "number", 1, longestMs);
+export const timeout = ranged("a number of milliseconds", "number", 1, longestTimerMs);
 /** What Redis is told: it takes no fractions. */
-export const wholeTimeout = ranged("a whole number of milliseconds", "integer", 1, longestMs);
-const someSeconds = ranged("a number of seconds", "number", 0.001, Math.floor(longestMs / 1000));
+export const wholeTimeout = ranged("a whole number of milliseconds", "integer", 1, longestTimerMs);
+const someSeconds = ranged("a number of seconds", "number", 0.001, Math.floor(longestTimerMs / 1000));
 /** A timeout in seconds, decoded to ms. */
 export const seconds: t.Type<number, unknown> = new Described(
   someSeconds.schema,
@@ -184,9 +182,7 @@ export const entryId: t.Type<string, unknown> = expected(
 export function oneOf<Word extends string>(...words: readonly Word[]): Described<Word> {
   const isWord = (value: unknown): value is Word => words.some((word) => word === value);
   const schema = { anyOf: [{ enum: words }, fromEnvironment] };
-  return new Described(schema, words.join(" or "), isWord, (value, context) =>
-    isWord(value) ? t.success(value) : t.failure(value, context),
-  );
+  return new Described(schema, words.join(" or "), isWord);
 }
 
 /** The same, and former names, each of which is read as the word that it has become. */

@@ -7,7 +7,14 @@ export type JsonSchema = Readonly<Record<string, unknown>>;
 export class Described<A> extends t.Type<A, unknown, unknown> {
   readonly schema: JsonSchema;
 
-  constructor(schema: JsonSchema, name: string, is: t.Is<A>, validate: t.Validate<unknown, A>) {
+  /** @param validate - default: what it is, it decodes to */
+  constructor(
+    schema: JsonSchema,
+    name: string,
+    is: t.Is<A>,
+    validate: t.Validate<unknown, A> = (value, context) =>
+      is(value) ? t.success(value) : t.failure(value, context),
+  ) {
     super(name, is, validate, t.identity);
     this.schema = schema;
   }
