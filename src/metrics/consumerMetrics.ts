@@ -103,24 +103,19 @@ export function consumerMetrics(options: ConsumerMetricsOptions): ConsumerMetric
 
 /** The series of a consumer, by what they count; those that may be of several, or have a cause, with all of them. */
 function consumerSeries(registry: Registry, labels: { readonly group: string; readonly consumer: string }) {
-  const { counter, gauge } = familiesIn(registry);
+  const { count, counter, gauge } = familiesIn(registry);
   const ofConsumer = ["group", "consumer"] as const;
-  const count = (name: string, help: string) => {
-    const series = counter(`rxadd_consumer_${name}_total`, help, ofConsumer).labels(labels);
-    // There from the start: rate() cannot see the step from nothing to the first value.
-    series.inc(0);
-    return series;
-  };
+  const series = (name: string, help: string) => count(`rxadd_consumer_${name}_total`, help, labels);
   return {
-    deliveries: count("deliveries", "Deliveries handed out, those that came again included"),
-    acknowledged: count("acknowledged", "Deliveries acknowledged"),
-    rejected: count("rejected", "Deliveries that failed and come again"),
-    deadLetters: count("dead_letters", "Deliveries set aside"),
-    duplicates: count("duplicates", "Deliveries acknowledged without being handled, as duplicates"),
-    claimed: count("claimed", "Deliveries claimed, as nobody had given a sign of them"),
-    lost: count("lost", "Deliveries that other consumers took over"),
-    gone: count("gone", "Deliveries that were not pending any more, so that nothing of them was written"),
-    missed: count("missed", "Entries trimmed before the group had read them"),
+    deliveries: series("deliveries", "Deliveries handed out, those that came again included"),
+    acknowledged: series("acknowledged", "Deliveries acknowledged"),
+    rejected: series("rejected", "Deliveries that failed and come again"),
+    deadLetters: series("dead_letters", "Deliveries set aside"),
+    duplicates: series("duplicates", "Deliveries acknowledged without being handled, as duplicates"),
+    claimed: series("claimed", "Deliveries claimed, as nobody had given a sign of them"),
+    lost: series("lost", "Deliveries that other consumers took over"),
+    gone: series("gone", "Deliveries that were not pending any more, so that nothing of them was written"),
+    missed: series("missed", "Entries trimmed before the group had read them"),
     retries: counter("rxadd_consumer_retries_total", "Failed attempts to reach Redis, by cause", [
       ...ofConsumer,
       "cause",

@@ -15,9 +15,17 @@ export function familiesIn(registry: Registry) {
     return found instanceof Kind ? found : new Kind({ ...configuration, registers: [registry] });
   }
 
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    family(Counter<L>, { name, help, labelNames });
+
   return {
-    counter: <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
-      family(Counter<L>, { name, help, labelNames }),
+    counter,
+    /** One series of a counter, there from the start: rate() cannot see the step from nothing to the first value. */
+    count: <L extends string>(name: string, help: string, labels: Readonly<Record<L, string>>) => {
+      const series = counter(name, help, Object.keys(labels)).labels(labels);
+      series.inc(0);
+      return series;
+    },
     gauge: <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
       family(Gauge<L>, { name, help, labelNames }),
     histogram: <L extends string>(

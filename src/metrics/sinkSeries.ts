@@ -10,12 +10,7 @@ const batchSizes = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000];
 export function sinkSeries(registry: Registry, labels: { readonly pipeline: string; readonly sink: string }) {
   const families = familiesIn(registry);
 
-  const counter = (name: string, help: string) => {
-    const series = families.counter(name, help, ofSink).labels(labels);
-    // There from the start: rate() cannot see the step from nothing to the first value.
-    series.inc(0);
-    return series;
-  };
+  const counter = (name: string, help: string) => families.count(name, help, labels);
   const gauge = (name: string, help: string) => families.gauge(name, help, ofSink).labels(labels);
   const histogram = (name: string, help: string, buckets?: number[]) =>
     families.histogram(name, help, ofSink, buckets).labels(labels);

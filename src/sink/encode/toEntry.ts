@@ -113,6 +113,17 @@ export function toEntry<T, P>(
     };
   }
 
+  /** Passes over an event that cannot be published, where somebody hears of it. */
+  function refuse(
+    cause: unknown,
+    position: P | undefined,
+    transaction: TransactionMark | undefined,
+  ): Entry<P> {
+    if (refused === undefined || !isRxaddError(cause)) throw cause;
+    refused(ordinal, cause);
+    return entryOf(passOver(), undefined, undefined, position, transaction, undefined);
+  }
+
   // What is written of an event is written when nothing more is asked of it: in memory all lies in the order of the entries.
   return (event) => {
     let position: P | undefined;
@@ -126,10 +137,7 @@ export function toEntry<T, P>(
       position = attempt("position", event, read.position);
       transaction = attempt("transaction", event, read.transaction);
     } catch (error) {
-      const failure = named(error, event, ordinal, position, read.id);
-      if (refused === undefined || !isRxaddError(failure)) throw failure;
-      refused(ordinal, failure);
-      return entryOf(passOver(), undefined, undefined, undefined, undefined, undefined);
+      return refuse(named(error, event, ordinal, position, read.id), undefined, undefined);
     }
 
     const timeMs = isWatched() ? ifItCan(event, read.time) : undefined;
@@ -138,11 +146,7 @@ export function toEntry<T, P>(
       return entryOf(publish(event), undefined, id, position, transaction, timeMs);
     } catch (error) {
       const cause = named(error, event, ordinal, position, read.id);
-      if ((setAside === undefined && refused === undefined) || !isRxaddError(cause)) throw cause;
-      if (setAside === undefined) {
-        refused?.(ordinal, cause);
-        return entryOf(passOver(), undefined, undefined, position, transaction, undefined);
-      }
+      if (setAside === undefined || !isRxaddError(cause)) return refuse(cause, position, transaction);
       const id = ifItCan(event, read.id);
       // In the same batch as what goes before and after it, or in a Cluster in a lane of its own.
       const letter = setAside(event, cause, position === undefined ? "" : positions.encode(position));

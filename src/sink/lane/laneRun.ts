@@ -69,7 +69,7 @@ export class LaneRun<P> implements OpenedLane<P> {
     this.epoch = epoch;
     this.position = this.#decode(position);
     this.foreignEntries = foreignEntries;
-    this.#numbering = new Numbering(options, keys, begun, begun, this.#decode(position));
+    this.#numbering = new Numbering(options, keys, begun, begun, this.position);
     this.#newest = { sequence, entryId };
     this.#sent = sequence;
   }

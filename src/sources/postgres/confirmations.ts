@@ -44,7 +44,7 @@ export function confirmations({ passed, isOnlyMark, unheard }: ConfirmationsOpti
   let last: Lsn | undefined;
   let acknowledged: Lsn | undefined;
   let isKept = false;
-  let received = 0;
+  let changes = 0;
   let idleAt = 0n;
   let confirmed = 0n;
 
@@ -74,8 +74,8 @@ export function confirmations({ passed, isOnlyMark, unheard }: ConfirmationsOpti
     },
     received: (position) => {
       last = position;
-      received += 1;
-      if (received === manyUnheard && !isKept && !isOnlyMark && !passed.observed) unheard?.(received);
+      changes += 1;
+      if (changes === manyUnheard && !isKept && !isOnlyMark && !passed.observed) unheard?.(changes);
     },
     idle: (place) => {
       if (place > idleAt) idleAt = place;
