@@ -1,10 +1,10 @@
 import { describe, it } from "vitest";
 import { hold } from "./model.ts";
 import { happenAmongMany } from "./writers/amongMany.ts";
-import { redisWithReplica, threeMasters } from "./writers/beds.ts";
+import { kindsOfRedis, redisWithReplica, threeMasters } from "./writers/beds.ts";
 import { clusterWorld } from "./writers/clusterWorld.ts";
 import { fakeWorld } from "./writers/fakeWorld.ts";
-import { type RealKind, realWorld } from "./writers/realWorld.ts";
+import { realWorld } from "./writers/realWorld.ts";
 import { type Can, histories } from "./writers/step.ts";
 
 const promise = "none ends, each event once and in order, but for what they were told is lost";
@@ -27,16 +27,8 @@ describe("many writers without positions, server in memory", () => {
 
 describe("many writers without positions, Redis", () => {
   const server = redisWithReplica();
-  const kinds: Readonly<Record<string, RealKind>> = {
-    script: { publish: "script", streams: 1 },
-    multi: { publish: "multi", streams: 1 },
-    "script, computed streams": { publish: "script", streams: 3 },
-    "multi, computed streams": { publish: "multi", streams: 3 },
-    "script, durability": { publish: "script", streams: 1, isDurable: true },
-    "multi, the caller's connection": { publish: "multi", streams: 1, db: 5 },
-  };
 
-  for (const [name, kind] of Object.entries(kinds)) {
+  for (const [name, kind] of Object.entries(kindsOfRedis)) {
     it(`${name}: ${promise}`, { timeout }, async (context) => {
       const { streams, isDurable } = kind;
       const can: Can = {

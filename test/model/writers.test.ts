@@ -1,9 +1,9 @@
 import { describe, it } from "vitest";
 import { hold } from "./model.ts";
-import { redisWithReplica } from "./writers/beds.ts";
+import { kindsOfRedis, redisWithReplica } from "./writers/beds.ts";
 import { fakeWorld } from "./writers/fakeWorld.ts";
 import { happen } from "./writers/happen.ts";
-import { type RealKind, realWorld } from "./writers/realWorld.ts";
+import { realWorld } from "./writers/realWorld.ts";
 import { type Can, histories } from "./writers/step.ts";
 
 const promise = "0 / 0 / 0, no false checkpoint, who is not the owner is told";
@@ -26,18 +26,8 @@ describe("many writers, server in memory", () => {
 
 describe("many writers, Redis", () => {
   const server = redisWithReplica();
-  const kinds: Readonly<Record<string, RealKind>> = {
-    script: { publish: "script", streams: 1 },
-    multi: { publish: "multi", streams: 1 },
-    "script, computed streams": { publish: "script", streams: 3 },
-    "multi, computed streams": { publish: "multi", streams: 3 },
-    "script, durability": { publish: "script", streams: 1, isDurable: true },
-    "script, the caller's connection": { publish: "script", streams: 1, db: 5 },
-    "multi, the caller's connection": { publish: "multi", streams: 1, db: 5 },
-    "durability, the caller's connection": { publish: "script", streams: 1, isDurable: true, db: 5 },
-  };
 
-  for (const [name, kind] of Object.entries(kinds)) {
+  for (const [name, kind] of Object.entries(kindsOfRedis)) {
     it(`${name}: ${promise}`, { timeout }, async (context) => {
       const can: Can = {
         hold: true,

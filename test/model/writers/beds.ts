@@ -4,6 +4,7 @@ import type { ClusterServers } from "../../kit/servers/clusterServers.ts";
 import { type RedisServer, startRedis } from "../../kit/servers/redisServer.ts";
 import { waitUntil } from "../../kit/time/waitUntil.ts";
 import { streamsOn } from "./clusterWorld.ts";
+import type { RealKind } from "./realWorld.ts";
 
 /** A Redis with a replica, for all tests of a `describe`: to be asked for within one. */
 export function redisWithReplica(): () => RedisServer {
@@ -30,3 +31,15 @@ export function threeMasters(): () => Promise<readonly [ClusterServers, readonly
   const cluster = aCluster({ masters: 3 });
   return async () => [cluster(), await streamsOn(cluster())];
 }
+
+/** Each way of publishing, and what differs with it, by name. */
+export const kindsOfRedis: Readonly<Record<string, RealKind>> = {
+  script: { publish: "script", streams: 1 },
+  multi: { publish: "multi", streams: 1 },
+  "script, computed streams": { publish: "script", streams: 3 },
+  "multi, computed streams": { publish: "multi", streams: 3 },
+  "script, durability": { publish: "script", streams: 1, isDurable: true },
+  "script, the caller's connection": { publish: "script", streams: 1, db: 5 },
+  "multi, the caller's connection": { publish: "multi", streams: 1, db: 5 },
+  "durability, the caller's connection": { publish: "script", streams: 1, isDurable: true, db: 5 },
+};
