@@ -4,12 +4,14 @@ import { streamEntries } from "rxadd/consumer";
 import {
   defer,
   filter,
+  finalize,
   fromEvent,
   groupBy,
   map,
   mergeMap,
   type Observable,
   of,
+  Subject,
   startWith,
   switchMap,
   takeUntil,
@@ -44,12 +46,18 @@ export function sessionStates(uri: string): Observable<SessionState> {
   const from = () => `${Date.now() - longestMs}`;
   const lives = switchMap(lifeOf);
   const end = filter(({ session }: SessionState) => session === undefined);
-  return defer(() => streamEntries<SessionChange>({ uri, stream: "sessions.events", from: from() })).pipe(
-    map(({ event }) => event),
-    // One Observable a session, forgotten when it has ended.
-    groupBy(idOf, { duration: (ofOne$) => ofOne$.pipe(lives, end) }),
-    mergeMap((ofOne$) => ofOne$.pipe(lives)),
-  );
+  return defer(() => {
+    const left = new Subject<void>();
+    return streamEntries<SessionChange>({ uri, stream: "sessions.events", from: from() }).pipe(
+      // groupBy reads on while anyone listens to a group, and what tells its duration does.
+      takeUntil(left),
+      map(({ event }) => event),
+      // One Observable a session, forgotten when it has ended.
+      groupBy(idOf, { duration: (ofOne$) => ofOne$.pipe(lives, end) }),
+      mergeMap((ofOne$) => ofOne$.pipe(lives)),
+      finalize(() => left.next()),
+    );
+  });
 }
 
 /** A session as it is now, and its end when its time is over; a change begins a new life. */

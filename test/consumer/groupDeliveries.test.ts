@@ -509,12 +509,12 @@ describe("groupDeliveries", () => {
   it("leaves no connection behind, and leaves the caller's alone", async () => {
     await add(1);
     const own = redis.client.duplicate();
-    const names = async () => String(await redis.client.client("LIST")).match(/name=rxadd:\S*/g) ?? [];
+    const names = async () => String(await redis.client.client("LIST")).match(/name=rxadd:left\S*/g) ?? [];
 
     await firstValueFrom(
-      groupDeliveries<Order>({ connection: own, stream, group }).pipe(acknowledge(() => undefined)),
+      groupDeliveries<Order>({ connection: own, stream, group: "left" }).pipe(acknowledge(() => undefined)),
     );
-    await firstValueFrom(deliveries({ group: "another" }));
+    await firstValueFrom(deliveries({ group: "left-too" }));
 
     await waitUntil(async () => (await names()).length === 0);
     expect(await own.ping()).toBe("PONG");

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import type { Server } from "node:http";
 import { Readable } from "node:stream";
 import { createHTTPServer } from "@trpc/server/adapters/standalone";
-import { publisher, redisSink } from "rxadd";
+import { type Publisher, publisher, redisSink } from "rxadd";
 import { lastValueFrom, Subject, toArray } from "rxjs";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { shop as express } from "../../examples/recipes/express.ts";
@@ -252,7 +252,13 @@ describe("the recipe for Fastify", () => {
 describe("the recipe for a route handler of Next.js", () => {
   async function route() {
     vi.stubEnv("REDIS_URI", redis.uri);
-    onTestFinished(() => void vi.unstubAllEnvs());
+    // What the module keeps for the life of its process lives as long as the test.
+    const keeping = globalThis as { shopOrders?: Publisher<object, unknown> };
+    onTestFinished(async () => {
+      vi.unstubAllEnvs();
+      await keeping.shopOrders?.close();
+      delete keeping.shopOrders;
+    });
     const { GET, POST } = await import("../../examples/recipes/nextRoute.ts");
     const post = (body: string, headers = {}) =>
       POST(new Request("http://localhost/orders", { method: "POST", body, headers }));

@@ -10,7 +10,7 @@ import {
   Subject,
   toArray,
 } from "rxjs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import {
   type Checkpoint,
   fromIterable,
@@ -55,11 +55,12 @@ const tagOf = (reason: unknown) => (isRxaddError(reason) ? reason._tag : `${reas
 function told(checkpoints$: ReturnType<RedisSink<Row, number>>) {
   const checkpoints: Checkpoint<number>[] = [];
   const ended = new Promise<string>((resolve) => {
-    checkpoints$.subscribe({
+    const running = checkpoints$.subscribe({
       next: (checkpoint) => checkpoints.push(checkpoint),
       error: (error) => resolve(tagOf(error)),
       complete: () => resolve("done"),
     });
+    onTestFinished(() => running.unsubscribe());
   });
   return { checkpoints, ended };
 }

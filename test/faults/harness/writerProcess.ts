@@ -26,8 +26,8 @@ export interface WriterNews {
 
 export interface WriterProcess {
   readonly news: () => WriterNews;
-  /** Resolves when it has said so many. */
-  readonly says: (events: number) => Promise<void>;
+  /** Resolves when what it says of itself is as asked. */
+  readonly until: (asked: (news: WriterNews) => boolean) => Promise<void>;
   /** Resolves with its last words. */
   readonly ended: Promise<WriterNews>;
   /** Ends it at once, as by `kill -9`; resolves when it has ended. */
@@ -51,10 +51,10 @@ export function startWriter(order: WriterOrder): WriterProcess {
   });
   return {
     news: () => news,
-    says: (events) =>
+    until: (asked) =>
       new Promise((resolve, reject) => {
         heard = () => {
-          if (news.said >= events) resolve();
+          if (asked(news)) resolve();
           else if (child.exitCode !== null) reject(new Error(`${order.by} has ended: ${news.end}`));
         };
         heard();
