@@ -52,6 +52,12 @@ export class MessageReader {
     return read(this.#buffer, start, this.#at);
   }
 
+  /** The bytes after their count, where they lie. */
+  bytes(): Buffer {
+    const start = this.#skip(this.uint32());
+    return this.#buffer.subarray(start, this.#at);
+  }
+
   /** What is torn, or of another version, ends elsewhere. */
   checkEnd(): void {
     const beyond = this.#at - this.#end;

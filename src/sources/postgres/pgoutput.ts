@@ -31,10 +31,25 @@ const messages = {
 const rows = { key: 0x4b, new: 0x4e, old: 0x4f } as const;
 
 /** What says nothing to us: that of a type is in the columns' OIDs. */
-const unused: ReadonlySet<number> = new Set([messages.logical, messages.origin, messages.type]);
+const unused: ReadonlySet<number> = new Set([messages.origin, messages.type]);
 
 /** Microseconds from 1970 to 2000, where PostgreSQL's time begins. */
 const epoch = 946_684_800_000_000n;
+
+/** What somebody wrote into the log by `pg_logical_emit_message`. */
+export interface LogMessage {
+  readonly prefix: string;
+  readonly content: Buffer;
+  /** Whether it belongs to the transaction that is read; else it stands where it was written. */
+  readonly isTransactional: boolean;
+}
+
+/** Who is told of what is read. */
+export interface PgoutputObserver {
+  readonly change: (event: ChangeEvent<Row, Lsn>) => void;
+  /** Comes only where messages are asked for. */
+  readonly message?: (message: LogMessage) => void;
+}
 
 /**
  * Turns the messages of pgoutput, protocol 1, into change events. One event is held back until it is known whether it is
@@ -44,16 +59,16 @@ const epoch = 946_684_800_000_000n;
  */
 export class PgoutputDecoder {
   readonly #db: string;
-  readonly #emit: (event: ChangeEvent<Row, Lsn>) => void;
+  readonly #observer: PgoutputObserver;
   readonly #reader = new MessageReader();
   readonly #relations = new Map<number, Relation>();
   #transaction: OpenTransaction | undefined;
   #held: HeldEvent | undefined;
 
   /** @param db - the database's name: with the position it makes the event's id */
-  constructor(db: string, emit: (event: ChangeEvent<Row, Lsn>) => void) {
+  constructor(db: string, observer: PgoutputObserver) {
     this.#db = db;
-    this.#emit = emit;
+    this.#observer = observer;
   }
 
   /** Takes one message, from `start` up to `end` of the buffer. */
@@ -67,6 +82,7 @@ export class PgoutputDecoder {
     else if (kind === messages.begin) this.#begin();
     else if (kind === messages.commit) this.#commit();
     else if (kind === messages.relation) this.#relation();
+    else if (kind === messages.logical) this.#logical();
     else if (!unused.has(kind)) unexpected(`a message of kind ${kind}`, "one of B C D I M O R T U Y");
   }
 
@@ -88,6 +104,15 @@ export class PgoutputDecoder {
     const relation = readRelation(this.#reader);
     this.#reader.checkEnd();
     this.#relations.set(oid, relation);
+  }
+
+  #logical(): void {
+    const isTransactional = (this.#reader.byte() & 1) === 1;
+    this.#reader.uint64(); // where it stands: its transaction tells
+    const prefix = this.#reader.text();
+    const content = this.#reader.bytes();
+    this.#reader.checkEnd();
+    this.#observer.message?.({ prefix, content, isTransactional });
   }
 
   #insert(): void {
@@ -156,7 +181,7 @@ export class PgoutputDecoder {
     if (held === undefined) return;
     this.#held = undefined;
     held.transaction.last = isLast;
-    this.#emit(held);
+    this.#observer.change(held);
   }
 
   #known(): Relation {

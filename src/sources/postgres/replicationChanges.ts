@@ -69,7 +69,7 @@ export function replicationChanges(options: ReplicationOptions): Observable<Chan
 
   return new Observable((subscriber) => {
     const client = new Client(replicating);
-    const decoder = new PgoutputDecoder(db, (event) => subscriber.next(event));
+    const decoder = new PgoutputDecoder(db, { change: (event) => subscriber.next(event) });
     let isPaused = false;
     let silentTicks = 0;
     /** Whether the server has yet to be told of what is confirmed. */

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { ChangeEvent, Lsn, Row } from "../../../src/index.ts";
-import { PgoutputDecoder } from "../../../src/sources/postgres/pgoutput.ts";
+import { type LogMessage, PgoutputDecoder } from "../../../src/sources/postgres/pgoutput.ts";
 import { ServerMessages } from "../../../src/sources/postgres/serverMessages.ts";
 import { recordedCorpus } from "./corpus.ts";
 import { framed, message, type Sent, type TableShape } from "./encodePgoutput.ts";
@@ -20,7 +20,7 @@ const orders: TableShape = {
 
 function decoded(messages: readonly Buffer[], of = db): readonly ChangeEvent<Row, Lsn>[] {
   const events: ChangeEvent<Row, Lsn>[] = [];
-  const decoder = new PgoutputDecoder(of, (event) => events.push(event));
+  const decoder = new PgoutputDecoder(of, { change: (event) => events.push(event) });
   for (const each of messages) decoder.decode(each, 0, each.length);
   return events;
 }
@@ -183,6 +183,16 @@ const transactions = fc.array(transaction, { maxLength: 4 }).map((all) => all.fl
 const runs = { numRuns: Number(process.env.FUZZ_RUNS ?? 200) };
 
 describe("the decoder of pgoutput", () => {
+  it("tells of what was written into the log by hand", () => {
+    const told: LogMessage[] = [];
+    const decoder = new PgoutputDecoder(db, { change: () => {}, message: (message) => told.push(message) });
+
+    const written = message.logical(0x16_b374_d848n, "shop", Buffer.from("closed"));
+    decoder.decode(written, 0, written.length);
+
+    expect(told).toEqual([{ prefix: "shop", content: Buffer.from("closed"), isTransactional: true }]);
+  });
+
   it("makes the same events, byte for byte, as the one of pg-logical-replication", () => {
     fc.assert(
       fc.property(transactions, (messages) => {
@@ -255,7 +265,7 @@ describe("the decoder of pgoutput", () => {
     // What follows in the same read is not taken for a part of it.
     const read = Buffer.concat([broken, Buffer.alloc(99)]);
     const events: ChangeEvent<Row, Lsn>[] = [];
-    const decoder = new PgoutputDecoder(db, (event) => events.push(event));
+    const decoder = new PgoutputDecoder(db, { change: (event) => events.push(event) });
     for (const each of before) decoder.decode(each, 0, each.length);
 
     expect(() => decoder.decode(read, 0, broken.length)).toThrow(expected);
