@@ -6,11 +6,13 @@ declare const lsn: unique symbol;
 /**
  * Where a change stands in PostgreSQL's write-ahead log: the LSN of its transaction's commit and,
  * after a colon, its number within the transaction, from 1: `16/B374D848:3`. Upper-case hexadecimal
- * without leading zeros, so that equal positions are equal strings.
+ * without leading zeros, so that equal positions are equal strings. While a snapshot is read, how far it has come follows
+ * after an `@`, which says nothing of the order: `16/B374D848:3@public.orders/42`.
  */
 export type Lsn = string & { readonly [lsn]: true };
 
-const pattern = /^(?:0|[1-9A-F][0-9A-F]{0,7})\/(?:0|[1-9A-F][0-9A-F]{0,7})(?::[1-9][0-9]*)?$/;
+const pattern =
+  /^(?:0|[1-9A-F][0-9A-F]{0,7})\/(?:0|[1-9A-F][0-9A-F]{0,7})(?::[1-9][0-9]*)?(?:@[\w%*'()/?!~.-]+)*$/;
 
 /** Each is asked of twice as the next one is compared with it. */
 let newest = "";
@@ -29,18 +31,31 @@ function compareDigits(a: string, b: string): Ordering {
   return a === b ? 0 : a < b ? -1 : 1;
 }
 
+/** Its place in the log, without how far a snapshot has come. */
+export function placeOf(lsn: string): string {
+  const at = lsn.indexOf("@");
+  return at < 0 ? lsn : lsn.slice(0, at);
+}
+
 /** The two halves of its place in the log, and its number in the transaction, empty without one. */
 export function lsnParts(lsn: string): readonly [high: string, low: string, number: string] {
-  const slash = lsn.indexOf("/");
-  const colon = lsn.indexOf(":", slash);
-  const end = colon < 0 ? lsn.length : colon;
-  return [lsn.slice(0, slash), lsn.slice(slash + 1, end), lsn.slice(end + 1)];
+  const place = placeOf(lsn);
+  const slash = place.indexOf("/");
+  const colon = place.indexOf(":", slash);
+  const end = colon < 0 ? place.length : colon;
+  return [place.slice(0, slash), place.slice(slash + 1, end), place.slice(end + 1)];
 }
 
 /** The order of the write-ahead log; a commit's own LSN comes before its numbered changes. */
 export const ordLsn: Ord<Lsn> = fromCompare((a, b) => {
   // With as many digits in each part they compare as texts do.
-  if (a.length === b.length && a.indexOf("/") === b.indexOf("/") && a.indexOf(":") === b.indexOf(":"))
+  if (
+    a.length === b.length &&
+    a.indexOf("/") === b.indexOf("/") &&
+    a.indexOf(":") === b.indexOf(":") &&
+    !a.includes("@") &&
+    !b.includes("@")
+  )
     return a === b ? 0 : a < b ? -1 : 1;
   const [high, low, number] = lsnParts(a);
   const [otherHigh, otherLow, otherNumber] = lsnParts(b);

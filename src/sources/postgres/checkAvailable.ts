@@ -1,5 +1,5 @@
 import type { RxaddError } from "../../errors/rxaddError.ts";
-import { isLsn, type Lsn } from "../../event/lsn.ts";
+import { isLsn, type Lsn, placeOf } from "../../event/lsn.ts";
 import { postgresError } from "./postgresError.ts";
 import { walNumber } from "./walPosition.ts";
 
@@ -27,13 +27,14 @@ export function unavailable(message: string): RxaddError {
 export const acceptance =
   "or go on without them, once: acceptHole: true, accept_hole in YAML, --accept-hole of rxadd replicate";
 
-const anew = "fill the stream anew from a snapshot, with a new sink id";
+/** What mends a hole. */
+export const anew = "fill the stream anew from a snapshot, with a new sink id";
 
 /** Refuses a position of another kind of source. */
 export function checkPosition(from: Lsn | undefined): void {
   if (from !== undefined && !isLsn(`${from}`)) {
     throw unavailable(
-      `found position ${from} to go on from, expected an LSN: give this source a sink id of its own`,
+      `found position ${placeOf(from)} to go on from, expected an LSN: give this source a sink id of its own`,
     );
   }
 }
@@ -55,14 +56,15 @@ export function holeOf({
 }: Standing): string | undefined {
   if (confirmedLsn === undefined) {
     if (reached === undefined && madeAt === undefined) return undefined;
-    const stands = reached === undefined ? "this process has made one" : `a sink has position ${reached}`;
+    const stands =
+      reached === undefined ? "this process has made one" : `a sink has position ${placeOf(reached)}`;
     return `slot ${slot}: found none, expected the one of the earlier runs, as ${stands}: the changes since then are gone; ${anew}, ${acceptance}`;
   }
   if (from === undefined && confirmedLsn !== madeAt) {
     return `slot ${slot}: found it at ${confirmedLsn}, and a sink with no position to go on from: the changes up to there are gone; ${anew} and a new slot; if this is a first run, drop the slot: SELECT pg_drop_replication_slot('${slot}'); ${acceptance}`;
   }
   if (from !== undefined && walNumber(from) < walNumber(confirmedLsn)) {
-    return `found position ${from} to go on from, but the changes up to ${confirmedLsn} were acknowledged and slot ${slot} keeps them no longer: ${anew}, ${acceptance}`;
+    return `found position ${placeOf(from)} to go on from, but the changes up to ${confirmedLsn} were acknowledged and slot ${slot} keeps them no longer: ${anew}, ${acceptance}`;
   }
   if (!hasPublication) {
     return `publication ${publication}: found none, expected the one of the earlier runs, as slot ${slot} stands: PostgreSQL keeps no changes of tables that were not published; ${anew}, ${acceptance}`;
@@ -74,6 +76,6 @@ export function holeOf({
 export function checkServer(from: Lsn | undefined, logEnd: string): void {
   if (from === undefined || walNumber(from) <= walNumber(logEnd)) return;
   throw unavailable(
-    `found position ${from} to go on from, but the server's log ends at ${logEnd}: it is another server, or one that has lost its newest changes; ${anew}`,
+    `found position ${placeOf(from)} to go on from, but the server's log ends at ${logEnd}: it is another server, or one that has lost its newest changes; ${anew}`,
   );
 }

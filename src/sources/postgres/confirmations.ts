@@ -26,6 +26,8 @@ export interface ConfirmationsOptions {
   readonly passed: Subject<Lsn>;
   /** Whether the slot may go beyond what was acknowledged, since no position will be compared with it. */
   readonly isOnlyMark: boolean;
+  /** What follows the place in a position: how far a snapshot is. */
+  readonly reads?: () => string;
   /** Told once of so many changes that nobody has acknowledged, nor seems to: who made another source of this one has forgotten it. */
   readonly unheard?: (changes: number) => void;
 }
@@ -40,7 +42,12 @@ const manyUnheard = 10_000;
  * position, or the sink has lost something. What is confirmed is the place where the acknowledged change's transaction
  * was committed, not where its commit record ends: the position tells the one, and not the other.
  */
-export function confirmations({ passed, isOnlyMark, unheard }: ConfirmationsOptions): Confirmations {
+export function confirmations({
+  passed,
+  isOnlyMark,
+  reads = () => "",
+  unheard,
+}: ConfirmationsOptions): Confirmations {
   let last: Lsn | undefined;
   let acknowledged: Lsn | undefined;
   let isKept = false;
@@ -54,7 +61,7 @@ export function confirmations({ passed, isOnlyMark, unheard }: ConfirmationsOpti
 
   function pass(): void {
     if (idleAt === 0n || isOutstanding()) return;
-    const place = placePosition(idleAt);
+    const place = `${placePosition(idleAt)}${reads()}` as Lsn;
     if (last !== undefined && ordLsn.compare(place, last) <= 0) return;
     if (passed.observed) {
       last = place;

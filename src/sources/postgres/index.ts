@@ -1,2 +1,5 @@
 export { type OpenedSlot, type PostgresOptions, postgresChanges } from "./postgresChanges.ts";
 export type { PostgresErrorTag } from "./postgresError.ts";
+export type { SnapshotChoice } from "./prepare.ts";
+export { type BackfillOptions, backfill } from "./snapshot/requestBackfill.ts";
+export type { SnapshotProgress } from "./snapshot/snapshot.ts";

@@ -52,6 +52,13 @@ export class MessageReader {
     return read(this.#buffer, start, this.#at);
   }
 
+  /** As `value`, and null where the count is -1. */
+  nullable(read: (buffer: Buffer, start: number, end: number) => unknown): unknown {
+    if (this.#buffer.readInt32BE(this.#at) >= 0) return this.value(read);
+    this.#skip(4);
+    return null;
+  }
+
   /** The bytes after their count, where they lie. */
   bytes(): Buffer {
     const start = this.#skip(this.uint32());

@@ -2,6 +2,7 @@ import type { ChangeEvent, Operation, Row } from "../../event/changeEvent.ts";
 import type { Lsn } from "../../event/lsn.ts";
 import { MessageReader, unexpected } from "./messageReader.ts";
 import { type Relation, readKey, readRelation, readRow } from "./relation.ts";
+import type { TableChange } from "./snapshot/chunk.ts";
 import { placePosition } from "./walPosition.ts";
 
 /** What all events of a transaction have in common, made once. */
@@ -44,11 +45,21 @@ export interface LogMessage {
   readonly isTransactional: boolean;
 }
 
+/** The transaction that a message of the log belongs to. */
+export interface MessageTransaction {
+  /** Where it was committed. */
+  readonly lsn: Lsn;
+  readonly xid: number;
+  readonly ts_ms: number;
+}
+
 /** Who is told of what is read. */
 export interface PgoutputObserver {
   readonly change: (event: ChangeEvent<Row, Lsn>) => void;
   /** Comes only where messages are asked for. */
-  readonly message?: (message: LogMessage) => void;
+  readonly message?: (message: LogMessage, transaction: MessageTransaction | undefined) => void;
+  /** Told of each change as it is read; returns what follows its place in its position: how far a snapshot is. */
+  readonly read?: (change: TableChange) => string;
 }
 
 /**
@@ -112,7 +123,7 @@ export class PgoutputDecoder {
     const prefix = this.#reader.text();
     const content = this.#reader.bytes();
     this.#reader.checkEnd();
-    this.#observer.message?.({ prefix, content, isTransactional });
+    this.#observer.message?.({ prefix, content, isTransactional }, this.#transaction);
   }
 
   #insert(): void {
@@ -151,7 +162,7 @@ export class PgoutputDecoder {
 
   #change(
     op: Operation,
-    { schema, name: table }: Relation,
+    relation: Relation,
     before: Row | null,
     after: Row | null,
     unchanged: readonly string[] = [],
@@ -162,17 +173,19 @@ export class PgoutputDecoder {
     if (transaction === undefined) unexpected("a change", "a transaction to begin before it");
     transaction.changes += 1;
     const { xid: txId, ts_ms, lsn, id, changes } = transaction;
-    const position = `${lsn}:${changes}` as Lsn;
+    const place = `${lsn}:${changes}`;
+    const { schema, name: table } = relation;
+    const reads = this.#observer.read?.({ table: relation, xid: txId, op, before, after, unchanged }) ?? "";
     const source = { connector: "postgresql", db: this.#db, schema, table, lsn, txId };
     this.#held = {
-      id: `${this.#db}/${position}`,
+      id: `${this.#db}/${place}`,
       op,
       ts_ms,
       source: unchanged.length === 0 ? source : { ...source, unchanged },
       before,
       after,
       transaction: { id, total_order: changes, last: false },
-      position,
+      position: `${place}${reads}` as Lsn,
     };
   }
 

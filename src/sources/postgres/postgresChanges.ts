@@ -22,8 +22,10 @@ import { acceptance, checkPosition, unavailable } from "./checkAvailable.ts";
 import { checkOptions } from "./checkOptions.ts";
 import { confirmations } from "./confirmations.ts";
 import { postgresErrorOf } from "./postgresError.ts";
-import { prepare } from "./prepare.ts";
+import { prepare, type SnapshotChoice } from "./prepare.ts";
 import { replicationChanges } from "./replicationChanges.ts";
+import type { Snapshot, SnapshotProgress } from "./snapshot/snapshot.ts";
+import { readsText } from "./snapshot/tableRead.ts";
 import { walNumber } from "./walPosition.ts";
 
 /** A slot that a source is about to read. */
@@ -56,6 +58,15 @@ export interface PostgresOptions {
    */
   readonly acceptHole?: boolean;
   /**
+   * Which rows that are there already come as events with `op: "r"`: `"initial"`: all of them, at a first run, between the changes
+   * that are made meanwhile; `"onDemand"`: those that {@link backfill} asks for, as `"initial"` does too; `"never"`. Where changes are gone
+   * and `acceptHole` is set, `"initial"` reads every table anew, each behind a truncate. Each table needs a primary key, or another replica
+   * identity by an index, and the user SELECT on it. Default `"never"`.
+   */
+  readonly snapshot?: SnapshotChoice;
+  /** Told how far the reading of tables is, after each piece. */
+  readonly progress?: { readonly next: (progress: SnapshotProgress) => void };
+  /**
    * Told each time that the slot stands: changes that are committed from now on will be emitted. Told again of changes that
    * the server leaves out, if that was accepted.
    */
@@ -72,6 +83,8 @@ const names = {
   tables: true,
   maxRetries: true,
   acceptHole: true,
+  snapshot: true,
+  progress: true,
   opened: true,
   failed: true,
 } as const;
@@ -104,19 +117,21 @@ const names = {
 export function postgresChanges<R = Row>(options: PostgresOptions): Source<ChangeEvent<R, Lsn>, Lsn> {
   refuseUnknown("postgresChanges", options, names);
   const { connectionString, slot = "rxadd", publication = "rxadd", tables, opened, failed } = options;
-  const { acceptHole = false } = options;
+  const { acceptHole = false, snapshot = "never", progress } = options;
   const config = { connectionTimeoutMillis: 10_000, ...options.client, connectionString };
   const passed = new Subject<Lsn>();
   const confirm$ = new Subject<void>();
   const { begin, received, idle, pass, last, confirmed, ...confirming } = confirmations({
     passed,
     isOnlyMark: acceptHole,
+    reads: () => reading?.text ?? "",
     unheard: (changes) =>
       process.emitWarning(
         `postgresChanges: found ${changes} changes and no word that any is safe, so PostgreSQL keeps its log for ever: give operators to replicate as through, or to pipeSource, which keep acknowledge, or call it`,
         "RxaddWarning",
       ),
   });
+  let reading: Pick<Snapshot, "text"> | undefined;
   let madeAt: string | undefined;
   /** What was decided before the start is no word on what a sink loses later; where the slot is the only mark, it is on each connection. */
   let accepts = acceptHole;
@@ -147,30 +162,40 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
     flow: Observable<Flow>,
     reached: Lsn | undefined,
   ): Observable<ChangeEvent<Row, Lsn>> {
-    return prepare(config, { slot, publication, tables, after, reached, madeAt, acceptHole: accepts }).pipe(
-      switchMap(({ db, confirmedLsn, isNew, hole, senderTimeoutMs }) => {
+    const sought = { slot, publication, tables, after, reached, madeAt, snapshot };
+    return prepare(config, { ...sought, acceptHole: accepts }).pipe(
+      switchMap(({ db, confirmedLsn, isNew, hole, senderTimeoutMs, reading: plan }) => {
         if (isNew) madeAt = confirmedLsn;
         if (passed.observed) accepts = false;
+        reading = plan && { text: readsText(plan.reads) };
         opened?.next({ slot, confirmedLsn, hole });
         // The sink has a position from the first moment on, and one beyond a hole that was accepted.
         idle(walNumber(confirmedLsn));
         pass();
-        const reading = new BehaviorSubject<Flow>("resume");
+        const flowing = new BehaviorSubject<Flow>("resume");
         return replicationChanges({
           ...{ config, db, slot, publication, senderTimeoutMs, confirmed, idle, pass, confirm$ },
+          snapshot: plan && {
+            ...plan,
+            progress,
+            after,
+            begun: (snapshot) => {
+              reading = snapshot;
+            },
+          },
           skipped: (notice) => {
             const gone = leftOut(publication, notice);
             if (!acceptHole) throw unavailable(gone);
             opened?.next({ slot, confirmedLsn, hole: gone });
           },
-          flow: reading,
+          flow: flowing,
         }).pipe(
           filter(
             ({ position }) =>
               after === undefined || position === undefined || ordLsn.compare(position, after) > 0,
           ),
           tap(({ position }) => position !== undefined && received(position)),
-          heedFlow(flow, reading),
+          heedFlow(flow, flowing),
         );
       }),
     );

@@ -1,9 +1,15 @@
 import { Client, type ClientConfig } from "pg";
 import { from, type Observable, type Unsubscribable, using } from "rxjs";
-import type { Lsn } from "../../event/lsn.ts";
-import { checkServer, holeOf, unavailable } from "./checkAvailable.ts";
+import { type Lsn, placeOf } from "../../event/lsn.ts";
+import { anew, checkServer, holeOf, unavailable } from "./checkAvailable.ts";
 import { postgresError } from "./postgresError.ts";
 import { findPublication, preparePublication } from "./publication.ts";
+import type { SnapshotPlan } from "./replicationChanges.ts";
+import { publishedTables } from "./snapshot/table.ts";
+import { readsOf, type TableRead } from "./snapshot/tableRead.ts";
+
+/** Which rows a source reads beside the changes. */
+export type SnapshotChoice = "never" | "onDemand" | "initial";
 
 /** What `prepare` makes, if it is missing. */
 export interface Preparation {
@@ -19,6 +25,7 @@ export interface Preparation {
   readonly madeAt: string | undefined;
   /** Whether to go on although changes are gone. */
   readonly acceptHole: boolean;
+  readonly snapshot: SnapshotChoice;
 }
 
 /** Where the slot stands. */
@@ -32,6 +39,8 @@ export interface Prepared {
   readonly hole: string | undefined;
   /** After how long without a word the server ends a connection, in ms; 0: never. */
   readonly senderTimeoutMs: number;
+  /** Which rows are to be read; undefined: none, nor will be. */
+  readonly reading: Pick<SnapshotPlan, "reads" | "tables"> | undefined;
 }
 
 interface Resource extends Unsubscribable {
@@ -78,7 +87,7 @@ async function findSlot(client: Client, slot: string): Promise<FoundSlot | undef
 
 async function run(
   client: Client,
-  { slot, publication, tables, after, reached, madeAt, acceptHole }: Preparation,
+  { slot, publication, tables, after, reached, madeAt, acceptHole, snapshot }: Preparation,
 ): Promise<Prepared> {
   await client.connect();
   const found = await findSlot(client, slot);
@@ -90,7 +99,34 @@ async function run(
   await preparePublication(client, publication, tables);
   const { db, lsn, end, timeout } = found ?? (await makeSlot(client, slot));
   checkServer(after, end);
-  return { db, confirmedLsn: lsn, isNew: found === undefined, hole, senderTimeoutMs: timeout };
+  const reads = after === undefined ? [] : leftToRead(after);
+  const isToRead = snapshot === "initial" && (hole !== undefined || after === undefined);
+  const reading =
+    snapshot === "never" && reads.length === 0
+      ? undefined
+      : await plan(client, publication, isToRead ? (hole === undefined ? "first" : "anew") : reads);
+  return { db, confirmedLsn: lsn, isNew: found === undefined, hole, senderTimeoutMs: timeout, reading };
+}
+
+/** What is left to be read at a position. */
+function leftToRead(position: Lsn): readonly TableRead[] {
+  const reads = readsOf(position);
+  if (reads !== undefined) return reads;
+  throw unavailable(
+    `found position ${placeOf(position)} with a snapshot that is no list of tables: it was written by another version; ${anew}`,
+  );
+}
+
+async function plan(
+  client: Client,
+  publication: string,
+  reads: readonly TableRead[] | "first" | "anew",
+): Promise<Prepared["reading"]> {
+  const tables = await publishedTables(client, publication);
+  if (typeof reads !== "string") return { tables, reads };
+  const [first] = tables;
+  const all = { after: undefined, isAnew: reads === "anew", where: undefined };
+  return { tables, reads: first === undefined ? [] : [{ ...first, ...all }] };
 }
 
 async function makeSlot(client: Client, slot: string): Promise<FoundSlot> {

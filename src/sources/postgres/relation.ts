@@ -2,7 +2,7 @@ import type { Row } from "../../event/changeEvent.ts";
 import { type ReadValue, valueReader } from "./columnValues.ts";
 import { type MessageReader, unexpected } from "./messageReader.ts";
 
-interface Column {
+export interface Column {
   readonly name: string;
   readonly isKey: boolean;
   readonly read: ReadValue;
@@ -69,7 +69,7 @@ function sentColumns(reader: MessageReader, { name, columns }: Relation): readon
 }
 
 /** An assignment to `__proto__` would make no column. */
-function setColumn(row: Record<string, unknown>, name: string, value: unknown): void {
+export function setColumn(row: Record<string, unknown>, name: string, value: unknown): void {
   if (name !== "__proto__") row[name] = value;
   else Object.defineProperty(row, name, { value, configurable: true, enumerable: true, writable: true });
 }

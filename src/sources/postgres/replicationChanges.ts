@@ -4,9 +4,13 @@ import type { Flow } from "../../../operators/flow.ts";
 import type { ChangeEvent, Row } from "../../event/changeEvent.ts";
 import type { Lsn } from "../../event/lsn.ts";
 import { PgoutputDecoder } from "./pgoutput.ts";
+import { plainText } from "./plainText.ts";
 import { postgresError } from "./postgresError.ts";
+import { requestIn } from "./snapshot/backfill.ts";
+import { Snapshot, type SnapshotOptions } from "./snapshot/snapshot.ts";
+import { TableReader } from "./snapshot/tableReader.ts";
 import { standbyStatus } from "./standbyStatus.ts";
-import { takeCopies } from "./takeCopies.ts";
+import { kinds, takeMessages } from "./takeMessages.ts";
 
 export interface ReplicationOptions {
   readonly config: ClientConfig;
@@ -23,18 +27,24 @@ export interface ReplicationOptions {
   readonly idle: (place: bigint) => void;
   /** Asked now and then, and when the server asks how far we are, to say to whom it may concern how far the log is read. */
   readonly pass: () => void;
+  /** What is to be read of the tables beside their changes; undefined: nothing, nor will be. */
+  readonly snapshot: SnapshotPlan | undefined;
   /** Told of changes that the server has left out. */
   readonly skipped: (notice: string) => void;
   /** Emits when `confirmed` may have grown. */
   readonly confirm$: Observable<unknown>;
 }
 
+/** Which tables are read, from where, and on whose request. */
+export interface SnapshotPlan extends Pick<SnapshotOptions, "reads" | "tables" | "progress"> {
+  /** Requests at or before this place have been heard already. */
+  readonly after: Lsn | undefined;
+  /** Told whenever it has begun, of who knows how far it is. */
+  readonly begun: (snapshot: Snapshot) => void;
+}
+
 /** Object not in prerequisite state: from PostgreSQL 18 on, a publication that did not stand when a change was made. */
 const publicationSkipped = "55000";
-
-/** Values arrive as text: it must not depend on how the database or the user likes to see it. */
-const plainText =
-  "SET client_min_messages = warning; SET datestyle = ISO; SET timezone = 'UTC'; SET intervalstyle = postgres; SET bytea_output = hex; SET extra_float_digits = 1; SET lc_monetary = 'C'";
 
 /** How often the server is told of what is confirmed, at most. */
 const confirmMs = 100;
@@ -42,7 +52,7 @@ const confirmMs = 100;
 /** Reads until the server ends it. */
 async function replicate(
   client: Client,
-  { slot, publication }: ReplicationOptions,
+  { slot, publication, snapshot }: ReplicationOptions,
   started: () => void,
 ): Promise<never> {
   await client.connect();
@@ -51,7 +61,7 @@ async function replicate(
   // The server takes the name out of a list in a literal.
   const names = escapeIdentifier(publication).replaceAll("'", "''");
   await client.query(
-    `START_REPLICATION SLOT "${slot}" LOGICAL 0/0 (proto_version '1', publication_names '${names}', messages 'false')`,
+    `START_REPLICATION SLOT "${slot}" LOGICAL 0/0 (proto_version '1', publication_names '${names}', messages '${snapshot !== undefined}')`,
   );
   throw postgresError("ConnectionLost", "the server ended the replication");
 }
@@ -61,7 +71,8 @@ async function replicate(
  * not say, stops reading while `flow` says pause, and fails when the server falls silent.
  */
 export function replicationChanges(options: ReplicationOptions): Observable<ChangeEvent<Row, Lsn>> {
-  const { config, db, flow, senderTimeoutMs, confirmed, idle, pass, skipped, confirm$ } = options;
+  const { config, db, slot, publication, flow, senderTimeoutMs, confirmed, idle, pass, skipped, confirm$ } =
+    options;
   // The server hears of us in good time also while we are paused.
   const statusMs = senderTimeoutMs === 0 ? 10_000 : Math.min(10_000, senderTimeoutMs / 3);
   const maxSilentTicks = senderTimeoutMs === 0 ? 12 : (2 * senderTimeoutMs) / statusMs;
@@ -69,12 +80,43 @@ export function replicationChanges(options: ReplicationOptions): Observable<Chan
 
   return new Observable((subscriber) => {
     const client = new Client(replicating);
-    const decoder = new PgoutputDecoder(db, { change: (event) => subscriber.next(event) });
     let isPaused = false;
+    let isHeld = false;
+    const fail = (error: unknown) => subscriber.error(error);
+    const change = (event: ChangeEvent<Row, Lsn>) => subscriber.next(event);
+    const snapshot = options.snapshot && begin(options.snapshot);
+    const decoder = new PgoutputDecoder(db, {
+      change,
+      ...(snapshot && {
+        read: (change) => snapshot.changed(change),
+        message: (message, transaction) => {
+          const request = requestIn(message, slot, transaction, options.snapshot?.after);
+          if (request !== undefined) snapshot.ask(request);
+          else snapshot.message(message, transaction);
+        },
+      }),
+    });
     let silentTicks = 0;
     /** Whether the server has yet to be told of what is confirmed. */
     let isBehind = false;
-    const fail = (error: unknown) => subscriber.error(error);
+
+    function begin({ reads, tables, progress, begun }: SnapshotPlan): Snapshot {
+      const reader = new TableReader(config, publication, fail);
+      const snapshot = new Snapshot({
+        ...{ db, reads, tables, reader, progress, emit: change, failed: fail, isPaused: () => isPaused },
+        hold: (isToBeHeld) => {
+          isHeld = isToBeHeld;
+          read();
+        },
+      });
+      begun(snapshot);
+      return snapshot;
+    }
+
+    function read(): void {
+      if (isPaused || isHeld) client.connection.stream.pause();
+      else client.connection.stream.resume();
+    }
 
     function tell(asks: boolean): void {
       const place = confirmed();
@@ -84,7 +126,7 @@ export function replicationChanges(options: ReplicationOptions): Observable<Chan
     }
 
     function tick(): void {
-      silentTicks = isPaused ? 0 : silentTicks + 1;
+      silentTicks = isPaused || isHeld ? 0 : silentTicks + 1;
       pass();
       if (silentTicks <= maxSilentTicks) tell(true);
       else fail(postgresError("ConnectionLost", "the server has not answered for too long"));
@@ -114,8 +156,8 @@ export function replicationChanges(options: ReplicationOptions): Observable<Chan
       subscriber.add(
         flow.subscribe((signal) => {
           isPaused = signal === "pause";
-          if (isPaused) client.connection.stream.pause();
-          else client.connection.stream.resume();
+          read();
+          snapshot?.resume();
         }),
       );
     }
@@ -124,10 +166,15 @@ export function replicationChanges(options: ReplicationOptions): Observable<Chan
     client.on("notice", ({ code, message = "", detail }) => {
       if (code === publicationSkipped) skipped(detail === undefined ? message : `${message}: ${detail}`);
     });
-    takeCopies(client, copied, fail);
+    takeMessages(client, {
+      takes: (kind) => kind === kinds.copyData,
+      take: (_kind, buffer, start, end) => copied(buffer, start, end),
+      failed: fail,
+    });
     replicate(client, options, started).catch(fail);
 
     return () => {
+      snapshot?.close();
       if (isBehind) tell(false);
       client.end().catch(() => {});
     };

@@ -1,0 +1,119 @@
+import type { Operation, Row } from "../../../event/changeEvent.ts";
+import { MessageReader } from "../messageReader.ts";
+import { setColumn } from "../relation.ts";
+import type { Table } from "./table.ts";
+import { keyText, type TableName } from "./tableRead.ts";
+import type { Visibility } from "./visibility.ts";
+
+/** Where a row lies, as the server has sent it. */
+export interface SentRow {
+  readonly buffer: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** What has changed in a table. */
+export interface TableChange {
+  readonly table: TableName;
+  /** Its transaction. */
+  readonly xid: number;
+  readonly op: Operation;
+  readonly before: Row | null;
+  readonly after: Row | null;
+  /** Large columns that were not touched, and are not told. */
+  readonly unchanged: readonly string[];
+}
+
+/** What has become of a row since it was read: columns that were changed, where not all of them were told; or all is told. */
+type Since = Row | "told";
+
+/**
+ * Rows of a table as one moment has seen them, kept up to date until they are told: what changes a row after that moment, and is
+ * told before the rows, takes the row's place.
+ *
+ * - **Memory** the rows, and what has changed of them.
+ */
+export class Chunk {
+  readonly table: Table;
+  readonly #rows: readonly SentRow[];
+  readonly #seen: Visibility;
+  readonly #reader = new MessageReader();
+  /** Which row has a key; made when the first of them may have changed. */
+  #numbers: ReadonlyMap<string, number> | undefined;
+  readonly #since = new Map<number, Since>();
+  #isCleared = false;
+
+  constructor(table: Table, rows: readonly SentRow[], seen: Visibility) {
+    this.table = table;
+    this.#rows = rows;
+    this.#seen = seen;
+  }
+
+  get size(): number {
+    return this.#rows.length;
+  }
+
+  /** The key of the last row, as texts. */
+  get lastKey(): readonly string[] | undefined {
+    const last = this.#rows.at(-1);
+    return last && this.#keyTexts(last);
+  }
+
+  /** Takes note of a change of this table that is told before these rows. */
+  changed({ xid, op, before, after, unchanged }: TableChange): void {
+    if (this.#seen.sees(xid)) return;
+    if (op === "t") {
+      this.#isCleared = true;
+      return;
+    }
+    const old = before === null ? undefined : this.#numberOf(before);
+    const now = after === null ? undefined : this.#numberOf(after);
+    if (old !== undefined && old !== now) this.#since.set(old, "told");
+    if (now === undefined || after === null) return;
+    const since = this.#since.get(now);
+    if (since === "told") return;
+    // Of an update the log leaves out large columns that it did not touch: those of the row as it was read are right.
+    this.#since.set(now, unchanged.length === 0 ? "told" : { ...since, ...structuredClone(after) });
+  }
+
+  /** Calls with each row that is to be told: with its number, from 1, as it is now, and its key as in a position. */
+  forEach(tell: (number: number, row: Row, key: string) => void): void {
+    if (this.#isCleared) return;
+    for (const [index, sent] of this.#rows.entries()) {
+      const since = this.#since.get(index);
+      if (since === "told") continue;
+      const row = this.#rowOf(sent);
+      tell(index + 1, since === undefined ? row : { ...row, ...since }, keyText(this.#keyTexts(sent)));
+    }
+  }
+
+  #numberOf(row: Row): number | undefined {
+    this.#numbers ??= new Map(this.#rows.map((sent, index) => [this.#idOf(this.#rowOf(sent)), index]));
+    return this.#numbers.get(this.#idOf(row));
+  }
+
+  #idOf(row: Row): string {
+    const { columns, key } = this.table;
+    return JSON.stringify(key.map((column) => row[columns[column]?.name ?? ""]));
+  }
+
+  #rowOf({ buffer, start, end }: SentRow): Row {
+    const reader = this.#reader;
+    const row: Record<string, unknown> = {};
+    reader.open(buffer, start, end);
+    reader.uint16(); // how many columns there are
+    for (const { name, read } of this.table.columns) setColumn(row, name, reader.nullable(read));
+    reader.checkEnd();
+    return row;
+  }
+
+  #keyTexts({ buffer, start, end }: SentRow): readonly string[] {
+    const reader = this.#reader;
+    reader.open(buffer, start, end);
+    reader.uint16();
+    const texts = this.table.columns.map(() =>
+      reader.nullable((bytes, from, to) => bytes.toString("utf8", from, to)),
+    );
+    return this.table.key.map((column) => `${texts[column]}`);
+  }
+}

@@ -1,0 +1,270 @@
+import { randomUUID } from "node:crypto";
+import { type Observer, Subscription, timer } from "rxjs";
+import { isRetryable, isRxaddError, type RxaddError } from "../../../errors/rxaddError.ts";
+import type { ChangeEvent, Row } from "../../../event/changeEvent.ts";
+import type { Lsn } from "../../../event/lsn.ts";
+import type { LogMessage, MessageTransaction } from "../pgoutput.ts";
+import { Chunk, type TableChange } from "./chunk.ts";
+import { nextChunkRows } from "./chunkRows.ts";
+import { aroundKey, ordTable, readsText, shownTable, type TableName, type TableRead } from "./tableRead.ts";
+import { type TableReader, watermark } from "./tableReader.ts";
+
+/** How far the reading of a table is. */
+export type SnapshotProgress = {
+  /** As `schema.table`. */
+  readonly table: string;
+  /** How many of its rows were told, by this process. */
+  readonly rows: number;
+  /** How many it has, as far as PostgreSQL knows. */
+  readonly estimated: number | undefined;
+} & (
+  | { readonly state: "reading" | "read" }
+  /** It was asked for, and cannot be read: reading goes on without it. */
+  | { readonly state: "refused"; readonly error: RxaddError }
+);
+
+export interface SnapshotOptions {
+  /** The database's name: with the position it makes an event's id. */
+  readonly db: string;
+  /** What is left to be read. */
+  readonly reads: readonly TableRead[];
+  /** All tables that are published, in order. */
+  readonly tables: readonly TableName[];
+  readonly reader: TableReader;
+  readonly emit: (event: ChangeEvent<Row, Lsn>) => void;
+  readonly failed: (error: unknown) => void;
+  /** Whether nothing is to be told now. */
+  readonly isPaused: () => boolean;
+  /** Told to stop reading the log, and to go on. */
+  readonly hold: (isHeld: boolean) => void;
+  readonly progress?: Pick<Observer<SnapshotProgress>, "next"> | undefined;
+}
+
+/** How the reading of a table has ended. */
+type Ended = { readonly state: "read" } | { readonly state: "refused"; readonly error: RxaddError };
+
+/** What goes on: nothing; rows are read, while changes are noted; rows are there, and wait for their place in the log. */
+type Stage =
+  | { readonly is: "resting" }
+  | { readonly is: "reading"; readonly changes: TableChange[] }
+  | { readonly is: "waiting"; readonly chunk: Chunk; readonly word: string; readonly isLast: boolean };
+
+/** So many changes are noted while rows are read; then the log waits. */
+const maxNoted = 10_000;
+/** Of so many transactions it is remembered that they were told; then it is asked which of them everybody sees. */
+const maxTold = 50_000;
+/** How long a transaction that is told, and not yet seen, is waited for. */
+const unseenMs = 50;
+
+/**
+ * Reads the rows of tables between the changes of the log: a piece of a table at a time, by its key, and each where the log says
+ * that it belongs.
+ *
+ * A piece is read as of one moment, and then a word, the watermark, is written into the log. When the log comes to it, every change that
+ * the moment has not seen, and that was made before the word, has been told; such a change takes the place of its row. So for
+ * each key what is told last is what is newest. How far it is stands in each position.
+ *
+ * A transaction whose commit is in the log already may yet be unseen. Where one that was told before the rows were read
+ * was not seen by them, they are read again.
+ *
+ * - **Memory** one piece, and 10,000 changes while it is read.
+ */
+export class Snapshot {
+  readonly #options: SnapshotOptions;
+  readonly #running = new Subscription();
+  #reads: readonly TableRead[];
+  #text = "";
+  #stage: Stage = { is: "resting" };
+  #limit = nextChunkRows();
+  #rows = 0;
+  #estimated: number | undefined;
+  /** Transactions that were told, and that nobody may have seen yet. */
+  #told = new Set<number>();
+  #isLooking = false;
+  #isClosed = false;
+
+  constructor(options: SnapshotOptions) {
+    this.#options = options;
+    this.#reads = options.reads;
+    this.#text = readsText(options.reads);
+  }
+
+  /** What follows the place in each position: how far it is. */
+  get text(): string {
+    return this.#text;
+  }
+
+  /** Goes on, if anything is left and nobody asked to pause. */
+  resume(): void {
+    const [read] = this.#reads;
+    if (read === undefined || this.#stage.is !== "resting" || this.#isClosed || this.#options.isPaused())
+      return;
+    this.#stage = { is: "reading", changes: [] };
+    this.#read(read).catch((error) => {
+      if (this.#isClosed) return;
+      if (read.where === undefined || !isRxaddError(error) || isRetryable(error)) this.#options.failed(error);
+      else this.#end(read, { state: "refused", error });
+    });
+  }
+
+  /** Adds tables to what is to be read. */
+  ask(read: TableRead): void {
+    this.#left([...this.#reads, read]);
+    this.resume();
+  }
+
+  /** Takes note of a change that is about to be told; returns what follows the place in its position. */
+  changed(change: TableChange): string {
+    const { table, xid, before, unchanged } = change;
+    if (this.#reads.length === 0) return this.#text;
+    this.#told.add(xid);
+    if (this.#told.size > maxTold) this.#forget();
+    const stage = this.#stage;
+    if (stage.is === "reading") {
+      stage.changes.push(change);
+      if (stage.changes.length === maxNoted) this.#options.hold(true);
+    } else if (stage.is === "waiting" && isSame(stage.chunk.table, table)) stage.chunk.changed(change);
+    // A row that moves to another key without its large columns may not have been read under its old one, nor ever be.
+    if (before !== null && unchanged.length > 0) this.#again(table);
+    return this.#text;
+  }
+
+  /** Tells the rows that wait for this message. */
+  message({ prefix, content }: LogMessage, transaction: MessageTransaction | undefined): void {
+    const stage = this.#stage;
+    if (stage.is !== "waiting" || transaction === undefined || prefix !== watermark) return;
+    if (content.toString() !== stage.word) return;
+    this.#stage = { is: "resting" };
+    this.#tell(stage.chunk, stage.isLast, transaction);
+    this.resume();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#running.unsubscribe();
+    this.#options.reader.rest();
+  }
+
+  async #read(read: TableRead): Promise<void> {
+    const { reader, hold } = this.#options;
+    // What was told before the rows are read is told without them.
+    const told = this.#told;
+    this.#told = new Set();
+    const found = await reader.read(read, this.#limit);
+    const stage = this.#stage;
+    if (this.#isClosed || stage.is !== "reading") return;
+    if (found === undefined) return this.#end(read, { state: "read" });
+    hold(false);
+    const { seen } = found;
+    const unseen = [...told].filter((xid) => !seen.sees(xid));
+    for (const xid of unseen) this.#told.add(xid);
+    if (unseen.length > 0) {
+      this.#stage = { is: "resting" };
+      this.#running.add(timer(unseenMs).subscribe(() => this.resume()));
+      return;
+    }
+    const chunk = new Chunk(found.table, found.rows, seen);
+    for (const change of stage.changes) if (isSame(change.table, read)) chunk.changed(change);
+    const word = randomUUID();
+    this.#stage = { is: "waiting", chunk, word, isLast: found.rows.length < this.#limit };
+    this.#limit = nextChunkRows(this.#limit, found);
+    this.#estimated = found.table.estimated;
+    await reader.mark(word);
+  }
+
+  /** Asks which of the transactions that were told everybody sees by now. */
+  #forget(): void {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    const told = this.#told;
+    this.#options.reader.look().then(
+      (seen) => {
+        for (const xid of told) if (seen.sees(xid)) told.delete(xid);
+        this.#isLooking = false;
+      },
+      () => {}, // it is closed, or will be
+    );
+  }
+
+  #tell(chunk: Chunk, isLast: boolean, { lsn, xid, ts_ms }: MessageTransaction): void {
+    const [read] = this.#reads;
+    if (read === undefined) return;
+    const { db, emit } = this.#options;
+    const { schema, name } = chunk.table;
+    const others = readsText(this.#reads.slice(1));
+    const [start, end] = aroundKey(read);
+    const source = { connector: "postgresql", db, schema, table: name, lsn, txId: xid };
+    const event = { ts_ms, source, before: null } as const;
+    let clearings = 0;
+    if (read.isAnew && read.after === undefined) {
+      clearings = 1;
+      this.#left([{ ...read, after: [] }, ...this.#reads.slice(1)]);
+      const place = `${lsn}:1`;
+      emit({
+        ...event,
+        id: `${db}/${place}`,
+        op: "t",
+        after: null,
+        position: `${place}${this.#text}` as Lsn,
+      });
+    }
+    chunk.forEach((number, after, key) => {
+      const place = `${lsn}:${number + clearings}`;
+      const position = `${place}${start}${key}${end}${others}` as Lsn;
+      emit({ ...event, source: { ...source }, id: `${db}/${place}`, op: "r", after, position });
+    });
+    this.#rows += chunk.size;
+    const { lastKey } = chunk;
+    if (isLast || lastKey === undefined) this.#done(read, { state: "read" });
+    else {
+      this.#left([{ ...read, after: lastKey }, ...this.#reads.slice(1)]);
+      this.#progress(read, { state: "reading" });
+    }
+  }
+
+  /** There is nothing to be read. */
+  #end(read: TableRead, how: Ended): void {
+    this.#stage = { is: "resting" };
+    this.#options.hold(false);
+    this.#done(read, how);
+    this.resume();
+  }
+
+  /** On to the next table. */
+  #done(read: TableRead, how: Ended): void {
+    this.#progress(read, how);
+    this.#rows = 0;
+    this.#limit = nextChunkRows();
+    const next =
+      read.where === undefined
+        ? this.#options.tables.find((table) => ordTable.compare(table, read) > 0)
+        : undefined;
+    const { isAnew, where } = read;
+    const others = this.#reads.slice(1);
+    this.#left(next === undefined ? others : [{ ...next, after: undefined, isAnew, where }, ...others]);
+  }
+
+  /** The whole of a table whose reading has begun is read once more, unless it will be anyway. */
+  #again({ schema, name }: TableName): void {
+    const ofIt = this.#reads.filter((read) => isSame(read, { schema, name }));
+    const isComing = ({ after, where = [] }: TableRead) => after === undefined && where.length === 0;
+    const [first] = this.#stage.is === "resting" ? [] : this.#reads;
+    if (ofIt.length === 0 || ofIt.some((read) => read !== first && isComing(read))) return;
+    this.#left([...this.#reads, { schema, name, after: undefined, isAnew: false, where: [] }]);
+  }
+
+  #left(reads: readonly TableRead[]): void {
+    this.#reads = reads;
+    this.#text = readsText(reads);
+    if (reads.length === 0) this.#options.reader.rest();
+  }
+
+  #progress(read: TableRead, how: Ended | { readonly state: "reading" }): void {
+    const [rows, estimated] = [this.#rows, this.#estimated];
+    this.#options.progress?.next({ table: shownTable(read), rows, estimated, ...how });
+  }
+}
+
+function isSame(a: TableName, b: TableName): boolean {
+  return a.name === b.name && a.schema === b.schema;
+}

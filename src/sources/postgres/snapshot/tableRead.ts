@@ -1,0 +1,98 @@
+import { isRight } from "fp-ts/lib/Either.js";
+import { contramap, type Ord, tuple } from "fp-ts/lib/Ord.js";
+import { Ord as ordText } from "fp-ts/lib/string.js";
+import { type Condition, Conditions } from "./conditions.ts";
+
+/** A table by its names. */
+export interface TableName {
+  readonly schema: string;
+  readonly name: string;
+}
+
+/** A table whose rows are read, and how far they are. */
+export interface TableRead extends TableName {
+  /**
+   * The key of the last row that was read, as PostgreSQL's texts; empty: there is none, but its clearing was told.
+   * Undefined: nothing was.
+   */
+  readonly after: readonly string[] | undefined;
+  /** Whether its stream was filled before: then a truncate is told ahead of its rows, and ahead of those of the tables that follow. */
+  readonly isAnew: boolean;
+  /** Which rows, where this table alone was asked for, `[]` for all of it; undefined: the tables behind it follow. */
+  readonly where: readonly Condition[] | undefined;
+}
+
+/** In which order tables are read. */
+export const ordTable: Ord<TableName> = contramap(({ schema, name }: TableName) => [schema, name] as const)(
+  tuple(ordText, ordText),
+);
+
+/** `public.orders`. */
+export function shownTable({ schema, name }: TableName): string {
+  return `${schema}.${name}`;
+}
+
+const plain = /^[\w-]+$/;
+
+/** A text that stands between the marks of a position. */
+function escaped(text: string): string {
+  if (plain.test(text)) return text;
+  const left = (mark: string) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`;
+  return encodeURIComponent(text).replace(/[.!~]/g, left);
+}
+
+/** Empty text, too, is a key. */
+const escapedKey = (text: string) => (text === "" ? "~" : escaped(text));
+const keyOf = (text: string) => (text === "~" ? "" : decodeURIComponent(text));
+
+/** A read but for its key, which each of its rows has another one of. */
+export function aroundKey({ schema, name, isAnew, where }: TableRead): readonly [string, string] {
+  const table = `@${isAnew ? "!" : ""}${escaped(schema)}.${escaped(name)}/`;
+  return [table, where === undefined ? "" : `?${escaped(JSON.stringify(where))}`];
+}
+
+/** A key within a read. */
+export function keyText(key: readonly string[]): string {
+  const [first = "", ...others] = key;
+  return others.length === 0 ? (key.length === 0 ? "" : escapedKey(first)) : key.map(escapedKey).join("/");
+}
+
+function readText(read: TableRead): string {
+  const [table, where] = aroundKey(read);
+  return `${read.after === undefined ? table.slice(0, -1) : table + keyText(read.after)}${where}`;
+}
+
+/** What follows the place in the log, in a position: `@public.orders/42`, and nothing when nothing is left to be read. */
+export function readsText(reads: readonly TableRead[]): string {
+  return reads.map(readText).join("");
+}
+
+function conditionsIn(text: string): readonly Condition[] {
+  const found = Conditions.decode(JSON.parse(text));
+  if (isRight(found)) return found.right;
+  throw new Error("no conditions");
+}
+
+const pattern = /^(!?)([^./?]+)\.([^./?]+)(?:\/([^?]*))?(?:\?(.+))?$/;
+
+function readOf(text: string): TableRead {
+  const [, anew, schema = "", name = "", key, where] = pattern.exec(text) ?? [];
+  return {
+    schema: decodeURIComponent(schema),
+    name: decodeURIComponent(name),
+    after: key === undefined ? undefined : key === "" ? [] : key.split("/").map(keyOf),
+    isAnew: anew === "!",
+    where: where === undefined ? undefined : conditionsIn(decodeURIComponent(where)),
+  };
+}
+
+/** How far the reading of tables is, at a position; undefined: it is no text of `readsText`. */
+export function readsOf(position: string): readonly TableRead[] | undefined {
+  const [, ...texts] = position.split("@");
+  try {
+    const reads = texts.map(readOf);
+    return readsText(reads) === position.slice(position.length - readsText(reads).length) ? reads : undefined;
+  } catch {
+    return undefined;
+  }
+}

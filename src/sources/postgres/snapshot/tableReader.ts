@@ -1,0 +1,155 @@
+import { Client, type ClientConfig, DatabaseError } from "pg";
+import type { RxaddError } from "../../../errors/rxaddError.ts";
+import { plainText } from "../plainText.ts";
+import { postgresError, postgresErrorOf } from "../postgresError.ts";
+import { kinds, takeMessages } from "../takeMessages.ts";
+import type { SentRow } from "./chunk.ts";
+import { describeTable, quotedTable, selectRows, type Table } from "./table.ts";
+import { shownTable, type TableName, type TableRead } from "./tableRead.ts";
+import { Visibility } from "./visibility.ts";
+
+/** The prefix of the messages that say where in the log rows belong. */
+export const watermark = "rxadd.snapshot";
+
+/** Undefined table, and undefined schema. */
+const noSuch: ReadonlySet<string | undefined> = new Set(["42P01", "3F000"]);
+
+/** Rows of a table, at most as many as were asked for, and what the moment that they are of has seen. */
+export interface RowsRead {
+  readonly table: Table;
+  readonly rows: readonly SentRow[];
+  readonly bytes: number;
+  readonly seen: Visibility;
+}
+
+/** Reads tables, a piece at a time, by a connection that it has while there is something to read. */
+export class TableReader {
+  readonly #config: ClientConfig;
+  readonly #publication: string;
+  readonly #failed: (error: unknown) => void;
+  #connecting: Promise<Client> | undefined;
+  #rows: SentRow[] | undefined;
+  #bytes = 0;
+
+  /** @param failed - told when the connection breaks; what was asked for then rejects as well */
+  constructor(config: ClientConfig, publication: string, failed: (error: unknown) => void) {
+    this.#config = config;
+    this.#publication = publication;
+    this.#failed = failed;
+  }
+
+  /** Gives the connection back; the next question opens another one. */
+  rest(): void {
+    this.#connecting?.then((client) => client.end()).catch(() => {});
+    this.#connecting = undefined;
+  }
+
+  /** What the server sees at this moment. */
+  async look(): Promise<Visibility> {
+    return look(await this.#client());
+  }
+
+  /**
+   * The next rows of a table; undefined: it is not published, or is no more.
+   *
+   * - **Errors** it rejects with an {@link RxaddError}.
+   */
+  async read(read: TableRead, limit: number): Promise<RowsRead | undefined> {
+    try {
+      return await this.#select(await this.#client(), read, limit);
+    } catch (error) {
+      throw refusalOf(error, read) ?? postgresErrorOf(error, this.#config.connectionString ?? "");
+    }
+  }
+
+  async #select(client: Client, read: TableRead, limit: number): Promise<RowsRead | undefined> {
+    await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    try {
+      // Nobody changes its columns between the look at them and the rows.
+      if (!(await lock(client, read))) return undefined;
+      const table = await describeTable(client, this.#publication, read);
+      if (table === undefined) return undefined;
+      if (table.key.length === 0 || table.key.includes(-1))
+        throw postgresError(
+          "NotConfigured",
+          `snapshot: found table ${shownTable(table)} without a primary key that is published, expected one, by which to read it in pieces: ALTER TABLE … ADD PRIMARY KEY, or leave the table out of the publication`,
+        );
+      return {
+        table,
+        ...(await this.#rowsOf(client, selectRows(table, read, limit))),
+        seen: await look(client),
+      };
+    } finally {
+      await client.query("COMMIT");
+    }
+  }
+
+  /** Leaves a word in the log that everything up to now stands before. */
+  async mark(word: string): Promise<void> {
+    const client = await this.#client();
+    await client.query("SELECT pg_logical_emit_message(true, $1, $2)", [watermark, word]);
+  }
+
+  #client(): Promise<Client> {
+    this.#connecting ??= this.#connect();
+    return this.#connecting;
+  }
+
+  async #connect(): Promise<Client> {
+    const client = new Client({ application_name: "rxadd snapshot", ...this.#config });
+    client.on("error", this.#failed);
+    takeMessages(client, {
+      takes: (kind) => this.#rows !== undefined && kind === kinds.dataRow,
+      take: (_kind, buffer, start, end) => {
+        this.#rows?.push({ buffer, start, end });
+        this.#bytes += end - start;
+      },
+      failed: this.#failed,
+    });
+    await client.connect();
+    // A standby that is away must not hold up a watermark; a policy that hides rows must not do so in silence.
+    await client.query(`${plainText}; SET synchronous_commit = local; SET row_security = off`);
+    return client;
+  }
+
+  async #rowsOf(
+    client: Client,
+    sql: string,
+  ): Promise<{ readonly rows: readonly SentRow[]; readonly bytes: number }> {
+    const rows: SentRow[] = [];
+    this.#rows = rows;
+    this.#bytes = 0;
+    try {
+      await client.query(sql);
+    } finally {
+      this.#rows = undefined;
+    }
+    return { rows, bytes: this.#bytes };
+  }
+}
+
+/** What the user may not read. */
+function refusalOf(error: unknown, table: TableName): RxaddError | undefined {
+  if (!(error instanceof DatabaseError) || error.code !== "42501") return undefined;
+  return postgresError(
+    "PermissionDenied",
+    `snapshot: table ${shownTable(table)}: ${error.message}; GRANT SELECT ON it, and give a user whom policies hide rows from BYPASSRLS`,
+    error,
+  );
+}
+
+async function look(client: Client): Promise<Visibility> {
+  const { rows } = await client.query("SELECT pg_current_snapshot()::text AS seen");
+  return new Visibility(rows[0].seen);
+}
+
+/** Returns whether there is such a table. */
+async function lock(client: Client, table: TableName): Promise<boolean> {
+  try {
+    await client.query(`LOCK TABLE ONLY ${quotedTable(table)} IN ACCESS SHARE MODE`);
+    return true;
+  } catch (error) {
+    if (error instanceof DatabaseError && noSuch.has(error.code)) return false;
+    throw error;
+  }
+}
