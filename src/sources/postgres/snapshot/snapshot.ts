@@ -64,8 +64,9 @@ const unseenMs = 50;
  * the moment has not seen, and that was made before the word, has been told; such a change takes the place of its row. So for
  * each key what is told last is what is newest. How far it is stands in each position.
  *
- * A transaction whose commit is in the log already may yet be unseen. Where one that was told before the rows were read
- * was not seen by them, they are read again.
+ * A transaction whose commit is in the log may yet be unseen, for as long as a standby takes to confirm it. Where one that was told before
+ * the rows were read was not seen by them, they are read again; and they are not read until it is known of all that ran when it
+ * began to remember whether they had been told.
  *
  * - **Memory** one piece, and 10,000 changes while it is read.
  */
@@ -80,6 +81,8 @@ export class Snapshot {
   #estimated: number | undefined;
   /** Transactions that were told, and that nobody may have seen yet. */
   #told = new Set<number>();
+  /** Transactions that ran when it began to remember, and may have been told before; undefined: it is not known which. */
+  #doubted: readonly number[] | undefined;
   #isLooking = false;
   #isClosed = false;
 
@@ -147,6 +150,7 @@ export class Snapshot {
 
   async #read(read: TableRead): Promise<void> {
     const { reader, hold } = this.#options;
+    if (!(await this.#isKnown())) return this.#later();
     // What was told before the rows are read is told without them.
     const told = this.#told;
     this.#told = new Set();
@@ -158,11 +162,7 @@ export class Snapshot {
     const { seen } = found;
     const unseen = [...told].filter((xid) => !seen.sees(xid));
     for (const xid of unseen) this.#told.add(xid);
-    if (unseen.length > 0) {
-      this.#stage = { is: "resting" };
-      this.#running.add(timer(unseenMs).subscribe(() => this.resume()));
-      return;
-    }
+    if (unseen.length > 0) return this.#later();
     const chunk = new Chunk(found.table, found.rows, seen);
     for (const change of stage.changes) if (isSame(change.table, read)) chunk.changed(change);
     const word = randomUUID();
@@ -172,13 +172,29 @@ export class Snapshot {
     await reader.mark(word);
   }
 
+  /** Whether all that may have been told, and not be seen, has been told since it began to remember. */
+  async #isKnown(): Promise<boolean> {
+    if (this.#doubted?.length === 0) return true;
+    const { seen, open } = await this.#options.reader.look();
+    const doubted = this.#doubted ?? seen.running;
+    this.#doubted = doubted.filter((xid) => !seen.sees(xid) && !open.has(xid) && !this.#told.has(xid));
+    return this.#doubted.length === 0;
+  }
+
+  /** Tries again, a moment later. */
+  #later(): void {
+    this.#stage = { is: "resting" };
+    this.#options.hold(false);
+    this.#running.add(timer(unseenMs).subscribe(() => this.resume()));
+  }
+
   /** Asks which of the transactions that were told everybody sees by now. */
   #forget(): void {
     if (this.#isLooking) return;
     this.#isLooking = true;
     const told = this.#told;
     this.#options.reader.look().then(
-      (seen) => {
+      ({ seen }) => {
         for (const xid of told) if (seen.sees(xid)) told.delete(xid);
         this.#isLooking = false;
       },
@@ -256,7 +272,10 @@ export class Snapshot {
   #left(reads: readonly TableRead[]): void {
     this.#reads = reads;
     this.#text = readsText(reads);
-    if (reads.length === 0) this.#options.reader.rest();
+    if (reads.length > 0) return;
+    this.#options.reader.rest();
+    this.#told = new Set();
+    this.#doubted = undefined;
   }
 
   #progress(read: TableRead, how: Ended | { readonly state: "reading" }): void {

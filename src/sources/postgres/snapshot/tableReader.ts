@@ -44,9 +44,14 @@ export class TableReader {
     this.#connecting = undefined;
   }
 
-  /** What the server sees at this moment. */
-  async look(): Promise<Visibility> {
-    return look(await this.#client());
+  /** What the server sees at this moment, and which of the transactions that it does not see have yet to begin their commit, as far as it tells us. */
+  async look(): Promise<{ readonly seen: Visibility; readonly open: ReadonlySet<number> }> {
+    const client = await this.#client();
+    const seen = await look(client);
+    const { rows } = await client.query<{ xid: string }>(
+      "SELECT backend_xid::text AS xid FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND backend_xid IS NOT NULL",
+    );
+    return { seen, open: new Set(rows.map(({ xid }) => Number(xid))) };
   }
 
   /**

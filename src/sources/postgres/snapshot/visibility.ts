@@ -12,7 +12,12 @@ export class Visibility {
     const [min, max, running = ""] = text.split(":");
     this.#min = Number(min);
     this.#max = Number(max);
-    this.#running = new Set(running.split(",").map(Number));
+    this.#running = new Set(running === "" ? [] : running.split(",").map(Number));
+  }
+
+  /** Those that had begun and not ended. */
+  get running(): readonly number[] {
+    return [...this.#running].map((xid) => xid % whole);
   }
 
   /** @param xid - 32 bits of it, as the log tells them */
