@@ -32,9 +32,11 @@ export interface SinkSettings<T, P> extends ReachOptions {
   readonly key?: string | ((event: T) => string) | undefined;
   /**
    * What is removed of the stream after each batch, in the same atomic step. `approximate`, the default, removes whole
-   * nodes only, which is cheaper. `acknowledged` never removes what a group has not acknowledged.
+   * nodes only, which is cheaper. `acknowledged` never removes what a group has not acknowledged. A function decides it for
+   * each stream, by its key, and is asked for each batch; undefined removes nothing. What it throws ends the sink with
+   * `ConfigurationInvalid`, and so does what is no measure.
    */
-  readonly trim?: TrimOptions | undefined;
+  readonly trim?: TrimOptions | ((stream: string) => TrimOptions | undefined) | undefined;
   /**
    * Begins anew although the sink's producer state has been there and is gone while its streams stand, which is a
    * `ProducerStateMissing` at every start else: what the source sends again is doubled. Set it for one start. Default false.

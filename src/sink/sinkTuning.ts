@@ -23,7 +23,7 @@ import { reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
 import { isFake } from "../redis/publish/fakeServer.ts";
 import { envelopes } from "./encode/envelope.ts";
 import { deadLettersProblem } from "./sameStream.ts";
-import { trim } from "./trim.ts";
+import { trim, trimOrFunction } from "./trim.ts";
 import { writersProblem } from "./writers.ts";
 
 /** The settings of a sink that have a default, the same in a file and in a program. */
@@ -157,6 +157,7 @@ const sinkOptions = new Settings(
     event: optional(eventAccess, "What is read from an event"),
     observers: optional(oneOrMore(sinkObserver), "Told what the sink does"),
     ...sinkTuning,
+    trim: optional(trimOrFunction, sinkTuning.trim.meaning),
   },
   // Where a function will lead, nobody knows.
   ({ stream, ...others }) =>

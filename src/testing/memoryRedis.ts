@@ -8,7 +8,7 @@ import {
   streamsOf,
   wordsOf,
 } from "../redis/publish/publishPort.ts";
-import type { TrimOptions } from "../redis/publish/trimming.ts";
+import { type Trim, type TrimOptions, trimOf } from "../redis/publish/trimming.ts";
 import { MemoryKeys } from "./memoryKeys.ts";
 import { added, entriesOf, type FakeEntry, trimmed } from "./memoryStream.ts";
 
@@ -45,7 +45,7 @@ export class MemoryRedis {
   }
 
   /** Adds a batch, or says why it does not belong there. */
-  publish(keys: LaneKeys, batch: NumberedBatch, nowMs: number, trim?: TrimOptions): PublishReply {
+  publish(keys: LaneKeys, batch: NumberedBatch, nowMs: number, trim?: Trim): PublishReply {
     const streams = streamsOf(keys, batch.entries);
     const stands = this.#checkTypes(keys, streams);
     const state = foundBy(this.#keys.stateAt(keys.state), batch, keys.expiresMs);
@@ -55,13 +55,14 @@ export class MemoryRedis {
     if (verdict !== "next") return findingOf(verdict, state, stands);
 
     this.#checkWritable();
+    const trims = streams.map((key) => ({ key, trim: trimOf(trim, key, keys.deadLetters) }));
     this.#keys.remember();
     let newest = state.entryId;
     for (const entry of batch.entries) {
       const entryId = this.#append(entry.stream, wordsOf(entry).map(String), nowMs);
       if (entry.stream !== keys.deadLetters) newest = entryId;
     }
-    if (trim !== undefined) this.#trim(keys, streams, trim, nowMs);
+    for (const { key, trim } of trims) if (trim !== undefined) this.#trim(key, trim, nowMs);
     const { sequence, position, ahead } = batch;
     this.#keys.put(keys.state, {
       kind: keys.expiresMs === undefined ? "state" : "run",
@@ -123,13 +124,9 @@ export class MemoryRedis {
     return stream.lastId;
   }
 
-  #trim({ deadLetters }: LaneKeys, streams: readonly string[], trim: TrimOptions, nowMs: number): void {
-    for (const key of streams) {
-      if (key !== deadLetters && this.#keys.has(key)) {
-        const stream = trimmed(this.#keys.streamAt(key), trim, nowMs);
-        this.#keys.put(key, { kind: "stream", stream });
-      }
-    }
+  #trim(key: string, trim: TrimOptions, nowMs: number): void {
+    if (!this.#keys.has(key)) return;
+    this.#keys.put(key, { kind: "stream", stream: trimmed(this.#keys.streamAt(key), trim, nowMs) });
   }
 
   /** Whether one of the streams stands, that of the dead letters apart. */

@@ -104,7 +104,7 @@ describe("docs/configuration.md", () => {
     const names = listed("In a program").flatMap((line) => line.split("|")[1]?.match(/[\w.]+/g) ?? []);
     expect(names.toSorted()).toEqual(
       [
-        ...["connection", "stream", "key", "observers"],
+        ...["connection", "stream", "key", "trim", "observers"],
         ...Object.keys(ofEvent).map((name) => `event.${name}`),
         // `metrics` is an old name.
         ...programOptions.filter((name) => name !== "event" && name !== "metrics"),

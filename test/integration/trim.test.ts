@@ -1,6 +1,6 @@
 import { lastValueFrom, map, of, range } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { redisSink, type SinkOptions } from "../../src/index.ts";
+import { redisSink, type SinkOptions, type TrimOptions } from "../../src/index.ts";
 import { Skipped } from "../../src/pipeline/keepPositions.ts";
 import { emptyRedis } from "../kit/servers/emptyRedis.ts";
 
@@ -114,6 +114,100 @@ describe.each(["script", "multi"] as const)("trim with publish: %s", (form) => {
   });
 });
 
+describe.each(["script", "multi"] as const)("trim by stream with publish: %s", (form) => {
+  it("trims each stream as it is told, some not at all, and never that of the dead letters", async () => {
+    const asked = new Set<string>();
+    await publish(100, {
+      publish: form,
+      stream: ({ position }) => `cdc.${position % 3}`,
+      event: {
+        encode: (event) => {
+          if (event.position % 10 === 0) throw new Error("poison");
+          return JSON.stringify(event);
+        },
+      },
+      deadLetters: { stream: "cdc.dead" },
+      trim: (stream) => {
+        asked.add(stream);
+        if (stream === "cdc.2") return (asked.size % 2 === 0 ? null : undefined) as undefined;
+        return { maxLen: stream === "cdc.0" ? 3 : 5, approximate: false };
+      },
+    });
+
+    expect(await standing("cdc.0")).toEqual([93, 96, 99]);
+    expect(await standing("cdc.1")).toEqual([85, 88, 91, 94, 97]);
+    expect(await redis.client.xlen("cdc.2")).toBe(30);
+    expect(await redis.client.xlen("cdc.dead")).toBe(10);
+    expect([...asked].sort()).toEqual(["cdc.0", "cdc.1", "cdc.2"]);
+  });
+
+  it("goes by the word of the moment for one stream, and for one lane of many writers", async () => {
+    let maxLen = 10;
+    const settings = { publish: form, trim: () => ({ maxLen, approximate: false }) };
+    await publish(50, settings);
+    expect(await redis.client.xlen(stream)).toBe(10);
+
+    maxLen = 4;
+    await publish(1, { ...settings, writers: "many", event: { position: () => undefined } }, 51);
+
+    expect(await standing()).toEqual(numbers(48, 51));
+  });
+
+  it.each([
+    ["is a promise", () => Promise.resolve({ maxLen: 1 }), /trim of orders.events: found 0 measures/],
+    ["is no answer", () => ({ maxLen: 1, minId: "7-0" }), /trim of orders.events: found 2 measures/],
+    ["is a number", () => 5, /trim of orders.events: found a number, expected an object with options/],
+    [
+      "is unknown",
+      () => ({ maxLength: 1 }),
+      /trim of orders.events: .*maxLength: no such option; did you mean maxLen/,
+    ],
+    [
+      "throws",
+      () => {
+        throw new Error("no plan for it");
+      },
+      /trim of orders.events failed: no plan for it/,
+    ],
+  ])(
+    "ends with ConfigurationInvalid, and publishes nothing, where the answer %s",
+    async (_case, trim, message) => {
+      const published = publish(5, { publish: form, trim: trim as unknown as () => TrimOptions });
+
+      await expect(published).rejects.toMatchObject({ _tag: "ConfigurationInvalid" });
+      await expect(published).rejects.toThrow(message);
+      expect(await redis.client.exists(stream)).toBe(0);
+    },
+  );
+});
+
+it("takes each measure for another stream of one batch", async () => {
+  const [seconds] = await redis.client.time();
+  const keys = ["len", "id", "age", "groups", "all"];
+  for (const key of keys) {
+    await redis.client.xadd(key, `${(Number(seconds) - 60) * 1000}-0`, "event", '{"position":-1}');
+    await redis.client.xgroup("CREATE", key, "mail", "$");
+  }
+  const exactly = { approximate: false };
+  const trims: Readonly<Record<string, TrimOptions>> = {
+    len: { maxLen: 1, ...exactly },
+    id: { minId: `${Number(seconds) * 1000}`, ...exactly },
+    age: { maxAgeMs: 30_000, ...exactly },
+    groups: { acknowledged: true, ...exactly },
+  };
+
+  await publish(10, { stream: ({ position }) => keys[position % 5] ?? "", trim: (key) => trims[key] });
+
+  const left = await Promise.all(keys.map(standing));
+  expect(left).toEqual([[10], [1, 6], [2, 7], [3, 8], [-1, 4, 9]]);
+});
+
+it("refuses a measure that needs a script, by stream, where scripts are forbidden", async () => {
+  const published = publish(1, { publish: "multi", trim: () => ({ maxAgeMs: 5 }) });
+
+  await expect(published).rejects.toThrow(/trim: found maxAgeMs or acknowledged with publish: 'multi'/);
+});
+
 describe("trim by age", () => {
   it("removes what is older than that by the server's clock", async () => {
     const [seconds] = await redis.client.time();
@@ -188,7 +282,17 @@ describe("trim that cannot be", () => {
     [{ minId: "yesterday" }, /trim.minId: found yesterday, expected an entry ID/],
     [{ maxAgeMs: -1 }, /trim.maxAgeMs: found -1/],
   ])("is refused at once: %o", (trim, message) => {
-    expect(() => sink({ trim })).toThrow(message);
+    expect(() => sink({ trim: trim as TrimOptions })).toThrow(message);
+  });
+
+  it("is refused by the compiler, too", () => {
+    // @ts-expect-error it goes by one of them
+    expect(() => sink({ trim: { maxLen: 5, minId: "7-0" } })).toThrow(/found 2 measures/);
+    // @ts-expect-error
+    expect(() => sink({ trim: { maxAgeMs: 5, acknowledged: true } })).toThrow(/found 2 measures/);
+    // @ts-expect-error
+    expect(() => sink({ trim: { approximate: false } })).toThrow(/found 0 measures/);
+    expect(() => sink({ trim: { maxLen: 5, acknowledged: false, minId: undefined } })).not.toThrow();
   });
 
   it("is refused where it needs a script and scripts are forbidden", async () => {

@@ -1,4 +1,4 @@
-import { ignoreElements, interval, map, Subject, take, VirtualTimeScheduler } from "rxjs";
+import { catchError, ignoreElements, interval, map, of, Subject, take, VirtualTimeScheduler } from "rxjs";
 import { describe, expect, it } from "vitest";
 import {
   type Checkpoint,
@@ -319,6 +319,29 @@ describe("fakeRedis", () => {
       expectObservable(result).toBe(expected);
       flush();
       expect(numbers(redis)).toEqual([2, 3]);
+    }),
+  );
+
+  it(
+    "trims each stream as it is told, and publishes nothing where that fails",
+    marbles(({ hot, expectObservable, flush }) => {
+      const redis = fakeRedis();
+      const exact = { approximate: false };
+      const trim = (key: string) => {
+        if (key === "orders") return { maxLen: 1, ...exact };
+        throw new Error("no plan");
+      };
+
+      const result = hot("abc|", values).pipe(sink(redis, { trim }), ignoreElements());
+      expectObservable(result).toBe("----|");
+      const failing = hot("abc|", values).pipe(sink(redis, { stream: "others", trim }));
+      expectObservable(failing.pipe(catchError((error) => of(error.message)))).toBe("----(e|)", {
+        e: "trim of others failed: no plan",
+      });
+
+      flush();
+      expect(numbers(redis)).toEqual([3]);
+      expect(redis.entries("others")).toEqual([]);
     }),
   );
 

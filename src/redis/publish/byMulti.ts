@@ -12,6 +12,7 @@ import {
   streamsOf,
 } from "./publishPort.ts";
 import { resultsOf, Transactions } from "./transactions.ts";
+import { type Trim, trimArgs, trimOf } from "./trimming.ts";
 
 /**
  * Publishes a batch by WATCH, MULTI, XADDs and EXEC, for servers where scripts are forbidden. It has
@@ -19,15 +20,15 @@ import { resultsOf, Transactions } from "./transactions.ts";
  */
 export class MultiPort implements PublishPort {
   readonly #client: Redis;
-  readonly #trimArgs: readonly string[] | undefined;
+  readonly #trim: Trim | undefined;
   readonly #transactions: Transactions;
   /** The lanes of which a stream of their own has been seen. Batches of filtered events and dead letters go by without one. */
   readonly #stood = new WeakSet<LaneKeys>();
 
   /** @param client - its connection is used for nothing else */
-  constructor(client: Redis, trimArgs?: readonly string[]) {
+  constructor(client: Redis, trim?: Trim) {
     this.#client = client;
-    this.#trimArgs = trimArgs;
+    this.#trim = trim;
     this.#transactions = new Transactions(client);
   }
 
@@ -99,10 +100,9 @@ export class MultiPort implements PublishPort {
     // ioredis' types do not say that a command may be made by the caller.
     const transaction = this.#client.multi() as ChainableCommander & Pick<Redis, "sendCommand">;
     for (const entry of entries) transaction.sendCommand(new AddCommand(this.#client, entry));
-    if (this.#trimArgs !== undefined) {
-      for (const key of streams) {
-        if (key !== keys.deadLetters) transaction.call("xtrim", [key, ...this.#trimArgs]);
-      }
+    for (const key of streams) {
+      const trim = trimOf(this.#trim, key, keys.deadLetters);
+      if (trim !== undefined) transaction.call("xtrim", [key, ...trimArgs(trim)]);
     }
     if (keys.expiresMs !== undefined) {
       const { owner, epoch } = batch;

@@ -13,7 +13,7 @@ import {
 } from "./publishPort.ts";
 import { openReplyOf, publishReplyOf } from "./publishReplies.ts";
 import { openScript, publishScript } from "./publishScript.ts";
-import type { TrimOptions } from "./trimming.ts";
+import { type Trim, trimsArg } from "./trimming.ts";
 
 /** What `publishScript` is called with. */
 interface Request {
@@ -21,24 +21,27 @@ interface Request {
   readonly args: readonly Argument[];
 }
 
-function requestOf(lane: LaneKeys, batch: NumberedBatch): Request {
+function requestOf(lane: LaneKeys, batch: NumberedBatch, trim: Trim | undefined): Request {
   const { owner, epoch, sequence, position, ahead, entries } = batch;
-  const start = (dead: string, layout: string) => {
-    return [owner, `${epoch}`, `${sequence}`, position, ahead, dead, layout];
-  };
+  const start = (dead: string, layout: string, streams: readonly string[]) => [
+    ...[owner, `${epoch}`, `${sequence}`, position, ahead, dead, layout],
+    ...(typeof trim === "function" ? [trimsArg(trim, streams, lane.deadLetters)] : []),
+  ];
   const isPlain = entries.every(({ words }) => words === 1);
-  if (isPlain && entries.every(({ stream }) => stream === lane.stream))
-    return { keys: keysOf(lane, lane.stream), args: [...start("0", "1"), ...entries] };
+  if (isPlain && entries.every(({ stream }) => stream === lane.stream)) {
+    const own = lane.stream === undefined ? [] : [lane.stream];
+    return { keys: [lane.state, ...own], args: [...start("0", "1", own), ...entries] };
+  }
   const streams = streamsOf(lane, entries);
   const numbers = numbersOf(streams);
   const numberOf = (stream = "") => numbers.get(stream) ?? "0";
-  const args: Argument[] = start(numberOf(lane.deadLetters), isPlain ? "2" : "3");
+  const args: Argument[] = start(numberOf(lane.deadLetters), isPlain ? "2" : "3", streams);
   for (const entry of entries) {
     args.push(numberOf(entry.stream));
     if (!isPlain) args.push(...(entry.words === 1 ? ["2", "event"] : [`${entry.words}`]));
     args.push(entry);
   }
-  return { keys: keysOf(lane, ...streams), args };
+  return { keys: [lane.state, ...streams], args };
 }
 
 /** The number of each stream among the keys. */
@@ -51,7 +54,7 @@ function keysOf({ state }: LaneKeys, ...streams: readonly (string | undefined)[]
 }
 
 /** Publishes a batch by one script call: the exact form, and the fastest. */
-export function scriptPort(client: Redis | Cluster, trim?: TrimOptions): PublishPort {
+export function scriptPort(client: Redis | Cluster, trim?: Trim): PublishPort {
   const open = script(client, openScript);
   const publish = script(client, publishScript(trim));
   const publishRun = script(client, publishScript(trim, runExpiresMs));
@@ -64,7 +67,7 @@ export function scriptPort(client: Redis | Cluster, trim?: TrimOptions): Publish
       }).pipe(map(openReplyOf)),
     publish: (lane, batch): Observable<PublishReply> =>
       defer(() => {
-        const { keys, args } = requestOf(lane, batch);
+        const { keys, args } = requestOf(lane, batch, trim);
         return (lane.expiresMs === undefined ? publish : publishRun)(keys, args);
       }).pipe(map(publishReplyOf)),
   };

@@ -14,7 +14,7 @@ import { confirmWith, type DurabilityOptions } from "./durability.ts";
 import { isFake, openFake, type SinkServer } from "./fakeServer.ts";
 import { type LedgerStore, ledgerStore } from "./ledger.ts";
 import type { PublishPort } from "./publishPort.ts";
-import { type TrimOptions, trimArgs } from "./trimming.ts";
+import { type Trim, trimArgs } from "./trimming.ts";
 
 export interface ConnectionOptions extends Omit<ClientOptions, "uri"> {
   readonly server: SinkServer;
@@ -22,7 +22,7 @@ export interface ConnectionOptions extends Omit<ClientOptions, "uri"> {
   /** Undefined: a batch is safe when the master has it. */
   readonly durability: DurabilityOptions | undefined;
   /** Undefined: nothing is removed. */
-  readonly trim: TrimOptions | undefined;
+  readonly trim: Trim | undefined;
 }
 
 /** An open connection: unsubscribing closes it at once, unless it is the caller's. */
@@ -110,16 +110,10 @@ function linkedLedger(store: LedgerStore, main: Link, writing: Link): LedgerStor
 }
 
 /** The plain form cannot look at the server's clock or at groups before it trims. */
-function multiWith(trim: TrimOptions | undefined): (client: Redis | Cluster) => PublishPort {
-  const args = trim && trimArgs(trim);
-  if (trim !== undefined && args === undefined) {
-    throw rxaddError(
-      "ConfigurationInvalid",
-      "trim: found maxAgeMs or acknowledged with publish: 'multi', expected maxLen or minId: the others need a script",
-    );
-  }
+function multiWith(trim: Trim | undefined): (client: Redis | Cluster) => PublishPort {
+  if (typeof trim === "object") trimArgs(trim);
   // A Cluster has been refused.
-  return (client) => new MultiPort(client as Redis, args);
+  return (client) => new MultiPort(client as Redis, trim);
 }
 
 function leadsToCluster(server: RedisServer): boolean {

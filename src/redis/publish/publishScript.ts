@@ -1,5 +1,5 @@
 import { missingLua, rules, type Verdict } from "./protocol.ts";
-import { type TrimOptions, trimLua } from "./trimming.ts";
+import { type Trim, trimLua } from "./trimming.ts";
 
 /**
  * The publish protocol in Lua. A script is atomic but has no rollback, so each checks everything
@@ -76,14 +76,16 @@ call('PEXPIRE', KEYS[1], ${expiresMs})`,
       };
 
 /**
- * ARGV: owner, epoch, sequence, position, ahead, the number of the key of the dead letters or 0, layout, entries.
+ * ARGV: owner, epoch, sequence, position, ahead, the number of the key of the dead letters or 0, layout, how each stream is
+ * trimmed where that is decided by stream, entries.
  * Layout 1: each entry is its payload, for the first stream. Layout 2: the number of its key, its payload.
  * Layout 3: the number of its key, a count and as many fields and values. Returns the ID of the last
  * entry that is no dead letter, that together with 'renewed' if none of the streams was there although
  * there had been entries, or a finding and its data. With `expiresMs` the first batch makes the state, which expires.
  */
-export function publishScript(trim?: TrimOptions, expiresMs?: number): string {
-  const trimming = trimLua(trim);
+export function publishScript(trim?: Trim, expiresMs?: number): string {
+  const trimming = trimLua(trim, 8);
+  const first = typeof trim === "function" ? 9 : 8;
   const { missing, claim } = statePart(expiresMs);
   return `
 local dead = tonumber(ARGV[6])${checkTypes(2)}
@@ -100,9 +102,9 @@ if args[7] == '1' then
   local stream, first = KEYS[2], nil
   local function addAll(call, stream, args)
     local id
-    for i = 8, #args do
+    for i = ${first}, #args do
       id = call('XADD', stream, '*', 'event', args[i])
-      if i == 8 then first = id end
+      if i == ${first} then first = id end
     end
     return id
   end
@@ -125,7 +127,7 @@ else
     keys[#keys + 1], ids[#ids + 1] = key, id
     if key ~= dead then entry = id end
   end
-  local i, refused = 8, nil
+  local i, refused = ${first}, nil
   while i <= #args and not refused do
     local key, last = tonumber(args[i]), i + 1
     if args[7] == '2' then
