@@ -20,7 +20,9 @@ export interface SinkSettings<T, P> extends ReachOptions {
   /** Names the sink, and with the stream its producer state in Redis. One writer at a time has it, or many as `writers` says. */
   readonly id: string;
   /**
-   * The stream key; a template such as `cdc.${source.table}`, filled from the event; or a function of the event.
+   * The stream key; a template such as `cdc.${source.table}`, filled from the event; or a function of the event. An event
+   * that puts a control character into it is a `StreamUnresolved`, and one that puts a brace into a template, which chooses
+   * the slot in a Cluster.
    */
   readonly stream: string | ((event: T) => string);
   /**

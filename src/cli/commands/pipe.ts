@@ -5,7 +5,7 @@ import type { StandardPosition } from "../../event/positions.ts";
 import { isStreamTemplate } from "../../options/codecs.ts";
 import { replicateUntil } from "../../pipeline/until.ts";
 import { encoderOf } from "../../sink/encode/envelope.ts";
-import { fieldTemplates, streamTemplate } from "../../sink/encode/template.ts";
+import { fieldTemplates, streamTemplate, textTemplate } from "../../sink/encode/template.ts";
 import { redisSink } from "../../sink/redisSink.ts";
 import { type NdjsonLine, ndjson, ndjsonAccess } from "../../sources/ndjson/ndjson.ts";
 import type { SinkObserver } from "../../telemetry/sinkObserver.ts";
@@ -15,9 +15,9 @@ import { fileInput, standardInput } from "../terminal/input.ts";
 import type { Terminal } from "../terminal/terminal.ts";
 
 /** A template speaks of the event in the line. */
-function ofLine(text: string): string | ((line: NdjsonLine) => string) {
+function ofLine(text: string, template: typeof textTemplate): string | ((line: NdjsonLine) => string) {
   if (!isStreamTemplate(text)) return text;
-  const fill = streamTemplate(text);
+  const fill = template(text);
   return ({ event }) => fill(event);
 }
 
@@ -26,8 +26,8 @@ type SinkConfig = Config["sinks"][0]["config"];
 /** Stream and key of a line are those of its event. */
 function ofLines({ stream, key }: SinkConfig) {
   return {
-    stream: ofLine(stream),
-    key: key === undefined ? ({ event }: NdjsonLine) => String(event.key ?? "") : ofLine(key),
+    stream: ofLine(stream, streamTemplate),
+    key: key === undefined ? ({ event }: NdjsonLine) => String(event.key ?? "") : ofLine(key, textTemplate),
   };
 }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { from, lastValueFrom } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { partitionOf, redisSink, type SinkOptions } from "../../../src/index.ts";
+import { partitionOf, publisher, redisSink, type SinkOptions } from "../../../src/index.ts";
 import { readEvents } from "../../kit/load/tally.ts";
 import { startCluster } from "../../kit/servers/clusterServers.ts";
 import { emptyRedis } from "../../kit/servers/emptyRedis.ts";
@@ -107,6 +107,37 @@ describe("partitions", () => {
     await publish(broken, { deadLetters: { stream: "orders.dead" } });
     expect((await standing()).flat()).toHaveLength(2);
     expect(await redis.client.xlen("orders.dead")).toBe(1);
+  });
+
+  it("takes no event out of its stream: one that names a key of another shape is set aside, or refused by itself", async () => {
+    const changes = ["a", "b:{a}\n*", "c"].map((key, index) => ({ position: index + 1, key }));
+    const settings = { partitions: undefined, stream: "tenant:${key}" };
+
+    await expect(publish(changes, settings)).rejects.toMatchObject({
+      _tag: "StreamUnresolved",
+      message:
+        "event at position 2: stream failed: tenant:${key}: found a brace at key of the event, expected a text without",
+    });
+    expect(await redis.client.keys("*tenant*")).toEqual(["tenant:a"]);
+
+    const calls = publisher(
+      redisSink<Change, number>({
+        ...{ id: "calls", uri: redis.uri },
+        stream: ({ key }) => `{tenants}:${key}`,
+        event: { position: () => undefined },
+      }),
+    );
+    const results = await Promise.allSettled(changes.map((change) => calls.publish(change)));
+    await calls.close();
+
+    expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    expect(results[1]).toMatchObject({
+      reason: {
+        _tag: "StreamUnresolved",
+        message:
+          "event 1: stream failed: found a control character in the stream key, expected a key without",
+      },
+    });
   });
 
   it("refuses a number that cannot be", () => {
