@@ -50,7 +50,7 @@ export interface Publisher<T, P> {
   ) => Promise<Checkpoint<P> | undefined>;
   /**
    * Takes nothing more, and resolves when all that was taken is safe or has been rejected. `withinMs` later it gives up: what waits, and `close` itself, reject with
-   * `PublisherClosed`. Default: it waits as long as Redis is away.
+   * `PublisherClosed`. Default: it waits as long as Redis is away, or as the sink's `closeWithinMs` says.
    */
   readonly close: (options?: { readonly withinMs?: number }) => Promise<void>;
 }

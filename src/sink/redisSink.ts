@@ -1,7 +1,6 @@
 import {
   BehaviorSubject,
   catchError,
-  concatWith,
   defer,
   filter,
   finalize,
@@ -38,6 +37,7 @@ import { sinkStates } from "../telemetry/states.ts";
 import type { SinkStatus } from "../telemetry/status.ts";
 import type { Watchable } from "../telemetry/watchable.ts";
 import { batchSpans } from "./batchSpans.ts";
+import { closeWithin } from "./closeWithin.ts";
 import { DropReport } from "./dropReport.ts";
 import { encoder } from "./encode/encoder.ts";
 import { countedAnew, type Entry } from "./encode/entry.ts";
@@ -72,7 +72,7 @@ export interface RedisSink<T, P> extends Sink<T, P>, CallableSink<T, P>, Watchab
  * - **Errors** an {@link RxaddError} that says what to do. An error of the source comes out after what
  *   went before it is safe.
  * - **Observers** that throw (`status`, `metrics`, `flow`, `tracer`) end nothing; a `warning` tells of the first time.
- * - **Completion** publishes what is left, emits the last checkpoint, closes the connection, completes.
+ * - **Completion** publishes what is left, emits the last checkpoint, closes the connection, completes; `closeWithinMs` bounds that.
  * - **Teardown** closes the connection at once.
  *
  * @example
@@ -160,12 +160,16 @@ function run<T, P>(
       const stood = () => (itsLanes.writers() === "many" ? undefined : stands);
       const toCheckpoints = chain(parts, itsLanes, status, drops, flow, stood, caller);
 
+      const closing = (publish: typeof toCheckpoints) =>
+        closeWithin(sink, tuning, options.scheduler, { publish, close$: connection.close$ });
+
       const published$ = isResuming
-        ? opened$.pipe(switchMap((position) => toCheckpoints(source(ownPosition(position), flow))))
+        ? opened$.pipe(switchMap((position) => closing(toCheckpoints)(source(ownPosition(position), flow))))
         : // Opened at once, so that a wrong password shows before the first event.
-          merge(opened$.pipe(ignoreElements()), toCheckpoints(source(undefined, flow)));
+          closing((events$) => merge(opened$.pipe(ignoreElements()), toCheckpoints(events$)))(
+            source(undefined, flow),
+          );
       return published$.pipe(
-        concatWith(connection.close$),
         takeUntil(connection.failure$),
         tap({
           error: () => {

@@ -105,6 +105,11 @@ export interface SinkSettings<T, P> extends ReachOptions {
   /** A batch that Redis has not acknowledged for so long, retries included, ends the sink with `BatchTimedOut`. Default: none does. */
   readonly batchTimeoutMs?: number | undefined;
   /**
+   * When the source has ended, what is left may take so long; then the sink ends with `BatchTimedOut`. Default: as long as
+   * Redis is away.
+   */
+  readonly closeWithinMs?: number | undefined;
+  /**
    * Told what the sink does, one or several, each what it has a method for: `statusLogger`, `sinkMetrics` and `health`
    * make such.
    */

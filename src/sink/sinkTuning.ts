@@ -110,6 +110,13 @@ export const sinkTuning = {
     ),
     inProgram: timeout,
   },
+  close_within_secs: {
+    ...optional(
+      seconds,
+      "How long what is left may take when the source has ended, as after Ctrl-C or SIGTERM; then the sink ends",
+    ),
+    inProgram: timeout,
+  },
 };
 
 /** The setting `key` in a file. */

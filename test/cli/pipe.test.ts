@@ -322,6 +322,26 @@ describe("rxadd pipe", () => {
     },
   );
 
+  it("waits for Redis no longer than closeWithinMs after a signal, and exits with 3", async () => {
+    const server = await startRedis();
+    const input = new PassThrough();
+    const sink = { id: "orders-redis", uri: server.uri, stream: "orders.events", close_within_ms: 200 };
+    const config = file("close.yaml", JSON.stringify({ sinks: [{ type: "redis", config: sink }] }));
+    const run = rxadd(["pipe", "--config", config], input);
+    input.write('{"n":1}\n');
+    await run.says('"position":1');
+    await server.stop();
+    input.write('{"n":2}\n');
+    await run.says("trying again");
+
+    run.child.kill("SIGTERM");
+
+    expect(await run.ended).toBe(3);
+    expect(run.stderr()).toContain(
+      "sink orders-redis: found events that are not known to be safe 200 ms after",
+    );
+  });
+
   it("serves metrics and health while it runs", async () => {
     const input = new PassThrough();
     const run = rxadd([...flags(), "--metrics-port", "0"], input);
