@@ -11,6 +11,7 @@ const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 /** Entry points by the name of their report. */
 export const entryPoints = Object.fromEntries(
   Object.entries(exports)
+    .map(([name, path]) => [name, path.default ?? path])
     .filter(([, path]) => path.endsWith(".js"))
     .map(([name, path]) => [
       name === "." ? "rxadd" : name.slice(2).replaceAll("/", "-"),

@@ -1,7 +1,7 @@
 import { isLeft } from "fp-ts/lib/Either.js";
 import { isStreamTemplate } from "../options/codecs.ts";
 import { parseRedisUri } from "../redis/connect/address.ts";
-import { partitionAt } from "./encode/route.ts";
+import { partitionAt } from "./encode/partition.ts";
 import { streamTemplate } from "./encode/template.ts";
 
 /** Where a sink writes. */

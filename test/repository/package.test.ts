@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildSync } from "esbuild";
 import { afterAll, describe, expect, it } from "vitest";
 import { program } from "../kit/program/cli.ts";
 import { named, packageJson, packed, requiredPeers } from "../kit/program/packed.ts";
@@ -60,6 +61,20 @@ describe("the packed package", () => {
         "rxadd/testing": "fakeGroup fakeRedis",
       }
     `);
+  });
+
+  it.each(["rxadd", "rxadd/operators", "rxadd/testing"])("can be bundled for a browser: %s", (name) => {
+    const contents = `import * as all from "${name}"; console.log(Object.keys(all).sort().join(" "));`;
+    const outfile = join(project, "bundled.mjs");
+    const options = { bundle: true, platform: "browser", format: "esm", outfile } as const;
+
+    const { warnings } = buildSync({ ...options, stdin: { contents, resolveDir: project } });
+
+    expect(warnings).toEqual([]);
+    const bundled = run(process.execPath, [outfile]).trim();
+    const all = imported(name).trim().split(",").sort();
+    // They speak to Redis, and read from streams of Node.
+    expect(bundled.split(" ")).toEqual(all.filter((name) => name !== "redisSink" && name !== "fromReadable"));
   });
 
   it("has types that a strict project can check", () => {

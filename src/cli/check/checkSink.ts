@@ -9,7 +9,7 @@ import {
   leadsToCluster,
 } from "../../redis/inspect/inspection.ts";
 import type { KnownKeys } from "../../redis/inspect/rights.ts";
-import { partitionAt } from "../../sink/encode/route.ts";
+import { partitionAt } from "../../sink/encode/partition.ts";
 import { laneLayout } from "../../sink/lane/laneLayout.ts";
 import { type Finder, type Finding, findings } from "./finding.ts";
 

@@ -1,8 +1,8 @@
-import { crc32 } from "node:zlib";
 import { kindOf } from "../../errors/thrown.ts";
 import { readProperty } from "../../event/eventAccess.ts";
 import { isStreamTemplate } from "../../options/codecs.ts";
 import type { SinkSettings } from "../sinkOptions.ts";
+import { partitionOf } from "./partition.ts";
 import { controlIn, streamTemplate, textTemplate } from "./template.ts";
 
 /** A function of the user's that has to give text. */
@@ -38,19 +38,4 @@ export function streamOf<T, P>(
   if (partitions === undefined) return toStream;
   const toKey = typeof key === "function" ? asked(key, "a key: set the option key") : textTemplate(key);
   return (event) => partitionOf(toStream(event), toKey(event), partitions);
-}
-
-/**
- * The stream of a key: one of `stream:{0}`, `stream:{1}` and so on, always the same for a number of partitions. In a
- * Cluster the braces spread them over the slots.
- *
- * It is CRC-32 of the key in UTF-8 (ISO 3309, as in zlib) modulo `partitions`, so that other programs can find it.
- */
-export function partitionOf(stream: string, key: string, partitions: number): string {
-  return partitionAt(stream, crc32(key) % partitions);
-}
-
-/** The stream with a number, from 0. */
-export function partitionAt(stream: string, index: number): string {
-  return `${stream}:{${index}}`;
 }

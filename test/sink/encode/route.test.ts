@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { from, lastValueFrom } from "rxjs";
 import { describe, expect, it } from "vitest";
@@ -16,6 +17,14 @@ describe("partitionOf", () => {
   it("gives a key the partition that CRC-32 gives it in any language", () => {
     // The check value of CRC-32/ISO-HDLC: 0xCBF43926.
     expect(partitionOf("orders", "123456789", 1000)).toBe(`orders:{${0xcbf43926 % 1000}}`);
+  });
+
+  it("is that of zlib for every text, of any length", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary", maxLength: 600 }), (key) => {
+        expect(partitionOf("s", key, 2 ** 32)).toBe(`s:{${crc32(key)}}`);
+      }),
+    );
   });
 
   it("uses each partition about as often as every other one", () => {
