@@ -97,10 +97,20 @@ export const configSettings = new Settings(
 /** What is wrong with the parts of a pipeline together; undefined: nothing. */
 export function wholeProblem({ source, sinks, commit }: Parts): string | undefined {
   const configs = sinks.map(({ config }) => config);
-  const copies = source?.type === "redis" ? configs.map((config) => copyProblem(source.config, config)) : [];
+  const copies =
+    source?.type === "redis"
+      ? configs.map((config) => copyProblem(source.config, config) ?? changedProblem(config))
+      : [];
   return [togetherProblem(configs, commit), doublesProblem(configs), ...copies].find(
     (problem) => problem !== undefined,
   );
+}
+
+/** What is wrong with a sink that would change the entries that it copies; undefined: nothing. */
+function changedProblem({ id, envelope, fields }: Parts["sinks"][0]["config"]): string | undefined {
+  const found = envelope !== "native" ? `envelope: ${envelope}` : fields && "fields";
+  if (found === undefined) return undefined;
+  return `sinks: found ${found} at ${id}, expected none: entries of another stream are copied as they are`;
 }
 
 /** What is wrong with several sinks together; undefined: nothing. */

@@ -3,7 +3,7 @@ import * as t from "io-ts";
 import { count, duration, flag, OneOrMore, oneOf, text } from "../options/codecs.ts";
 import { Described } from "../options/described.ts";
 import { group, optional, required, Settings, withDefault } from "../options/settings.ts";
-import { envelopes } from "../sink/encode/envelope.ts";
+import { sinkEnvelopes } from "../sink/encode/envelope.ts";
 import { deadLettersProblem } from "../sink/sameStream.ts";
 import { type Config, configSettings, postgresSettings, redisSinkSettings, wholeProblem } from "./config.ts";
 import { schemaOf } from "./jsonSchema.ts";
@@ -25,7 +25,7 @@ function movedTo(place: string) {
   return optional(nothing, `Stands in \`${place}\``);
 }
 
-const envelopeWord = oneOf(...envelopes);
+const envelopeWord = oneOf(...sinkEnvelopes);
 const typedEnvelope = new Settings({ type: required(envelopeWord, "The envelope") });
 
 /** `native`, or as it is written there, `{ type: native }`. */

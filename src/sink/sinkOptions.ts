@@ -55,8 +55,11 @@ export interface SinkSettings<T, P> extends ReachOptions {
   readonly event?: EventAccess<T, P>;
   /** Further fields of each entry, by name: templates such as `${id}`; `event.fields` goes first. Default: none. */
   readonly fields?: Readonly<Record<string, string>> | undefined;
-  /** What the entry's field `event` holds: the event as it is, or in a form that others read. Default `native`. */
-  readonly envelope?: Envelope;
+  /**
+   * What the entry's field `event` holds: the event as it is, or in a form that others read; `flat` puts its columns into fields
+   * of their own. Beside `event.encode` or `event.content` it is refused: each says that by itself. Default `native`.
+   */
+  readonly envelope?: Envelope | "flat" | undefined;
   /** How positions are stored and ordered. Default: as the source of `replicate` says, else numbers, bigints, LSNs, and strings without order. */
   readonly positions?: Positions<P>;
   readonly batch?: {

@@ -21,7 +21,7 @@ import { group, optional, required, Settings, withDefault } from "../options/set
 import { connectionOr } from "../redis/connect/ownConnection.ts";
 import { reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
 import { isFake } from "../redis/publish/fakeServer.ts";
-import { envelopes } from "./encode/envelope.ts";
+import { sinkEnvelopes } from "./encode/envelope.ts";
 import { deadLettersProblem } from "./sameStream.ts";
 import { trim, trimOrFunction } from "./trim.ts";
 import { writersProblem } from "./writers.ts";
@@ -80,9 +80,9 @@ export const sinkTuning = {
     "Where events go that cannot be encoded, are too large or have no stream; without it they are errors",
   ),
   envelope: withDefault(
-    oneOf(...envelopes),
+    oneOf(...sinkEnvelopes),
     "native",
-    "What the field `event` holds: the event as it is, as Debezium or as a CloudEvent has it, or the row alone",
+    "What the field `event` holds: the event as it is, as Debezium or as a CloudEvent has it, or the row alone; `flat`: the row's columns are the fields of the entry",
   ),
   fields: optional(templatesByName, "Further fields of each entry, by name, as templates such as `${id}`"),
   partitions: optional(
@@ -154,6 +154,23 @@ const eventAccess = new Settings({
   content: ofEvent,
 });
 
+/** What is wrong with two answers to what an entry holds; undefined: nothing. */
+function contentProblem({
+  envelope,
+  fields,
+  event: { encode, content } = {},
+}: {
+  readonly envelope: unknown;
+  readonly fields: unknown;
+  readonly event: { readonly encode?: unknown; readonly content?: unknown } | undefined;
+}): string | undefined {
+  const asWell = (name: string, by: string) =>
+    `${name}: found ${by} as well, expected one of them: the function says by itself what an entry holds`;
+  if (envelope !== undefined && content !== undefined) return asWell("envelope", "event.content");
+  if (envelope !== undefined && encode !== undefined) return asWell("envelope", "event.encode");
+  return fields !== undefined && content !== undefined ? asWell("fields", "event.content") : undefined;
+}
+
 const sinkOptions = new Settings(
   {
     id: required(text, "Sink identifier"),
@@ -165,11 +182,13 @@ const sinkOptions = new Settings(
     observers: optional(oneOrMore(sinkObserver), "Told what the sink does"),
     ...sinkTuning,
     trim: optional(trimOrFunction, sinkTuning.trim.meaning),
+    envelope: optional(sinkTuning.envelope.codec, sinkTuning.envelope.meaning),
   },
   // Where a function will lead, nobody knows.
   ({ stream, ...others }) =>
     (typeof stream === "string" ? deadLettersProblem({ ...others, stream }) : undefined) ??
-    writersProblem(others),
+    writersProblem(others) ??
+    contentProblem(others),
 ).inProgram();
 
 /** The settings of a sink that have a default, filled in. */

@@ -79,6 +79,17 @@ sinks:
     ]);
   });
 
+  it("spreads events over the fields of an entry, as their columns", async () => {
+    const config = "{ id: flat, uri: '${MAIN}', stream: flat, envelope: flat, fields: { change: '${id}' } }";
+    const yaml = `source: { type: ndjson, config: { path: ${file("one.ndjson", lines(1))} } }
+sinks: [{ type: redis, config: ${config} }]`;
+
+    expect(await replicate(yaml).ended).toBe(0);
+
+    const [[, fields] = []] = await main.client.xrange("flat", "-", "+");
+    expect(fields).toEqual(["op", "c", "id", "0", "change", "1"]);
+  });
+
   it("goes on without the optional one that is away, says so, and completes it at the next start", async () => {
     const yaml = sinks(file("orders.ndjson", lines(1000)));
     await copy.signal("SIGSTOP");

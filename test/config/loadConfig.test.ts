@@ -372,6 +372,24 @@ describe("sinks that cannot be together", () => {
   });
 });
 
+describe("a sink that copies entries", () => {
+  it.each([
+    ["envelope: raw", "envelope: raw"],
+    ["envelope: flat", "envelope: flat"],
+    ["fields: { id: '$${id}' }", "fields"],
+  ])("is refused with what it would not heed: %s", (setting, found) => {
+    const sink = `{ type: redis, config: { id: copy, uri: redis://g, stream: b, ${setting} } }`;
+    const source = "{ type: redis, config: { uri: redis://h, stream: a } }";
+
+    expect(problemsOf(`source: ${source}\nsinks: [${sink}]`)).toEqual([
+      expect.stringContaining(
+        `sinks: found ${found} at copy, expected none: entries of another stream are copied as they are`,
+      ),
+    ]);
+    expect(problemsOf(`sinks: [${sink}]`)).toEqual([]);
+  });
+});
+
 describe("a sink that would feed itself", () => {
   const copy = (source: string, sink: string, uris = ["redis://h", "redis://h"]) =>
     problemsOf(

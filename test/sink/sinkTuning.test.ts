@@ -8,6 +8,7 @@ import { type Commit, fanOut } from "../../src/pipeline/fanOut.ts";
 import { replicate } from "../../src/pipeline/replicate.ts";
 import { redisSink } from "../../src/sink/redisSink.ts";
 import { decodeTuning } from "../../src/sink/sinkTuning.ts";
+import { entryCopies } from "../../src/sources/redis/index.ts";
 
 const good = { id: "orders-redis", uri: "redis://h", stream: "orders.events" };
 
@@ -87,6 +88,22 @@ describe("the options of redisSink", () => {
       "trim.maxAgeMs: found 1.5, expected a whole number of milliseconds",
     ],
     [
+      { ...good, envelope: "native", event: { encode: () => "" } },
+      "envelope: found event.encode as well, expected one of them: the function says by itself what an entry holds",
+    ],
+    [
+      { ...good, envelope: "raw", event: entryCopies.event },
+      "envelope: found event.content as well, expected one of them",
+    ],
+    [
+      { ...good, fields: { id: "a" }, event: { content: () => ["a", "b"] } },
+      "fields: found event.content as well, expected one of them",
+    ],
+    [
+      { ...good, envelope: "flatt" },
+      "envelope: found flatt, expected native or debezium or cloudevents or raw or flat",
+    ],
+    [
       { ...good, retry: { maxMs: 2 ** 31 } },
       "retry.maxMs: found 2147483648, expected a number of milliseconds",
     ],
@@ -117,6 +134,9 @@ describe("the options of redisSink", () => {
       content: () => [],
     };
     expect(complaintOf(good)).toBe("");
+    expect(complaintOf({ ...good, fields: { id: "a" }, event: { encode: () => "" } })).toBe("");
+    expect(complaintOf({ ...good, envelope: "flat", event: { fields: () => ({}) } })).toBe("");
+    expect(complaintOf({ ...good, envelope: undefined, event: { encode: () => "" } })).toBe("");
     expect(
       complaintOf({
         ...good,

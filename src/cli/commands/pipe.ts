@@ -5,6 +5,7 @@ import type { StandardPosition } from "../../event/positions.ts";
 import { isStreamTemplate } from "../../options/codecs.ts";
 import { replicateUntil } from "../../pipeline/until.ts";
 import { encoderOf } from "../../sink/encode/envelope.ts";
+import { columnsOf } from "../../sink/encode/flat.ts";
 import { fieldTemplates, streamTemplate, textTemplate } from "../../sink/encode/template.ts";
 import { redisSink } from "../../sink/redisSink.ts";
 import { type NdjsonLine, ndjson, ndjsonAccess } from "../../sources/ndjson/ndjson.ts";
@@ -33,8 +34,15 @@ function ofLines({ stream, key }: SinkConfig) {
 
 /** The line as it stands, unless another envelope is asked for, and the fields of its event. */
 function accessOf({ envelope, fields }: SinkConfig): EventAccess<NdjsonLine, StandardPosition> {
-  const encode = encoderOf(envelope);
   const toFields = fieldTemplates(fields ?? {});
+  if (envelope === "flat") {
+    const content = ({ event }: NdjsonLine) => [
+      ...columnsOf(event),
+      ...Object.entries(toFields(event)).flat(),
+    ];
+    return { ...ndjsonAccess, content };
+  }
+  const encode = encoderOf(envelope);
   return {
     ...ndjsonAccess,
     ...(envelope !== "native" && { encode: ({ event }) => encode(event) }),
@@ -53,7 +61,12 @@ export function linesPipeline(
   const text = input === undefined ? standardInput(stdin) : fileInput(input);
   const source = ndjson(text.open, text.name);
   const lineSinks = sinks.map(({ config }) =>
-    redisSink({ ...config, ...ofLines(config), event: accessOf(config), observers: observersOf(config.id) }),
+    redisSink({
+      ...{ ...config, envelope: undefined, fields: undefined },
+      ...ofLines(config),
+      event: accessOf(config),
+      observers: observersOf(config.id),
+    }),
   );
   const work$ = defer(() => from(text.prepare())).pipe(
     takeUntil(stop$),

@@ -75,7 +75,7 @@ export function sourcePipeline(
     }
     case "redis": {
       const made = sinks.map(({ config }) =>
-        redisSink({ ...config, observers: observersOf(config.id), ...entryCopies }),
+        redisSink({ ...config, envelope: undefined, observers: observersOf(config.id), ...entryCopies }),
       );
       const copied = streamSource({ ...source.config, observers: consumerLog(terminal.log) });
       return {

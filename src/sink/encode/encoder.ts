@@ -8,6 +8,7 @@ import type { SinkTuning } from "../sinkTuning.ts";
 import { attempt, EventFailure } from "./attempt.ts";
 import { deadLetterOf, describeEvent } from "./deadLetter.ts";
 import { encoderOf } from "./envelope.ts";
+import { columnsOf } from "./flat.ts";
 import { streamOf } from "./route.ts";
 import { fieldTemplates } from "./template.ts";
 
@@ -41,16 +42,19 @@ const nameBytes = 5;
 /** Makes the encoder of a sink. An entry's size is that of its fields and values without the name `event`, which each has. */
 export function encoder<T, P>(
   settings: EncoderSettings<T, P>,
-  { maxEventBytes, deadLetters, partitions, envelope, fields: templates }: EncoderTuning,
+  { maxEventBytes, deadLetters, partitions, envelope = "native", fields: templates }: EncoderTuning,
 ): Encoder<T> {
   const {
-    encode = encoderOf(envelope),
+    encode = encoderOf(envelope === "flat" ? "native" : envelope),
     fields = templates && fieldTemplates(templates),
     content,
   } = settings.event ?? {};
   const toPayload = (event: T) => contentFrom(encode(event));
   const toFields = fields && ((event: T) => fieldsOf(fields(event)));
-  const toContent = content && ((event: T) => contentOf(content(event)));
+  const toContent =
+    envelope === "flat"
+      ? (event: T) => contentOf([...columnsOf(event), ...(toFields?.(event) ?? [])])
+      : content && ((event: T) => contentOf(content(event)));
   const toStream = streamOf(settings, partitions);
   const writer = new BulkWriter();
 

@@ -14,6 +14,9 @@ export type Envelope = (typeof envelopes)[number];
 /** All envelopes. */
 export const envelopes = ["native", "debezium", "cloudevents", "raw"] as const;
 
+/** What a sink may be told: with `flat` there is no field `event`, but one for each column. */
+export const sinkEnvelopes = [...envelopes, "flat"] as const;
+
 /** Makes the function that encodes an event. It throws a TypeError that says what the event lacks. */
 export function encoderOf(envelope: Envelope): (event: unknown) => string {
   switch (envelope) {
@@ -47,7 +50,8 @@ const verbs: Readonly<Record<Operation, string>> = {
   t: "truncated",
 };
 
-function isOperation(op: unknown): op is Operation {
+/** Whether it is that of a change event. */
+export function isOperation(op: unknown): op is Operation {
   return typeof op === "string" && Object.hasOwn(verbs, op);
 }
 
@@ -96,7 +100,7 @@ function sourceOf({ connector, db, schema, table }: EventOrigin): string {
 }
 
 /** JSON, with bigints as text; the plain form is tried first because a replacer makes it several times slower. */
-function toJson(value: unknown): string {
+export function toJson(value: unknown): string {
   let text: string | undefined;
   try {
     text = JSON.stringify(value);
