@@ -67,7 +67,8 @@ export interface RedisSink<T, P> extends Sink<T, P>, CallableSink<T, P>, Watchab
  * - **Without positions** exactly once within a subscription, of which many may publish side by side; see `writers`. What
  *   Redis loses is told by the status `lost`, and the sink goes on.
  * - **Retries** what may pass is retried with backoff, and holds the checkpoint meanwhile.
- * - **Memory** bounded by `buffer`: `flow` pauses the source; one that goes on gets `BufferOverflow`, or loses events as `overflow` says.
+ * - **Memory** bounded by `buffer`: `flow` pauses the source; one that goes on, such as `from(array)` of more than fits, gets `BufferOverflow`, or
+ *   loses events as `overflow` says; see `fromIterable`.
  * - **Misuse** throws `ConfigurationInvalid` at once, with all that is wrong with the options.
  * - **Errors** an {@link RxaddError} that says what to do. An error of the source comes out after what
  *   went before it is safe.
@@ -297,7 +298,7 @@ function causeOf(error: unknown, id: string): unknown {
   return error instanceof BufferOverflow
     ? rxaddError(
         "BufferOverflow",
-        `sink ${id}: ${error.message}: let the source heed flow, as fromIterable and fromReadable do, raise buffer.maxEvents and buffer.maxBytes, or let buffer.overflow drop events that have no position`,
+        `sink ${id}: ${error.message}: an array or another iterable goes in as there is room by publisher(sink).publishAll or fromIterable; let any other source heed flow, as fromReadable does, raise buffer.maxEvents and buffer.maxBytes, or let buffer.overflow drop events that have no position`,
         error,
       )
     : error;

@@ -1,6 +1,13 @@
-import { NEVER, Subject } from "rxjs";
+import { from, lastValueFrom, NEVER, Subject } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { type Checkpoint, redisSink, replicate, type SinkOptions, type SinkStatus } from "../../src/index.ts";
+import {
+  type Checkpoint,
+  publisher,
+  redisSink,
+  replicate,
+  type SinkOptions,
+  type SinkStatus,
+} from "../../src/index.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
 import { failureOf } from "../kit/program/failureOf.ts";
 import { marbles } from "../kit/time/marbles.ts";
@@ -91,6 +98,22 @@ describe("what follows when a source that cannot pause fills the buffer", () => 
         message: expect.stringContaining("event 0: found position 1, expected none"),
       });
     }
+  });
+
+  it("says of an array that is handed over at once how it goes in as there is room", async () => {
+    const redis = fakeRedis();
+    const sink = () => sinkOf({ connection: redis, buffer: { maxEvents: 10 } });
+    const events = Array.from({ length: 50 }, (_, n) => ({ n }));
+
+    await expect(lastValueFrom(from(events).pipe(sink()))).rejects.toThrow(
+      /the buffer is full with 10 items, .* an array .* goes in as there is room by publisher\(sink\)\.publishAll or fromIterable/,
+    );
+    expect(redis.entries("clicks")).toHaveLength(10);
+
+    const calls = publisher(sink());
+    await calls.publishAll(events.slice(10));
+    await calls.close();
+    expect(redis.events("clicks").map((text) => JSON.parse(text))).toEqual(events);
   });
 
   it("is refused where it is no such word", () => {
