@@ -128,12 +128,23 @@ from(events).pipe(redisSink({ id: "a", uri: "redis://h" }));
     run(process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), ...flags, "app.ts"]);
   });
 
-  it("holds nothing but what is built, and no source outside it", () => {
-    const files = run("tar", ["-tzf", tarball]).trim().split("\n");
+  const filesIn = () => run("tar", ["-tzf", tarball]).trim().split("\n");
 
-    expect(files.filter((file) => !/^package\/(dist\/|package\.json|README\.md|LICENSE)/.test(file))).toEqual(
-      [],
-    );
+  it("holds nothing but what is built and what is said of it, and no source outside it", () => {
+    const known = /^package\/(dist\/|docs\/|package\.json|README\.md|LICENSE)/;
+
+    expect(filesIn().filter((file) => !known.test(file))).toEqual([]);
+  });
+
+  it("has the pages that its README leads to, and what to watch it with", () => {
+    const readme = run("tar", ["-xzOf", tarball, "package/README.md"]);
+    const linked = [...readme.matchAll(/\]\((docs\/[^)#]+)/g)].map(([, path]) => `package/${path}`);
+    const files = filesIn();
+
+    expect(linked.length).toBeGreaterThan(20);
+    expect(linked.filter((path) => !files.some((file) => file.startsWith(path)))).toEqual([]);
+    expect(files).toContain("package/docs/monitoring/grafana.json");
+    expect(files).toContain("package/docs/monitoring/alerts.yaml");
   });
 
   it("is well-formed for publint and for Are the types wrong", () => {
