@@ -3,50 +3,55 @@ import {
   concatWith,
   Observable,
   type OperatorFunction,
-  pipe,
   type SchedulerLike,
+  take,
   tap,
 } from "rxjs";
 import { after } from "../../operators/after.ts";
-import { rxaddError } from "../errors/rxaddError.ts";
-import type { SinkTuning } from "./sinkTuning.ts";
+import { type RxaddError, rxaddError } from "../errors/rxaddError.ts";
 
-/** What happens to events, and to the connection behind them. */
-interface Work<T, R> {
-  readonly publish: OperatorFunction<T, R>;
+/** How the end of a sink goes. */
+interface Closing {
+  readonly sink: string;
+  /** In ms; undefined: as long as Redis is away. */
+  readonly withinMs: number | undefined;
+  readonly scheduler: SchedulerLike | undefined;
+  /** Nothing more comes, for this reason; undefined: the source has completed. */
+  readonly ended$: Observable<unknown>;
   readonly close$: Observable<never>;
 }
 
-/** Publishes events and closes; from the end of the source on that may take `closeWithinMs`, if that is given. */
-export function closeWithin<T, R>(
-  sink: string,
-  { closeWithinMs }: Pick<SinkTuning, "closeWithinMs">,
-  scheduler: SchedulerLike = asyncScheduler,
-  { publish, close$ }: Work<T, R>,
-): OperatorFunction<T, R> {
-  if (closeWithinMs === undefined) return pipe(publish, concatWith(close$));
-  return (events$) =>
+/** Closes when all is published; what is left at the end of the source may take so long, closing included. */
+export function closeWithin<A>({
+  sink,
+  withinMs,
+  scheduler = asyncScheduler,
+  ended$,
+  close$,
+}: Closing): OperatorFunction<A, A> {
+  if (withinMs === undefined) return concatWith(close$);
+  return (published$) =>
     new Observable((subscriber) => {
       let isSafe = false;
-      const ends = (cause?: unknown) =>
-        subscriber.add(
-          after(closeWithinMs, scheduler, () => {
-            if (isSafe) subscriber.complete();
-            else subscriber.error(tooLate(sink, closeWithinMs, cause));
-          }),
-        );
-      const published$ = publish(events$.pipe(tap({ error: ends, complete: ends })));
       const safe = () => {
         isSafe = true;
       };
+      const startTimer = (cause: unknown) =>
+        subscriber.add(
+          after(withinMs, scheduler, () => {
+            if (isSafe) subscriber.complete();
+            else subscriber.error(tooLate(sink, withinMs, cause));
+          }),
+        );
+      subscriber.add(ended$.pipe(take(1)).subscribe(startTimer));
       published$.pipe(tap({ complete: safe }), concatWith(close$)).subscribe(subscriber);
     });
 }
 
-function tooLate(sink: string, closeWithinMs: number, cause: unknown) {
+function tooLate(sink: string, withinMs: number, cause: unknown): RxaddError {
   return rxaddError(
     "BatchTimedOut",
-    `sink ${sink}: found events that are not known to be safe ${closeWithinMs} ms after the source had ended, expected all to be; the status says why: start it again when Redis is back, or raise closeWithinMs`,
+    `sink ${sink}: found events that are not known to be safe ${withinMs} ms after the source had ended, expected all to be; the status says why: start it again when Redis is back, or raise closeWithinMs`,
     cause,
   );
 }

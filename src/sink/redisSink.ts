@@ -11,6 +11,7 @@ import {
   type Observable,
   type OperatorFunction,
   pipe,
+  Subject,
   Subscription,
   switchMap,
   take,
@@ -158,19 +159,17 @@ function run<T, P>(
       );
       const drops = new DropReport(tuning.buffer.maxEvents, status.report);
       open.add(() => drops.end());
+      const ended$ = new Subject<unknown>();
       const stood = () => (itsLanes.writers() === "many" ? undefined : stands);
-      const toCheckpoints = chain(parts, itsLanes, status, drops, flow, stood, caller);
-
-      const closing = (publish: typeof toCheckpoints) =>
-        closeWithin(sink, tuning, options.scheduler, { publish, close$: connection.close$ });
+      const toCheckpoints = chain(parts, itsLanes, status, drops, flow, ended$, stood, caller);
 
       const published$ = isResuming
-        ? opened$.pipe(switchMap((position) => closing(toCheckpoints)(source(ownPosition(position), flow))))
+        ? opened$.pipe(switchMap((position) => toCheckpoints(source(ownPosition(position), flow))))
         : // Opened at once, so that a wrong password shows before the first event.
-          closing((events$) => merge(opened$.pipe(ignoreElements()), toCheckpoints(events$)))(
-            source(undefined, flow),
-          );
+          merge(opened$.pipe(ignoreElements()), toCheckpoints(source(undefined, flow)));
+      const { closeWithinMs: withinMs } = tuning;
       return published$.pipe(
+        closeWithin({ sink, withinMs, scheduler: options.scheduler, ended$, close$: connection.close$ }),
         takeUntil(connection.failure$),
         tap({
           error: () => {
@@ -207,6 +206,7 @@ function chain<T, P>(
   status: Reporter<SinkStatus>,
   drops: DropReport,
   flow: BehaviorSubject<Flow>,
+  ended$: Subject<unknown>,
   stands: () => P | undefined,
   caller: Caller | undefined,
 ): OperatorFunction<T | Skipped<P>, Checkpoint<P>> {
@@ -222,8 +222,12 @@ function chain<T, P>(
   return pipe(
     map(toEntry(itsEncoder, options.event, positions, watchers.isWatched, caller?.refused)),
     arrived === undefined ? identity : tap(arrived),
+    tuning.closeWithinMs === undefined
+      ? identity
+      : tap({ error: (cause) => ended$.next(cause), complete: () => ended$.next(undefined) }),
     boundedBuffer(
       {
+        overflowed: ended$,
         maxItems,
         maxBytes,
         overflow,

@@ -18,6 +18,10 @@ const settings: SinkSettings<Numbered, number> = {
 };
 
 const a = { position: 1 };
+const poison = ({ position }: Numbered) => {
+  if (position === 2) throw new Error("boom");
+  return "";
+};
 const late = expect.objectContaining({
   _tag: "BatchTimedOut",
   message: expect.stringMatching(/sink orders-redis: found events .* safe 300 ms after the source had ended/),
@@ -55,6 +59,28 @@ describe("closeWithinMs", () => {
       const result = failing.pipe(redisSink({ ...settings, connection }));
       expectObservable(result).toBe("300ms #", {}, expect.objectContaining({ _tag: "BatchTimedOut", cause }));
     }),
+  );
+
+  it.each([
+    ["an event that cannot be encoded", { encode: poison }, "event 1: encode failed: boom"],
+    ["a full buffer", {}, "the buffer is full with 2 items"],
+  ])("bounds what is left before %s, which is the cause", (_case, event, message) =>
+    marbles(({ cold, expectObservable }) => {
+      const connection = fakeRedis({ replies: "x" });
+      const source = cold("(abaa)", { a, b: { position: 2 } });
+
+      const result = source.pipe(
+        redisSink({
+          ...settings,
+          connection,
+          event: { ...event, position: () => undefined },
+          buffer: { maxEvents: 2 },
+        }),
+      );
+
+      const cause = expect.objectContaining({ message: expect.stringContaining(message) });
+      expectObservable(result).toBe("300ms #", {}, expect.objectContaining({ _tag: "BatchTimedOut", cause }));
+    })(),
   );
 
   it(
