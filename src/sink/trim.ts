@@ -58,6 +58,8 @@ function answers(ask: (stream: string) => unknown): (stream: string) => TrimOpti
     let found: unknown;
     try {
       found = ask(stream);
+      // Read once: to look at it may run code of the user's.
+      if (typeof found === "object" && found !== null) found = { ...found };
     } catch (error) {
       throw rxaddError("ConfigurationInvalid", `trim of ${stream} failed: ${messageOf(error)}`, error);
     }

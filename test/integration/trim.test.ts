@@ -156,6 +156,19 @@ describe.each(["script", "multi"] as const)("trim by stream with publish: %s", (
   it.each([
     ["is a promise", () => Promise.resolve({ maxLen: 1 }), /trim of orders.events: found 0 measures/],
     ["is no answer", () => ({ maxLen: 1, minId: "7-0" }), /trim of orders.events: found 2 measures/],
+    [
+      "throws when it is looked at",
+      () =>
+        new Proxy(
+          { maxLen: 1 },
+          {
+            ownKeys: () => {
+              throw new Error("not for you");
+            },
+          },
+        ),
+      /trim of orders.events failed: not for you/,
+    ],
     ["is a number", () => 5, /trim of orders.events: found a number, expected an object with options/],
     [
       "is unknown",
