@@ -6,6 +6,8 @@ import { reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
 import { copyProblem, deadLettersProblem, doublesProblem } from "../sink/sameStream.ts";
 import { keySetting, sinkTuning } from "../sink/sinkTuning.ts";
 import { writersProblem } from "../sink/writers.ts";
+import { nothingToReadProblem } from "../sources/postgres/nothingToRead.ts";
+import { outboxSettings } from "../sources/postgres/outbox.ts";
 import { schemaOf } from "./jsonSchema.ts";
 import { Kinds } from "./kinds.ts";
 
@@ -22,17 +24,25 @@ export const redisSinkSettings = new Settings(
 );
 
 /** `source.config` of a PostgreSQL source. */
-export const postgresSettings = new Settings({
-  dsn: required(postgresUri, "PostgreSQL connection URI"),
-  slot: withDefault(text, "rxadd", "Replication slot; made if missing"),
-  publication: withDefault(text, "rxadd", "Publication; made if missing"),
-  tables: optional(texts, "Tables to publish, as `schema.table`; all if left out"),
-  accept_hole: withDefault(
-    flag,
-    false,
-    "Go on although changes are gone, once; see [PostgreSQL](postgres.md#what-a-first-run-is)",
-  ),
-});
+export const postgresSettings = new Settings(
+  {
+    dsn: required(postgresUri, "PostgreSQL connection URI"),
+    slot: withDefault(text, "rxadd", "Replication slot; made if missing"),
+    publication: withDefault(text, "rxadd", "Publication; made if missing"),
+    tables: optional(texts, "Tables to publish, as `schema.table`; all if left out, none with `[]`"),
+    messages: optional(
+      texts,
+      "Prefixes of the messages of `pg_logical_emit_message` that are events as well",
+    ),
+    outbox: optional(outboxSettings, "What is inserted are events, of which a column is written"),
+    accept_hole: withDefault(
+      flag,
+      false,
+      "Go on although changes are gone, once; see [PostgreSQL](postgres.md#what-a-first-run-is)",
+    ),
+  },
+  nothingToReadProblem,
+);
 
 /** `source.config` of a file of NDJSON. */
 export const ndjsonSettings = new Settings({

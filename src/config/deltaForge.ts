@@ -5,6 +5,7 @@ import { Described } from "../options/described.ts";
 import { group, optional, required, Settings, withDefault } from "../options/settings.ts";
 import { sinkEnvelopes } from "../sink/encode/envelope.ts";
 import { deadLettersProblem } from "../sink/sameStream.ts";
+import { nothingToReadProblem } from "../sources/postgres/nothingToRead.ts";
 import { type Config, configSettings, postgresSettings, redisSinkSettings, wholeProblem } from "./config.ts";
 import { schemaOf } from "./jsonSchema.ts";
 import { Kinds } from "./kinds.ts";
@@ -41,22 +42,25 @@ const envelope = new Described<t.TypeOf<typeof envelopeWord>>(
 );
 
 /** `spec.source.config`. */
-export const wrappedPostgresSettings = new Settings({
-  ...postgresSettings.shape,
-  id: optional(text, "Without an effect: the sinks keep the positions, each under its own id"),
-  snapshot: optional(
-    new Settings({
-      mode: required(
-        only(
-          "never",
-          "rxadd publishes the changes from its first run on, and no rows that were there before",
+export const wrappedPostgresSettings = new Settings(
+  {
+    ...postgresSettings.shape,
+    id: optional(text, "Without an effect: the sinks keep the positions, each under its own id"),
+    snapshot: optional(
+      new Settings({
+        mode: required(
+          only(
+            "never",
+            "rxadd publishes the changes from its first run on, and no rows that were there before",
+          ),
+          "Rows that were there before are not published",
         ),
-        "Rows that were there before are not published",
-      ),
-    }),
-    "What is done with the rows that are there already",
-  ),
-});
+      }),
+      "What is done with the rows that are there already",
+    ),
+  },
+  nothingToReadProblem,
+);
 
 /** `spec.sinks[].config`. */
 export const wrappedSinkSettings = new Settings(

@@ -1,5 +1,5 @@
-/** What happened to the row: created, updated, deleted, read by a snapshot, or its table truncated. */
-export type Operation = "c" | "u" | "d" | "r" | "t";
+/** What happened to the row: created, updated, deleted, read by a snapshot, or its table truncated; `m`: it is no row, but a message. */
+export type Operation = "c" | "u" | "d" | "r" | "t" | "m";
 
 /** A row as a source reports it, by column name. */
 export type Row = Readonly<Record<string, unknown>>;

@@ -100,11 +100,10 @@ export const attempts: t.Type<number, unknown> = expected(
 
 const textList = t.readonlyArray(text);
 export const texts: t.Type<readonly string[], unknown> = new Described(
-  { type: "array", items: someText, minItems: 1 },
-  "a list of one text or more",
+  { type: "array", items: someText },
+  "a list of texts",
   textList.is,
-  (value, context) =>
-    Array.isArray(value) && value.length > 0 ? textList.validate(value, context) : t.failure(value, context),
+  textList.validate,
 );
 
 /** A codec of a list that is not empty. */

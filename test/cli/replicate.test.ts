@@ -99,6 +99,41 @@ describe("rxadd replicate", () => {
     expect(await next.ended).toBe(0);
   });
 
+  it("publishes what an outbox holds, and what messages say, once", async () => {
+    const file = join(folder, "outbox.yaml");
+    writeFileSync(
+      file,
+      `source:
+  type: postgres
+  config:
+    { dsn: "\${POSTGRES_URI}", slot: out, publication: out, tables: [public.outbox], messages: [shop], outbox: {} }
+sinks:
+  - type: redis
+    config:
+      { id: out, uri: "\${REDIS_URI}", stream: "events.\${after.aggregate_type}", fields: { id: "\${id}" } }
+`,
+    );
+    await db.query("CREATE TABLE outbox (id int PRIMARY KEY, aggregate_type text, payload json)");
+    const env = { POSTGRES_URI: postgres.connectionString, REDIS_URI: redis.uri };
+    const start = () => rxadd(["replicate", "--config", file, "--metrics-port", "0"], "", env);
+    const entries = async () =>
+      (await redis.client.xrange("events.order", "-", "+")).map(([, fields]) => fields);
+    const told: string[][] = [];
+
+    for (const n of [1, 3]) {
+      const run = start();
+      await expect.poll(async () => (await db.query("SELECT 1 FROM pg_stat_replication")).rowCount).toBe(1);
+      await db.query(
+        `BEGIN; INSERT INTO outbox VALUES (${n}, 'order', '{"n": ${n}}'); DELETE FROM outbox;
+         SELECT pg_logical_emit_message(true, 'shop', '{"id": ${n + 1}, "aggregate_type": "order", "payload": [${n + 1}]}'); COMMIT`,
+      );
+      told.push(["event", `{"n":${n}}`, "id", `${n}`], ["event", `[${n + 1}]`, "id", `${n + 1}`]);
+      await expect.poll(entries).toEqual(told);
+      run.child.kill("SIGKILL");
+      await run.ended;
+    }
+  });
+
   it("says with exit code 2 that a source is missing", async () => {
     const file = join(folder, "no-source.yaml");
     writeFileSync(file, "sinks:\n  - type: redis\n    config: { id: a, uri: redis://h, stream: s }\n");

@@ -190,10 +190,6 @@ describe("loadConfig", () => {
   it.each([
     ["dsn: mysql://u:p@h/db", "dsn: found mysql://u:***@h/db, expected a URI that starts with postgres://"],
     ["dsn: postgres://h/db\n    tables: [public.a, 5]", "tables[1]: found 5, expected a text"],
-    [
-      "dsn: postgres://h/db\n    tables: []",
-      "tables: found an empty list, expected a list of one text or more",
-    ],
     ["dsn: postgres://h/db\n    slots: x", "slots: no such setting; did you mean slot?"],
   ])("refuses the source's %s", (lines, complaint) => {
     const source = `source:\n  type: postgres\n  config:\n    ${lines}\n`;
@@ -201,6 +197,24 @@ describe("loadConfig", () => {
     expect(problemsOf(source + withSink(...good))).toEqual([
       expect.stringContaining(`source.config.${complaint}`),
     ]);
+  });
+
+  it("refuses a source of no table, unless it reads messages", () => {
+    const source = (more: string) =>
+      `source: { type: postgres, config: { dsn: postgres://h/db, tables: []${more} } }\n${withSink(...good)}`;
+    expect(problemsOf(source(""))).toEqual([
+      expect.stringContaining(
+        "source.config: found an empty list of tables and no messages, expected one table or more, or messages",
+      ),
+    ]);
+    expect(problemsOf(source(", messages: []"))).toHaveLength(1);
+    expect(loadConfig(source(", messages: [shop], outbox: { key: id }"), {})).toMatchObject({
+      right: {
+        source: {
+          config: { tables: [], messages: ["shop"], outbox: { id: "id", key: "id", payload: "payload" } },
+        },
+      },
+    });
   });
 
   it.each([

@@ -56,7 +56,7 @@ describe("the packed package", () => {
         "rxadd/dashboard": "dashboard dashboardHandler watchSink",
         "rxadd/metrics": "consumerMetrics health redisMetrics serveMetrics sinkHealth sinkMetrics streamMetrics",
         "rxadd/operators": "BufferOverflow UnfinishedTransaction acknowledgedWithin backoffMs batch boundedBuffer checkpoint inFlight retryBackoff spread toAsyncIterable",
-        "rxadd/sources/postgres": "backfill postgresChanges",
+        "rxadd/sources/postgres": "backfill outbox postgresChanges",
         "rxadd/sources/redis": "entryCopies entryPositions streamSource",
         "rxadd/testing": "fakeGroup fakeRedis",
       }

@@ -3,9 +3,12 @@ import type { FailedAttempt } from "../../../operators/retryBackoff.ts";
 import type { Config } from "../../config/config.ts";
 import type { ChangeEvent, Row } from "../../event/changeEvent.ts";
 import type { Lsn } from "../../event/lsn.ts";
+import type { Skipped } from "../../pipeline/keepPositions.ts";
+import { pipeSource, type Source } from "../../pipeline/source.ts";
 import { replicateUntil } from "../../pipeline/until.ts";
 import { redisSink } from "../../sink/redisSink.ts";
 import type { OpenedSlot } from "../../sources/postgres/index.ts";
+import { outbox } from "../../sources/postgres/outbox.ts";
 import { entryCopies, streamSource } from "../../sources/redis/streamSource.ts";
 import type { SinkObserver } from "../../telemetry/sinkObserver.ts";
 import { importPostgres } from "../configured/importPostgres.ts";
@@ -20,7 +23,9 @@ type Configured<Type> = Extract<Config["source"], { readonly type: Type }>;
 
 function postgres(
   log: Log,
-  { config: { dsn, slot, publication, tables, acceptHole } }: Configured<"postgres">,
+  {
+    config: { dsn, slot, publication, tables, messages, outbox: columns, acceptHole },
+  }: Configured<"postgres">,
   flags: ReplicateFlags,
 ) {
   const opened = {
@@ -32,13 +37,15 @@ function postgres(
       log(`${error instanceof Error ? error.message : error}; trying again in ${Math.round(delayMs)} ms`),
   };
   return defer(() => from(importPostgres())).pipe(
-    map(({ postgresChanges }) =>
-      postgresChanges({
+    map(({ postgresChanges }): Source<ChangeEvent<Row, Lsn> | Skipped<Lsn>, Lsn> => {
+      const changes = postgresChanges({
         ...{ connectionString: dsn, slot, publication, opened, failed },
         ...(tables && { tables }),
+        ...(messages && { messages }),
         acceptHole: acceptHole || flags.acceptHole === true,
-      }),
-    ),
+      });
+      return columns === undefined ? changes : pipeSource(changes, outbox(columns));
+    }),
   );
 }
 

@@ -48,6 +48,7 @@ const verbs: Readonly<Record<Operation, string>> = {
   d: "deleted",
   r: "read",
   t: "truncated",
+  m: "emitted",
 };
 
 /** Whether it is that of a change event. */

@@ -1,23 +1,31 @@
+import { nothingToReadProblem } from "./nothingToRead.ts";
 import { postgresError } from "./postgresError.ts";
 
 /** Refuses names that PostgreSQL would cut short, or report with less to go by. */
 export function checkOptions({
   slot,
   publication,
-  tables = [],
+  tables,
+  messages,
 }: {
   readonly slot: string;
   readonly publication: string;
   readonly tables: readonly string[] | undefined;
+  readonly messages: readonly string[] | undefined;
 }): void {
+  const problem = nothingToReadProblem({ tables, messages });
+  if (problem !== undefined) throw postgresError("NotConfigured", problem);
   if (!/^[a-z0-9_]{1,63}$/.test(slot)) {
     refuse("slot", slot, "up to 63 lower-case letters, digits and underscores");
   }
   if (publication === "" || Buffer.byteLength(publication) > 63) {
     refuse("publication", publication, "a name of 1 to 63 bytes");
   }
-  for (const table of tables) {
+  for (const table of tables ?? []) {
     if (!/^[^.]+\.[^.]+$/.test(table)) refuse("tables", table, "schema.table");
+  }
+  for (const prefix of messages ?? []) {
+    if (/^rxadd\./.test(prefix)) refuse("messages", prefix, "another prefix: those with rxadd. are our own");
   }
 }
 

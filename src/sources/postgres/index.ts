@@ -1,3 +1,4 @@
+export { type OutboxEvent, type OutboxOptions, outbox } from "./outbox.ts";
 export { type OpenedSlot, type PostgresOptions, postgresChanges } from "./postgresChanges.ts";
 export type { PostgresErrorTag } from "./postgresError.ts";
 export type { SnapshotChoice } from "./prepare.ts";

@@ -45,7 +45,7 @@ async function look(
          (SELECT wal_status = 'lost' FROM pg_replication_slots WHERE slot_name = $1) AS is_slot_lost,
          EXISTS (SELECT 1 FROM pg_publication WHERE pubname = $2) AS has_publication,
          (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
-           OR (has_database_privilege(current_database(), 'CREATE') AND (SELECT bool_and(coalesce(pg_has_role(relowner, 'USAGE'), false))
+           OR (has_database_privilege(current_database(), 'CREATE') AND (SELECT coalesce(bool_and(coalesce(pg_has_role(relowner, 'USAGE'), false)), $3::text[] IS NOT NULL)
              FROM unnest($3::text[]) AS name LEFT JOIN pg_class ON pg_class.oid =
                to_regclass(quote_ident(split_part(name, '.', 1)) || '.' || quote_ident(split_part(name, '.', 2))))) AS may_publish`,
       [slot, publication, tables ?? null],

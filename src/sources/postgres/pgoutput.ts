@@ -1,8 +1,10 @@
 import type { ChangeEvent, Operation, Row } from "../../event/changeEvent.ts";
 import type { Lsn } from "../../event/lsn.ts";
 import { MessageReader, unexpected } from "./messageReader.ts";
+import { messageRow } from "./messageRow.ts";
 import { type Relation, readKey, readRelation, readRow } from "./relation.ts";
 import type { TableChange } from "./snapshot/chunk.ts";
+import { textIn } from "./textIn.ts";
 import { placePosition } from "./walPosition.ts";
 
 /** What all events of a transaction have in common, made once. */
@@ -56,10 +58,14 @@ export interface MessageTransaction {
 /** Who is told of what is read. */
 export interface PgoutputObserver {
   readonly change: (event: ChangeEvent<Row, Lsn>) => void;
+  /** Which messages of a transaction are events of it, by their prefix. Default: none. */
+  readonly prefixes?: ReadonlySet<string>;
   /** Comes only where messages are asked for. */
   readonly message?: (message: LogMessage, transaction: MessageTransaction | undefined) => void;
-  /** Told of each change as it is read; returns what follows its place in its position: how far a snapshot is. */
-  readonly read?: (change: TableChange) => string;
+  /** What follows the place in a position: how far a snapshot is. Default: nothing. */
+  readonly reads?: () => string;
+  /** Told of each change before its position is made. */
+  readonly changed?: (change: TableChange) => void;
 }
 
 /**
@@ -123,7 +129,26 @@ export class PgoutputDecoder {
     const prefix = this.#reader.text();
     const content = this.#reader.bytes();
     this.#reader.checkEnd();
-    this.#observer.message?.({ prefix, content, isTransactional }, this.#transaction);
+    // What stands outside of a transaction stays there when that is rolled back: it is no event.
+    if (isTransactional && this.#observer.prefixes?.has(prefix)) this.#message(prefix, content);
+    else this.#observer.message?.({ prefix, content, isTransactional }, this.#transaction);
+  }
+
+  #message(prefix: string, content: Buffer): void {
+    this.#release(false);
+    const { xid: txId, ts_ms, lsn, id, changes } = this.#next("a message");
+    const place = `${lsn}:${changes}`;
+    const after = messageRow(content);
+    this.#held = {
+      id: textIn(after, "id") ?? `${this.#db}/${place}`,
+      op: "m",
+      ts_ms,
+      source: { connector: "postgresql", db: this.#db, prefix, lsn, txId },
+      before: null,
+      after,
+      transaction: { id, total_order: changes, last: false },
+      position: `${place}${this.#observer.reads?.() ?? ""}` as Lsn,
+    };
   }
 
   #insert(): void {
@@ -169,13 +194,10 @@ export class PgoutputDecoder {
   ): void {
     this.#reader.checkEnd();
     this.#release(false);
-    const transaction = this.#transaction;
-    if (transaction === undefined) unexpected("a change", "a transaction to begin before it");
-    transaction.changes += 1;
-    const { xid: txId, ts_ms, lsn, id, changes } = transaction;
+    const { xid: txId, ts_ms, lsn, id, changes } = this.#next("a change");
     const place = `${lsn}:${changes}`;
     const { schema, name: table } = relation;
-    const reads = this.#observer.read?.({ table: relation, xid: txId, op, before, after, unchanged }) ?? "";
+    this.#observer.changed?.({ table: relation, xid: txId, op, before, after, unchanged });
     const source = { connector: "postgresql", db: this.#db, schema, table, lsn, txId };
     this.#held = {
       id: `${this.#db}/${place}`,
@@ -185,8 +207,16 @@ export class PgoutputDecoder {
       before,
       after,
       transaction: { id, total_order: changes, last: false },
-      position: `${place}${reads}` as Lsn,
+      position: `${place}${this.#observer.reads?.() ?? ""}` as Lsn,
     };
+  }
+
+  /** The open transaction, with one event more. */
+  #next(what: string): OpenTransaction {
+    const transaction = this.#transaction;
+    if (transaction === undefined) unexpected(what, "a transaction to begin before it");
+    transaction.changes += 1;
+    return transaction;
   }
 
   #release(isLast: boolean): void {

@@ -47,8 +47,13 @@ export interface PostgresOptions {
   readonly slot?: string;
   /** The publication, made if missing. Default `rxadd`. */
   readonly publication?: string;
-  /** What the publication holds, as `schema.table`. Default: all tables, or what one that stands holds. */
+  /** What the publication holds, as `schema.table`; `[]`: no table. Default: all tables, or what one that stands holds. */
   readonly tables?: readonly string[];
+  /**
+   * Messages that are events as well, by their prefix: those of `pg_logical_emit_message(true, 'shop', …)` with `["shop"]`, in
+   * their place in the transaction. Default: none.
+   */
+  readonly messages?: readonly string[];
   /** Retries after a lost connection, with growing delays. Default: for ever. */
   readonly maxRetries?: number;
   /**
@@ -81,6 +86,7 @@ const names = {
   slot: true,
   publication: true,
   tables: true,
+  messages: true,
   maxRetries: true,
   acceptHole: true,
   snapshot: true,
@@ -117,7 +123,8 @@ const names = {
 export function postgresChanges<R = Row>(options: PostgresOptions): Source<ChangeEvent<R, Lsn>, Lsn> {
   refuseUnknown("postgresChanges", options, names);
   const { connectionString, slot = "rxadd", publication = "rxadd", tables, opened, failed } = options;
-  const { acceptHole = false, snapshot = "never", progress } = options;
+  const { acceptHole = false, messages, snapshot = "never", progress } = options;
+  const prefixes = new Set(messages);
   const config = { connectionTimeoutMillis: 10_000, ...options.client, connectionString };
   const passed = new Subject<Lsn>();
   const confirm$ = new Subject<void>();
@@ -142,7 +149,7 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
     reached = from,
   ): Observable<ChangeEvent<Row, Lsn>> {
     return defer(() => {
-      checkOptions({ slot, publication, tables });
+      checkOptions({ slot, publication, tables, messages });
       checkPosition(from);
       begin(from);
       return defer(() => connect(last(), flow, reached)).pipe(
@@ -174,7 +181,7 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
         pass();
         const flowing = new BehaviorSubject<Flow>("resume");
         return replicationChanges({
-          ...{ config, db, slot, publication, senderTimeoutMs, confirmed, idle, pass, confirm$ },
+          ...{ config, db, slot, publication, prefixes, senderTimeoutMs, confirmed, idle, pass, confirm$ },
           snapshot: plan && {
             ...plan,
             progress,

@@ -18,6 +18,7 @@ export async function preparePublication(
   tables: readonly string[] | undefined,
 ): Promise<void> {
   const target = tables && `TABLE ${tables.map(quoted).join(", ")}`;
+  const wanted = target === undefined ? "FOR ALL TABLES" : tables?.length === 0 ? "" : `FOR ${target}`;
   const known = await client.query(
     `SELECT puballtables, array(
        SELECT nspname || '.' || relname FROM pg_publication_rel
@@ -28,7 +29,7 @@ export async function preparePublication(
   );
   if (known.rowCount === 0) {
     try {
-      await client.query(`CREATE PUBLICATION ${escapeIdentifier(publication)} FOR ${target ?? "ALL TABLES"}`);
+      await client.query(`CREATE PUBLICATION ${escapeIdentifier(publication)} ${wanted}`);
       return;
     } catch (error) {
       if (!isThere(error)) throw error;

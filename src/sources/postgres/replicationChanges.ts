@@ -18,6 +18,8 @@ export interface ReplicationOptions {
   readonly db: string;
   readonly slot: string;
   readonly publication: string;
+  /** The prefixes of messages that are events. */
+  readonly prefixes: ReadonlySet<string>;
   readonly flow: Observable<Flow>;
   /** After how long without a word the server ends a connection, in ms; 0: never. */
   readonly senderTimeoutMs: number;
@@ -52,7 +54,7 @@ const confirmMs = 100;
 /** Reads until the server ends it. */
 async function replicate(
   client: Client,
-  { slot, publication, snapshot }: ReplicationOptions,
+  { slot, publication, prefixes, snapshot }: ReplicationOptions,
   started: () => void,
 ): Promise<never> {
   await client.connect();
@@ -61,7 +63,7 @@ async function replicate(
   // The server takes the name out of a list in a literal.
   const names = escapeIdentifier(publication).replaceAll("'", "''");
   await client.query(
-    `START_REPLICATION SLOT "${slot}" LOGICAL 0/0 (proto_version '1', publication_names '${names}', messages '${snapshot !== undefined}')`,
+    `START_REPLICATION SLOT "${slot}" LOGICAL 0/0 (proto_version '1', publication_names '${names}', messages '${snapshot !== undefined || prefixes.size > 0}')`,
   );
   throw postgresError("ConnectionLost", "the server ended the replication");
 }
@@ -71,8 +73,20 @@ async function replicate(
  * not say, stops reading while `flow` says pause, and fails when the server falls silent.
  */
 export function replicationChanges(options: ReplicationOptions): Observable<ChangeEvent<Row, Lsn>> {
-  const { config, db, slot, publication, flow, senderTimeoutMs, confirmed, idle, pass, skipped, confirm$ } =
-    options;
+  const {
+    config,
+    db,
+    slot,
+    publication,
+    prefixes,
+    flow,
+    senderTimeoutMs,
+    confirmed,
+    idle,
+    pass,
+    skipped,
+    confirm$,
+  } = options;
   // The server hears of us in good time also while we are paused.
   const statusMs = senderTimeoutMs === 0 ? 10_000 : Math.min(10_000, senderTimeoutMs / 3);
   const maxSilentTicks = senderTimeoutMs === 0 ? 12 : (2 * senderTimeoutMs) / statusMs;
@@ -87,8 +101,10 @@ export function replicationChanges(options: ReplicationOptions): Observable<Chan
     const snapshot = options.snapshot && begin(options.snapshot);
     const decoder = new PgoutputDecoder(db, {
       change,
+      prefixes,
       ...(snapshot && {
-        read: (change) => snapshot.changed(change),
+        reads: () => snapshot.text,
+        changed: (change) => snapshot.changed(change),
         message: (message, transaction) => {
           const request = requestIn(message, slot, transaction, options.snapshot?.after);
           if (request !== undefined) snapshot.ask(request);

@@ -72,7 +72,7 @@ describe("encoderOf", () => {
   it("makes CloudEvents that the specification's own schema accepts, whatever the change", () => {
     const change = fc.record({
       id: fc.string({ minLength: 1 }),
-      op: fc.constantFrom("c", "u", "d", "r", "t"),
+      op: fc.constantFrom("c", "u", "d", "r", "t", "m"),
       ts_ms: fc.option(fc.integer({ min: 0, max: 4_102_444_800_000 })),
       source: fc.record(
         { connector: fc.string(), db: fc.string(), table: fc.string() },
@@ -93,7 +93,7 @@ describe("encoderOf", () => {
 
   it.each(["debezium", "cloudevents", "raw"] as const)("refuses what is no change: %s", (envelope) => {
     expect(() => encoderOf(envelope)({ id: "1", op: "x" })).toThrow(
-      /found op "x", expected one of c, u, d, r, t/,
+      /found op "x", expected one of c, u, d, r, t, m/,
     );
   });
 

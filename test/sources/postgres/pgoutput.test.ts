@@ -193,6 +193,37 @@ describe("the decoder of pgoutput", () => {
     expect(told).toEqual([{ prefix: "shop", content: Buffer.from("closed"), isTransactional: true }]);
   });
 
+  it("makes an event of what was written in a transaction, with a prefix that it is told of", () => {
+    const events: ChangeEvent<Row, Lsn>[] = [];
+    const told: string[] = [];
+    const decoder = new PgoutputDecoder(db, {
+      change: (event) => events.push(event),
+      message: ({ prefix }) => told.push(prefix),
+      prefixes: new Set(["shop"]),
+    });
+    const each = [
+      message.begin(0x16_b374_d848n, 0n, 7),
+      message.logical(1n, "shop", Buffer.from('{"id": "a"}')),
+      message.logical(2n, "other", Buffer.from("{}")),
+      message.commit(0x16_b374_d848n, 0n),
+    ];
+    for (const one of each) decoder.decode(one, 0, one.length);
+
+    expect(events).toEqual([
+      {
+        ...{ id: "a", op: "m", ts_ms: 946_684_800_000, before: null, after: { id: "a" } },
+        source: { connector: "postgresql", db, prefix: "shop", lsn: "16/B374D848", txId: 7 },
+        transaction: { id: "7:16/B374D848", total_order: 1, last: true },
+        position: "16/B374D848:1",
+      },
+    ]);
+    expect(told).toEqual(["other"]);
+    const outside = message.logical(3n, "shop", Buffer.from("{}"));
+    expect(() => decoder.decode(outside, 0, outside.length)).toThrow(
+      "found a message, expected a transaction",
+    );
+  });
+
   it("makes the same events, byte for byte, as the one of pg-logical-replication", () => {
     fc.assert(
       fc.property(transactions, (messages) => {

@@ -56,7 +56,7 @@ export async function backfill(options: BackfillOptions): Promise<void> {
   const client = new Client({ connectionTimeoutMillis: 10_000, ...options.client, connectionString });
   client.on("error", () => {});
   try {
-    checkOptions({ slot, publication: "rxadd", tables: [table] });
+    checkOptions({ slot, publication: "rxadd", tables: [table], messages: undefined });
     if (anew && where !== undefined)
       throw postgresError(
         "NotConfigured",

@@ -116,10 +116,10 @@ export class Snapshot {
     this.resume();
   }
 
-  /** Takes note of a change that is about to be told; returns what follows the place in its position. */
-  changed(change: TableChange): string {
+  /** Takes note of a change that is about to be told. */
+  changed(change: TableChange): void {
     const { table, xid, before, unchanged } = change;
-    if (this.#reads.length === 0) return this.#text;
+    if (this.#reads.length === 0) return;
     this.#told.add(xid);
     if (this.#told.size > maxTold) this.#forget();
     const stage = this.#stage;
@@ -129,7 +129,6 @@ export class Snapshot {
     } else if (stage.is === "waiting" && isSame(stage.chunk.table, table)) stage.chunk.changed(change);
     // A row that moves to another key without its large columns may not have been read under its old one, nor ever be.
     if (before !== null && unchanged.length > 0) this.#again(table);
-    return this.#text;
   }
 
   /** Tells the rows that wait for this message. */
