@@ -35,6 +35,15 @@ export const postgresSettings = new Settings(
       "Prefixes of the messages of `pg_logical_emit_message` that are events as well",
     ),
     outbox: optional(outboxSettings, "What is inserted are events, of which a column is written"),
+    via_partition_root: optional(
+      flag,
+      "Whether changes of partitions are those of their partitioned table; see [PostgreSQL](postgres.md#partitioned-tables)",
+    ),
+    failover: withDefault(
+      flag,
+      false,
+      "Whether the slot goes along when a standby takes over, from PostgreSQL 17 on",
+    ),
     accept_hole: withDefault(
       flag,
       false,

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { redisSink } from "../../src/index.ts";
 import { rxadd } from "../kit/program/cli.ts";
 import { rxaddHere } from "../kit/program/inProcess.ts";
-import { type PostgresServer, startPostgres } from "../kit/servers/postgresServer.ts";
+import { type PostgresServer, postgresVersion, startPostgres } from "../kit/servers/postgresServer.ts";
 import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 
 let redis: RedisServer;
@@ -186,6 +186,61 @@ describe("rxadd check", () => {
     expect(output).toMatch(/rxadd: made at the first run/);
     const again = await check("", redis.uri, source);
     expect(again.output).toMatch(/rxadd: made at the first run/);
+  });
+
+  it("says how much log is kept for the slot, whether a standby gets it, and which tables take no updates", async () => {
+    const client = new Client(postgres.connectionString);
+    await client.connect();
+    const source = (more: string) =>
+      `source: { type: postgres, config: { dsn: "${postgres.connectionString}", slot: kept, publication: kept${more} } }`;
+    const found = async (more = "") => {
+      const { code, output } = await check("", redis.uri, source(more));
+      const all: { what: string; found: string }[] = output
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line));
+      const of = (what: string) => all.find((finding) => finding.what === what)?.found;
+      return { code, log: of("log"), failover: of("failover"), tables: of("tables") };
+    };
+    try {
+      await client.query(`CREATE SCHEMA kept; CREATE TABLE kept.keyed (id int PRIMARY KEY); CREATE TABLE kept.log (text text);
+        CREATE TABLE kept.full_row (a int); ALTER TABLE kept.full_row REPLICA IDENTITY FULL;
+        CREATE TABLE kept.hidden (id int PRIMARY KEY); ALTER TABLE kept.hidden REPLICA IDENTITY NOTHING;
+        CREATE TABLE kept.by_index (a int NOT NULL UNIQUE); ALTER TABLE kept.by_index REPLICA IDENTITY USING INDEX by_index_a_key`);
+      const nothing = { code: 0, log: undefined, failover: undefined };
+      const lacking = (names: string) => expect.stringMatching(`replica identity, such as ${names}$`);
+      expect(await found()).toEqual({ ...nothing, tables: lacking("kept.hidden, kept.log") });
+      expect(await found(", tables: [kept.keyed, kept.full_row, kept.by_index]")).toEqual({
+        ...nothing,
+        tables: "3 published",
+      });
+
+      await client.query("CREATE PUBLICATION kept FOR TABLE kept.log, kept.keyed");
+      await client.query("SELECT pg_create_logical_replication_slot('kept', 'pgoutput')");
+      await client.query("SELECT pg_logical_emit_message(false, 'test', repeat('x', 3000000))");
+      await redis.client.hset("{orders.events}:rxadd:orders-redis", {
+        epoch: 1,
+        sequence: 1,
+        position: "FF/1:1",
+      });
+
+      expect(await found()).toEqual({
+        code: 0,
+        log: expect.stringMatching(/^\d+ (kB|MB) kept for the slot, no limit to it$/),
+        failover: postgresVersion < 17 ? undefined : "the slot does not go along to a standby; see failover",
+        tables: lacking("kept.log"),
+      });
+      const wanting = await found(", failover: true");
+      if (postgresVersion >= 17)
+        expect(wanting).toMatchObject({
+          code: 2,
+          failover: expect.stringContaining("expected one that does"),
+        });
+    } finally {
+      await client.query("SELECT pg_drop_replication_slot('kept')");
+      await client.query("DROP PUBLICATION kept; DROP SCHEMA kept CASCADE");
+      await client.end();
+    }
   });
 
   it("says with exit code 2 that the slot has lost what it still had to send", async () => {

@@ -34,6 +34,8 @@ export function testFiles() {
     faults,
     /** Have both servers and virtual time. */
     clocks,
+    /** Read a PostgreSQL, of which there are several versions. */
+    postgres: servers.filter((file) => /^test\/(sources\/postgres|cli\/(check|replicate))/.test(file)),
     servers: servers.filter((file) => !clocks.includes(file)),
     unit: others.filter((file) => !servers.includes(file)),
   };

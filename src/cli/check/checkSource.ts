@@ -4,7 +4,7 @@ import { catchError, EMPTY, forkJoin, from, map, mergeMap, type Observable, of }
 import { streamLength } from "../../admin/index.ts";
 import type { Config } from "../../config/config.ts";
 import { isLsn, type Lsn, ordLsn } from "../../event/lsn.ts";
-import type { PostgresInspection } from "../../sources/postgres/inspectPostgres.ts";
+import type { KeptLog, PostgresInspection } from "../../sources/postgres/inspectPostgres.ts";
 import { importPostgres } from "../configured/importPostgres.ts";
 import { refuseFolder } from "../terminal/input.ts";
 import { positionsIn } from "./checkSink.ts";
@@ -32,7 +32,7 @@ export function checkSource({ source, sinks }: Pick<Config, "source" | "sinks">)
           mergeMap(({ inspectPostgres, holeOf }) =>
             forkJoin([inspectPostgres(dsn, slot, publication, tables), standings(sinks)]).pipe(
               map(([found, standing]) => [
-                ...postgresFindings(found, slot, publication, finding),
+                ...postgresFindings(found, source.config, finding),
                 ...standing.map(({ id, from }) => {
                   const reached = furthest(standing);
                   const { slotAt: confirmedLsn, hasPublication } = found;
@@ -48,6 +48,8 @@ export function checkSource({ source, sinks }: Pick<Config, "source" | "sinks">)
     }
   }
 }
+
+type PostgresConfig = Extract<Config["source"], { readonly type: "postgres" }>["config"];
 
 interface SinkStanding {
   readonly id: string;
@@ -85,11 +87,12 @@ const notPublishable =
   "none, and the user may not make it: one of all tables takes a superuser, one of some tables their owner";
 
 function postgresFindings(
-  { version, walLevel, mayReplicate, slotAt, isSlotLost, hasPublication, mayPublish }: PostgresInspection,
-  slot: string,
-  publication: string,
+  { version, walLevel, mayReplicate, slotAt, log, hasFailover, hasPublication, ...found }: PostgresInspection,
+  { slot, publication, failover }: PostgresConfig,
   finding: Finder,
 ): readonly Finding[] {
+  const { mayPublish, tables, withoutIdentity } = found;
+  const isSlotLost = log?.status === "lost";
   const slotFound = isSlotLost
     ? "PostgreSQL has removed what it still had to send; drop the slot, and begin anew"
     : (slotAt ?? "made at the first run");
@@ -102,10 +105,36 @@ function postgresFindings(
     ),
     finding("replication", mayReplicate ? "granted" : "not granted to the user", mayReplicate),
     finding("slot", `${slot}: ${slotFound}`, !isSlotLost),
+    ...(log === undefined || isSlotLost ? [] : [logFinding(log, finding)]),
+    ...(hasFailover === undefined ? [] : [failoverFinding(hasFailover, failover, finding)]),
     finding(
       "publication",
       `${publication}: ${hasPublication ? "there" : mayPublish ? "made at the first run" : notPublishable}`,
       hasPublication || mayPublish,
     ),
+    tablesFinding(tables, withoutIdentity, finding),
   ];
+}
+
+function logFinding({ status, size, left }: KeptLog, finding: Finder): Finding {
+  const isSafe = status !== "unreserved";
+  const limit = left === undefined ? "no limit to it" : `${left} more until it is removed`;
+  const advice = isSafe ? "" : ": it is about to be removed; read on, or raise max_slot_wal_keep_size";
+  return finding("log", `${size} kept for the slot, ${limit}${advice}`, isSafe);
+}
+
+function failoverFinding(has: boolean, isWanted: boolean, finding: Finder): Finding {
+  if (has) return finding("failover", "the slot goes along to a standby");
+  const advice = isWanted ? ", expected one that does: see docs/postgres.md" : "; see failover";
+  return finding("failover", `the slot does not go along to a standby${advice}`, !isWanted);
+}
+
+/** It may well be that nobody updates them. */
+function tablesFinding(tables: number, withoutIdentity: readonly string[], finding: Finder): Finding {
+  if (withoutIdentity.length === 0) return finding("tables", `${tables} published`);
+  const names = withoutIdentity.join(", ");
+  return finding(
+    "tables",
+    `${tables} published; PostgreSQL refuses UPDATE and DELETE in those without a primary key or another replica identity, such as ${names}`,
+  );
 }

@@ -23,9 +23,7 @@ type Configured<Type> = Extract<Config["source"], { readonly type: Type }>;
 
 function postgres(
   log: Log,
-  {
-    config: { dsn, slot, publication, tables, messages, outbox: columns, acceptHole },
-  }: Configured<"postgres">,
+  { config: { dsn, outbox: columns, acceptHole, ...options } }: Configured<"postgres">,
   flags: ReplicateFlags,
 ) {
   const opened = {
@@ -39,9 +37,7 @@ function postgres(
   return defer(() => from(importPostgres())).pipe(
     map(({ postgresChanges }): Source<ChangeEvent<Row, Lsn> | Skipped<Lsn>, Lsn> => {
       const changes = postgresChanges({
-        ...{ connectionString: dsn, slot, publication, opened, failed },
-        ...(tables && { tables }),
-        ...(messages && { messages }),
+        ...{ ...options, connectionString: dsn, opened, failed },
         acceptHole: acceptHole || flags.acceptHole === true,
       });
       return columns === undefined ? changes : pipeSource(changes, outbox(columns));

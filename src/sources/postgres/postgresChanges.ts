@@ -48,12 +48,19 @@ export interface PostgresOptions {
   /** The publication, made if missing. Default `rxadd`. */
   readonly publication?: string;
   /** What the publication holds, as `schema.table`; `[]`: no table. Default: all tables, or what one that stands holds. */
-  readonly tables?: readonly string[];
+  readonly tables?: readonly string[] | undefined;
   /**
    * Messages that are events as well, by their prefix: those of `pg_logical_emit_message(true, 'shop', …)` with `["shop"]`, in
    * their place in the transaction. Default: none.
    */
-  readonly messages?: readonly string[];
+  readonly messages?: readonly string[] | undefined;
+  /**
+   * Whether changes of partitions are those of their partitioned table, under its name, in a publication that is made. Default: as
+   * PostgreSQL has it, those of the partitions, or as one that stands.
+   */
+  readonly viaPartitionRoot?: boolean | undefined;
+  /** Whether the slot goes along when a standby takes over, from PostgreSQL 17 on. Default false: a promoted standby has no slot. */
+  readonly failover?: boolean;
   /** Retries after a lost connection, with growing delays. Default: for ever. */
   readonly maxRetries?: number;
   /**
@@ -87,6 +94,8 @@ const names = {
   publication: true,
   tables: true,
   messages: true,
+  viaPartitionRoot: true,
+  failover: true,
   maxRetries: true,
   acceptHole: true,
   snapshot: true,
@@ -123,7 +132,14 @@ const names = {
 export function postgresChanges<R = Row>(options: PostgresOptions): Source<ChangeEvent<R, Lsn>, Lsn> {
   refuseUnknown("postgresChanges", options, names);
   const { connectionString, slot = "rxadd", publication = "rxadd", tables, opened, failed } = options;
-  const { acceptHole = false, messages, snapshot = "never", progress } = options;
+  const {
+    acceptHole = false,
+    failover = false,
+    messages,
+    viaPartitionRoot,
+    snapshot = "never",
+    progress,
+  } = options;
   const prefixes = new Set(messages);
   const config = { connectionTimeoutMillis: 10_000, ...options.client, connectionString };
   const passed = new Subject<Lsn>();
@@ -169,8 +185,8 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
     flow: Observable<Flow>,
     reached: Lsn | undefined,
   ): Observable<ChangeEvent<Row, Lsn>> {
-    const sought = { slot, publication, tables, after, reached, madeAt, snapshot };
-    return prepare(config, { ...sought, acceptHole: accepts }).pipe(
+    const wanted = { slot, failover, publication, tables, viaPartitionRoot, snapshot };
+    return prepare(config, { ...wanted, after, reached, madeAt, acceptHole: accepts }).pipe(
       switchMap(({ db, confirmedLsn, isNew, hole, senderTimeoutMs, reading: plan }) => {
         if (isNew) madeAt = confirmedLsn;
         if (passed.observed) accepts = false;

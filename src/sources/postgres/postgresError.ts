@@ -39,6 +39,7 @@ const codes: Readonly<Record<string, Class>> = {
     "PermissionDenied",
     "give the user the attribute REPLICATION; a publication of all tables takes a superuser, one of some tables their owner",
   ],
+  "42883": ["NotConfigured", "failover takes PostgreSQL 17 or later"],
   "53400": ["NotConfigured", "raise max_replication_slots and max_wal_senders"],
   "55006": ["SlotInUse", "one process at a time reads a slot; give this one a slot of its own"],
   "58P01": ["PositionUnavailable", gone],
@@ -57,7 +58,7 @@ function classOfServer({ code = "", message }: DatabaseError): Class {
   if (passing.has(code.slice(0, 2))) return ["ConnectionLost", ""];
   if (code !== "55000") return ["Refused", ""];
   // The one code for what is set up wrongly and for a slot that was left behind; nobody translates it here.
-  return /can no longer/.test(message)
+  return /can no longer|cannot read from logical replication slot/.test(message)
     ? ["PositionUnavailable", gone]
     : ["NotConfigured", "set wal_level = logical and restart PostgreSQL"];
 }

@@ -3,7 +3,7 @@ import { from, type Observable, type Unsubscribable, using } from "rxjs";
 import { type Lsn, placeOf } from "../../event/lsn.ts";
 import { anew, checkServer, holeOf, unavailable } from "./checkAvailable.ts";
 import { postgresError } from "./postgresError.ts";
-import { findPublication, preparePublication } from "./publication.ts";
+import { findPublication, type Published, preparePublication } from "./publication.ts";
 import type { SnapshotPlan } from "./replicationChanges.ts";
 import { publishedTables } from "./snapshot/table.ts";
 import { readsOf, type TableRead } from "./snapshot/tableRead.ts";
@@ -12,11 +12,11 @@ import { readsOf, type TableRead } from "./snapshot/tableRead.ts";
 export type SnapshotChoice = "never" | "onDemand" | "initial";
 
 /** What `prepare` makes, if it is missing. */
-export interface Preparation {
+export interface Preparation extends Published {
   readonly slot: string;
+  /** Whether the slot has to go along when a standby takes over. */
+  readonly failover: boolean;
   readonly publication: string;
-  /** As `schema.table`; undefined: all tables. */
-  readonly tables: readonly string[] | undefined;
   /** After what to go on. */
   readonly after: Lsn | undefined;
   /** The furthest that a sink stands. */
@@ -72,14 +72,17 @@ interface FoundSlot {
   readonly pid: number | null;
   readonly end: string;
   readonly timeout: number;
+  /** Null before PostgreSQL 17. */
+  readonly failover: boolean | null;
 }
 
 async function findSlot(client: Client, slot: string): Promise<FoundSlot | undefined> {
   const found = await client.query<FoundSlot>(
     `SELECT plugin, database, current_database() AS db, confirmed_flush_lsn::text AS lsn, active_pid AS pid,
        CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END::text AS end,
-       (SELECT setting::int FROM pg_settings WHERE name = 'wal_sender_timeout') AS timeout
-     FROM pg_replication_slots WHERE slot_name = $1`,
+       (SELECT setting::int FROM pg_settings WHERE name = 'wal_sender_timeout') AS timeout,
+       (to_jsonb(slots) ->> 'failover')::boolean AS failover
+     FROM pg_replication_slots AS slots WHERE slot_name = $1`,
     [slot],
   );
   return found.rows[0];
@@ -87,17 +90,20 @@ async function findSlot(client: Client, slot: string): Promise<FoundSlot | undef
 
 async function run(
   client: Client,
-  { slot, publication, tables, after, reached, madeAt, acceptHole, snapshot }: Preparation,
+  { slot, failover, publication, after, reached, madeAt, acceptHole, snapshot, ...published }: Preparation,
 ): Promise<Prepared> {
   await client.connect();
   const found = await findSlot(client, slot);
-  if (found !== undefined) checkSlot(slot, found);
+  if (found !== undefined) checkSlot(slot, failover, found);
   const hasPublication = await findPublication(client, publication);
   const standing = { from: after, reached, slot, confirmedLsn: found?.lsn, publication, hasPublication };
   const hole = holeOf({ ...standing, madeAt });
   if (hole !== undefined && !acceptHole) throw unavailable(hole);
-  await preparePublication(client, publication, tables);
-  const { db, lsn, end, timeout } = found ?? (await makeSlot(client, slot));
+  await preparePublication(client, publication, published);
+  if (found === undefined) await makeSlot(client, slot, failover);
+  else if (!hasPublication) await passOverUnpublished(client, slot);
+  const { db, lsn, end, timeout } =
+    found !== undefined && hasPublication ? found : await slotMade(client, slot);
   checkServer(after, end);
   const reads = after === undefined ? [] : leftToRead(after);
   const isToRead = snapshot === "initial" && (hole !== undefined || after === undefined);
@@ -129,19 +135,43 @@ async function plan(
   return { tables, reads: first === undefined ? [] : [{ ...first, ...all }] };
 }
 
-async function makeSlot(client: Client, slot: string): Promise<FoundSlot> {
-  await client.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [slot]);
+/** Before PostgreSQL 18 a server goes on only where the publication stood: what it could still send before is left out as well. */
+async function passOverUnpublished(client: Client, slot: string): Promise<void> {
+  await client.query(
+    `SELECT pg_replication_slot_advance($1, pg_current_wal_insert_lsn())
+     WHERE current_setting('server_version_num')::int < 180000`,
+    [slot],
+  );
+}
+
+async function makeSlot(client: Client, slot: string, failover: boolean): Promise<void> {
+  const how = failover ? ", failover => true" : "";
+  await client.query(`SELECT pg_create_logical_replication_slot($1, 'pgoutput'${how})`, [slot]);
+}
+
+/** The slot that has just been made, or moved. */
+async function slotMade(client: Client, slot: string): Promise<FoundSlot> {
   const made = await findSlot(client, slot);
   if (made !== undefined) return made;
   throw unavailable(`slot ${slot}: it was dropped as soon as it was made`);
 }
 
 /** What a slot that somebody reads is confirmed up to may change before we read it. */
-function checkSlot(slot: string, { plugin, database, db, pid }: FoundSlot): void {
+function checkSlot(
+  slot: string,
+  wantsFailover: boolean,
+  { plugin, database, db, pid, failover }: FoundSlot,
+): void {
   if (plugin !== "pgoutput" || database !== db) {
     throw postgresError(
       "NotConfigured",
       `slot ${slot}: found plugin ${plugin} on database ${database}, expected pgoutput on ${db}: choose another slot name`,
+    );
+  }
+  if (wantsFailover && failover !== true) {
+    throw postgresError(
+      "NotConfigured",
+      `failover: found slot ${slot} without it, expected one that goes along to a standby: say ALTER_REPLICATION_SLOT ${slot} (FAILOVER true) on a connection with replication=database, of PostgreSQL 17 or later, while nobody reads it`,
     );
   }
   if (pid === null) return;

