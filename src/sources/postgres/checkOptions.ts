@@ -24,11 +24,12 @@ export function checkOptions({
   for (const table of tables ?? []) {
     if (!/^[^.]+\.[^.]+$/.test(table)) refuse("tables", table, "schema.table");
   }
+  if (messages !== undefined && !Array.isArray(messages)) refuse("messages", messages, "a list of prefixes");
   for (const prefix of messages ?? []) {
     if (/^rxadd\./.test(prefix)) refuse("messages", prefix, "another prefix: those with rxadd. are our own");
   }
 }
 
-function refuse(option: string, found: string, expected: string): never {
+function refuse(option: string, found: unknown, expected: string): never {
   throw postgresError("NotConfigured", `${option}: found ${JSON.stringify(found)}, expected ${expected}`);
 }

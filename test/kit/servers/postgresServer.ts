@@ -50,11 +50,12 @@ function isOpen(folder: string): boolean {
 
 /**
  * Starts a PostgreSQL; `settings` adds to its configuration, such as `{ wal_level: "replica" }`. With a certificate it also
- * speaks TLS.
+ * speaks TLS. `fill` fills its folder, as with a copy of another one.
  */
 export async function startPostgres(
   settings: Readonly<Record<string, string>> = {},
   certificate?: { readonly cert: string; readonly key: string },
+  fill?: (data: string) => Promise<void>,
 ): Promise<PostgresServer> {
   let port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), "rxadd-postgres-"));
@@ -91,7 +92,8 @@ export async function startPostgres(
   }
 
   try {
-    const native = initialize(folder, data, user);
+    const native = initialize(folder, data, user, fill === undefined);
+    await fill?.(data);
     if (certificate !== undefined) {
       for (const [name, text] of [
         ["server.crt", certificate.cert],
@@ -126,8 +128,8 @@ export async function startPostgres(
   }
 }
 
-/** Makes an empty cluster; returns where the binaries are that its user may run. */
-function initialize(folder: string, data: string, user: User): string {
+/** Makes an empty cluster, if it is to; returns where the binaries are that its user may run. */
+function initialize(folder: string, data: string, user: User, isEmpty: boolean): string {
   const own = (path: string) => user.uid !== undefined && chownSync(path, user.uid, user.gid);
   own(folder);
   let native = binaries();
@@ -136,6 +138,7 @@ function initialize(folder: string, data: string, user: User): string {
     cpSync(native, copy, { recursive: true, verbatimSymlinks: true });
     native = copy;
   }
+  if (!isEmpty) return native;
   const password = join(folder, "password");
   writeFileSync(password, "secret\n");
   own(password);
@@ -165,7 +168,7 @@ async function ready(server: ChildProcess): Promise<void> {
   const said: string[] = [];
   for await (const line of createInterface(server.stderr)) {
     said.push(line);
-    if (line.includes("ready to accept connections")) {
+    if (/ready to accept (read-only )?connections/.test(line)) {
       server.stderr.resume();
       return;
     }

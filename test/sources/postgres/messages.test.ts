@@ -147,6 +147,14 @@ describe("messages of pg_logical_emit_message", () => {
     });
   });
 
+  it("are asked for by a list", async () => {
+    // @ts-expect-error: a text, which is a list of letters
+    await expect(bed.read(1, undefined, { messages: "shop" })).rejects.toMatchObject({
+      _tag: "NotConfigured",
+      message: expect.stringContaining('messages: found "shop", expected a list of prefixes'),
+    });
+  });
+
   it("of our own are not given to anybody", async () => {
     await expect(bed.read(1, undefined, { messages: ["shop", "rxadd.snapshot"] })).rejects.toMatchObject({
       _tag: "NotConfigured",
