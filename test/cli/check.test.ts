@@ -214,6 +214,7 @@ describe("rxadd check", () => {
         ...nothing,
         tables: "3 published",
       });
+      expect(await found(", tables: [], messages: [shop]")).toEqual({ ...nothing, tables: "0 published" });
 
       await client.query("CREATE PUBLICATION kept FOR TABLE kept.log, kept.keyed");
       await client.query("SELECT pg_create_logical_replication_slot('kept', 'pgoutput')");
