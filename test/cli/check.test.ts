@@ -253,14 +253,15 @@ describe("rxadd check", () => {
     for (let segment = 0; segment < 3; segment += 1) {
       await client.query("SELECT pg_logical_emit_message(false, 'test', 'more'), pg_switch_wal()");
     }
+    const source = `source: { type: postgres, config: { dsn: "${postgres.connectionString}", slot: behind } }`;
+    const before = await check("", redis.uri, source);
+    expect(before.wrong["source: log"]).toMatch(
+      /^\d+ MB kept for the slot, and about to be removed: read on/,
+    );
     await client.query("CHECKPOINT");
     await client.end();
 
-    const { code, wrong } = await check(
-      "",
-      redis.uri,
-      `source: { type: postgres, config: { dsn: "${postgres.connectionString}", slot: behind } }`,
-    );
+    const { code, wrong } = await check("", redis.uri, source);
 
     expect(code).toBe(2);
     expect(wrong["source: slot"]).toMatch(/^behind: PostgreSQL has removed what it still had to send/);

@@ -117,10 +117,17 @@ function postgresFindings(
 }
 
 function logFinding({ status, size, left }: KeptLog, finding: Finder): Finding {
-  const isSafe = status !== "unreserved";
-  const limit = left === undefined ? "no limit to it" : `${left} more until it is removed`;
-  const advice = isSafe ? "" : ": it is about to be removed; read on, or raise max_slot_wal_keep_size";
-  return finding("log", `${size} kept for the slot, ${limit}${advice}`, isSafe);
+  const kept = `${size} kept for the slot`;
+  if (status === "unreserved")
+    return finding(
+      "log",
+      `${kept}, and about to be removed: read on, or raise max_slot_wal_keep_size`,
+      false,
+    );
+  return finding(
+    "log",
+    `${kept}, ${left === undefined ? "no limit to it" : `${left} more until it is removed`}`,
+  );
 }
 
 function failoverFinding(has: boolean, isWanted: boolean, finding: Finder): Finding {
