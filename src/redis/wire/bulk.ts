@@ -22,6 +22,14 @@ const mostFrameBytes = 21;
 /** Of a character of JavaScript's in UTF-8. */
 export const mostCharacterBytes = 3;
 
+/** What a {@link Direct} says of a value that it has no room for, or does not write at all. */
+export const notWritten = -1;
+
+/** Writes a value into memory, from `start` to no more than `end`; returns up to where, or {@link notWritten}. May run code of the user's. */
+export interface Direct {
+  readonly write: (value: unknown, memory: Buffer, start: number, end: number) => number;
+}
+
 /** Of pieces that are kept to be written again. */
 const mostSpare = 4;
 
@@ -36,6 +44,10 @@ export class BulkWriter {
   /** What was written before, in that order. */
   #before: { readonly memory: Buffer; readonly isShared: boolean }[] = [];
   #spare: Buffer[] = [];
+  /** The piece that a {@link Direct} is writing into: nobody else may. */
+  #taken: Buffer | undefined;
+  /** Digits in the length of what was written directly before: mostly the next has as many. */
+  #digits = 1;
 
   write(words: readonly Word[]): Bulk {
     let size = 0;
@@ -62,6 +74,27 @@ export class BulkWriter {
     const memory = this.#memoryFor(most > mostShared ? bytesOf(word) : most);
     const start = this.#startIn(memory);
     const bytes = put(memory, start, word);
+    return this.#written(memory, start, start + framed(bytes), 1, bytes);
+  }
+
+  /** One word that is written directly; undefined: it is not, or is longer than `most`. What is written from within comes before it. */
+  writeDirect(direct: Direct, value: unknown, most: number): Bulk | undefined {
+    const memory = this.#memoryFor(0);
+    const start = this.#at;
+    const guessed = start + 3 + this.#digits;
+    const end = Math.min(memory.length - mostFrameBytes, guessed + Math.min(most, mostShared));
+    let to: number;
+    this.#taken = memory;
+    try {
+      to = direct.write(value, memory, guessed, end);
+    } finally {
+      if (this.#taken === memory) this.#taken = undefined;
+    }
+    if (to === notWritten) return undefined;
+    const bytes = to - guessed;
+    if (this.#piece !== memory) return this.writeOne(Buffer.from(memory.subarray(guessed, to)));
+    this.#digits = digitsOf(bytes);
+    frame(memory, start, guessed, bytes);
     return this.#written(memory, start, start + framed(bytes), 1, bytes);
   }
 
@@ -96,8 +129,9 @@ export class BulkWriter {
       this.#before.push({ memory, isShared: false });
       return memory;
     }
-    if (this.#at + size > this.#piece.length) {
-      this.#before.push({ memory: this.#piece, isShared: true });
+    const isTaken = this.#piece === this.#taken;
+    if (isTaken || this.#at + size > this.#piece.length) {
+      this.#before.push({ memory: this.#piece, isShared: !isTaken });
       this.#begin(this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#nextSize(size)));
     }
     return this.#piece;
@@ -127,12 +161,17 @@ function put(memory: Buffer, at: number, word: Word): number {
   // Most text has no special character: its bytes are as many as its characters.
   const first = at + 3 + digitsOf(word.length);
   const bytes = typeof word === "string" ? memory.write(word, first) : word.copy(memory, first);
+  frame(memory, at, first, bytes);
+  return bytes;
+}
+
+/** Makes a bulk string of bytes that stand at about their place. */
+function frame(memory: Buffer, at: number, first: number, bytes: number): void {
   const start = at + 3 + digitsOf(bytes);
   if (start !== first) memory.copyWithin(start, first, first + bytes);
   putLength(memory, at, bytes);
   memory[start + bytes] = 13;
   memory[start + bytes + 1] = 10;
-  return bytes;
 }
 
 /** No less than a word takes as a bulk string, told without a look at its characters. */

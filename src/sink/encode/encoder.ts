@@ -7,8 +7,9 @@ import type { SinkSettings } from "../sinkOptions.ts";
 import type { SinkTuning } from "../sinkTuning.ts";
 import { attempt, EventFailure } from "./attempt.ts";
 import { deadLetterOf, describeEvent } from "./deadLetter.ts";
-import { encoderOf } from "./envelope.ts";
+import { encoderOf, envelopeOf } from "./envelope.ts";
 import { columnsOf } from "./flat.ts";
+import { JsonWriter } from "./jsonWriter.ts";
 import { streamOf } from "./route.ts";
 import { fieldTemplates } from "./template.ts";
 
@@ -57,6 +58,8 @@ export function encoder<T, P>(
       : content && ((event: T) => contentOf(content(event)));
   const toStream = streamOf(settings, partitions);
   const writer = new BulkWriter();
+  const isJsonAlone = settings.event?.encode === undefined && toFields === undefined && toContent === undefined;
+  const direct = isJsonAlone ? { json: new JsonWriter(), toValue: envelopeOf(envelope) } : undefined;
 
   function checkSize(bytes: number): void {
     if (bytes <= maxEventBytes) return;
@@ -73,6 +76,8 @@ export function encoder<T, P>(
     if (characters > maxEventBytes / mostCharacterBytes) checkSize(bytesOf(words) - without);
   }
 
+  const toDirect = (event: T) =>
+    direct && writer.writeDirect(direct.json, direct.toValue(event), maxEventBytes);
   const streamFor = (event: T) => attempt("stream", event, toStream);
 
   /** Nothing is written of an event before all is known to be well with it: what fails takes no memory from what waits. */
@@ -82,9 +87,12 @@ export function encoder<T, P>(
       checkWords(words, 0);
       return contentOn(streamFor(event), writer.write(words), 0);
     }
+    const stream = direct && ifItCan(event, toStream);
+    const bulk = stream === undefined ? undefined : ifItCan(event, toDirect);
+    if (stream !== undefined && bulk !== undefined) return contentOn(stream, bulk, 0);
     const payload = attempt("encode", event, toPayload);
     if (payload.length > maxEventBytes / mostCharacterBytes) checkSize(Buffer.byteLength(payload));
-    if (toFields === undefined) return contentOn(streamFor(event), writer.writeOne(payload), 0);
+    if (toFields === undefined) return contentOn(stream ?? streamFor(event), writer.writeOne(payload), 0);
     const words = ["event", payload, ...attempt("fields", event, toFields)];
     checkWords(words, nameBytes);
     return contentOn(streamFor(event), writer.write(words), nameBytes);

@@ -19,15 +19,21 @@ export const sinkEnvelopes = [...envelopes, "flat"] as const;
 
 /** Makes the function that encodes an event. It throws a TypeError that says what the event lacks. */
 export function encoderOf(envelope: Envelope): (event: unknown) => string {
+  const toValue = envelopeOf(envelope);
+  return (event) => toJson(toValue(event));
+}
+
+/** Makes the function that says what stands in JSON for an event; it throws likewise. */
+export function envelopeOf(envelope: Envelope): (event: unknown) => unknown {
   switch (envelope) {
     case "native":
-      return toJson;
+      return (event) => event;
     case "debezium":
-      return (event) => toJson({ payload: changeOf(event) });
+      return (event) => ({ payload: changeOf(event) });
     case "cloudevents":
-      return (event) => toJson(cloudEventOf(event));
+      return cloudEventOf;
     case "raw":
-      return (event) => toJson(changeOf(event).after);
+      return (event) => changeOf(event).after;
   }
 }
 

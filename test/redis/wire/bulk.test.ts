@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Bulk, BulkWriter, type Word, wordsIn } from "../../../src/redis/wire/bulk.ts";
+import {
+  type Bulk,
+  BulkWriter,
+  type Direct,
+  notWritten,
+  type Word,
+  wordsIn,
+} from "../../../src/redis/wire/bulk.ts";
 import { awkwardWord } from "../../kit/load/awkwardWords.ts";
 
 /** Now and then long. */
@@ -14,22 +21,37 @@ const bytesOf = (word: Word) => Buffer.from(word as string);
 const bulkOf = (word: Word) =>
   Buffer.concat([Buffer.from(`$${bytesOf(word).length}\r\n`), bytesOf(word), Buffer.from("\r\n")]);
 
+/** Writes a text as it is, where there is room. */
+const direct: Direct = {
+  write: (word, memory, start, end) => {
+    const bytes = bytesOf(word as Word);
+    return start + bytes.length > end ? notWritten : start + bytes.copy(memory, start);
+  },
+};
+const writeDirect = (writer: BulkWriter, word: Word) =>
+  writer.writeDirect(direct, word, Number.POSITIVE_INFINITY) ?? writer.writeOne(word);
+
 describe("a writer of bulk strings", () => {
   it("writes words as Redis reads them, and leaves alone what it has written", () => {
     fc.assert(
-      fc.property(fc.array(fc.array(word, { maxLength: 4 }), { maxLength: 20 }), (all) => {
-        const writer = new BulkWriter();
-        const written = all.map((words) => {
-          const [only] = words;
-          return words.length === 1 && only !== undefined ? writer.writeOne(only) : writer.write(words);
-        });
-        for (const [index, { memory, start, end, words, bytes }] of written.entries()) {
-          const given = all[index] ?? [];
-          expect(memory.subarray(start, end).equals(Buffer.concat(given.map(bulkOf)))).toBe(true);
-          expect(words).toBe(given.length);
-          expect(bytes).toBe(Buffer.concat(given.map(bytesOf)).length);
-        }
-      }),
+      fc.property(
+        fc.array(fc.array(word, { maxLength: 4 }), { maxLength: 20 }),
+        fc.func(fc.boolean()),
+        (all, isDirect) => {
+          const writer = new BulkWriter();
+          const written = all.map((words, index) => {
+            const [only] = words;
+            if (words.length !== 1 || only === undefined) return writer.write(words);
+            return isDirect(index) ? writeDirect(writer, only) : writer.writeOne(only);
+          });
+          for (const [index, { memory, start, end, words, bytes }] of written.entries()) {
+            const given = all[index] ?? [];
+            expect(memory.subarray(start, end).equals(Buffer.concat(given.map(bulkOf)))).toBe(true);
+            expect(words).toBe(given.length);
+            expect(bytes).toBe(Buffer.concat(given.map(bytesOf)).length);
+          }
+        },
+      ),
     );
   });
 
@@ -100,7 +122,10 @@ describe("a writer of bulk strings", () => {
         const needed: { readonly bulk: Bulk; readonly bytes: Buffer }[] = [];
         for (const step of steps) {
           if ("words" in step) {
-            const bulk = step.words.length === 0 ? writer.writeNone() : writer.write(step.words);
+            const [only] = step.words;
+            const isOne = step.words.length === 1 && only !== undefined;
+            const some = isOne ? writeDirect(writer, only) : writer.write(step.words);
+            const bulk = step.words.length === 0 ? writer.writeNone() : some;
             needed.push({ bulk, bytes: Buffer.concat(step.words.map(bulkOf)) });
           } else {
             const last = needed.splice(0, step.release).at(-1);
