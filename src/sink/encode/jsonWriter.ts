@@ -11,9 +11,11 @@ const mostNames = 1000;
 /** No less than a number takes, and a bracket for each level. */
 const reservedBytes = 64;
 
+const comma = 0x2c;
+
 /**
  * Writes an object as JSON.stringify would have it, byte for byte, without making a text of it; bigints as text. What in it is
- * no plain object, text, number, boolean or null, JSON.stringify is asked for.
+ * no plain object or array, text, number, boolean or null, JSON.stringify is asked for.
  *
  * - **Not written** is what is no plain object itself, or has no room.
  * - **The user's code** may run: getters, `toJSON`, proxies. What it throws is thrown.
@@ -35,7 +37,7 @@ export class JsonWriter implements Direct {
     return at === start ? notWritten : at;
   }
 
-  /** Returns `start` for what has no member. */
+  /** Returns `start` for what has no member, which may be something else than it seems. */
   #object(value: object, memory: Buffer, start: number, end: number, level: number): number {
     let at = start;
     for (const name in value) {
@@ -43,13 +45,7 @@ export class JsonWriter implements Direct {
       const from = at + begin.length;
       if (from > end) return notWritten;
       const member = (value as Readonly<Record<string, unknown>>)[name];
-      let to = from;
-      if (typeof member === "string") to = text(member, memory, from, end);
-      else if (typeof member === "number") to = number(member, memory, from);
-      else if (typeof member === "boolean" || member === null) to = ascii(`${member}`, memory, from);
-      else if (typeof member === "bigint" && !("toJSON" in BigInt.prototype))
-        to = text(`${member}`, memory, from, end);
-      else if (level < mostLevels && isPlain(member)) to = this.#object(member, memory, from, end, level + 1);
+      const to = this.#value(member, memory, from, end, level);
       if (to === notWritten) return notWritten;
       if (to === from) {
         at = other(name, member, memory, at, end);
@@ -63,6 +59,35 @@ export class JsonWriter implements Direct {
     // In place of the first comma.
     memory[start] = 0x7b;
     memory[at] = 0x7d;
+    return at + 1;
+  }
+
+  /** Returns `start` for what is left to JSON.stringify. */
+  #value(value: unknown, memory: Buffer, start: number, end: number, level: number): number {
+    if (typeof value === "string") return text(value, memory, start, end);
+    if (typeof value === "number") return number(value, memory, start);
+    if (typeof value === "boolean" || value === null) return ascii(`${value}`, memory, start);
+    if (typeof value === "bigint")
+      return "toJSON" in BigInt.prototype ? start : text(`${value}`, memory, start, end);
+    if (level === mostLevels) return start;
+    if (isPlain(value)) return this.#object(value, memory, start, end, level + 1);
+    return isList(value) ? this.#list(value, memory, start, end, level + 1) : start;
+  }
+
+  #list(list: readonly unknown[], memory: Buffer, start: number, end: number, level: number): number {
+    const { length } = list;
+    let at = start;
+    for (let index = 0; index < length; index += 1) {
+      if (at > end) return notWritten;
+      const to = this.#value(list[index], memory, at + 1, end, level);
+      if (to === notWritten) return notWritten;
+      if (to === at + 1) return start;
+      memory[at] = comma;
+      at = to;
+    }
+    if (at === start) return start;
+    memory[start] = 0x5b;
+    memory[at] = 0x5d;
     return at + 1;
   }
 
@@ -84,11 +109,18 @@ export class JsonWriter implements Direct {
 
 /** Whether JSON.stringify goes by its own members alone. */
 function isPlain(value: unknown): value is object {
+  return isOf(value, Object.prototype) && !Array.isArray(value);
+}
+
+function isList(value: unknown): value is readonly unknown[] {
+  return isOf(value, Array.prototype) && Array.isArray(value);
+}
+
+function isOf(value: unknown, prototype: object): value is object {
   return (
     typeof value === "object" &&
     value !== null &&
-    Object.getPrototypeOf(value) === Object.prototype &&
-    !Array.isArray(value) &&
+    Object.getPrototypeOf(value) === prototype &&
     (value as { readonly toJSON?: unknown }).toJSON === undefined
   );
 }
@@ -99,7 +131,7 @@ function other(name: string, member: unknown, memory: Buffer, at: number, end: n
   if (json === "{}") return at;
   if (at + mostCharacterBytes * json.length > end) return notWritten;
   const to = at + memory.write(json, at) - 1;
-  memory[at] = 0x2c;
+  memory[at] = comma;
   return to;
 }
 
