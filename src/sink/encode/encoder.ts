@@ -58,7 +58,7 @@ export function encoder<T, P>(
       : content && ((event: T) => contentOf(content(event)));
   const toStream = streamOf(settings, partitions);
   const writer = new BulkWriter();
-  const isJsonAlone = settings.event?.encode === undefined && toFields === undefined && toContent === undefined;
+  const isJsonAlone = settings.event?.encode === undefined && toFields === undefined && envelope !== "flat";
   const direct = isJsonAlone ? { json: new JsonWriter(), toValue: envelopeOf(envelope) } : undefined;
 
   function checkSize(bytes: number): void {

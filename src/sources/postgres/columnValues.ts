@@ -28,8 +28,19 @@ function json(text: string): unknown {
   );
 }
 
-/** `2026-01-31 12:00:00.123456+00` as ISO 8601, with all its digits. */
+/** Rows that are written at once mostly have the same. */
+let newestTime = "";
+let newestTimestamp = "";
+
 function timestamp(text: string): string {
+  if (text === newestTime) return newestTimestamp;
+  newestTime = text;
+  newestTimestamp = isoTimestamp(text);
+  return newestTimestamp;
+}
+
+/** `2026-01-31 12:00:00.123456+00` as ISO 8601, with all its digits. */
+function isoTimestamp(text: string): string {
   const space = text.indexOf(" ");
   const local = space < 0 ? text : `${text.slice(0, space)}T${text.slice(space + 1)}`;
   const sign = text[text.length - 3];

@@ -13,6 +13,8 @@ interface OpenTransaction {
   readonly ts_ms: number;
   readonly lsn: Lsn;
   readonly id: string;
+  /** What the positions of its changes begin with. */
+  readonly start: string;
   changes: number;
 }
 
@@ -108,7 +110,7 @@ export class PgoutputDecoder {
     const ts_ms = Math.trunc(Number(this.#reader.uint64() + epoch) / 1000);
     const xid = this.#reader.uint32();
     this.#reader.checkEnd();
-    this.#transaction = { xid, ts_ms, lsn, id: `${xid}:${lsn}`, changes: 0 };
+    this.#transaction = { xid, ts_ms, lsn, id: `${xid}:${lsn}`, start: `${lsn}:`, changes: 0 };
   }
 
   #commit(): void {
@@ -136,8 +138,8 @@ export class PgoutputDecoder {
 
   #message(prefix: string, content: Buffer): void {
     this.#release(false);
-    const { xid: txId, ts_ms, lsn, id, changes } = this.#next("a message");
-    const place = `${lsn}:${changes}`;
+    const { xid: txId, ts_ms, lsn, id, start, changes } = this.#next("a message");
+    const place = `${start}${changes}`;
     const after = messageRow(content);
     this.#held = {
       id: textIn(after, "id") ?? `${this.#db}/${place}`,
@@ -194,8 +196,8 @@ export class PgoutputDecoder {
   ): void {
     this.#reader.checkEnd();
     this.#release(false);
-    const { xid: txId, ts_ms, lsn, id, changes } = this.#next("a change");
-    const place = `${lsn}:${changes}`;
+    const { xid: txId, ts_ms, lsn, id, start, changes } = this.#next("a change");
+    const place = `${start}${changes}`;
     const { schema, name: table } = relation;
     this.#observer.changed?.({ table: relation, xid: txId, op, before, after, unchanged });
     const source = { connector: "postgresql", db: this.#db, schema, table, lsn, txId };
