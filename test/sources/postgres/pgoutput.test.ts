@@ -2,6 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { ChangeEvent, Lsn, Row } from "../../../src/index.ts";
+import { wordsIn } from "../../../src/redis/wire/bulk.ts";
+import { encoder } from "../../../src/sink/encode/encoder.ts";
 import { type LogMessage, PgoutputDecoder } from "../../../src/sources/postgres/pgoutput.ts";
 import { ServerMessages } from "../../../src/sources/postgres/serverMessages.ts";
 import { recordedCorpus } from "./corpus.ts";
@@ -9,6 +11,15 @@ import { framed, message, type Sent, type TableShape } from "./encodePgoutput.ts
 import { referenceEvents } from "./reference/referenceEvents.ts";
 
 const db = "shop";
+
+/** As a sink writes events. */
+const { publish } = encoder<ChangeEvent<Row, Lsn>, Lsn>(
+  { id: "shop", stream: "orders" },
+  {
+    ...{ maxEventBytes: 1_000_000, envelope: "native" },
+    ...{ deadLetters: undefined, partitions: undefined, fields: undefined },
+  },
+);
 
 const orders: TableShape = {
   oid: 1,
@@ -243,7 +254,9 @@ describe("the decoder of pgoutput", () => {
   it.each(recordedCorpus())("makes the recorded events, byte for byte: $name", ({ messages, events }) => {
     const sent = messages.map((each) => Buffer.from(each, "base64"));
 
-    expect(decoded(sent, "postgres").map((event) => JSON.stringify(event))).toEqual(events);
+    const made = decoded(sent, "postgres");
+    expect(made.map((event) => JSON.stringify(event))).toEqual(events);
+    expect(made.map((event) => wordsIn(publish(event)).join())).toEqual(events);
   });
 
   it("keeps a byte order mark, which is a part of the text", () => {
