@@ -8,6 +8,7 @@ const mostOneByOne = 64;
 const mostLevels = 8;
 /** Of names that are kept: a program may have as many as there are keys in its data. */
 const mostNames = 1000;
+const mostNameBytes = 200;
 /** No less than a number takes, and a bracket for each level. */
 const reservedBytes = 64;
 
@@ -97,6 +98,7 @@ export class JsonWriter implements Direct {
     const before = this.#startOf[index];
     if (before !== undefined && this.#names[index] === name) return before;
     const begin = this.#starts.get(name) ?? Buffer.from(`,${JSON.stringify(name)}:`);
+    if (begin.length > mostNameBytes) return begin;
     if (this.#starts.size >= mostNames) this.#starts.clear();
     this.#starts.set(name, begin);
     if (index < mostNames) {
