@@ -98,14 +98,8 @@ function background(
 }
 
 function opening({ tuning, reporter, connection, again, consumption }: ConsumerParts): Observable<never> {
-  const { stream: streams, start, claimIdleMs } = tuning;
-  return forkJoin(
-    streams.map((stream) =>
-      connection
-        .create(stream, start)
-        .pipe(concatMap((was) => connection.introduce(stream, claimIdleMs).pipe(map(() => was)))),
-    ),
-  ).pipe(
+  const { stream: streams, start } = tuning;
+  return forkJoin(streams.map((stream) => connection.create(stream, start))).pipe(
     retryBackoff(again),
     takeUntil(consumption.stop$),
     tap((were) => {

@@ -41,6 +41,11 @@ export type GroupOptions<E> = ReadingOptions &
     readonly windowBytes?: number;
     /** A delivery of which its consumer gives no sign for so long is claimed by another one. Default 60,000. */
     readonly claimIdleMs?: number | undefined;
+    /**
+     * A consumer that gives no sign for so long, nor for its own `claimIdleMs`, and holds nothing is taken out of the group, if
+     * it is one of rxadd; `Infinity`: none is. Default 3,600,000.
+     */
+    readonly removeIdleMs?: number;
     /** When a delivery comes again that failed. Default: 100 ms, doubled up to 60 s, ±20 %. */
     readonly redelivery?: DelayOptions;
     /**
@@ -75,6 +80,7 @@ const groupShape = {
   window: withDefault(count, 2000, "Most deliveries that are not settled"),
   window_bytes: withDefault(count, 16 * 1024 * 1024, "Most bytes of deliveries that are not settled"),
   claim_idle_ms: withDefault(wholeTimeout, 60_000, "After how long without a sign a delivery is claimed"),
+  remove_idle_ms: withDefault(countOrAll, 3_600_000, "After how long without a sign a consumer is taken out"),
   redelivery,
   max_deliveries: withDefault(countOrAll, 5, "After how many a delivery is a dead letter"),
   dead_letters: optional(

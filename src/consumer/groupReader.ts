@@ -36,7 +36,7 @@ export class GroupReader {
   readonly read$: Observable<Arrived> = defer(() => this.#next()).pipe(
     catchError((error) =>
       isGone(error)
-        ? renewGroup(this.#parts, this.#latest).pipe(map(() => nothing))
+        ? renewGroup(this.#parts, this.#latest).pipe(map(() => this.#beginAnew()))
         : throwError(() => error),
     ),
   );
@@ -67,6 +67,12 @@ export class GroupReader {
     this.#upToDateMs = Number.NEGATIVE_INFINITY;
   }
 
+  /** What is known of this consumer went with the group. */
+  #beginAnew(): Arrived {
+    this.recover();
+    return nothing;
+  }
+
   #next(): Observable<Arrived> {
     const { stream: streams, claimIdleMs } = this.#parts.tuning;
     const [mine] = this.#own;
@@ -81,13 +87,13 @@ export class GroupReader {
 
   #readOwn(stream: string, after: string): Observable<Arrived> {
     return this.#parts.connection
-      .readOwn(stream, after, this.#room())
+      .readPending("own", stream, after, this.#room())
       .pipe(map((pending) => found(pending, this.#own, stream)));
   }
 
   #claim(stream: string, after: string): Observable<Arrived> {
-    const { connection, tuning, reporter } = this.#parts;
-    return connection.claim(stream, tuning.claimIdleMs, after, this.#room()).pipe(
+    const { connection, reporter } = this.#parts;
+    return connection.readPending("stale", stream, after, this.#room()).pipe(
       map((pending) => found(pending, this.#stale, stream)),
       tap(({ entries }) => {
         const claimed = entries.filter(({ fields }) => fields !== null).length;

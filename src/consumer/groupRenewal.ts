@@ -11,7 +11,7 @@ export function renewGroup(
   { connection, tuning, held, reporter }: ConsumerParts,
   latest: ReadonlyMap<string, string>,
 ): Observable<unknown> {
-  const { stream: streams, start, claimIdleMs } = tuning;
+  const { stream: streams, start } = tuning;
 
   /** Where its stream stands the group begins as a new one does; else all that is there now is new. */
   function beginningOf(stream: string): Observable<string> {
@@ -37,7 +37,6 @@ export function renewGroup(
             }),
           ),
         ),
-        concatMap(() => connection.introduce(stream, claimIdleMs)),
       ),
     ),
   );

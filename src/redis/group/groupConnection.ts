@@ -59,6 +59,9 @@ export interface GroupConnectionOptions extends Omit<ClientOptions, "uri"> {
   readonly consumer: string;
   /** How long a read waits for entries, in ms. */
   readonly blockMs: number;
+  /** After how long without a sign of life entries are taken from a consumer, and one that holds nothing is taken out, or never. */
+  readonly claimIdleMs: number;
+  readonly removeIdleMs: number;
 }
 
 /**
@@ -104,13 +107,6 @@ export class GroupConnection implements Unsubscribable {
     );
   }
 
-  /** Says for how long this consumer may be silent, so that nobody takes from it before. */
-  introduce(stream: string, claimIdleMs: number): Observable<unknown> {
-    const { group, consumer } = this.#options;
-    const { consumers } = groupKeys(stream, group);
-    return this.#call((client) => client.hset(consumers, consumer, `${Math.ceil(claimIdleMs)}`));
-  }
-
   /** How far the group is; undefined: it is not there. */
   progress(stream: string): Observable<Progress | undefined> {
     // By the connection that reads: its answer is of before what is read next.
@@ -141,14 +137,20 @@ export class GroupConnection implements Unsubscribable {
     return call(() => from(client.callBuffer("xreadgroup", args))).pipe(map(streamsRead));
   }
 
-  /** What was delivered to this consumer before and is pending, after an entry ID. */
-  readOwn(stream: string, after: string, room: Room): Observable<Pending> {
-    return this.#readPending(stream, after, room, "");
-  }
-
-  /** Takes over what others have given no sign of for `idleMs`. */
-  claim(stream: string, idleMs: number, after: string, room: Room): Observable<Pending> {
-    return this.#readPending(stream, after, room, `${Math.round(idleMs)}`);
+  /**
+   * What was delivered to this consumer before and is pending, or, of `stale`, what is this one's now as others have given no
+   * sign of it; after an entry ID. After none it first says that this consumer lives, and for how long it may be silent.
+   */
+  readPending(which: "own" | "stale", stream: string, after: string, room: Room): Observable<Pending> {
+    const { group, consumer, claimIdleMs, removeIdleMs } = this.#options;
+    const { consumers } = groupKeys(stream, group);
+    const removeIdle = removeIdleMs === Number.POSITIVE_INFINITY ? "" : `${removeIdleMs}`;
+    const args = [
+      ...[group, consumer, after, `${room.entries}`, `${room.bytes}`, `${claimIdleMs}`, removeIdle, which],
+    ];
+    return this.#call(() => this.#pendingScript([stream, consumers], args)).pipe(
+      map((reply) => pendingRead(stream, reply)),
+    );
   }
 
   /**
@@ -213,15 +215,6 @@ export class GroupConnection implements Unsubscribable {
       if (count === 0) await client.xpending(stream, group);
       return settlements.map(() => "acknowledged");
     });
-  }
-
-  #readPending(stream: string, after: string, room: Room, idleMs: string): Observable<Pending> {
-    const { group, consumer } = this.#options;
-    const { consumers } = groupKeys(stream, group);
-    const args = [group, consumer, after, `${room.entries}`, `${room.bytes}`, idleMs];
-    return this.#call(() => this.#pendingScript([stream, consumers], args)).pipe(
-      map((reply) => pendingRead(stream, reply)),
-    );
   }
 }
 

@@ -1,5 +1,13 @@
 import { isBeforeFunction } from "../publish/trimming.ts";
 
+/** Makes a table of names and values that alternate, in Lua. */
+const tableFunction = `
+local function tableOf(words)
+  local found = {}
+  for i = 1, #words, 2 do found[words[i]] = words[i + 1] end
+  return found
+end`;
+
 /**
  * How deliveries of one stream are settled, in Lua: each only while it is pending. The outcomes of a batch that writes
  * are remembered for a day under its token, as the answer to the same batch when it is sent again.
@@ -24,7 +32,7 @@ import { isBeforeFunction } from "../publish/trimming.ts";
  *
  * Returns a line for each: 'acknowledged', 'kept', "another's", 'gone', or why Redis refused.
  */
-export const settleScript = `${isBeforeFunction}
+export const settleScript = `${isBeforeFunction}${tableFunction}
 local call, stream, marks, memory, consumers = redis.call, KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local group, consumer, keep, token = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 if token ~= '' then
@@ -120,8 +128,7 @@ local settle = {
 
 -- Whether a group has read an entry, and nobody has it to do; it is not this group's any more.
 local function isDone(fields, id)
-  local about = {}
-  for i = 1, #fields, 2 do about[fields[i]] = fields[i + 1] end
+  local about = tableOf(fields)
   if isBefore(about['last-delivered-id'], id) then return false end
   return about.name == group or #call('XPENDING', stream, about.name, id, id, 1) == 0
 end
@@ -171,20 +178,38 @@ return told`;
  * each was delivered stays as it is: only a handler that starts counts.
  *
  * KEYS: the stream, the consumers: of each its `claimIdleMs` and perhaps when it last said that it is alive.
- * ARGV: group, consumer, after which entry, at most how many entries and bytes, for how many ms they have to have
- * been idle, or '' for one's own.
+ * ARGV: group, consumer, after which entry, at most how many entries and bytes, its `claimIdleMs`, its `removeIdleMs` or '',
+ * 'own' or 'stale'.
  *
  * What was deleted has no fields. Nobody is taken anything from before their own `claimIdleMs` is over.
+ *
+ * From the beginning on, which is after '', it first gives a sign of life, a look at what it cannot have; Redis would not
+ * count one that waits for new entries, before 7.2. Then it takes those out of the group that gave none for `removeIdleMs`
+ * and hold nothing, if they are of our kind, which say their `claimIdleMs`. One that lives all the same is made anew by its next read.
  *
  * Returns after which entry to go on, or '' when there is no more, then for each its ID, its fields and how often it
  * was delivered.
  */
-export const pendingScript = `
+export const pendingScript = `${tableFunction}
 local call, stream, consumers = redis.call, KEYS[1], KEYS[2]
 local group, consumer, after, count = ARGV[1], ARGV[2], '(' .. ARGV[3], tonumber(ARGV[4])
-local room, idle = tonumber(ARGV[5]), ARGV[6]
-if ARGV[3] == '' then after = '-' end
-local isOwn = idle == ''
+local room, idle, removeIdle, isOwn = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7]), ARGV[8] == 'own'
+
+if ARGV[3] == '' then
+  after = '-'
+  if (call('HGET', consumers, consumer) or ''):match('%d+') ~= idle then call('HSET', consumers, consumer, idle) end
+  call('XREADGROUP', 'GROUP', group, consumer, 'STREAMS', stream, '18446744073709551615-18446744073709551614')
+  local all = removeIdle and call('XINFO', 'CONSUMERS', stream, group) or {}
+  for i = 1, #all do
+    local about = tableOf(all[i])
+    local patience = (call('HGET', consumers, about.name) or ''):match('%d+')
+    if patience and about.pending == 0 and about.idle >= math.max(removeIdle, tonumber(patience)) then
+      call('XGROUP', 'DELCONSUMER', stream, group, about.name)
+      call('HDEL', consumers, about.name)
+    end
+  end
+end
+
 local pending = isOwn and call('XPENDING', stream, group, after, '+', count, consumer)
   or call('XPENDING', stream, group, 'IDLE', idle, after, '+', count)
 

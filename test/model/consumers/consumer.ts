@@ -186,6 +186,7 @@ export function startConsumer({
     window,
     blockMs: 20,
     claimIdleMs,
+    ...(history.forgets && { removeIdleMs: claimIdleMs }),
     retry: quick,
     redelivery: quick,
     until,

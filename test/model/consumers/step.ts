@@ -60,6 +60,8 @@ export interface History {
   readonly removes: boolean;
   /** With dead letters, after how many deliveries; 0: without. */
   readonly maxDeliveries: number;
+  /** Whether consumers that are silent, and hold nothing, are taken out of the group as early as may be, living ones too. */
+  readonly forgets: boolean;
   readonly steps: readonly Step[];
 }
 
@@ -105,6 +107,7 @@ export const histories: fc.Arbitrary<History> = fc
     batches: fc.constantFrom(false, false, true),
     removes: fc.constantFrom(false, false, true),
     maxDeliveries: fc.constantFrom(0, 2, 3),
+    forgets: fc.boolean(),
   })
   .map((how) => (how.batches ? { ...how, orders: false, deduplicates: false } : how))
   .chain((how) =>
