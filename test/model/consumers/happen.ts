@@ -1,9 +1,12 @@
+import { lastValueFrom, toArray } from "rxjs";
+import { redrive } from "../../../src/admin/index.ts";
 import { tablesOf } from "../../../src/redis/wire/entryReplies.ts";
 import { startValve } from "../../kit/network/valve.ts";
 import type { RedisServer } from "../../kit/servers/redisServer.ts";
 import { stuckMs } from "../patience.ts";
 import { type Consumer, deadLetters, effectsKey, group, startConsumer } from "./consumer.ts";
 import { type Item, makeLedger } from "./ledger.ts";
+import { checkLetter, lettersOf } from "./letters.ts";
 import type { History, NewEntry, Step } from "./step.ts";
 
 /** Who is no consumer of ours, and who handles what is left. */
@@ -22,6 +25,7 @@ export interface Outcome {
  * - every entry is handled, or a dead letter, or told as gone, and by those that live while any does;
  * - the effects of what is acknowledged happened once;
  * - a dead letter is what was in the stream, byte for byte, and only what failed, or killed its consumer, often enough;
+ * - those that are put back are that again, each one entry, in their order;
  * - a consumer handles the entries of a key in their order, and holds no more than its window;
  * - where it is to be removed, nothing that is acknowledged is left in its stream;
  * - `until` ends it, and nothing stays pending;
@@ -34,10 +38,18 @@ export async function happen({ client, port }: RedisServer, history: History): P
   const violated = (what: string) => violations.push(what);
   const slots: (Consumer | undefined)[] = [];
   const consumers: Consumer[] = [];
+  const newest = new Map<string, number>();
   let added = 0;
 
   await client.flushall();
   for (const stream of streams) await client.xgroup("CREATE", stream, group, "0", "MKSTREAM");
+
+  /** The one that Redis itself gives next: each is of a time to come. */
+  function nextId(stream: string): string {
+    const next = (newest.get(stream) ?? 0) + 1;
+    newest.set(stream, next);
+    return `9000000000000-${next}`;
+  }
 
   async function join(name: string): Promise<Consumer> {
     const valve = await startValve(port);
@@ -50,7 +62,7 @@ export async function happen({ client, port }: RedisServer, history: History): P
     added += 1;
     const id = history.deduplicates ? `${key}` : `${added}`;
     const fields = fieldsOf({ kind, key }, id);
-    const entryId = `${added}-0`;
+    const entryId = nextId(stream);
     ledger.add({
       stream,
       entryId,
@@ -98,6 +110,33 @@ export async function happen({ client, port }: RedisServer, history: History): P
       .hdel(effectsKey, effect)
       .xclaim(stream, group, acknowledgedBy, 0, entryId, "FORCE", "JUSTID")
       .exec();
+  }
+
+  /** Puts back what is a dead letter now; what becomes of the new entries is counted as theirs. */
+  async function redriveAll(): Promise<void> {
+    const at = { connection: client, stream: deadLetters };
+    const letters = await lettersOf(client);
+    const maxId = letters.at(-1)?.letterId;
+    if (maxId === undefined) return;
+    const again = letters.map((letter) => {
+      const item = ledger.all().find(({ stream, entryId }) => letter.origin === `${stream} ${entryId}`);
+      if (item === undefined) throw new Error(`a dead letter of ${letter.origin}, which was never added`);
+      checkLetter(history, item, letter);
+      item.isRedriven = true;
+      const { stream, kind, key, effect, fields } = item;
+      const entryId = nextId(stream);
+      ledger.add({ stream, entryId, kind, key, effect, fields });
+      return { stream, entryId, fields };
+    });
+    const redriven = await lastValueFrom(redrive(at, { maxId }).pipe(toArray()));
+    if (redriven.some(({ newEntryId }, index) => newEntryId !== again[index]?.entryId))
+      throw new Error(`redriven as ${redriven.map(({ newEntryId }) => newEntryId)}, each once and in order`);
+    for (const { stream, entryId, fields } of again) {
+      const [entry] = await client.xrangeBuffer(stream, entryId, entryId);
+      const same = fields.every((word, index) => entry === undefined || entry[1][index]?.equals(word));
+      if (!same || (entry?.[1].length ?? fields.length) !== fields.length)
+        throw new Error(`${stream} ${entryId}: put back as something else than it was`);
+    }
   }
 
   async function step(step: Step): Promise<void> {
@@ -153,6 +192,9 @@ export async function happen({ client, port }: RedisServer, history: History): P
       }
       case "trim":
         await client.xtrim(stream, "MAXLEN", step.keep);
+        break;
+      case "redrive":
+        await redriveAll();
         break;
       case "drain":
         consumer?.drain();
@@ -225,7 +267,7 @@ export async function happen({ client, port }: RedisServer, history: History): P
   /** What became of each entry, against what was promised. */
   async function check(): Promise<void> {
     const done = await client.hgetall(effectsKey);
-    const dead = await lettersOf();
+    const dead = await lettersOf(client);
     for (const stream of streams) await findGone(stream);
     for (const item of ledger.all()) {
       const { stream, entryId, kind, effect, started } = item;
@@ -240,33 +282,15 @@ export async function happen({ client, port }: RedisServer, history: History): P
       if (history.maxDeliveries > 0 && started > mostStarts(history, item))
         throw new Error(`${name}: ${started} of ${history.maxDeliveries} handlers`);
       if (letters.length > 1) throw new Error(`${name}: ${letters.length} dead letters`);
-      for (const { cause, fields } of letters) {
-        const fewest = history.maxDeliveries - item.missed;
-        if (cause === "EntryNotDecodable" ? kind !== "garbage" : started < fewest && !item.isSetAside)
-          throw new Error(
-            `${name}: a dead letter, ${cause}, after ${started} of ${history.maxDeliveries} handlers`,
-          );
-        const same = item.fields.every((word, index) => fields[index]?.equals(word));
-        if (!same) throw new Error(`${name}: its dead letter is not what was in the stream`);
+      for (const letter of letters) {
+        checkLetter(history, item, letter);
         if (times > 0 && !history.deduplicates && !history.batches)
           throw new Error(`${name}: handled, and a dead letter`);
       }
-      if (times > 0 || letters.length > 0 || item.isTaken) continue;
+      if (times > 0 || letters.length > 0 || item.isTaken || item.isRedriven) continue;
       if (!item.isGone) throw new Error(`${name}: neither handled nor a dead letter`);
       if (item.wasDelivered && !item.wasTold) throw new Error(`${name}: gone, and nobody was told`);
     }
-  }
-
-  async function lettersOf() {
-    const letters = await client.xrangeBuffer(deadLetters, "-", "+");
-    return letters.map(([, fields]) => {
-      // The last of that name is ours.
-      const last = (name: string) => {
-        const at = fields.findLastIndex((word, index) => index % 2 === 0 && `${word}` === name);
-        return `${fields[at + 1]}`;
-      };
-      return { origin: `${last("stream")} ${last("entry")}`, cause: last("error"), fields };
-    });
   }
 
   try {

@@ -32,6 +32,8 @@ export interface Item {
   wasTold: boolean;
   /** Whether somebody outside has acknowledged it. */
   isTaken: boolean;
+  /** Whether its dead letter was put back: another entry stands for it. */
+  isRedriven: boolean;
 }
 
 /** All entries of a history. */
@@ -59,6 +61,7 @@ export function makeLedger(): Ledger {
         isGone: false,
         wasTold: false,
         isTaken: false,
+        isRedriven: false,
       }),
     at: (stream, entryId) => items.get(nameOf(stream, entryId)),
     all: () => [...items.values()],

@@ -44,6 +44,8 @@ export type Step =
   | { readonly do: "forget"; readonly entry: number }
   | { readonly do: "delete"; readonly stream: number; readonly entry: number }
   | { readonly do: "trim"; readonly stream: number; readonly keep: number }
+  /** Somebody puts all dead letters back. */
+  | { readonly do: "redrive" }
   /** `until` emits. */
   | { readonly do: "drain"; readonly slot: number };
 
@@ -93,6 +95,7 @@ function stepsOf(streams: number, hasDeadLetters: boolean): fc.Arbitrary<Step> {
     step("forget", 2, { entry: which }),
     step("delete", 1, { stream, entry: which }),
     step("trim", 1, { stream, keep: fc.nat({ max: 3 }) }),
+    step("redrive", hasDeadLetters ? 2 : 0),
     step("drain", 1, { slot }),
   );
 }
