@@ -15,6 +15,11 @@ export function entryIdBefore(entryId: string): string {
   return ms > 0n ? `${ms - 1n}-18446744073709551615` : "0-0";
 }
 
+/** Whether no entry can stand between two IDs, of which the second one is greater. */
+export function areNeighbours(entryId: string, next: string): boolean {
+  return ordEntryId.equals(entryIdBefore(next), entryId);
+}
+
 const largestPart = 2n ** 64n - 1n;
 
 /** Whether a text is an entry ID; without the second part it is the first one of its millisecond. */

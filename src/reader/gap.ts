@@ -1,6 +1,6 @@
 import { leq, lt } from "fp-ts/lib/Ord.js";
 import { catchError, concatMap, EMPTY, filter, type Observable, of } from "rxjs";
-import { ordEntryId } from "../event/entryId.ts";
+import { areNeighbours, ordEntryId } from "../event/entryId.ts";
 import type { ReadConnection, Standing } from "../redis/read/readConnection.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
 
@@ -11,15 +11,30 @@ export interface Cursor {
   readonly index: number | undefined;
 }
 
-/** Before the first entry that is there. */
-export function beginningOf({ length, added }: Standing): Cursor {
-  return { entryId: "0-0", index: added === undefined ? undefined : added - length };
+/** After an entry of which only the ID is known; `0-0`: before all. How many that are is known where all that stands is behind it, or nothing. */
+export function cursorAfter(entryId: string, standing: Standing): Cursor {
+  const { added, length } = standing;
+  if (hasReadAll(entryId, standing)) return { entryId, index: added };
+  return {
+    entryId,
+    index: added !== undefined && isBeforeAll(entryId, standing) ? added - length : undefined,
+  };
 }
 
-/** After the last entry. */
-export function endOf({ lastEntryId, added }: Standing): Cursor {
-  return { entryId: lastEntryId, index: added };
+/** What may be missing behind such an entry when reading begins; undefined: nothing, or the first read tells. */
+export function gapAfter(stream: string, entryId: string, standing: Standing): Gap | undefined {
+  const { firstEntryId, lastEntryId, length, added } = standing;
+  if (entryId === "0-0" || hasReadAll(entryId, standing) || !isBeforeAll(entryId, standing)) return undefined;
+  // Where the server does not count the cursor has no index, and the first read looks; or nothing was ever trimmed.
+  if (added === undefined || added === length) return undefined;
+  if (firstEntryId !== undefined && areNeighbours(entryId, firstEntryId)) return undefined;
+  return { state: "gap", stream, after: entryId, before: firstEntryId ?? lastEntryId, missed: undefined };
 }
+
+const hasReadAll = (entryId: string, { lastEntryId }: Standing) => leq(ordEntryId)(lastEntryId, entryId);
+
+const isBeforeAll = (entryId: string, { firstEntryId }: Standing) =>
+  firstEntryId === undefined || lt(ordEntryId)(entryId, firstEntryId);
 
 /** What was read before, and what one read brought after it; there should be nothing in between. */
 export interface Skipped {
@@ -82,6 +97,7 @@ function missedBy(
 ): number | "unknown" | "undecided" {
   // An older one stands: the entry was deleted by itself, not trimmed.
   if (firstEntryId !== undefined && leq(ordEntryId)(firstEntryId, after.entryId)) return 0;
+  if (areNeighbours(after.entryId, entryIds[0])) return 0;
   // Where the server does not count, what was trimmed before the beginning cannot be told from the rest.
   if (after.entryId === "0-0" && after.index === undefined) return 0;
   if (after.index === undefined || added === undefined) return "unknown";

@@ -1,9 +1,12 @@
 import {
   BehaviorSubject,
+  catchError,
   concat,
+  concatMap,
   defaultIfEmpty,
   defer,
   EMPTY,
+  filter,
   first,
   forkJoin,
   ignoreElements,
@@ -11,21 +14,21 @@ import {
   merge,
   NEVER,
   type Observable,
-  of,
   repeat,
   Subject,
   take,
   takeUntil,
+  takeWhile,
   tap,
 } from "rxjs";
 import type { Flow } from "../../operators/flow.ts";
 import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { spread } from "../../operators/spread.ts";
 import { session } from "../redis/connect/session.ts";
-import { openReadConnection, type ReadConnection } from "../redis/read/readConnection.ts";
+import { openReadConnection, type ReadConnection, type Standing } from "../redis/read/readConnection.ts";
 import type { RawEntry } from "../redis/wire/entryReplies.ts";
 import { consumerReporter } from "../telemetry/consumerReporter.ts";
-import { beginningOf, type Cursor, endOf, gaps, type Skipped } from "./gap.ts";
+import { type Cursor, cursorAfter, gapAfter, gaps, type Skipped } from "./gap.ts";
 import type { ReaderTuning, StreamEntriesOptions } from "./readerOptions.ts";
 
 /** One subscription: opens the connections, and reads on and on. */
@@ -42,17 +45,22 @@ export function readStreams<E, A>(
   return session({ open, retry, reporter }, (connection, again) => {
     const cursors = new Map<string, Cursor>();
     const skipped$ = new Subject<Skipped>();
+    const caughtUp$ = skipped$.pipe(filter(({ entryIds }) => entryIds.length < tuning.count));
     const isFlowing$ = new BehaviorSubject<Flow>("resume");
 
     /** `$` becomes an ID once, or what comes between two reads would be missed. */
-    const opening$ = forkJoin(streams.map((stream) => cursorOf(connection, stream, from))).pipe(
+    function begin(stream: string, standing: Standing): void {
+      const entryId = from === "$" ? standing.lastEntryId : from.includes("-") ? from : `${from}-0`;
+      cursors.set(stream, cursorAfter(entryId, standing));
+      reporter.report({ state: "opened", stream, isNew: false });
+      const gap = gapAfter(stream, entryId, standing);
+      if (gap !== undefined) reporter.report(gap);
+    }
+
+    const opening$ = forkJoin(streams.map((stream) => connection.standing(stream))).pipe(
       retryBackoff(again),
-      tap((found) => {
-        for (const [index, cursor] of found.entries()) {
-          const stream = streams[index] ?? "";
-          cursors.set(stream, cursor);
-          reporter.report({ state: "opened", stream, isNew: false });
-        }
+      tap((standings) => {
+        for (const [index, standing] of standings.entries()) begin(streams[index] ?? "", standing);
       }),
       ignoreElements(),
     );
@@ -70,6 +78,7 @@ export function readStreams<E, A>(
 
     const background$ = merge(
       gaps(connection, skipped$).pipe(tap(reporter.report)),
+      counting(connection, cursors, caughtUp$),
       flow.pipe(tap((signal) => isFlowing$.next(signal))),
       connection.failure$,
     ).pipe(ignoreElements());
@@ -80,10 +89,27 @@ export function readStreams<E, A>(
   });
 }
 
-/** Where reading begins. */
-function cursorOf(connection: ReadConnection, stream: string, from: string): Observable<Cursor> {
-  if (from !== "$" && from !== "0-0") return of({ entryId: from, index: undefined });
-  return connection.standing(stream).pipe(map(from === "$" ? endOf : beginningOf));
+/** Of an ID that was kept it may be unknown how many there were before; that is known where it has caught up. */
+function counting(
+  connection: ReadConnection,
+  cursors: Map<string, Cursor>,
+  caughtUp$: Observable<Skipped>,
+): Observable<unknown> {
+  return caughtUp$.pipe(
+    filter(({ after }) => after.index === undefined),
+    concatMap(({ stream }) =>
+      connection.standing(stream).pipe(
+        tap((standing) => {
+          const { lastEntryId } = standing;
+          if (cursors.get(stream)?.entryId === lastEntryId)
+            cursors.set(stream, cursorAfter(lastEntryId, standing));
+        }),
+        // Reading itself tells of a lost connection.
+        catchError(() => EMPTY),
+      ),
+    ),
+    takeWhile(({ added }) => added !== undefined),
+  );
 }
 
 function idsOf(cursors: ReadonlyMap<string, Cursor>): ReadonlyMap<string, string> {

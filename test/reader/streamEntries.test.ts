@@ -14,7 +14,12 @@ import {
 } from "rxjs";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { Flow } from "../../operators/index.ts";
-import { type StreamEntriesOptions, type StreamEntry, streamEntries } from "../../src/consumer.ts";
+import {
+  type ConsumerStatus,
+  type StreamEntriesOptions,
+  type StreamEntry,
+  streamEntries,
+} from "../../src/consumer.ts";
 import { watched } from "../kit/load/watched.ts";
 import { startProxy } from "../kit/network/tcpProxy.ts";
 import { failureOf } from "../kit/program/failureOf.ts";
@@ -238,6 +243,97 @@ describe("streamEntries", () => {
     await waitUntil(() => seen.at(-1) === 16);
 
     expect(states).not.toContain("gap");
+  });
+
+  describe("from an ID that was kept", () => {
+    function reading(from: string) {
+      const flow = new Subject<Flow>();
+      const gaps: unknown[] = [];
+      const seen: number[] = [];
+      const { status, first } = watched();
+      const gap = {
+        next: (now: ConsumerStatus) => now.state === "gap" && gaps.push([now.after, now.before, now.missed]),
+      };
+      running(entries({ from, flow, status: [status, gap] }).subscribe(({ event }) => seen.push(event.n)));
+      return { flow, gaps, seen, hasOpened: first("opened") };
+    }
+
+    /** It has read entry `last` and two more by then: it asks what is missing before one while the next one comes. */
+    async function gapsUpTo(last: number, { gaps, seen }: ReturnType<typeof reading>): Promise<unknown[]> {
+      await waitUntil(() => seen.at(-1) === last);
+      for (const n of [last + 1, last + 2]) {
+        await add(n);
+        await waitUntil(() => seen.at(-1) === n);
+      }
+      return gaps;
+    }
+
+    it("tells that some may be missing, where nobody knows whether only older ones were trimmed", async () => {
+      await add(1, 20);
+      await redis.client.xtrim(stream, "MAXLEN", 10);
+
+      expect(await gapsUpTo(20, reading("10-0"))).toEqual([["10-0", "11-0", undefined]]);
+    });
+
+    it.each<[string, string, () => Promise<unknown>]>([
+      ["that is there", "5-0", async () => {}],
+      ["that was deleted by itself", "5-0", () => redis.client.xdel(stream, "5-0")],
+      ["that was the last one, and all is trimmed", "10-0", () => redis.client.xtrim(stream, "MAXLEN", 0)],
+      ["that says a time, without a number", "0", async () => {}],
+    ])("tells nothing behind one %s", async (_which, from, meanwhile) => {
+      await add(1, 10);
+      await meanwhile();
+
+      const reader = reading(from);
+      await reader.hasOpened;
+      await add(11);
+
+      expect(await gapsUpTo(11, reader)).toEqual([]);
+    });
+
+    it("tells nothing before which no entry can have stood", async () => {
+      for (const id of ["7-1", "7-2", "7-3"]) await redis.client.xadd(stream, id, "event", '{"n":7}');
+      await redis.client.xtrim(stream, "MAXLEN", 1);
+
+      expect(await gapsUpTo(7, reading("7-2"))).toEqual([]);
+    });
+
+    it("tells nothing behind one that no entry had, where none was ever trimmed", async () => {
+      await redis.client.xadd(stream, "7-0", "event", '{"n":7}');
+
+      expect(await gapsUpTo(7, reading("3-5"))).toEqual([]);
+    });
+
+    it.each<[string, string, () => Promise<unknown>, unknown[]]>([
+      ["the last one", "10-0", async () => {}, []],
+      ["the last one, where all is trimmed", "10-0", () => redis.client.xtrim(stream, "MAXLEN", 0), []],
+      ["one behind which it has read all there is", "4-0", async () => {}, []],
+      [
+        "one that was trimmed, which it has told",
+        "1-0",
+        () => redis.client.xtrim(stream, "MAXLEN", 8),
+        [["1-0", "3-0", undefined]],
+      ],
+    ])("counts what is missing later behind %s", async (_which, from, meanwhile, told) => {
+      await add(1, 10);
+      await meanwhile();
+      const reader = reading(from);
+      await reader.hasOpened;
+      await add(11);
+      await gapsUpTo(11, reader);
+      reader.flow.next("pause");
+
+      await add(14, 30);
+      await redis.client.xtrim(stream, "MAXLEN", 5);
+      reader.flow.next("resume");
+
+      await waitUntil(() => reader.seen.at(-1) === 30);
+      await waitUntil(() => reader.gaps.length > told.length);
+      expect(reader.gaps.slice(0, -1)).toEqual(told);
+      // What the read that waits brings is not missing.
+      const missed = range(14, 25).filter((n) => !reader.seen.includes(n)).length;
+      expect(reader.gaps.at(-1)).toEqual([expect.any(String), "26-0", missed]);
+    });
   });
 
   it("emits no entry more while it is told to pause, also of those that it has read", async () => {
