@@ -28,7 +28,7 @@ import { retryBackoff } from "../../operators/retryBackoff.ts";
 import { isRetryable } from "../errors/rxaddError.ts";
 import { decodeEntry } from "../reader/decodeEntry.ts";
 import { session } from "../redis/connect/session.ts";
-import { GroupConnection } from "../redis/group/groupConnection.ts";
+import { openGroup } from "../redis/group/groupConnection.ts";
 import { consumerReporter } from "../telemetry/consumerReporter.ts";
 import { Arrivals } from "./arrivals.ts";
 import { consumerName } from "./consumerName.ts";
@@ -52,7 +52,7 @@ export function consume<E>(options: GroupOptions<E>, tuning: GroupTuning): Obser
     tuning.consumer === undefined ? consumerName() : { name: tuning.consumer, release: () => {} };
   const reporter = consumerReporter(`groupDeliveries ${group}`, options);
   const name = `rxadd:${group}:${consumer}`;
-  const open = () => new GroupConnection({ ...tuning, server: options, name, consumer });
+  const open = () => openGroup({ ...tuning, server: options, name, consumer });
   return session({ open, retry, reporter }, (connection, again) => {
     const { stream: streams, window, windowBytes, count } = tuning;
     const enough = Math.max(streams.length, Math.min(count, Math.ceil(window / 2)));

@@ -1,5 +1,5 @@
 import type { RetryBackoffOptions } from "../../operators/retryBackoff.ts";
-import type { GroupConnection } from "../redis/group/groupConnection.ts";
+import type { GroupPort } from "../redis/group/groupConnection.ts";
 import type { ConsumerReporter } from "../telemetry/consumerReporter.ts";
 import type { Consumption } from "./consumption.ts";
 import type { GroupTuning } from "./groupOptions.ts";
@@ -12,7 +12,7 @@ export interface ConsumerParts {
   /** Its name. */
   readonly consumer: string;
   readonly reporter: ConsumerReporter;
-  readonly connection: GroupConnection;
+  readonly connection: GroupPort;
   /** How what it asks Redis for is tried again. */
   readonly again: RetryBackoffOptions;
   readonly consumption: Consumption;

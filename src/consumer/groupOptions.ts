@@ -15,12 +15,13 @@ import {
   startId,
 } from "../reader/readerOptions.ts";
 import type { RedisServer } from "../redis/connect/anotherClient.ts";
+import { connectionSetting, type SinkServer } from "../redis/publish/fakeServer.ts";
 import type { ConsumerObserver } from "../telemetry/consumerObserver.ts";
 
 /** All that `groupDeliveries` can be told. */
 export type GroupOptions<E> = ReadingOptions &
   Decoding<E> &
-  RedisServer & {
+  SinkServer & {
     readonly group: string;
     /**
      * Names this consumer in the group; two that run at a time need two names. Default: host and process, and a number
@@ -73,6 +74,7 @@ export type WatchGroupOptions = AccessOptions &
 
 const groupShape = {
   ...readingSettings,
+  connection: connectionSetting,
   ...decodingSettings,
   group: required(text, "Consumer group"),
   consumer: optional(text, "Consumer"),

@@ -53,11 +53,11 @@ export class GroupReader {
   #upToDateMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: ConsumerParts) {
-    const { tuning, reporter } = parts;
+    const { tuning, reporter, connection } = parts;
     this.#parts = parts;
     this.#gaps = groupGaps(reporter.report);
     this.#count = new ReadCount(tuning.stream.length);
-    this.#claimDueMs = performance.now() + tuning.claimIdleMs / 2;
+    this.#claimDueMs = connection.nowMs() + tuning.claimIdleMs / 2;
     this.recover();
   }
 
@@ -74,12 +74,13 @@ export class GroupReader {
   }
 
   #next(): Observable<Arrived> {
-    const { stream: streams, claimIdleMs } = this.#parts.tuning;
+    const { connection, tuning } = this.#parts;
+    const { stream: streams, claimIdleMs } = tuning;
     const [mine] = this.#own;
     if (mine !== undefined) return this.#readOwn(...mine);
-    if (performance.now() >= this.#claimDueMs) {
+    if (connection.nowMs() >= this.#claimDueMs) {
       for (const stream of streams) this.#stale.set(stream, "");
-      this.#claimDueMs = performance.now() + claimIdleMs / 2;
+      this.#claimDueMs = connection.nowMs() + claimIdleMs / 2;
     }
     const [abandoned] = this.#stale;
     return abandoned === undefined ? this.#readNew() : this.#claim(...abandoned);
@@ -104,13 +105,13 @@ export class GroupReader {
 
   #readNew(): Observable<Arrived> {
     const { connection, tuning } = this.#parts;
-    const untilClaimMs = Math.max(1, Math.ceil(this.#claimDueMs - performance.now()));
+    const untilClaimMs = Math.max(1, Math.ceil(this.#claimDueMs - connection.nowMs()));
     const most = this.#count.next(this.#room());
-    const isUpToDate = performance.now() - this.#upToDateMs < upToDateForMs;
+    const isUpToDate = connection.nowMs() - this.#upToDateMs < upToDateForMs;
     const read$ = connection.readNew(tuning.stream, most, Math.min(tuning.blockMs, untilClaimMs)).pipe(
       map((entries): Arrived => {
         this.#count.came(entries);
-        this.#upToDateMs = entries.length < most ? performance.now() : Number.NEGATIVE_INFINITY;
+        this.#upToDateMs = entries.length < most ? connection.nowMs() : Number.NEGATIVE_INFINITY;
         for (let index = entries.length - 1; index >= 0; index -= 1) {
           const entry = entries[index];
           if (entry !== undefined && entry.stream !== entries[index + 1]?.stream)

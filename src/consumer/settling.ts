@@ -15,7 +15,7 @@ import {
   subscribeOn,
   tap,
 } from "rxjs";
-import type { GroupConnection } from "../redis/group/groupConnection.ts";
+import type { GroupPort } from "../redis/group/groupConnection.ts";
 import { sizeOf } from "../redis/group/settlement.ts";
 import { type Asked, SettlingCall } from "./settlingCall.ts";
 
@@ -43,7 +43,7 @@ export class Settling {
   // What is under way.
   #calls: readonly SettlingCall[] = [];
 
-  constructor(connection: Pick<GroupConnection, "settle">, resend: MonoTypeOperatorFunction<unknown>) {
+  constructor(connection: Pick<GroupPort, "settle">, resend: MonoTypeOperatorFunction<unknown>) {
     const round$ = defer(() => {
       if (this.#calls.length === 0) this.#calls = this.#callsFor(this.#waiting.shift() ?? []);
       return forkJoin(this.#calls.map((call) => call.send(connection)));

@@ -1,6 +1,6 @@
 import { catchError, type Observable, of, tap, throwError } from "rxjs";
 import { isRetryable, isRxaddError, type RxaddError, rxaddError } from "../errors/rxaddError.ts";
-import { type GroupConnection, isAnswer } from "../redis/group/groupConnection.ts";
+import { type GroupPort, isAnswer } from "../redis/group/groupConnection.ts";
 import { type Outcome, type Settlement, strays, tagOf } from "../redis/group/settlement.ts";
 
 /** A settlement of one delivery, and who is told of its outcome. */
@@ -34,7 +34,7 @@ export class SettlingCall {
   }
 
   /** Asks for what is not settled, and tells the outcomes; fails if some of it is to be asked for again. */
-  send(connection: Pick<GroupConnection, "settle">): Observable<unknown> {
+  send(connection: Pick<GroupPort, "settle">): Observable<unknown> {
     const asked = this.#asked;
     if (asked.length === 0) return of(asked);
     const keep = asked.reduce((most, { keep }) => Math.max(most, keep), 0);
@@ -53,7 +53,7 @@ export class SettlingCall {
   }
 
   /** A Cluster refuses the whole call before any of it is done, and does not say whose key stands in another slot. */
-  #withoutStrays(connection: Pick<GroupConnection, "settle">, refusal: RxaddError): Observable<unknown> {
+  #withoutStrays(connection: Pick<GroupPort, "settle">, refusal: RxaddError): Observable<unknown> {
     const stream = this.#stream;
     const strayed = this.#asked.filter((one) => strays(stream, one));
     if (strayed.length === 0) return throwError(() => refusal);

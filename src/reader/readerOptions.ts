@@ -17,6 +17,7 @@ import { optional, required, Settings, withDefault } from "../options/settings.t
 import type { RedisServer } from "../redis/connect/anotherClient.ts";
 import { ownConnection } from "../redis/connect/ownConnection.ts";
 import { type ReachOptions, reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
+import { connectionSetting, type SinkServer } from "../redis/publish/fakeServer.ts";
 import { refuseKeyPrefix } from "../redis/wire/keyPrefix.ts";
 import type { ConsumerObserver } from "../telemetry/consumerObserver.ts";
 import type { ConsumerStatus } from "../telemetry/consumerStatus.ts";
@@ -52,7 +53,7 @@ export interface ReadingOptions extends AccessOptions {
 /** All that `streamEntries` can be told. */
 export type StreamEntriesOptions<E> = ReadingOptions &
   Decoding<E> &
-  RedisServer & {
+  SinkServer & {
     /** After which entry to begin: an ID, `$` for new entries only, or `0-0` for all. Default `$`. */
     readonly from?: string | undefined;
     /** Pauses and resumes: while it says pause no entry comes, also of those that are read. Default: it never pauses. */
@@ -128,6 +129,7 @@ const entriesSettings = new Settings(
   {
     ...readingSettings,
     ...decodingSettings,
+    connection: connectionSetting,
     from: withDefault(startId, "$", "After which entry to begin"),
     flow: optional(observable, "Pauses reading and resumes it"),
   },

@@ -18,9 +18,8 @@ import {
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { retry } from "../options/retryOptions.ts";
 import { group, optional, required, Settings, withDefault } from "../options/settings.ts";
-import { connectionOr } from "../redis/connect/ownConnection.ts";
 import { reachSettings, redisUri } from "../redis/connect/serverOptions.ts";
-import { isFake } from "../redis/publish/fakeServer.ts";
+import { connectionSetting } from "../redis/publish/fakeServer.ts";
 import { sinkEnvelopes } from "./encode/envelope.ts";
 import { deadLettersProblem } from "./sameStream.ts";
 import { trim, trimOrFunction } from "./trim.ts";
@@ -175,7 +174,7 @@ const sinkOptions = new Settings(
   {
     id: required(text, "Sink identifier"),
     uri: optional(redisUri, "Redis connection URI"),
-    connection: optional(connectionOr(isFake), "One's own connection, in place of a URI"),
+    connection: connectionSetting,
     stream: required(textOrFunction, "Redis stream key"),
     key: optional(textOrFunction, keySetting.meaning),
     event: optional(eventAccess, "What is read from an event"),

@@ -23,6 +23,8 @@ export interface FakeLine {
   readonly put: (isUp: boolean) => void;
   /** Sends a command, if there is a line to send it on. */
   readonly call: <A>(command: () => A) => Observable<A>;
+  /** Sends one that the server may answer later, with one value. */
+  readonly ask: <A>(command: () => Observable<A>) => Observable<A>;
 }
 
 /** @param latencyMs - from sending a command to its answer */
@@ -31,7 +33,7 @@ export function fakeLine(latencyMs: number, scheduler: SchedulerLike): FakeLine 
   const lost$ = isUp$.pipe(filter((isUp) => !isUp));
 
   /** It is done after half of the latency, whoever still listens, and answered after the other half. */
-  function exchange<A>(command: () => A): Observable<A> {
+  function exchange<A>(command: () => Observable<A>): Observable<A> {
     return new Observable((subscriber) => {
       const line = new Subscription();
       line.add(
@@ -42,16 +44,35 @@ export function fakeLine(latencyMs: number, scheduler: SchedulerLike): FakeLine 
       );
       line.add(
         scheduler.schedule(() => {
-          const answer$ = outcomeOf(command);
-          const answering = scheduler.schedule(() => {
-            line.unsubscribe();
-            answer$.subscribe(subscriber);
-          }, latencyMs / 2);
-          line.add(answering);
+          const answer = (tell: () => void) =>
+            line.add(
+              scheduler.schedule(() => {
+                line.unsubscribe();
+                tell();
+              }, latencyMs / 2),
+            );
           subscriber.add(line);
+          line.add(
+            command().subscribe({
+              next: (value) =>
+                answer(() => {
+                  subscriber.next(value);
+                  subscriber.complete();
+                }),
+              error: (error) => answer(() => subscriber.error(error)),
+            }),
+          );
         }, latencyMs / 2),
       );
     });
+  }
+
+  function ask<A>(command: () => Observable<A>): Observable<A> {
+    return defer(() =>
+      isUp$.value
+        ? exchange(command)
+        : throwError(() => rxaddError("Unreachable", `${where}: connect ECONNREFUSED`)),
+    );
   }
 
   return {
@@ -61,12 +82,8 @@ export function fakeLine(latencyMs: number, scheduler: SchedulerLike): FakeLine 
       map(() => undefined),
     ),
     put: (isUp) => isUp$.next(isUp),
-    call: (command) =>
-      defer(() =>
-        isUp$.value
-          ? exchange(command)
-          : throwError(() => rxaddError("Unreachable", `${where}: connect ECONNREFUSED`)),
-      ),
+    call: (command) => ask(() => outcomeOf(command)),
+    ask,
   };
 }
 

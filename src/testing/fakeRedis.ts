@@ -2,10 +2,12 @@ import { asyncScheduler, EMPTY, NEVER, type SchedulerLike } from "rxjs";
 import { TestScheduler } from "rxjs/testing";
 import { rxaddError } from "../errors/rxaddError.ts";
 import { refuseUnknown } from "../options/decodeOptions.ts";
+import type { Effect } from "../redis/group/settlement.ts";
 import { type FakeServer, openFake } from "../redis/publish/fakeServer.ts";
 import type { Connection, ConnectionOptions } from "../redis/publish/publishConnection.ts";
 import { computedLaneKeys, laneKeys } from "../redis/publish/publishPort.ts";
 import { fakeLine, known } from "./fakeLine.ts";
+import { fakeReaders } from "./fakeReaders.ts";
 import { MemoryRedis } from "./memoryRedis.ts";
 import type { FakeEntry } from "./memoryStream.ts";
 
@@ -43,6 +45,13 @@ export interface FakeRedis extends FakeServer {
   readonly xadd: (stream: string, ...content: readonly string[]) => string;
   /** Makes a key hold a text, as SET does: a sink then finds `WrongType`. */
   readonly set: (key: string) => void;
+  /** What a group has handed out and not settled, oldest first. */
+  readonly pending: (
+    stream: string,
+    group: string,
+  ) => readonly { readonly entryId: string; readonly consumer: string; readonly deliveries: number }[];
+  /** What handlers returned as `effects`, in the order in which it was written; it is not done here. */
+  readonly effects: readonly Effect[];
   /** Deletes a key; a producer state is `{orders}:rxadd:<sink id>`, see docs/guarantees.md. */
   readonly del: (key: string) => void;
 }
@@ -53,16 +62,17 @@ const refusals: Readonly<Record<string, string>> = {
 };
 
 /**
- * A Redis in memory that speaks the publish protocol, for testing pipelines with marbles: what a real server answers to
- * a sink, it answers, and what a failing one does, it does when it is told.
+ * A Redis in memory, for testing pipelines with marbles: what a real server answers to a sink, to `groupDeliveries` and to
+ * `streamEntries`, it answers, and what a failing one does, it does when it is told.
  *
- * Give it to a sink as its `connection`, and `retry: { jitter: 0 }` so that retries come at known times; `replicate` has
+ * Give it to them as their `connection`, and `retry: { jitter: 0 }` so that retries come at known times; `replicate` has
  * a `retry` of its own.
  *
- * - **Time** begins when it is made: make it inside of `TestScheduler.run`, or give it and the sink a `scheduler`.
+ * - **Time** begins when it is made: make it inside of `TestScheduler.run`, or, without consumers, give it and the sink a
+ *   `scheduler`. A consumer has to end for the test to do so.
  * - **In flight** what was sent is done, also when the sink has been unsubscribed meanwhile, unless the line is cut first.
  * - **Not there** a Cluster, eviction, replicas: `durability` is fulfilled at once, and `trim` removes only what is exact
- *   (`approximate: false`). Consumers refuse it by its type.
+ *   (`approximate: false`); effects are not done. What else takes a connection refuses it by its type.
  * - **Misuse** throws `ConfigurationInvalid` for `replies` that say nothing, or an `xadd` without names and values.
  *
  * @example
@@ -81,7 +91,7 @@ export function fakeRedis(options: FakeRedisOptions = {}): FakeRedis {
 
   function happen(sign: string): void {
     if (sign === "f") memory.takeOver();
-    else if (/[1-9]/.test(sign)) memory.lose(Number(sign));
+    else if (/[1-9]/.test(sign)) memory.changing(() => memory.lose(Number(sign)));
     else {
       memory.refuseWrites(refusals[sign]);
       line.put(sign !== "x");
@@ -93,10 +103,11 @@ export function fakeRedis(options: FakeRedisOptions = {}): FakeRedis {
     else scheduler.schedule(() => happen(sign), frame);
   }
 
-  const connection = ({ trim }: ConnectionOptions): Connection => ({
+  const publishing = ({ trim }: Pick<ConnectionOptions, "trim">): Connection => ({
     publishPort: {
       open: (keys, owner, adopt) => line.call(() => memory.open(keys, owner, adopt)),
-      publish: (keys, batch) => line.call(() => memory.publish(keys, batch, scheduler.now(), trim)),
+      publish: (keys, batch) =>
+        line.call(() => memory.changing(() => memory.publish(keys, batch, scheduler.now(), trim))),
     },
     isCluster: false,
     ready$: line.back$,
@@ -107,7 +118,7 @@ export function fakeRedis(options: FakeRedisOptions = {}): FakeRedis {
   });
 
   return {
-    [openFake]: connection,
+    [openFake]: { publishing, ...fakeReaders({ memory, line, scheduler }) },
     entries: (stream) => memory.entries(stream),
     events: (stream) => memory.entries(stream).map(eventOf),
     position: (sinkId, stream) => memory.position(stateKeyOf(sinkId, stream)),
@@ -124,10 +135,17 @@ export function fakeRedis(options: FakeRedisOptions = {}): FakeRedis {
           `fakeRedis: xadd ${stream}: found ${content.length} words, expected names and values, alternating`,
         );
       }
-      return known(() => memory.add(stream, content, scheduler.now()));
+      return known(() => memory.changing(() => memory.add(stream, content, scheduler.now())));
     },
     set: (key) => memory.set(key),
-    del: (key) => memory.delete(key),
+    del: (key) => memory.changing(() => memory.delete(key)),
+    pending: (stream, group) =>
+      [...memory.pending(stream, group)].map(([entryId, { consumer, deliveries }]) => ({
+        entryId,
+        consumer,
+        deliveries,
+      })),
+    effects: memory.settling.effects,
   };
 }
 

@@ -1,5 +1,6 @@
+import type { Outcome } from "../redis/group/settlement.ts";
 import type { Stored as ProducerState } from "../redis/publish/protocol.ts";
-import { type MemoryStream, noStream } from "./memoryStream.ts";
+import { type MemoryGroup, type MemoryStream, noStream } from "./memoryStream.ts";
 
 /** What a key holds. */
 type Stored =
@@ -8,7 +9,19 @@ type Stored =
   /** The state of one subscription. */
   | { readonly kind: "run"; readonly state: ProducerState }
   | { readonly kind: "mark"; readonly epoch: number }
+  /** What a group has processed, and with which batch. */
+  | { readonly kind: "processed"; readonly marks: ReadonlyMap<string, number> }
+  /** For how long each consumer of a group may be silent, and when it last said that it lives. */
+  | { readonly kind: "consumers"; readonly said: ReadonlyMap<string, Said> }
+  /** What came of the last batch that a consumer has settled. */
+  | { readonly kind: "settled"; readonly token: string; readonly outcomes: readonly Outcome[] }
   | { readonly kind: "string" };
+
+/** What a consumer says of itself beside its stream. */
+export interface Said {
+  readonly patienceMs: number;
+  readonly aliveMs: number;
+}
 
 /** What keys hold in memory. */
 export class MemoryKeys {
@@ -42,9 +55,29 @@ export class MemoryKeys {
     );
   }
 
+  /** What it holds of a kind; undefined: nothing. */
+  at<K extends Stored["kind"]>(key: string, kind: K): Extract<Stored, { readonly kind: K }> | undefined {
+    const stored = this.#keys.get(key);
+    if (stored === undefined || isOf(stored, kind)) return stored;
+    throw wrongType();
+  }
+
   streamAt(key: string): MemoryStream {
     const stored = this.#keys.get(key);
     return stored?.kind === "stream" ? stored.stream : noStream;
+  }
+
+  /** A group of a stream, which has to be there. */
+  groupAt(key: string, name: string): MemoryGroup {
+    this.checkStream(key);
+    const group = this.streamAt(key).groups.get(name);
+    if (group !== undefined) return group;
+    throw new Error(`NOGROUP No such key '${key}' or consumer group '${name}'`);
+  }
+
+  putGroup(key: string, name: string, group: MemoryGroup): void {
+    const stream = this.streamAt(key);
+    this.put(key, { kind: "stream", stream: { ...stream, groups: new Map(stream.groups).set(name, group) } });
   }
 
   stateAt(key: string): ProducerState | undefined {
@@ -55,9 +88,7 @@ export class MemoryKeys {
 
   /** The epoch that a mark names; 0: there is none. */
   markAt(key: string): number {
-    const stored = this.#keys.get(key);
-    if (stored === undefined || stored.kind === "mark") return stored?.epoch ?? 0;
-    throw wrongType();
+    return this.at(key, "mark")?.epoch ?? 0;
   }
 
   /** As XADD does before it adds. */
@@ -77,6 +108,13 @@ export class MemoryKeys {
     const [earlier] = this.#before.splice(-batches);
     if (batches > 0 && earlier !== undefined) this.#keys = earlier;
   }
+}
+
+function isOf<K extends Stored["kind"]>(
+  stored: Stored,
+  kind: K,
+): stored is Extract<Stored, { readonly kind: K }> {
+  return stored.kind === kind;
 }
 
 function wrongType(): Error {

@@ -1,3 +1,4 @@
+import { Subject } from "rxjs";
 import { decide, foundBy, opened } from "../redis/publish/protocol.ts";
 import {
   findingOf,
@@ -9,20 +10,41 @@ import {
   wordsOf,
 } from "../redis/publish/publishPort.ts";
 import { type Trim, type TrimOptions, trimOf } from "../redis/publish/trimming.ts";
+import type { Standing } from "../redis/read/readConnection.ts";
+import { MemoryGroups } from "./memoryGroups.ts";
 import { MemoryKeys } from "./memoryKeys.ts";
-import { added, entriesOf, type FakeEntry, trimmed } from "./memoryStream.ts";
+import { MemorySettling } from "./memorySettling.ts";
+import { added, entriesOf, type FakeEntry, type MemoryGroup, standingOf, trimmed } from "./memoryStream.ts";
 
 /** What it answers to commands that write, and to no others; undefined: it does them. */
 export type Refusal = string | undefined;
 
-/** The two steps of the publish protocol on what is stored in memory, as the scripts do them. */
+/** What is stored in memory, and the two steps of the publish protocol on it, as the scripts do them. */
 export class MemoryRedis {
+  /** Emits when a command is done that may have changed what others wait for. */
+  readonly changed$ = new Subject<void>();
+  readonly groups: MemoryGroups;
+  readonly settling: MemorySettling;
   readonly #keys: MemoryKeys;
   #refusal: Refusal;
 
   /** @param mostLost - how many batches it may be told to lose */
   constructor(mostLost: number) {
     this.#keys = new MemoryKeys(mostLost);
+    const checkWritable = (needsMemory: boolean) => {
+      if (needsMemory || this.#refusal?.startsWith("OOM") !== true) this.#checkWritable();
+    };
+    this.groups = new MemoryGroups(this.#keys, checkWritable);
+    this.settling = new MemorySettling(this.#keys, checkWritable);
+  }
+
+  /** Does what may change what others wait for. */
+  changing<A>(command: () => A): A {
+    try {
+      return command();
+    } finally {
+      this.changed$.next();
+    }
   }
 
   /** Raises the epoch for `owner`, and says where the lane stands. */
@@ -79,6 +101,20 @@ export class MemoryRedis {
 
   entries(key: string): readonly FakeEntry[] {
     return entriesOf(this.#keys.streamAt(key));
+  }
+
+  stands(key: string, entryId: string): boolean {
+    return this.entries(key).some((entry) => entry.entryId === entryId);
+  }
+
+  standing(key: string): Standing {
+    this.#keys.checkStream(key);
+    return standingOf(this.#keys.streamAt(key));
+  }
+
+  /** What a group has not settled, by entry ID. */
+  pending(key: string, group: string): MemoryGroup["pending"] {
+    return this.#keys.streamAt(key).groups.get(group)?.pending ?? new Map();
   }
 
   /** The position that a producer state holds. */

@@ -82,7 +82,7 @@ describe("the packed package", () => {
       join(project, "app.ts"),
       `import { from } from "rxjs";
 import { type ChangeEvent, type Row, type Checkpoint, type Lsn, redisSink, replicate } from "rxadd";
-import { acknowledge, type Acknowledged, groupDeliveries } from "rxadd/consumer";
+import { acknowledge, type Acknowledged, groupDeliveries, watchGroup } from "rxadd/consumer";
 import { batch } from "rxadd/operators";
 import { postgresChanges } from "rxadd/sources/postgres";
 import { fakeRedis } from "rxadd/testing";
@@ -97,8 +97,9 @@ from([{ offset: 1n, text: "x" }]).pipe(
 );
 from([1]).pipe(batch({ maxItems: 2 }));
 from(events).pipe(redisSink({ id: "a", connection: fakeRedis({ replies: "m 3s o" }), stream: "s" }));
-// @ts-expect-error consumers need a real one
 groupDeliveries({ connection: fakeRedis(), stream: "s", group: "g" });
+// @ts-expect-error what looks at a group needs a real one
+watchGroup({ connection: fakeRedis(), stream: "s", group: "g" });
 groupDeliveries<{ n: number }>({ uri: "redis://h", stream: "s", group: "g" })
   .pipe(acknowledge(async ({ n }) => n + 1))
   .subscribe(({ result }: Acknowledged<{ n: number }, number>) => console.log(result?.toFixed()));

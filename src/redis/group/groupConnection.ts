@@ -17,6 +17,7 @@ import type { RedisServer } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
 import type { Link } from "../connect/link.ts";
 import { nameOf, openLink, openWaitingLink } from "../connect/openLink.ts";
+import { type SinkServer, withServer } from "../publish/fakeServer.ts";
 import { type Standing, standingOf } from "../read/readConnection.ts";
 import {
   entriesOf,
@@ -64,11 +65,25 @@ export interface GroupConnectionOptions extends Omit<ClientOptions, "uri"> {
   readonly removeIdleMs: number;
 }
 
+/** What a consumer asks of Redis. */
+export type GroupPort = Pick<GroupConnection, keyof GroupConnection>;
+
+/** Opens the connections of one consumer. */
+export function openGroup(
+  options: Omit<GroupConnectionOptions, "server"> & { readonly server: SinkServer },
+): GroupPort {
+  return withServer(
+    options.server,
+    (server) => new GroupConnection({ ...options, server }),
+    ({ group }) => group(options),
+  );
+}
+
 /**
  * Reads one group's entries and settles them; all fails with RxaddErrors. One connection waits for entries; one, the
  * caller's if there is one, does all the rest.
  */
-export class GroupConnection implements Unsubscribable {
+class GroupConnection implements Unsubscribable {
   /** Emits each time that Redis takes commands again. */
   readonly ready$: Observable<unknown>;
   /** Errors when trying again cannot help. Never emits. */
@@ -96,6 +111,11 @@ export class GroupConnection implements Unsubscribable {
     this.#pendingScript = script(settling.client, pendingScript, "bytes");
     this.#settleScript = script(settling.client, settleScript);
     this.#leaveScript = script(settling.client, leaveScript);
+  }
+
+  /** A time in ms, for how long something takes. */
+  nowMs(): number {
+    return performance.now();
   }
 
   /** Makes the group, and the stream, if they are not there; emits whether they were. */

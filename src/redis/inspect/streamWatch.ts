@@ -7,7 +7,7 @@ import type { RedisServer } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
 import { nameOf, openLink } from "../connect/openLink.ts";
 import { mastersOf } from "../connect/topology.ts";
-import { isFake, type SinkServer } from "../publish/fakeServer.ts";
+import { type SinkServer, withServer } from "../publish/fakeServer.ts";
 import { entriesOf, pairsOf, type RawEntry } from "../wire/entryReplies.ts";
 import { type Script, script } from "../wire/script.ts";
 import { groupsOf } from "./groups.ts";
@@ -37,11 +37,11 @@ export function openStreamWatch(
   server: SinkServer,
   options: Omit<ClientOptions, "uri">,
 ): StreamWatch | undefined {
-  return isReal(server) ? watchOf(server, options) : undefined;
-}
-
-function isReal(server: SinkServer): server is RedisServer {
-  return "uri" in server || !isFake(server.connection);
+  return withServer(
+    server,
+    (real) => watchOf(real, options),
+    () => undefined,
+  );
 }
 
 function watchOf(server: RedisServer, options: Omit<ClientOptions, "uri">): StreamWatch {

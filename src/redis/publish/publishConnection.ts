@@ -11,7 +11,7 @@ import { evictionWarning } from "../inspect/evictionWarning.ts";
 import { MultiPort } from "./byMulti.ts";
 import { scriptPort } from "./byScript.ts";
 import { confirmWith, type DurabilityOptions } from "./durability.ts";
-import { isFake, openFake, type SinkServer } from "./fakeServer.ts";
+import { type SinkServer, withServer } from "./fakeServer.ts";
 import { type LedgerStore, ledgerStore } from "./ledger.ts";
 import type { PublishPort } from "./publishPort.ts";
 import { type Trim, trimArgs } from "./trimming.ts";
@@ -45,11 +45,11 @@ export interface Connection extends Unsubscribable {
 
 /** Opens a connection, which goes on reconnecting until it is closed. */
 export function openConnection(options: ConnectionOptions): Connection {
-  const { server } = options;
-  return "connection" in server && isFake(server.connection)
-    ? server.connection[openFake](options)
-    : // Just the fake one has been left out.
-      openRealConnection({ ...options, server: server as RedisServer });
+  return withServer(
+    options.server,
+    (server) => openRealConnection({ ...options, server }),
+    ({ publishing }) => publishing(options),
+  );
 }
 
 function openRealConnection(options: ConnectionOptions & { readonly server: RedisServer }): Connection {

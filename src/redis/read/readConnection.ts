@@ -2,6 +2,7 @@ import { from, map, merge, type Observable, type Unsubscribable } from "rxjs";
 import type { RedisServer } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
 import { openLink, openWaitingLink } from "../connect/openLink.ts";
+import { type SinkServer, withServer } from "../publish/fakeServer.ts";
 import { entriesOf, pairsOf, type RawEntry, streamsRead } from "../wire/entryReplies.ts";
 
 /** How a stream stands. */
@@ -29,7 +30,7 @@ export interface ReadConnection extends Unsubscribable {
 }
 
 export interface ReadConnectionOptions extends Omit<ClientOptions, "uri"> {
-  readonly server: RedisServer;
+  readonly server: SinkServer;
   /** How long a read waits for entries, in ms. */
   readonly blockMs: number;
 }
@@ -58,7 +59,15 @@ export function standingOf(reply: unknown): Standing {
 
 /** Opens one connection that waits for entries, and one for questions, which is the caller's if there is one. */
 export function openReadConnection(options: ReadConnectionOptions): ReadConnection {
-  const { server, blockMs } = options;
+  return withServer(
+    options.server,
+    (server) => openReal(server, options),
+    ({ reading }) => reading(options),
+  );
+}
+
+function openReal(server: RedisServer, options: ReadConnectionOptions): ReadConnection {
+  const { blockMs } = options;
   const reading = openWaitingLink(server, options, blockMs);
   const asking = openLink(server, options);
   const links = [reading, asking];

@@ -112,16 +112,19 @@ function connect(redis: FakeServer): Line {
   return {
     server: {
       connection: {
-        [openFake]: (options) => {
-          const connection = redis[openFake](options);
-          const { publishPort } = connection;
-          return {
-            ...connection,
-            publishPort: {
-              open: (lane, owner, adopt) => exchange(publishPort.open(lane, owner, adopt)),
-              publish: (lane, batch) => exchange(publishPort.publish(lane, batch)),
-            },
-          };
+        [openFake]: {
+          ...redis[openFake],
+          publishing: (options) => {
+            const connection = redis[openFake].publishing(options);
+            const { publishPort } = connection;
+            return {
+              ...connection,
+              publishPort: {
+                open: (lane, owner, adopt) => exchange(publishPort.open(lane, owner, adopt)),
+                publish: (lane, batch) => exchange(publishPort.publish(lane, batch)),
+              },
+            };
+          },
         },
       },
     },
