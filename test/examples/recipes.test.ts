@@ -3,12 +3,13 @@ import type { Server } from "node:http";
 import { Readable } from "node:stream";
 import { createHTTPServer } from "@trpc/server/adapters/standalone";
 import { type Publisher, publisher, redisSink } from "rxadd";
-import { lastValueFrom, Subject, toArray } from "rxjs";
+import { BehaviorSubject, lastValueFrom, Subject, toArray } from "rxjs";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { shop as express } from "../../examples/recipes/express.ts";
 import { shop as fastify } from "../../examples/recipes/fastify.ts";
 import { feed } from "../../examples/recipes/feed.ts";
 import { mailer, orders as ordersWithFields } from "../../examples/recipes/flatFields.ts";
+import { mailer as ofTenants } from "../../examples/recipes/tenants.ts";
 import { shop as trpc } from "../../examples/recipes/trpc.ts";
 import { readEvents } from "../kit/load/tally.ts";
 import { startProxy, type TcpProxy } from "../kit/network/tcpProxy.ts";
@@ -51,6 +52,36 @@ async function readers(): Promise<number> {
   const list = String(await redis.client.client("LIST"));
   return list.split("\n").filter((client) => /cmd=xread /.test(client)).length;
 }
+
+it("the recipe for tenants consumes the streams of those that there are, on one connection each", async () => {
+  const tenants$ = new BehaviorSubject<readonly string[]>(["a", "b"]);
+  const until = new Subject<void>();
+  const mailed: string[] = [];
+  const mail = async (tenant: string, { id }: { readonly id: string }) => void mailed.push(`${tenant}${id}`);
+  const add = (tenant: string, id: number) =>
+    redis.client.xadd(`orders.${tenant}`, "*", "event", JSON.stringify({ id: `${id}` }));
+  const waiting = async () => {
+    const list = String(await redis.client.client("LIST"));
+    return list.split("\n").filter((client) => /cmd=xreadgroup /.test(client)).length;
+  };
+  const done = lastValueFrom(ofTenants({ connection: redis.client, tenants$, mail, until }), {
+    defaultValue: undefined,
+  });
+
+  await add("a", 1);
+  await add("b", 1);
+  await vi.waitFor(() => expect(mailed.toSorted()).toEqual(["a1", "b1"]), 10_000);
+  tenants$.next(["b", "c", "b"]);
+  await vi.waitFor(async () => expect(await waiting()).toBe(2), 10_000);
+  for (const tenant of ["a", "b", "c"]) await add(tenant, 2);
+  await vi.waitFor(() => expect(mailed.slice(2).toSorted()).toEqual(["b2", "c2"]), 10_000);
+  tenants$.next(["a", "b", "c"]);
+  await vi.waitFor(() => expect(mailed.slice(4)).toEqual(["a2"]), 10_000);
+  await vi.waitFor(async () => expect(await waiting()).toBe(3), 10_000);
+
+  until.next();
+  await done;
+});
 
 describe("the recipe for Express", () => {
   async function served(uri = redis.uri, withinMs?: number) {
