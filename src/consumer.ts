@@ -8,6 +8,12 @@ export { Effects, effects } from "./consumer/effects.ts";
 export { groupDeliveries } from "./consumer/groupDeliveries.ts";
 export type { GroupOptions, WatchGroupOptions } from "./consumer/groupOptions.ts";
 export type { Handled } from "./consumer/handlerOutput.ts";
+export {
+  inTransaction,
+  type TransactionClient,
+  type TransactionOptions,
+  type TransactionPool,
+} from "./consumer/inTransaction.ts";
 export { watchGroup } from "./consumer/watchGroup.ts";
 export * from "./consumerOldNames.ts";
 export type { StreamEntriesOptions } from "./reader/readerOptions.ts";

@@ -53,3 +53,8 @@ export function retryIn(
 export function deadLetter(reason: unknown): Decision {
   return { [decided]: { kind: "dead", reason } };
 }
+
+/** Lets a delivery come again after `delayMs`, or the backoff, however often: what went wrong is not its fault. */
+export function postponed(reason: unknown, delayMs?: number): Decision {
+  return { [decided]: { kind: "postponed", reason, delayMs } };
+}

@@ -1,6 +1,6 @@
 import type { Observable, Observer } from "rxjs";
 import { type RxaddError, rxaddError } from "../errors/rxaddError.ts";
-import type { StreamEntry } from "../reader/streamEntry.ts";
+import type { StreamEntry, Word } from "../reader/streamEntry.ts";
 import type { Effect, Outcome } from "../redis/group/settlement.ts";
 
 /** Where a delivery has what settles it: known to every copy of the package, and to each copy by spread. */
@@ -33,6 +33,8 @@ export type Verdict =
   | { readonly kind: "handled"; readonly effects: readonly Effect[]; readonly mark: Mark | undefined }
   /** It comes again, after `delayMs` or the backoff, or is a dead letter. */
   | { readonly kind: "failed"; readonly reason: unknown; readonly delayMs?: number }
+  /** It comes again as well, and is none: what went wrong says nothing of it. */
+  | { readonly kind: "postponed"; readonly reason: unknown; readonly delayMs: number | undefined }
   /** It is a dead letter at once. */
   | { readonly kind: "dead"; readonly reason: unknown }
   /** It goes to whoever comes next, as if its handler had not been started; that of one behind another that was `kept` was not. */
@@ -60,7 +62,10 @@ export type Told = Pick<Observer<Settled>, "next">;
  */
 export interface Settler {
   readonly stream: string;
+  readonly group: string;
   readonly entryId: string;
+  /** Names and values, as long as it is not settled. */
+  readonly content: readonly Word[];
   /** How often it was delivered, this time included. */
   readonly deliveries: number;
   /** Whether it may be handled now, as one may that is new; if not, `start` says when. */
@@ -83,6 +88,11 @@ export interface Settler {
   readonly settle: (verdict: Verdict, told: Told, removes: boolean) => void;
   /** Which of these marks of its stream are remembered; emits once. */
   readonly processed: (ids: readonly string[]) => Observable<readonly boolean[]>;
+  /**
+   * The entry ID below which its group hands nothing out of its stream any more, not even where the group is made anew:
+   * what was there is neither in the stream nor pending. Emits once, or nothing where that is not known.
+   */
+  readonly horizon: () => Observable<string>;
 }
 
 /** The verdict on nearly all. */

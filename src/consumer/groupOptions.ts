@@ -1,6 +1,6 @@
 import type * as t from "io-ts";
 import { aFunction, observer, withMethod } from "../options/callbacks.ts";
-import { count, countOrAll, duration, flag, text, wholeTimeout } from "../options/codecs.ts";
+import { count, countOrAll, duration, flag, looked, text, wholeTimeout } from "../options/codecs.ts";
 import { decodeOptions } from "../options/decodeOptions.ts";
 import { type DelayOptions, redelivery } from "../options/retryOptions.ts";
 import { optional, required, Settings, withDefault } from "../options/settings.ts";
@@ -132,6 +132,19 @@ const deduplicateSettings = new Settings({
   skipped: optional(observer, "Told of each delivery that is not handled"),
 }).inProgram();
 
+/** One name, or that of a schema and one; it is quoted. */
+const tableName = looked(
+  "the name of a table, such as rxadd_inbox or shop.rxadd_inbox",
+  (value): value is string => typeof value === "string" && /^[^".\0]+(\.[^".\0]+)?$/.test(value),
+);
+
+const transactionSettings = new Settings({
+  pool: required(withMethod("a pool of pg, or what is like one", "connect"), "Gives clients"),
+  handler: required(aFunction, "Handles events"),
+  table: withDefault(tableName, "rxadd_inbox", "Where what is done is marked"),
+  keep_ms: withDefault(duration, 86_400_000, "How long a mark is kept at least"),
+}).inProgram();
+
 /** The settings of `groupDeliveries` that have a default, filled in. */
 export type GroupTuning = t.TypeOf<typeof groupSettings>;
 /** Those of `watchGroup`. */
@@ -142,6 +155,8 @@ export type HandlingTuning = t.TypeOf<typeof handlingSettings>;
 export type BatchTuning = t.TypeOf<typeof batchSettings>;
 /** Those of `deduplicate`. */
 export type DeduplicateTuning = t.TypeOf<typeof deduplicateSettings>;
+/** Those of `inTransaction`. */
+export type TransactionTuning = t.TypeOf<typeof transactionSettings>;
 export const watchTuning = (options: object): WatchTuning =>
   decodeOptions(watchSettings, "watchGroup", options, []);
 export const groupTuning = (options: object): GroupTuning =>
@@ -152,3 +167,5 @@ export const batchTuning = (options: object, handler: unknown): BatchTuning =>
   decodeOptions(batchSettings, "acknowledgeBatch", { ...options, handler }, []);
 export const deduplicateTuning = (options: object): DeduplicateTuning =>
   decodeOptions(deduplicateSettings, "deduplicate", options, []);
+export const transactionTuning = (options: object, pool: unknown, handler: unknown): TransactionTuning =>
+  decodeOptions(transactionSettings, "inTransaction", { ...options, pool, handler }, []);

@@ -5,10 +5,12 @@ import type { Loss, Settler, Told, Verdict } from "./delivery.ts";
 
 /** Settles what one consumer holds. */
 export interface HoldingSettler {
+  readonly group: string;
   readonly mayStart: (holding: Holding) => boolean;
   readonly start: (holding: Holding, begin: (loss: Loss | undefined) => void) => void;
   readonly settle: (holding: Holding, verdict: Verdict, told: Told, removes: boolean) => void;
   readonly processed: (stream: string, ids: readonly string[]) => Observable<readonly boolean[]>;
+  readonly horizon: (stream: string) => Observable<string>;
 }
 
 const nothing: readonly Word[] = [];
@@ -41,14 +43,17 @@ export class Holding implements Settler {
     this.#content = content;
   }
 
-  /** Names and values. */
+  get group(): string {
+    return this.#settler.group;
+  }
+
   get content(): readonly Word[] {
     return this.#content;
   }
 
-  /** The same entry, for another time. */
-  again(): Holding {
-    return new Holding(this, this.#content, this.counted, this.#settler, this.deliveries + 1);
+  /** The same entry, for another time: which one it is. */
+  again(deliveries = this.deliveries + 1): Holding {
+    return new Holding(this, this.#content, this.counted, this.#settler, deliveries);
   }
 
   /**
@@ -73,5 +78,9 @@ export class Holding implements Settler {
 
   processed(ids: readonly string[]): Observable<readonly boolean[]> {
     return this.#settler.processed(this.stream, ids);
+  }
+
+  horizon(): Observable<string> {
+    return this.#settler.horizon(this.stream);
   }
 }

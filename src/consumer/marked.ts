@@ -1,4 +1,5 @@
 import type { Observable } from "rxjs";
+import type { Word } from "../reader/streamEntry.ts";
 import {
   type Delivery,
   isAgain,
@@ -42,6 +43,14 @@ export class Marked<E> implements Settler, Mark {
     return this.settler.stream;
   }
 
+  get group(): string {
+    return this.settler.group;
+  }
+
+  get content(): readonly Word[] {
+    return this.settler.content;
+  }
+
   get entryId(): string {
     return this.settler.entryId;
   }
@@ -72,6 +81,10 @@ export class Marked<E> implements Settler, Mark {
 
   processed(ids: readonly string[]): Observable<readonly boolean[]> {
     return this.settler.processed(ids);
+  }
+
+  horizon(): Observable<string> {
+    return this.settler.horizon();
   }
 }
 

@@ -19,7 +19,7 @@ import type { Holding, HoldingSettler } from "./holding.ts";
 import { Starts } from "./starts.ts";
 import { unsureStarts } from "./unsureStarts.ts";
 
-type Failed = Extract<Verdict, { readonly kind: "failed" }>;
+type Failed = Extract<Verdict, { readonly kind: "failed" | "postponed" }>;
 type TellsOutcome = Pick<Observer<Outcome>, "next">;
 
 /** As if it had been idle for a day: longer than anybody waits before taking over. */
@@ -48,6 +48,10 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
     this.#waiting.add(this.#starts);
   }
 
+  get group(): string {
+    return this.#parts.tuning.group;
+  }
+
   mayStart(delivery: Holding): boolean {
     return this.#starts.may(delivery);
   }
@@ -72,6 +76,10 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
       takeUntil(consumption.closed$),
       defaultIfEmpty(ids.map(() => false)),
     );
+  }
+
+  horizon(stream: string): Observable<string> {
+    return this.#parts.connection.horizon(stream).pipe(takeUntil(this.#parts.consumption.closed$));
   }
 
   /** Makes an entry a dead letter; told an error if Redis does not take it. */
@@ -126,7 +134,10 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
     // How often at least, this time included.
     const surely = delivery.deliveries - unsureStarts(delivery.counted);
     if (!held.isOurs(delivery)) told.next("another's");
-    else if (deadLetters !== undefined && (failure.kind === "dead" || surely >= maxDeliveries)) {
+    else if (
+      deadLetters !== undefined &&
+      (failure.kind === "dead" || (failure.kind === "failed" && surely >= maxDeliveries))
+    ) {
       const reason = reasonOf(failure.reason);
       this.setAside(delivery, { cause: "HandlerFailed", reason, removes }, deadLetters.stream, {
         next: (outcome) => {
@@ -140,7 +151,7 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
     else this.#tryLater(delivery, failure, told);
   }
 
-  #tryLater(delivery: Holding, { reason, delayMs: asked }: Failed, told: Told): void {
+  #tryLater(delivery: Holding, { kind, reason, delayMs: asked }: Failed, told: Told): void {
     const { tuning, held, consumption, reporter } = this.#parts;
     const { stream, entryId, deliveries } = delivery;
     const delayMs = asked ?? backoffMs(deliveries, tuning.redelivery);
@@ -151,7 +162,7 @@ export class GroupSettler implements HoldingSettler, Unsubscribable {
         if (!held.isOurs(delivery)) told.next("another's");
         else if (consumption.isStopping) this.#handBack(delivery, deliveries, told);
         else {
-          const again = delivery.again();
+          const again = kind === "failed" ? delivery.again() : delivery.again(deliveries);
           held.replace(again);
           reporter.delivered?.(1);
           told.next({ again });

@@ -1,4 +1,4 @@
-import { asyncScheduler, of, type SchedulerLike } from "rxjs";
+import { asyncScheduler, EMPTY, of, type SchedulerLike } from "rxjs";
 import { backoffMs } from "../../operators/retryBackoff.ts";
 import { type Delivery, type Failure, type Settler, settledBy, type Told } from "../consumer/delivery.ts";
 import { scheduler as schedulerCodec } from "../options/callbacks.ts";
@@ -62,23 +62,36 @@ export function fakeGroup<E>(options: FakeGroupOptions = {}): FakeGroup<E> {
   const deadLetters: { entryId: string; reason: unknown }[] = [];
   const givenBack: string[] = [];
   const processed = new Set<string>();
+  // What is written down of a delivery elsewhere, as inTransaction does, is of this one alone.
+  const group = `memory:${crypto.randomUUID()}`;
   let entries = 0;
 
-  function fail(entryId: string, deliveries: number, failure: Failure, told: Told): void {
-    if (failure.kind === "dead" || deliveries >= maxDeliveries) {
+  function fail(
+    entryId: string,
+    content: readonly string[],
+    deliveries: number,
+    failure: Failure,
+    told: Told,
+  ): void {
+    if (failure.kind === "dead" || (failure.kind === "failed" && deliveries >= maxDeliveries)) {
       deadLetters.push({ entryId, reason: failure.reason });
       told.next("acknowledged");
     } else {
       scheduler.schedule(
-        () => told.next({ again: settlerOf(entryId, deliveries + 1) }),
+        () =>
+          told.next({
+            again: settlerOf(entryId, content, failure.kind === "failed" ? deliveries + 1 : deliveries),
+          }),
         failure.delayMs ?? backoffMs(deliveries, { maxMs: 60_000, jitter: 0, ...redelivery }),
       );
     }
   }
 
-  const settlerOf = (entryId: string, deliveries: number): Settler => ({
+  const settlerOf = (entryId: string, content: readonly string[], deliveries: number): Settler => ({
     stream,
+    group,
     entryId,
+    content,
     deliveries,
     mayStart: () => true,
     start: (begin) => begin(undefined),
@@ -86,7 +99,7 @@ export function fakeGroup<E>(options: FakeGroupOptions = {}): FakeGroup<E> {
       if (verdict.kind === "left") {
         givenBack.push(entryId);
         told.next("kept");
-      } else if (verdict.kind !== "handled") fail(entryId, deliveries, verdict, told);
+      } else if (verdict.kind !== "handled") fail(entryId, content, deliveries, verdict, told);
       else {
         const { mark } = verdict;
         acknowledged.push(entryId);
@@ -96,6 +109,7 @@ export function fakeGroup<E>(options: FakeGroupOptions = {}): FakeGroup<E> {
       }
     },
     processed: (ids) => of(ids.map((id) => processed.has(id))),
+    horizon: () => EMPTY,
   });
 
   return {
@@ -104,7 +118,7 @@ export function fakeGroup<E>(options: FakeGroupOptions = {}): FakeGroup<E> {
       const entryId = `${entries}-0`;
       const fields = { event: JSON.stringify(event) ?? "" };
       const content = ["event", fields.event];
-      const settler = settlerOf(entryId, 1);
+      const settler = settlerOf(entryId, content, 1);
       return { stream, entryId, fields, content, event, deliveries: 1, [settledBy]: settler };
     },
     acknowledged,

@@ -10,7 +10,8 @@ function holding() {
   const held = new Held({ window: 4, windowBytes: 100, enough: 2 }, report);
   const rooms: boolean[] = [];
   held.hasRoom$.subscribe((hasRoom) => rooms.push(hasRoom));
-  const settler: HoldingSettler = { mayStart: vi.fn(), start: vi.fn(), settle: vi.fn(), processed: vi.fn() };
+  const asked = { mayStart: vi.fn(), start: vi.fn(), settle: vi.fn(), processed: vi.fn(), horizon: vi.fn() };
+  const settler: HoldingSettler = { group: "mailer", ...asked };
   const one = (number: number, bytes = 20, counted = 0): Holding =>
     new Holding({ stream, entryId: `${number}-0`, bytes }, ["event", "{}"], counted, settler);
   return { held, one, report, rooms };

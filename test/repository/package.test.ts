@@ -52,7 +52,7 @@ describe("the packed package", () => {
       {
         "rxadd": "Skipped encoderOf fanOut fromAsyncIterable fromIterable fromReadable isLsn isRetryable isRxaddError isSinkError keepPositions ordLsn partitionOf pipeSource positionsIn positionsOf publisher redisSink replicate standardPositions statusLogger",
         "rxadd/admin": "claimEntries createGroup deleteEntries destroyGroup groupPending pendingEntries redrive removeConsumer setGroup streamGroups streamInfo streamLength trimAcknowledged trimStream",
-        "rxadd/consumer": "Effects acknowledge acknowledgeBatch claimEntries createGroup deadLetter deduplicate deleteEntries destroyGroup eachDelivery effects entryCopies entryPositions giveBack groupDeliveries groupPending groupStatus memoryGroup pendingEntries redrive removeConsumer retryIn setGroup streamEntries streamGroups streamInfo streamLength streamSource trimAcknowledged trimStream watchGroup",
+        "rxadd/consumer": "Effects acknowledge acknowledgeBatch claimEntries createGroup deadLetter deduplicate deleteEntries destroyGroup eachDelivery effects entryCopies entryPositions giveBack groupDeliveries groupPending groupStatus inTransaction memoryGroup pendingEntries redrive removeConsumer retryIn setGroup streamEntries streamGroups streamInfo streamLength streamSource trimAcknowledged trimStream watchGroup",
         "rxadd/dashboard": "dashboard dashboardHandler watchSink",
         "rxadd/metrics": "consumerMetrics health redisMetrics serveMetrics sinkHealth sinkMetrics streamMetrics",
         "rxadd/operators": "BufferOverflow UnfinishedTransaction acknowledgedWithin backoffMs batch boundedBuffer checkpoint inFlight retryBackoff spread toAsyncIterable",

@@ -13,6 +13,7 @@ import {
   type Unsubscribable,
 } from "rxjs";
 import { isRxaddError } from "../../errors/rxaddError.ts";
+import { ordEntryId } from "../../event/entryId.ts";
 import type { RedisServer } from "../connect/anotherClient.ts";
 import type { ClientOptions } from "../connect/client.ts";
 import type { Link } from "../connect/link.ts";
@@ -199,6 +200,20 @@ class GroupConnection implements Unsubscribable {
     const { marks } = groupKeys(stream, this.#options.group);
     return this.#call((client) => client.zmscore(marks, ...ids)).pipe(
       map((scores) => scores.map((score) => score !== null)),
+    );
+  }
+
+  /** Below which ID no entry is in the stream, or pending. */
+  horizon(stream: string): Observable<string> {
+    const { group } = this.#options;
+    return this.#call((client) =>
+      Promise.all([client.xinfo("STREAM", stream), client.xpending(stream, group)]),
+    ).pipe(
+      map(([reply, [, lowest]]) => {
+        const { firstEntryId, lastEntryId } = standingOf(reply);
+        const first = firstEntryId ?? lastEntryId;
+        return typeof lowest === "string" && ordEntryId.compare(lowest, first) < 0 ? lowest : first;
+      }),
     );
   }
 

@@ -12,11 +12,14 @@ function otherwise(settler: Settler, ways: Ways): Settler {
   const settle = own.settle ?? settler.settle.bind(settler);
   return {
     stream: settler.stream,
+    group: settler.group,
     entryId: settler.entryId,
+    content: settler.content,
     deliveries: settler.deliveries,
     mayStart: () => settler.mayStart(),
     start: (begin) => settler.start(begin),
     processed: (ids) => settler.processed(ids),
+    horizon: () => settler.horizon(),
     ...own,
     settle: (verdict, told, removes) =>
       settle(
