@@ -1,7 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { bundled } from "./bundled.ts";
 
 /** What the entries hold. */
 export interface Item {
@@ -32,21 +31,9 @@ export interface ConsumerProcess {
   readonly signal: (name: "SIGSTOP" | "SIGCONT") => void;
 }
 
-let program: Promise<string> | undefined;
-
-/** The program as one file: it is started again and again, and would be compiled each time. */
-async function bundled(): Promise<string> {
-  const path = (file: string) => fileURLToPath(new URL(file, import.meta.url));
-  const outfile = path("../../../node_modules/.cache/consumers.mjs");
-  const made = { outfile, bundle: true, packages: "external", platform: "node", format: "esm" } as const;
-  await build({ entryPoints: [path("./consumerProgram.ts")], ...made });
-  return outfile;
-}
-
 /** Starts one. */
 export async function startConsumers(order: ConsumerOrder): Promise<ConsumerProcess> {
-  program ??= bundled();
-  const file = await program;
+  const file = await bundled("consumerProgram.ts");
   let child: ChildProcess;
   let isKilled = false;
   let crash: Error | undefined;
