@@ -130,7 +130,8 @@ class Transaction {
   readonly #work: Work;
   // Errors when it is over before its time.
   readonly #over$ = new Subject<never>();
-  #hasBegun = false;
+  // Only what goes wrong while it is handled says something of the delivery.
+  #phase: "beginning" | "handling" | "committing" = "beginning";
 
   constructor(pool: TransactionPool, inbox: Inbox, settlers: readonly Settler[], work: Work) {
     this.#pool = pool;
@@ -144,8 +145,9 @@ class Transaction {
     try {
       return await this.#withClient();
     } catch (reason) {
-      if (!this.#hasBegun) return postponed(reason, awayMs);
-      if (isConflict(reason)) return postponed(reason);
+      if (this.#phase === "beginning") return postponed(reason, awayMs);
+      // What became of a COMMIT that has no answer is known by the mark, when the delivery comes again.
+      if (this.#phase === "committing" || isConflict(reason)) return postponed(reason);
       throw reason;
     }
   }
@@ -181,7 +183,7 @@ class Transaction {
       await client.query("ROLLBACK");
       return undefined;
     }
-    this.#hasBegun = true;
+    this.#phase = "handling";
     const output$ = defer(() => {
       const output = this.#work(client, isNew);
       return comingOf(output) ?? of(output);
@@ -193,7 +195,12 @@ class Transaction {
       return output;
     }
     if (verdict.effects.length > 0) throw withEffects;
-    await this.#inbox.commit(client);
+    this.#phase = "committing";
+    const refused = await this.#inbox.commit(client);
+    if (refused !== undefined) {
+      this.#phase = "handling";
+      throw refused.reason;
+    }
     for (const settler of this.#settlers) await this.#inbox.forget(client, settler, this.#over$);
     return output;
   }

@@ -63,13 +63,18 @@ export class Inbox {
     return this.#mark(client, settlers);
   }
 
-  /** Ends the transaction with all that is in it; fails if it was ended, or undone, before. */
-  async commit(client: Querying): Promise<void> {
+  /** Commits all of it; resolves to why the server has not done that, if so, and rejects where nobody knows. */
+  async commit(client: Querying): Promise<{ readonly reason: unknown } | undefined> {
     try {
       await client.query("CLOSE rxadd_transaction; COMMIT");
-    } catch (error) {
-      const why = undone.get(codeOf(error));
-      throw why === undefined ? error : new Error(`inTransaction: ${why}`);
+      return undefined;
+    } catch (reason) {
+      // Such as a timeout of the client's: the server may still be at it.
+      if (codeOf(reason) === undefined) throw reason;
+      // Who answers this has not gone away in the middle of the other.
+      await client.query("ROLLBACK");
+      const why = undone.get(codeOf(reason));
+      return { reason: why === undefined ? reason : new Error(`inTransaction: ${why}`) };
     }
   }
 

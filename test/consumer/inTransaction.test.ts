@@ -525,7 +525,7 @@ describe("what goes wrong with the database", () => {
         await insert(client, n);
         proxy.dropReplies();
       },
-      { ...again, ...never, maxDeliveries: 2 },
+      { ...again, ...never },
       ownPool(proxy.port),
     );
     await waitUntil(async () => (await written()).length === 1, 5);
@@ -534,6 +534,21 @@ describe("what goes wrong with the database", () => {
     expect((await handling).times).toBe(1);
     expect(await written()).toEqual([1]);
     expect(await deadLetters()).toBe(0);
+  });
+
+  it("leaves a COMMIT for which the client does not wait to the mark", async () => {
+    await pool.query(`CREATE OR REPLACE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END';
+      CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON work DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait()`);
+    await add(1);
+
+    await handles(
+      (client, { n }) => insert(client, n),
+      { ...again, ...never },
+      ownPool(postgres.port, { query_timeout: 300 }),
+    );
+
+    expect(await deadLetters()).toBe(0);
+    expect(await written()).toEqual([1]);
   });
 
   it("leaves a COMMIT that gets lost to the mark: it was not done", async () => {
@@ -546,7 +561,7 @@ describe("what goes wrong with the database", () => {
         await insert(client, n);
         if (times === 1) valve.hold("requests");
       },
-      again,
+      { ...again, ...never },
       ownPool(valve.port),
     );
     await waitUntil(() => valve.held() > 0, 5);

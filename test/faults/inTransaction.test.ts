@@ -60,7 +60,7 @@ function ledgerFault({
   promise = "each event is written once, and the sums are equal",
   holds = (twice) => expect(twice).toBe(0),
 }: LedgerFault): void {
-  it(`${fault}: ${promise}`, { timeout: isLong ? 900_000 : 120_000 }, async ({ task, onTestFailed }) => {
+  it(`${fault}: ${promise}`, { timeout: isLong ? 1_800_000 : 120_000 }, async ({ task, onTestFailed }) => {
     onTestFailed(() => console.error(`to run this schedule again: RXADD_SEED=${seed}`));
     const [redis, postgres] = await Promise.all([startRedis(), startPostgres()]);
     const ledger = await openLedger(postgres.connectionString);
