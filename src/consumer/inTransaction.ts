@@ -4,7 +4,7 @@ import { postponed } from "./decisions.ts";
 import { type Decision, type Delivery, notHandedOut, type Settler, settlerOf } from "./delivery.ts";
 import { transactionTuning } from "./groupOptions.ts";
 import { comingOf, type ResultOf, verdictOf } from "./handlerOutput.ts";
-import { Inbox, type Querying } from "./inbox.ts";
+import { Inbox, type InboxRow, inboxRow, type Querying } from "./inbox.ts";
 
 /** A client of a pool, as pg has it. */
 export interface TransactionClient extends Querying {
@@ -127,6 +127,7 @@ class Transaction {
   readonly #pool: TransactionPool;
   readonly #inbox: Inbox;
   readonly #settlers: readonly Settler[];
+  readonly #rows: readonly InboxRow[];
   readonly #work: Work;
   // Errors when it is over before its time.
   readonly #over$ = new Subject<never>();
@@ -137,6 +138,8 @@ class Transaction {
     this.#pool = pool;
     this.#inbox = inbox;
     this.#settlers = settlers;
+    // Now, as they may be lost while it waits for a client.
+    this.#rows = settlers.map(inboxRow);
     this.#work = work;
   }
 
@@ -178,7 +181,7 @@ class Transaction {
   }
 
   async #transact(client: TransactionClient): Promise<unknown> {
-    const isNew = await this.#inbox.begin(client, this.#settlers);
+    const isNew = await this.#inbox.begin(client, this.#rows);
     if (!isNew.includes(true)) {
       await client.query("ROLLBACK");
       return undefined;

@@ -27,9 +27,14 @@ const undone: ReadonlyMap<unknown, string> = new Map([
   ],
 ]);
 
-/** What a mark is told apart by, besides its place. */
-interface Row {
-  readonly content?: unknown;
+/** What marks a delivery. */
+export interface InboxRow {
+  readonly stream: string;
+  readonly group: string;
+  readonly ms: string;
+  readonly number: string;
+  /** What the entry is, as a UUID: one of a stream that was made anew may have the ID of one that was there before. */
+  readonly content: string;
 }
 
 /** The marks of deliveries that are done: one row each, committed with the work that it stands for. */
@@ -52,15 +57,15 @@ export class Inbox {
    * Begins a transaction and marks deliveries as done in it; tells of each whether it was not so before. What another
    * transaction has in hand is waited for.
    */
-  async begin(client: Querying, settlers: readonly Settler[]): Promise<readonly boolean[]> {
+  async begin(client: Querying, rows: readonly InboxRow[]): Promise<readonly boolean[]> {
     try {
-      return await this.#mark(client, settlers);
+      return await this.#mark(client, rows);
     } catch (error) {
       if (codeOf(error) !== "42P01") throw error;
     }
     await client.query("ROLLBACK");
     await this.#make(client);
-    return this.#mark(client, settlers);
+    return this.#mark(client, rows);
   }
 
   /** Commits all of it; resolves to why the server has not done that, if so, and rejects where nobody knows. */
@@ -93,7 +98,7 @@ export class Inbox {
     } catch (error) {
       // It is done all the same.
       if (!this.#hasWarned)
-        process.emitWarning(`inTransaction: old marks stay: ${reasonOf(error)}`, "RxaddWarning");
+        process.emitWarning(`inTransaction: old marks stay for now: ${reasonOf(error)}`, "RxaddWarning");
       this.#hasWarned = true;
     }
   }
@@ -112,25 +117,24 @@ export class Inbox {
     return rows.length;
   }
 
-  async #mark(client: Querying, settlers: readonly Settler[]): Promise<readonly boolean[]> {
+  async #mark(client: Querying, marks: readonly InboxRow[]): Promise<readonly boolean[]> {
     // The cursor tells at the end whether it is still the same transaction.
     await client.query("BEGIN; DECLARE rxadd_transaction CURSOR FOR SELECT 1");
-    const contents = settlers.map(contentOf);
     // In one order, so that of two that have the same ones in hand neither waits for the other in turn.
     const { rows } = await client.query(
       `INSERT INTO ${this.#table} (stream, group_name, entry_ms, entry_number, content)
       SELECT * FROM unnest($1::text[], $2::text[], $3::numeric[], $4::numeric[], $5::uuid[]) ORDER BY 1, 2, 3, 4, 5
       ON CONFLICT DO NOTHING RETURNING content`,
       [
-        settlers.map(({ stream }) => stream),
-        settlers.map(({ group }) => group),
-        settlers.map(({ entryId }) => entryId.split("-")[0]),
-        settlers.map(({ entryId }) => entryId.split("-")[1]),
-        contents,
+        marks.map(({ stream }) => stream),
+        marks.map(({ group }) => group),
+        marks.map(({ ms }) => ms),
+        marks.map(({ number }) => number),
+        marks.map(({ content }) => content),
       ],
     );
-    const isNew = new Set(rows.map(({ content }: Row) => content));
-    return contents.map((content) => isNew.delete(content));
+    const isNew = new Set(rows.map((row: Partial<InboxRow>) => row.content));
+    return marks.map(({ content }) => isNew.delete(content));
   }
 
   async #make(client: Querying): Promise<void> {
@@ -148,12 +152,12 @@ export class Inbox {
   }
 }
 
-/** What a delivery is, as a UUID: an entry of a stream that was made anew may have the ID of one that was there before. */
-function contentOf({ stream, group, entryId, content }: Settler): string {
+/** How a delivery is marked; to be asked while it is surely held, as later it has no content any more. */
+export function inboxRow({ stream, group, entryId, content }: Settler): InboxRow {
+  const [ms = "", number = ""] = entryId.split("-");
   const hash = createHash("sha256").update(JSON.stringify([stream, group, entryId]));
   for (const word of content) hash.update("\0").update(word);
-  return hash
-    .digest("hex")
-    .slice(0, 32)
-    .replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  const digits = hash.digest("hex").slice(0, 32);
+  const uuid = digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  return { stream, group, ms, number, content: uuid };
 }
