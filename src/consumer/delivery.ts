@@ -10,7 +10,8 @@ export const settledBy: unique symbol = Symbol.for("rxadd.settledBy");
 export interface Delivery<E> extends StreamEntry<E> {
   /**
    * How often its handler was started at most, this time included: one that was read counts as started once, and one
-   * whose consumer died as started again if it was about to be. What is not sure does not count against `maxDeliveries`.
+   * whose consumer died as started again if it was about to be. What is not sure does not count against `maxDeliveries`;
+   * what `inTransaction` tries again for no fault of the delivery is not counted at all.
    */
   readonly deliveries: number;
   /** The consumer's own. A copy has to have it as well, as one by spread does: `{ ...delivery, event }`. */
