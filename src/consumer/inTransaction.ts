@@ -48,9 +48,9 @@ const conflicts: readonly unknown[] = ["40001", "40P01"];
  * marks its delivery as done, so that what it writes happens exactly once. What comes again is acknowledged without it.
  *
  * ```
- * delivery   a--------------------------------------|
- * database   BEGIN, mark a -> handler(client, a) -> COMMIT
- * Redis                                              acknowledge a
+ * deliveries     -a-----b---|     b was done before: its consumer died between COMMIT and the acknowledgement
+ * handler(a)       --|            after BEGIN and the mark, before COMMIT
+ * acknowledged   ------a-b--|
  * ```
  *
  * - **Once** for each entry and group. Of two consumers that have it at the same time the second waits for the first

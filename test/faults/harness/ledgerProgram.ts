@@ -30,6 +30,9 @@ const handle = (item: Item, delivery: Delivery<Item>) =>
     }),
   );
 
+// Nobody would end it any more.
+process.once("disconnect", () => process.exit());
+
 await groupDeliveries<Item>({ ...where, claimIdleMs: 1000, window: 100, blockMs: 100 })
   .pipe(acknowledge(handle, { concurrency: 5 }))
   .forEach(() => {});
