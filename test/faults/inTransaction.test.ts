@@ -145,7 +145,7 @@ describe("exactly once into PostgreSQL", () => {
   ledgerFault({
     fault: "connections to Redis reset between COMMIT and XACK, in batches",
     times: { short: 20, long: 1000 },
-    events: isLong ? 200_000 : 4000,
+    events: isLong ? 100_000 : 4000,
     consume: async ({ redis, ledger, times, done }) => {
       const proxy = await startProxy(redis.port);
       let resets = 0;

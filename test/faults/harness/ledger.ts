@@ -40,7 +40,7 @@ export async function openLedger(connectionString: string): Promise<Ledger> {
     found: async () => {
       const { rows } =
         await pool.query(`SELECT count(*)::int AS events, sum(times)::int - count(*)::int AS twice,
-        (SELECT sum(sum)::int FROM accounts) AS sum FROM events`);
+        (SELECT sum(sum)::float8 FROM accounts) AS sum FROM events`);
       return rows[0];
     },
     close: () => pool.end(),
