@@ -81,6 +81,8 @@ export function fakeReaders({ memory, line, scheduler }: Reached): Pick<Opening,
               settling.settle(settlements, token, { key, member, keep, nowMs: scheduler.now() }),
             ),
           ),
+        // Nothing is told: marks in a database stay.
+        horizon: () => EMPTY,
         processed: (stream, ids) => line.call(() => settling.processed(stream, member.group, ids)),
         leave: (stream) => line.call(() => settling.leave(stream, member)),
         interrupt: () => interrupted$.next(),
