@@ -17,6 +17,7 @@ import type { ChangeEvent, Row } from "../../event/changeEvent.ts";
 import { type Lsn, ordLsn } from "../../event/lsn.ts";
 import { refuseUnknown } from "../../options/decodeOptions.ts";
 import type { Source } from "../../pipeline/source.ts";
+import type { SnapshotProgress } from "../../telemetry/snapshotProgress.ts";
 import { heedFlow } from "../heedFlow.ts";
 import { acceptance, checkPosition, unavailable } from "./checkAvailable.ts";
 import { checkOptions } from "./checkOptions.ts";
@@ -24,7 +25,7 @@ import { confirmations } from "./confirmations.ts";
 import { postgresErrorOf } from "./postgresError.ts";
 import { prepare, type SnapshotChoice } from "./prepare.ts";
 import { replicationChanges } from "./replicationChanges.ts";
-import type { Snapshot, SnapshotProgress } from "./snapshot/snapshot.ts";
+import type { Snapshot } from "./snapshot/snapshot.ts";
 import { readsText } from "./snapshot/tableRead.ts";
 import { walNumber } from "./walPosition.ts";
 

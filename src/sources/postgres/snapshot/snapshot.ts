@@ -3,25 +3,12 @@ import { type Observer, Subscription, timer } from "rxjs";
 import { isRetryable, isRxaddError, type RxaddError } from "../../../errors/rxaddError.ts";
 import type { ChangeEvent, Row } from "../../../event/changeEvent.ts";
 import type { Lsn } from "../../../event/lsn.ts";
+import type { SnapshotProgress } from "../../../telemetry/snapshotProgress.ts";
 import type { LogMessage, MessageTransaction } from "../pgoutput.ts";
 import { Chunk, type TableChange } from "./chunk.ts";
 import { nextChunkRows } from "./chunkRows.ts";
 import { aroundKey, ordTable, readsText, shownTable, type TableName, type TableRead } from "./tableRead.ts";
 import { type TableReader, watermark } from "./tableReader.ts";
-
-/** How far the reading of a table is. */
-export type SnapshotProgress = {
-  /** As `schema.table`. */
-  readonly table: string;
-  /** How many of its rows were told, by this process. */
-  readonly rows: number;
-  /** How many it has, as far as PostgreSQL knows. */
-  readonly estimated: number | undefined;
-} & (
-  | { readonly state: "reading" | "read" }
-  /** It was asked for, and cannot be read: reading goes on without it. */
-  | { readonly state: "refused"; readonly error: RxaddError }
-);
 
 export interface SnapshotOptions {
   /** The database's name: with the position it makes an event's id. */
