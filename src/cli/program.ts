@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
+import { addBackfillCommand } from "./commands/backfill.ts";
 import { checkPipelines } from "./commands/check.ts";
 import { addConsumeCommand } from "./commands/consume.ts";
 import { linesPipeline } from "./commands/pipe.ts";
@@ -148,6 +149,7 @@ function commandLine(terminal: Terminal, io: Io, exitWith: ExitWith): Command {
       out.write(configSchema());
     });
 
+  addBackfillCommand(program, terminal, exitWith);
   addConsumeCommand(program, terminal, exitWith);
   addStreamsCommand(program, terminal, exitWith);
   return program;

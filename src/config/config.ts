@@ -23,6 +23,9 @@ export const redisSinkSettings = new Settings(
   (settings) => deadLettersProblem(settings) ?? writersProblem(settings),
 );
 
+/** `snapshot` of a PostgreSQL source. */
+export const snapshotWord = oneOf("initial", "onDemand", "never");
+
 /** `source.config` of a PostgreSQL source. */
 export const postgresSettings = new Settings(
   {
@@ -35,6 +38,11 @@ export const postgresSettings = new Settings(
       "Prefixes of the messages of `pg_logical_emit_message` that are events as well",
     ),
     outbox: optional(outboxSettings, "What is inserted are events, of which a column is written"),
+    snapshot: withDefault(
+      snapshotWord,
+      "never",
+      "[Rows that are there already](postgres.md#rows-that-are-there-already): all of them, at a first run; those that `rxadd backfill` asks for, which `initial` reads as well; none",
+    ),
     via_partition_root: optional(
       flag,
       "Whether changes of partitions are those of their partitioned table; see [PostgreSQL](postgres.md#partitioned-tables)",

@@ -6,7 +6,14 @@ import { group, optional, required, Settings, withDefault } from "../options/set
 import { sinkEnvelopes } from "../sink/encode/envelope.ts";
 import { deadLettersProblem } from "../sink/sameStream.ts";
 import { nothingToReadProblem } from "../sources/postgres/nothingToRead.ts";
-import { type Config, configSettings, postgresSettings, redisSinkSettings, wholeProblem } from "./config.ts";
+import {
+  type Config,
+  configSettings,
+  postgresSettings,
+  redisSinkSettings,
+  snapshotWord,
+  wholeProblem,
+} from "./config.ts";
 import { schemaOf } from "./jsonSchema.ts";
 import { Kinds } from "./kinds.ts";
 
@@ -47,15 +54,7 @@ export const wrappedPostgresSettings = new Settings(
     ...postgresSettings.shape,
     id: optional(text, "Without an effect: the sinks keep the positions, each under its own id"),
     snapshot: optional(
-      new Settings({
-        mode: required(
-          only(
-            "never",
-            "rxadd publishes the changes from its first run on, and no rows that were there before",
-          ),
-          "Rows that were there before are not published",
-        ),
-      }),
+      new Settings({ mode: required(snapshotWord, "`snapshot` of the source") }),
       "What is done with the rows that are there already",
     ),
   },
@@ -142,9 +141,9 @@ function unwrapped({ metadata, spec: { source, sinks, batch, commitPolicy } }: W
     type,
     config: { ...config, batch: { maxEvents, maxBytes, lingerMs }, window },
   });
-  const sourceOf = ({ type, config: { id: _id, snapshot: _none, ...config } }: WrappedSource) => ({
+  const sourceOf = ({ type, config: { id: _id, snapshot, ...config } }: WrappedSource) => ({
     type,
-    config,
+    config: { ...config, snapshot: snapshot?.mode ?? "never" },
   });
   const [first, ...others] = sinks;
   const { mode = "required", quorum = 1 } = commitPolicy ?? {};

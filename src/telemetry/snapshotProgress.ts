@@ -6,7 +6,7 @@ export type SnapshotProgress = {
   readonly table: string;
   /** How many of its rows were told, by this process. */
   readonly rows: number;
-  /** How many it has, as far as PostgreSQL knows. */
+  /** How many it has, as far as PostgreSQL knows; undefined where it goes on in its middle, or only some were asked for. */
   readonly estimated: number | undefined;
 } & (
   | { readonly state: "reading" | "read" }

@@ -1,9 +1,16 @@
-import { from, map, type Observable, of, take, tap } from "rxjs";
-import { describe, expect, it } from "vitest";
+import { PassThrough } from "node:stream";
+import { from, map, type Observable, of, Subject, take, tap } from "rxjs";
+import { describe, expect, it, vi } from "vitest";
 import { type Advance, type CaughtUp, catchingUp } from "../../src/cli/progress/catchingUp.ts";
 import { type Progress, progress, type Reading } from "../../src/cli/progress/progress.ts";
 import { progressLines } from "../../src/cli/progress/progressLines.ts";
 import { durationText, progressText, togetherText } from "../../src/cli/progress/progressText.ts";
+import { showTables } from "../../src/cli/progress/showTables.ts";
+import { tableEndText, tableText } from "../../src/cli/progress/tableText.ts";
+import { Bar } from "../../src/cli/terminal/bar.ts";
+import { Stdout } from "../../src/cli/terminal/stdout.ts";
+import { rxaddError } from "../../src/errors/rxaddError.ts";
+import type { SnapshotProgress } from "../../src/telemetry/snapshotProgress.ts";
 import { marbles } from "../kit/time/marbles.ts";
 
 describe("progress", () => {
@@ -259,5 +266,61 @@ describe("togetherText", () => {
     expect(of(["shop", one(1200, 0.5)], ["copy", one(300)], ["old", one(0, 0.999)])).toBe(
       "1,500 events, 150 events/s, shop 50 %, old 99 %",
     );
+  });
+});
+
+describe("tables that are read", () => {
+  const table = "public.orders";
+  const reading = (rows: number, estimated?: number): SnapshotProgress => {
+    return { table, rows, estimated, state: "reading" };
+  };
+
+  it.each([
+    [2_900_000, 6, "public.orders: 1,200,000 of about 2,900,000 rows, 310,000 rows/s, 6 s left"],
+    [2_900_000, undefined, "public.orders: 1,200,000 of about 2,900,000 rows, 310,000 rows/s"],
+    [undefined, undefined, "public.orders: 1,200,000 rows, 310,000 rows/s"],
+  ])("are told with what is known: %s rows, %s s left", (estimated, secondsLeft, text) => {
+    const progress = { eventsPerSecond: 310_000, secondsLeft };
+    expect(tableText(reading(1_200_000, estimated), progress)).toBe(text);
+  });
+
+  it("are told when they are read, or why they are not", () => {
+    expect(tableEndText(reading(1))).toBeUndefined();
+    expect(tableEndText({ ...reading(1200), state: "read" })).toBe("public.orders: 1,200 rows read");
+    const error = rxaddError("PermissionDenied", "GRANT SELECT ON it");
+    expect(tableEndText({ ...reading(0), state: "refused", error })).toBe(
+      "warning: public.orders: not read: GRANT SELECT ON it",
+    );
+  });
+
+  it("have a line in ten seconds, and none when they take less", () => {
+    vi.useFakeTimers();
+    try {
+      const lines: string[] = [];
+      const tables$ = new Subject<SnapshotProgress>();
+      const silent = { isTTY: false, write: () => true } as never;
+      const bar = new Bar(silent, new Stdout(new PassThrough()));
+      const showing = showTables({ bar, log: (line) => lines.push(line) }, tables$).subscribe();
+      const read = (second: number, progress: SnapshotProgress) => {
+        vi.setSystemTime(second * 1000);
+        tables$.next(progress);
+        vi.advanceTimersByTime(1000);
+      };
+      for (let second = 1; second <= 25; second += 1) read(second, reading(second * 100, 10_000));
+      read(26, { ...reading(2600), state: "read" });
+      for (let second = 27; second <= 32; second += 1)
+        read(second, { ...reading(second), table: "public.lines" });
+      read(33, { ...reading(33), table: "public.lines", state: "read" });
+      vi.advanceTimersByTime(60_000);
+      showing.unsubscribe();
+
+      expect(lines).toEqual([
+        "public.orders: 1,000 of about 10,000 rows, 100 rows/s, 2 min left",
+        "public.orders: 2,000 of about 10,000 rows, 100 rows/s, 80 s left",
+      ]);
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });

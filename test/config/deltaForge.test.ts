@@ -80,6 +80,13 @@ describe("a file of DeltaForge", () => {
     expect(loadConfig(file, env)).toEqual(loadConfig(own, env));
   });
 
+  it("reads the rows that are there as it says", () => {
+    const text = changed("mode: never", "mode: initial");
+    const ours = own.replace("slot: shop", "slot: shop\n    snapshot: initial");
+    expect(loadConfig(text, env)).toEqual(loadConfig(ours, env));
+    expect(loadConfig(ours, env)).toMatchObject({ right: [{ source: { config: { snapshot: "initial" } } }] });
+  });
+
   it("has our defaults where it says nothing", () => {
     const short = `
 apiVersion: deltaforge/v1
@@ -113,8 +120,8 @@ spec: { sinks: [{ type: redis, config: { id: a, uri: redis://h, stream: s } }] }
     ["type: redis", "type: kafka", "20:13: spec.sinks[0].type: found kafka, expected redis"],
     [
       "mode: never",
-      "mode: initial",
-      "17:15: spec.source.config.snapshot.mode: found initial, expected never: rxadd publishes the changes",
+      "mode: always",
+      "17:15: spec.source.config.snapshot.mode: found always, expected initial or onDemand or never",
     ],
     [
       "processors: []",

@@ -2,7 +2,13 @@ import { from } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { dashboard, dashboardHandler, watchSink } from "../../src/dashboard/index.ts";
 import { keepPositions, redisSink } from "../../src/index.ts";
-import { consumerMetrics, redisMetrics, serveMetrics, sinkMetrics } from "../../src/metrics/index.ts";
+import {
+  consumerMetrics,
+  redisMetrics,
+  serveMetrics,
+  sinkMetrics,
+  snapshotMetrics,
+} from "../../src/metrics/index.ts";
 import { postgresChanges } from "../../src/sources/postgres/index.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
 
@@ -20,6 +26,10 @@ describe("what watches and serves refuses an option that there is not", () => {
     [
       "redisMetrics: sinks: no such option; did you mean sink?",
       () => redisMetrics(wrong({ ...series, sinks: "a" })),
+    ],
+    [
+      "snapshotMetrics: pipelin: no such option; did you mean pipeline?",
+      () => snapshotMetrics(wrong({ pipelin: "shop" })),
     ],
     [
       "consumerMetrics: consume: no such option; did you mean consumer?",

@@ -54,7 +54,7 @@ describe("the packed package", () => {
         "rxadd/admin": "claimEntries createGroup deleteEntries destroyGroup groupPending pendingEntries redrive removeConsumer setGroup streamGroups streamInfo streamLength trimAcknowledged trimStream",
         "rxadd/consumer": "Effects acknowledge acknowledgeBatch claimEntries createGroup deadLetter deduplicate deleteEntries destroyGroup eachDelivery effects entryCopies entryPositions giveBack groupDeliveries groupPending groupStatus inTransaction memoryGroup pendingEntries redrive removeConsumer retryIn setGroup streamEntries streamGroups streamInfo streamLength streamSource trimAcknowledged trimStream watchGroup",
         "rxadd/dashboard": "dashboard dashboardHandler watchSink",
-        "rxadd/metrics": "consumerMetrics health redisMetrics serveMetrics sinkHealth sinkMetrics streamMetrics",
+        "rxadd/metrics": "consumerMetrics health redisMetrics serveMetrics sinkHealth sinkMetrics snapshotMetrics streamMetrics",
         "rxadd/operators": "BufferOverflow UnfinishedTransaction acknowledgedWithin backoffMs batch boundedBuffer checkpoint inFlight retryBackoff spread toAsyncIterable",
         "rxadd/sources/postgres": "backfill outbox postgresChanges",
         "rxadd/sources/redis": "entryCopies entryPositions streamSource",

@@ -1,4 +1,4 @@
-import { defer, from, map, type Observable, switchMap } from "rxjs";
+import { defer, from, map, type Observable, type Observer, Subject, switchMap } from "rxjs";
 import type { FailedAttempt } from "../../../operators/retryBackoff.ts";
 import type { Config } from "../../config/config.ts";
 import type { ChangeEvent, Row } from "../../event/changeEvent.ts";
@@ -7,7 +7,7 @@ import type { Skipped } from "../../pipeline/keepPositions.ts";
 import { pipeSource, type Source } from "../../pipeline/source.ts";
 import { replicateUntil } from "../../pipeline/until.ts";
 import { redisSink } from "../../sink/redisSink.ts";
-import type { OpenedSlot } from "../../sources/postgres/index.ts";
+import type { OpenedSlot, SnapshotProgress } from "../../sources/postgres/index.ts";
 import { outbox } from "../../sources/postgres/outbox.ts";
 import { entryCopies, streamSource } from "../../sources/redis/streamSource.ts";
 import type { SinkObserver } from "../../telemetry/sinkObserver.ts";
@@ -25,6 +25,7 @@ function postgres(
   log: Log,
   { config: { dsn, outbox: columns, acceptHole, ...options } }: Configured<"postgres">,
   flags: ReplicateFlags,
+  progress: Observer<SnapshotProgress>,
 ) {
   const opened = {
     next: ({ hole }: OpenedSlot) =>
@@ -37,7 +38,7 @@ function postgres(
   return defer(() => from(importPostgres())).pipe(
     map(({ postgresChanges }): Source<ChangeEvent<Row, Lsn> | Skipped<Lsn>, Lsn> => {
       const changes = postgresChanges({
-        ...{ ...options, connectionString: dsn, opened, failed },
+        ...{ ...options, connectionString: dsn, progress, opened, failed },
         acceptHole: acceptHole || flags.acceptHole === true,
       });
       return columns === undefined ? changes : pipeSource(changes, outbox(columns));
@@ -71,10 +72,11 @@ export function sourcePipeline(
       const made = sinks.map(({ config }) =>
         redisSink<ChangeEvent<Row, Lsn>, Lsn>({ ...config, observers: observersOf(config.id) }),
       );
-      const work$ = postgres(terminal.log, source, flags).pipe(
+      const tables$ = new Subject<SnapshotProgress>();
+      const work$ = postgres(terminal.log, source, flags, tables$).pipe(
         switchMap((changes) => replicateUntil(stop$, { source: changes, sink: oneSink(made, commit) })),
       );
-      return { sinks: made, work$ };
+      return { sinks: made, work$, tables$ };
     }
     case "redis": {
       const made = sinks.map(({ config }) =>

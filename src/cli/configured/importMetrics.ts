@@ -8,11 +8,10 @@ export type Metrics = Awaited<ReturnType<typeof metricsOn>>;
 /** Metrics for a port that was asked for; 0 takes a free one. */
 export function metricsOn(port: number) {
   return importWith("prom-client", "metrics need", async () => {
-    const [{ Registry }, { redisMetrics, serveMetrics, sinkMetrics }] = await Promise.all([
-      import("prom-client"),
-      import("../../metrics/index.ts"),
-    ]);
-    return { port, isUsual: false, registry: new Registry(), redisMetrics, serveMetrics, sinkMetrics };
+    const [{ Registry }, made] = await Promise.all([import("prom-client"), import("../../metrics/index.ts")]);
+    const { redisMetrics, serveMetrics, sinkMetrics, snapshotMetrics } = made;
+    const registry = new Registry();
+    return { port, isUsual: false, registry, redisMetrics, serveMetrics, sinkMetrics, snapshotMetrics };
   });
 }
 

@@ -3,11 +3,11 @@ import { importWith } from "./importPackage.ts";
 /** What a PostgreSQL source is made and looked at with. */
 export function importPostgres() {
   return importWith("pg", "a postgres source needs", async () => {
-    const [{ postgresChanges }, { inspectPostgres }, { holeOf }] = await Promise.all([
+    const [{ backfill, postgresChanges }, { inspectPostgres }, { holeOf }] = await Promise.all([
       import("../../sources/postgres/index.ts"),
       import("../../sources/postgres/inspectPostgres.ts"),
       import("../../sources/postgres/checkAvailable.ts"),
     ]);
-    return { postgresChanges, inspectPostgres, holeOf };
+    return { backfill, postgresChanges, inspectPostgres, holeOf };
   });
 }

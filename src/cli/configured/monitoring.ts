@@ -17,7 +17,9 @@ import { dashboard, watchSink } from "../../dashboard/index.ts";
 import { messageOf } from "../../errors/thrown.ts";
 import { type Health, type HealthObserver, health } from "../../metrics/health.ts";
 import type { SinkObserver } from "../../telemetry/sinkObserver.ts";
+import type { SnapshotProgress } from "../../telemetry/snapshotProgress.ts";
 import type { Watchable } from "../../telemetry/watchable.ts";
+import { tableEndText } from "../progress/tableText.ts";
 import { type Log, statusLog } from "../terminal/log.ts";
 import type { Metrics } from "./importMetrics.ts";
 
@@ -33,6 +35,8 @@ export interface MonitoringOptions {
 export interface PipelineMonitoring {
   /** Whom the sink of an id tells. */
   readonly of: (sink: string) => readonly SinkObserver[];
+  /** Told how far the tables are that its source reads. */
+  readonly read: (progress: SnapshotProgress) => void;
   /** Tells the health checks that the pipeline is over, and of what. */
   readonly ended: (error?: unknown) => void;
 }
@@ -62,14 +66,20 @@ export class Monitoring {
   /** Counts, logs and watches the health of the sinks of one more pipeline. */
   add(pipeline: string, log: Log, hasSeveralSinks: boolean): PipelineMonitoring {
     let over: Health | undefined;
+    const { metrics } = this.#options;
+    const tables = metrics?.snapshotMetrics({ pipeline, registry: metrics.registry });
     return {
       of: (sink) => {
         const ofSink = health();
         this.#healths.push({ ...ofSink, now: () => over ?? ofSink.now() });
         const logged = statusLog(log, hasSeveralSinks ? `${sink}: ` : "");
-        const { metrics } = this.#options;
         const counted = metrics?.sinkMetrics({ pipeline, sink, registry: metrics.registry });
         return [ofSink, logged, counted].filter((observer) => observer !== undefined);
+      },
+      read: (progress) => {
+        const text = tableEndText(progress);
+        if (text !== undefined) log(text);
+        tables?.next(progress);
       },
       ended: (error) => {
         const isWell = error === undefined;

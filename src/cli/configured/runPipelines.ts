@@ -1,8 +1,9 @@
-import { catchError, EMPTY, lastValueFrom, merge, type Observable, tap } from "rxjs";
+import { catchError, EMPTY, lastValueFrom, merge, type Observable, tap, using } from "rxjs";
 import type { Config } from "../../config/config.ts";
 import { messageOf } from "../../errors/thrown.ts";
 import type { Checkpoint } from "../../event/checkpoint.ts";
 import type { SinkObserver } from "../../telemetry/sinkObserver.ts";
+import type { SnapshotProgress } from "../../telemetry/snapshotProgress.ts";
 import type { Watchable } from "../../telemetry/watchable.ts";
 import { type Extended, withProgress } from "../progress/withProgress.ts";
 import { type ExitCode, exitCodeOf } from "../terminal/exitCode.ts";
@@ -16,6 +17,8 @@ export interface Pipeline {
   readonly work$: Observable<Checkpoint<unknown>>;
   /** What is read to its end, if it is that. */
   readonly input?: Extended;
+  /** How far the tables are whose rows are read. */
+  readonly tables$?: Observable<SnapshotProgress>;
 }
 
 /** Makes a pipeline, of which `observersOf` are told what the sink of an id does. */
@@ -88,11 +91,19 @@ function prepare(
   const { pipeline } = config;
   const monitored = monitoring.add(pipeline, log, config.sinks.length > 1);
   const outcome = newOutcome();
-  const { sinks, work$, input } = make(terminal, config, (sink) => [...monitored.of(sink), outcome.of(sink)]);
+  const {
+    sinks,
+    work$,
+    input,
+    tables$ = EMPTY,
+  } = make(terminal, config, (sink) => [...monitored.of(sink), outcome.of(sink)]);
 
   let position: unknown;
-  const shown$ = progress ? withProgress(terminal, sinks, work$, input) : work$;
-  const run$ = shown$.pipe(
+  const shown$ = progress ? withProgress(terminal, sinks, work$, input, tables$) : work$;
+  const run$ = using(
+    () => tables$.subscribe(monitored.read),
+    () => shown$,
+  ).pipe(
     tap({
       next: (checkpoint) => {
         bar.writeResult(JSON.stringify(isOne ? checkpoint : { pipeline, ...checkpoint }));

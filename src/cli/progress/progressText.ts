@@ -1,6 +1,7 @@
 import type { Progress } from "./progress.ts";
 
-const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+/** Numbers as people read them. */
+export const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
 /** Such as `1,200,000 events, 310,000 events/s, 42 % of orders.ndjson, 8 s left`; `of` is the name, if it is to be told. */
 export function progressText(progress: Progress, of?: string): string {

@@ -27,7 +27,8 @@ export function showProgress(
   return shown$.pipe(ignoreElements());
 }
 
-function asBar(bar: Bar): MonoTypeOperatorFunction<Progress | undefined> {
+/** Draws it anew at most ten times a second, and takes it away in the end. */
+export function asBar(bar: Bar): MonoTypeOperatorFunction<Progress | undefined> {
   return (progress$) =>
     progress$.pipe(
       throttleTime(drawMs, asyncScheduler, { leading: true, trailing: true }),

@@ -1,5 +1,6 @@
-import { defer, finalize, map, merge, Observable, Subject, takeUntil, tap, timer } from "rxjs";
+import { defer, EMPTY, finalize, map, merge, Observable, Subject, takeUntil, tap, timer } from "rxjs";
 import type { Checkpoint } from "../../event/checkpoint.ts";
+import type { SnapshotProgress } from "../../telemetry/snapshotProgress.ts";
 import type { Watchable } from "../../telemetry/watchable.ts";
 import type { Log } from "../terminal/log.ts";
 import type { Terminal } from "../terminal/terminal.ts";
@@ -7,6 +8,7 @@ import { type Advance, type CaughtUp, catchingUp } from "./catchingUp.ts";
 import { progress, type Reading } from "./progress.ts";
 import { durationText } from "./progressText.ts";
 import { showProgress } from "./showProgress.ts";
+import { showTables } from "./showTables.ts";
 
 /** How much of an input has been read, and how much there is. */
 export type Extent = Pick<Reading, "done" | "total">;
@@ -24,13 +26,14 @@ const everyMs = 250;
 
 /**
  * Does a work and shows how far it is: through an input, if there is one to the end of which it goes; else only while it
- * catches up with its source.
+ * catches up with its source, and while tables are read.
  */
 export function withProgress<C extends Checkpoint<unknown>>(
   terminal: Pick<Terminal, "bar" | "log">,
   sinks: readonly (Watchable & { readonly required: boolean })[],
   work$: Observable<C>,
   input?: Extended,
+  tables$: Observable<SnapshotProgress> = EMPTY,
 ): Observable<C> {
   return defer(() => {
     const done = new Subject<void>();
@@ -50,7 +53,11 @@ export function withProgress<C extends Checkpoint<unknown>>(
       extent === undefined
         ? merge(watched$(sinks, eventTimes), advances.pipe(catchingUp({ next: caughtUpLog(terminal.log) })))
         : timer(0, everyMs).pipe(map(() => ({ atMs: Date.now(), events, ...extent() })));
-    return merge(showProgress(terminal, readings$.pipe(progress(), takeUntil(done)), input?.name), working$);
+    return merge(
+      showProgress(terminal, readings$.pipe(progress(), takeUntil(done)), input?.name),
+      showTables(terminal, tables$.pipe(takeUntil(done))),
+      working$,
+    );
   });
 }
 

@@ -34,9 +34,10 @@ export class Bar {
     this.#shown = shown;
   }
 
-  /** The same bar, for one of several. */
+  /** The same bar, for one of several, which may have several parts. */
   of(name: string): Bar {
-    return new Bar(this.#stderr, this.#out, name, this.#shown);
+    const whole = this.#name === "" ? name : `${this.#name}/${name}`;
+    return new Bar(this.#stderr, this.#out, whole, this.#shown);
   }
 
   /** Whether it can be drawn. */

@@ -1,5 +1,5 @@
 import type { Registry } from "prom-client";
-import { consumerMetrics, redisMetrics, sinkMetrics } from "../../../src/metrics/index.ts";
+import { consumerMetrics, redisMetrics, sinkMetrics, snapshotMetrics } from "../../../src/metrics/index.ts";
 
 /** Gives every metric that there is a value. */
 export function everyMetric(registry: Registry): void {
@@ -20,6 +20,8 @@ export function everyMetric(registry: Registry): void {
     maxMemoryBytes: 0,
     streams: [{ stream: "orders.events", length: 1, memoryBytes: 1, groups: [], entries: [] }],
   });
+  const read = { table: "public.orders", rows: 1, estimated: 1, state: "read" } as const;
+  snapshotMetrics({ pipeline: "shop", registry }).next(read);
   consumerMetrics({ group: "mailer", consumer: "one", registry }).group.next({
     ...{ stream: "orders.events", group: "mailer", length: 0, lag: 0, pending: 0 },
     ...{ lastDeliveredId: "0-0", consumers: [] },

@@ -154,7 +154,7 @@ export class Snapshot {
     const word = randomUUID();
     this.#stage = { is: "waiting", chunk, word, isLast: found.rows.length < this.#limit };
     this.#limit = nextChunkRows(this.#limit, found);
-    this.#estimated = found.table.estimated;
+    if (this.#rows === 0) this.#estimated = isWhole(read) ? found.table.estimated : undefined;
     await reader.mark(word);
   }
 
@@ -236,6 +236,7 @@ export class Snapshot {
   #done(read: TableRead, how: Ended): void {
     this.#progress(read, how);
     this.#rows = 0;
+    this.#estimated = undefined;
     this.#limit = nextChunkRows();
     const next =
       read.where === undefined
@@ -268,6 +269,11 @@ export class Snapshot {
     const [rows, estimated] = [this.#rows, this.#estimated];
     this.#options.progress?.next({ table: shownTable(read), rows, estimated, ...how });
   }
+}
+
+/** Whether all rows of the table are still to come. */
+function isWhole({ after = [], where = [] }: TableRead): boolean {
+  return after.length === 0 && where.length === 0;
 }
 
 function isSame(a: TableName, b: TableName): boolean {
