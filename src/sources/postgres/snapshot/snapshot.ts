@@ -30,10 +30,11 @@ export interface SnapshotOptions {
 /** How the reading of a table has ended. */
 type Ended = { readonly state: "read" } | { readonly state: "refused"; readonly error: RxaddError };
 
-/** What goes on: nothing; rows are read, while changes are noted; rows are there, and wait for their place in the log. */
+/** What goes on: nothing; rows are read, while changes are noted; a truncate, or rows that are there, wait for their place in the log. */
 type Stage =
   | { readonly is: "resting" }
   | { readonly is: "reading"; readonly changes: TableChange[] }
+  | { readonly is: "clearing"; readonly word: string }
   | { readonly is: "waiting"; readonly chunk: Chunk; readonly word: string; readonly isLast: boolean };
 
 /** So many changes are noted while rows are read; then the log waits. */
@@ -118,13 +119,14 @@ export class Snapshot {
     if (before !== null && unchanged.length > 0) this.#again(table);
   }
 
-  /** Tells the rows that wait for this message. */
+  /** Tells the truncate, or the rows, that wait for this message. */
   message({ prefix, content }: LogMessage, transaction: MessageTransaction | undefined): void {
     const stage = this.#stage;
-    if (stage.is !== "waiting" || transaction === undefined || prefix !== watermark) return;
-    if (content.toString() !== stage.word) return;
+    if (stage.is === "resting" || stage.is === "reading" || transaction === undefined) return;
+    if (prefix !== watermark || content.toString() !== stage.word) return;
     this.#stage = { is: "resting" };
-    this.#tell(stage.chunk, stage.isLast, transaction);
+    if (stage.is === "clearing") this.#clear(transaction);
+    else this.#tell(stage.chunk, stage.isLast, transaction);
     this.resume();
   }
 
@@ -146,12 +148,18 @@ export class Snapshot {
     if (found === undefined) return this.#end(read, { state: "read" });
     hold(false);
     const { seen } = found;
-    const unseen = [...told].filter((xid) => !seen.sees(xid));
+    const word = randomUUID();
+    const isToClear = read.isAnew && read.after === undefined;
+    const unseen = [...told].filter((xid) => isToClear || !seen.sees(xid));
     for (const xid of unseen) this.#told.add(xid);
+    if (isToClear) {
+      // It can be read. What is told before the truncate goes with it, so that only rows that are read afterwards are right.
+      this.#stage = { is: "clearing", word };
+      return reader.mark(word);
+    }
     if (unseen.length > 0) return this.#later();
     const chunk = new Chunk(found.table, found.rows, seen);
     for (const change of stage.changes) if (isSame(change.table, read)) chunk.changed(change);
-    const word = randomUUID();
     this.#stage = { is: "waiting", chunk, word, isLast: found.rows.length < this.#limit };
     this.#limit = nextChunkRows(this.#limit, found);
     if (this.#rows === 0) this.#estimated = isWhole(read) ? found.table.estimated : undefined;
@@ -188,6 +196,16 @@ export class Snapshot {
     );
   }
 
+  #clear({ lsn, xid, ts_ms }: MessageTransaction): void {
+    const [read] = this.#reads;
+    if (read === undefined) return;
+    const { db, emit } = this.#options;
+    this.#left([{ ...read, after: [] }, ...this.#reads.slice(1)]);
+    const source = { connector: "postgresql", db, schema: read.schema, table: read.name, lsn, txId: xid };
+    const position = `${lsn}:1${this.#text}` as Lsn;
+    emit({ ts_ms, source, before: null, id: `${db}/${lsn}:1`, op: "t", after: null, position });
+  }
+
   #tell(chunk: Chunk, isLast: boolean, { lsn, xid, ts_ms }: MessageTransaction): void {
     const [read] = this.#reads;
     if (read === undefined) return;
@@ -197,21 +215,8 @@ export class Snapshot {
     const [start, end] = aroundKey(read);
     const source = { connector: "postgresql", db, schema, table: name, lsn, txId: xid };
     const event = { ts_ms, source, before: null } as const;
-    let clearings = 0;
-    if (read.isAnew && read.after === undefined) {
-      clearings = 1;
-      this.#left([{ ...read, after: [] }, ...this.#reads.slice(1)]);
-      const place = `${lsn}:1`;
-      emit({
-        ...event,
-        id: `${db}/${place}`,
-        op: "t",
-        after: null,
-        position: `${place}${this.#text}` as Lsn,
-      });
-    }
     chunk.forEach((number, after, key) => {
-      const place = `${lsn}:${number + clearings}`;
+      const place = `${lsn}:${number}`;
       const position = `${place}${start}${key}${end}${others}` as Lsn;
       emit({ ...event, source: { ...source }, id: `${db}/${place}`, op: "r", after, position });
     });
