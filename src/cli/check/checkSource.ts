@@ -29,7 +29,7 @@ export function checkSource({ source, sinks }: Pick<Config, "source" | "sinks">)
       const { dsn, slot, publication, tables } = source.config;
       return findings("source", 2, (finding) =>
         from(importPostgres()).pipe(
-          mergeMap(({ inspectPostgres, holeOf }) =>
+          mergeMap(({ inspectPostgres, holeOf, mends }) =>
             forkJoin([inspectPostgres(dsn, slot, publication, tables), standings(sinks)]).pipe(
               map(([found, standing]) => [
                 ...postgresFindings(found, source.config, finding),
@@ -38,7 +38,8 @@ export function checkSource({ source, sinks }: Pick<Config, "source" | "sinks">)
                   const { slotAt: confirmedLsn, hasPublication } = found;
                   const names = { slot, publication, hasPublication, confirmedLsn, madeAt: undefined };
                   const hole = holeOf({ ...names, from, reached });
-                  return finding("changes", `sink ${id}: ${hole ?? "none is gone"}`, hole === undefined);
+                  const text = hole === undefined ? "none is gone" : `${hole}; ${mends}`;
+                  return finding("changes", `sink ${id}: ${text}`, hole === undefined);
                 }),
               ]),
             ),

@@ -29,7 +29,10 @@ function postgres(
 ) {
   const opened = {
     next: ({ hole }: OpenedSlot) =>
-      hole !== undefined && log(`goes on without changes that are gone: ${hole}`),
+      hole !== undefined &&
+      log(
+        `${snapshot === "initial" ? "reads every table anew," : "goes on"} without changes that are gone: ${hole}`,
+      ),
   };
   const failed = {
     next: ({ delayMs, error }: FailedAttempt) =>

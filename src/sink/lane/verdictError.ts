@@ -66,7 +66,7 @@ export function stateGone({
 }: Pick<LaneKeys, "stream" | "state">): RxaddError {
   return rxaddError(
     "ProducerStateMissing",
-    `${state}: the producer state is gone but ${stream} stands: somebody deleted it; restore it, or delete the stream and ${state}:mark as well; or start once with adopt: true, which publishes again what the source sends again`,
+    `${state}: the producer state is gone but ${stream} stands: somebody deleted it; restore it, or delete the stream and ${state}:mark as well; or start once with adopt: true, which publishes again what the source sends again: a PostgreSQL source all of its tables anew, with acceptHole: true and snapshot: initial`,
   );
 }
 

@@ -23,12 +23,9 @@ export function unavailable(message: string): RxaddError {
   return postgresError("PositionUnavailable", message);
 }
 
-/** The one way to go on where changes are gone. */
-export const acceptance =
-  "or go on without them, once: acceptHole: true, accept_hole in YAML, --accept-hole of rxadd replicate";
-
-/** What mends a hole. */
-export const anew = "fill the stream anew from a snapshot, with a new sink id";
+/** What helps where a position is of another server, or of another version. */
+export const beginAnew =
+  "begin anew with a sink id, a slot and a stream of new names, which snapshot: initial fills";
 
 /** Refuses a position of another kind of source. */
 export function checkPosition(from: Lsn | undefined): void {
@@ -40,7 +37,7 @@ export function checkPosition(from: Lsn | undefined): void {
 }
 
 /**
- * Which changes are gone, and what to do; undefined: none.
+ * Which changes are gone; undefined: none.
  *
  * The slot is confirmed only up to what the sink has stored. So this is decided by what outlives the process: a sink
  * without a position and a server without a slot make a first run, and nothing else does.
@@ -58,16 +55,16 @@ export function holeOf({
     if (reached === undefined && madeAt === undefined) return undefined;
     const stands =
       reached === undefined ? "this process has made one" : `a sink has position ${placeOf(reached)}`;
-    return `slot ${slot}: found none, expected the one of the earlier runs, as ${stands}: the changes since then are gone; ${anew}, ${acceptance}`;
+    return `slot ${slot}: found none, expected the one of the earlier runs, as ${stands}: the changes since then are gone`;
   }
   if (from === undefined && confirmedLsn !== madeAt) {
-    return `slot ${slot}: found it at ${confirmedLsn}, and a sink with no position to go on from: the changes up to there are gone; ${anew} and a new slot; if this is a first run, drop the slot: SELECT pg_drop_replication_slot('${slot}'); ${acceptance}`;
+    return `slot ${slot}: found it at ${confirmedLsn}, and a sink with no position to go on from: the changes up to there are gone; if this is a first run, drop the slot: SELECT pg_drop_replication_slot('${slot}')`;
   }
   if (from !== undefined && walNumber(from) < walNumber(confirmedLsn)) {
-    return `found position ${placeOf(from)} to go on from, but the changes up to ${confirmedLsn} were acknowledged and slot ${slot} keeps them no longer: ${anew}, ${acceptance}`;
+    return `found position ${placeOf(from)} to go on from, but the changes up to ${confirmedLsn} were acknowledged and slot ${slot} keeps them no longer`;
   }
   if (!hasPublication) {
-    return `publication ${publication}: found none, expected the one of the earlier runs, as slot ${slot} stands: PostgreSQL keeps no changes of tables that were not published; ${anew}, ${acceptance}`;
+    return `publication ${publication}: found none, expected the one of the earlier runs, as slot ${slot} stands: PostgreSQL keeps no changes of tables that were not published`;
   }
   return undefined;
 }
@@ -76,6 +73,6 @@ export function holeOf({
 export function checkServer(from: Lsn | undefined, logEnd: string): void {
   if (from === undefined || walNumber(from) <= walNumber(logEnd)) return;
   throw unavailable(
-    `found position ${placeOf(from)} to go on from, but the server's log ends at ${logEnd}: it is another server, or one that has lost its newest changes; ${anew}`,
+    `found position ${placeOf(from)} to go on from, but the server's log ends at ${logEnd}: it is another server, or one that has lost its newest changes; ${beginAnew}`,
   );
 }

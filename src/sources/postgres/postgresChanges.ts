@@ -19,10 +19,10 @@ import { refuseUnknown } from "../../options/decodeOptions.ts";
 import type { Source } from "../../pipeline/source.ts";
 import type { SnapshotProgress } from "../../telemetry/snapshotProgress.ts";
 import { heedFlow } from "../heedFlow.ts";
-import { acceptance, checkPosition, unavailable } from "./checkAvailable.ts";
+import { checkPosition, unavailable } from "./checkAvailable.ts";
 import { checkOptions } from "./checkOptions.ts";
 import { confirmations } from "./confirmations.ts";
-import { postgresErrorOf } from "./postgresError.ts";
+import { mends, postgresErrorOf } from "./postgresError.ts";
 import { prepare, type SnapshotChoice } from "./prepare.ts";
 import { replicationChanges } from "./replicationChanges.ts";
 import type { Snapshot } from "./snapshot/snapshot.ts";
@@ -207,10 +207,11 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
               reading = snapshot;
             },
           },
-          skipped: (notice) => {
+          skipped: (notice, running) => {
             const gone = leftOut(publication, notice);
-            if (!acceptHole) throw unavailable(gone);
+            if (!acceptHole) throw unavailable(`${gone}; ${mends}`);
             opened?.next({ slot, confirmedLsn, hole: gone });
+            if (snapshot === "initial") running?.askAnew();
           },
           flow: flowing,
         }).pipe(
@@ -236,5 +237,5 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
 
 /** PostgreSQL before 18 refuses to go on; from 18 on it leaves the changes out, and says so. */
 function leftOut(publication: string, notice: string): string {
-  return `publication ${publication}: changes were made while it did not stand, and PostgreSQL leaves them out (${notice}): fill the stream anew from a snapshot, with a new slot and a new sink id, ${acceptance}`;
+  return `publication ${publication}: changes were made while it did not stand, and PostgreSQL leaves them out (${notice})`;
 }

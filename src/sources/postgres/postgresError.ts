@@ -29,7 +29,11 @@ export function postgresError(tag: PostgresErrorTag, message: string, cause?: un
 
 type Class = readonly [tag: PostgresErrorTag, advice: string];
 
-const gone = "fill the stream anew from a snapshot, with a new slot and a new sink id";
+/** What brings back what is gone, and how to go on without it. */
+export const mends =
+  "start once with acceptHole: true, accept_hole: true in YAML, or rxadd replicate --accept-hole: with snapshot: initial it reads every table anew behind a truncate, so that the stream has what they have; without, it goes on without what is gone";
+
+const slotLost = `drop the slot, if it stands; then ${mends}`;
 
 /** SQLSTATE codes, https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const codes: Readonly<Record<string, Class>> = {
@@ -42,9 +46,9 @@ const codes: Readonly<Record<string, Class>> = {
   "42883": ["NotConfigured", "failover takes PostgreSQL 17 or later"],
   "53400": ["NotConfigured", "raise max_replication_slots and max_wal_senders"],
   "55006": ["SlotInUse", "one process at a time reads a slot; give this one a slot of its own"],
-  "58P01": ["PositionUnavailable", gone],
+  "58P01": ["PositionUnavailable", slotLost],
   // A slot, or before PostgreSQL 18 a publication, that was dropped under way or did not stand when a change was made.
-  "42704": ["PositionUnavailable", gone],
+  "42704": ["PositionUnavailable", slotLost],
   "3D000": ["Refused", "check the database in the URI"],
   "42P01": ["Refused", "check the list of tables"],
 };
@@ -59,7 +63,7 @@ function classOfServer({ code = "", message }: DatabaseError): Class {
   if (code !== "55000") return ["Refused", ""];
   // The one code for what is set up wrongly and for a slot that was left behind; nobody translates it here.
   return /can no longer|cannot read from logical replication slot/.test(message)
-    ? ["PositionUnavailable", gone]
+    ? ["PositionUnavailable", slotLost]
     : ["NotConfigured", "set wal_level = logical and restart PostgreSQL"];
 }
 

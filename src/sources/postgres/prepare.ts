@@ -1,8 +1,8 @@
 import { Client, type ClientConfig } from "pg";
 import { from, type Observable, type Unsubscribable, using } from "rxjs";
 import { type Lsn, placeOf } from "../../event/lsn.ts";
-import { anew, checkServer, holeOf, unavailable } from "./checkAvailable.ts";
-import { postgresError } from "./postgresError.ts";
+import { beginAnew, checkServer, holeOf, unavailable } from "./checkAvailable.ts";
+import { mends, postgresError } from "./postgresError.ts";
 import { findPublication, type Published, preparePublication } from "./publication.ts";
 import type { SnapshotPlan } from "./replicationChanges.ts";
 import { publishedTables } from "./snapshot/table.ts";
@@ -98,7 +98,7 @@ async function run(
   const hasPublication = await findPublication(client, publication);
   const standing = { from: after, reached, slot, confirmedLsn: found?.lsn, publication, hasPublication };
   const hole = holeOf({ ...standing, madeAt });
-  if (hole !== undefined && !acceptHole) throw unavailable(hole);
+  if (hole !== undefined && !acceptHole) throw unavailable(`${hole}; ${mends}`);
   await preparePublication(client, publication, published);
   if (found === undefined) await makeSlot(client, slot, failover);
   else if (!hasPublication) await passOverUnpublished(client, slot);
@@ -119,7 +119,7 @@ function leftToRead(position: Lsn): readonly TableRead[] {
   const reads = readsOf(position);
   if (reads !== undefined) return reads;
   throw unavailable(
-    `found position ${placeOf(position)} with a snapshot that is no list of tables: it was written by another version; ${anew}`,
+    `found position ${placeOf(position)} with a snapshot that is no list of tables: it was written by another version; ${beginAnew}`,
   );
 }
 

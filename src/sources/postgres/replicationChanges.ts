@@ -31,8 +31,8 @@ export interface ReplicationOptions {
   readonly pass: () => void;
   /** What is to be read of the tables beside their changes; undefined: nothing, nor will be. */
   readonly snapshot: SnapshotPlan | undefined;
-  /** Told of changes that the server has left out. */
-  readonly skipped: (notice: string) => void;
+  /** Told of changes that the server has left out, and who may read their tables. */
+  readonly skipped: (notice: string, snapshot: Snapshot | undefined) => void;
   /** Emits when `confirmed` may have grown. */
   readonly confirm$: Observable<unknown>;
 }
@@ -180,7 +180,8 @@ export function replicationChanges(options: ReplicationOptions): Observable<Chan
 
     client.on("error", fail);
     client.on("notice", ({ code, message = "", detail }) => {
-      if (code === publicationSkipped) skipped(detail === undefined ? message : `${message}: ${detail}`);
+      if (code !== publicationSkipped) return;
+      skipped(detail === undefined ? message : `${message}: ${detail}`, snapshot);
     });
     takeMessages(client, {
       takes: (kind) => kind === kinds.copyData,

@@ -21,14 +21,14 @@ afterEach(() => {
 });
 
 /** What a process does: a source and a sink of its own, and nothing that it remembers from an earlier one. */
-function start(redis: FakeRedis, options: Partial<PostgresOptions> = {}) {
+function start(redis: FakeRedis, options: Partial<PostgresOptions> = {}, adopt = false) {
   const checkpoints: Checkpoint<Lsn>[] = [];
   const slots: OpenedSlot[] = [];
   const failures: unknown[] = [];
   const ended = new Subject<void>();
   const states: string[] = [];
   const status = { next: ({ state }: SinkStatus) => states.push(state) };
-  const sink = redisSink<Change, Lsn>({ id: "shop", connection: redis, stream, status });
+  const sink = redisSink<Change, Lsn>({ id: "shop", connection: redis, stream, status, adopt });
   const source = bed.source({ acceptHole: false, opened: { next: (slot) => slots.push(slot) }, ...options });
   const running = replicate({ source, sink }).subscribe({
     next: (checkpoint) => checkpoints.push(checkpoint),
@@ -284,6 +284,138 @@ describe("acceptHole", () => {
     expect(accepting.slots.map(({ hole }) => hole)).toContainEqual(
       expect.stringMatching(postgresVersion < 18 ? /no changes of tables that were not published/ : leftOut),
     );
+  });
+});
+
+describe("acceptHole with snapshot: initial", () => {
+  const mending = { acceptHole: true, snapshot: "initial" } as const;
+
+  /** What a table holds for who follows the stream. */
+  function followed(redis: FakeRedis): unknown[] {
+    const rows = new Map<number, unknown>();
+    for (const { op, before, after } of redis.events(stream).map((event): Change => JSON.parse(event))) {
+      if (op === "t") rows.clear();
+      else if (after === null) rows.delete(Number(before?.id));
+      else rows.set(Number(after.id), after);
+    }
+    return [...rows].toSorted(([a], [b]) => a - b).map(([, row]) => row);
+  }
+
+  const table = () => bed.query("SELECT * FROM orders ORDER BY id");
+
+  /** The stream comes to have what the table has, also when more changes come, and each start from then on is well. */
+  async function mends(redis: FakeRedis, adopt = false): Promise<void> {
+    const accepting = start(redis, mending, adopt);
+    await bed.reading();
+    await bed.query("UPDATE orders SET amount = 2 WHERE id = 4");
+    await expect.poll(async () => followed(redis)).toEqual(await table());
+    await bed.query("INSERT INTO orders VALUES (100, 'milk', 1)");
+    await expect.poll(async () => followed(redis)).toEqual(await table());
+    expect(accepting.failures).toEqual([]);
+    await accepting.stop();
+
+    await bed.query("DELETE FROM orders WHERE id = 100");
+    const events = redis.entries(stream).length;
+    const next = start(redis, { snapshot: "initial" });
+    await expect.poll(() => redis.entries(stream).length).toBe(events + 1);
+    expect(followed(redis)).toEqual(await table());
+    expect(next.failures).toEqual([]);
+  }
+
+  /** Rows that the stream has, and that are changed or deleted where nobody sees it. */
+  async function unseen(): Promise<void> {
+    await bed.query("DELETE FROM orders WHERE id IN (1, 2)");
+    await bed.query("UPDATE orders SET item = 'coffee' WHERE id = 3");
+    await bed.query("UPDATE orders SET id = 50 WHERE id = 5");
+    await insert(7);
+  }
+
+  it("has the stream have the table again after the slot was dropped", async () => {
+    const redis = await published(6);
+    await bed.query(`SELECT pg_drop_replication_slot('${bed.slot()}')`);
+    await unseen();
+
+    await isRefusedAtEachStart(
+      redis,
+      /found none, .*; start once with acceptHole: true, .* snapshot: initial/,
+    );
+    await mends(redis);
+  });
+
+  it("has the stream have the table again after the server has given the slot up", async () => {
+    const redis = await published(6);
+    await unseen();
+    await bed.query("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'");
+    try {
+      await bed.query("SELECT pg_reload_conf()");
+      for (let segment = 0; segment < 3; segment += 1)
+        await bed.query("SELECT pg_logical_emit_message(false, 'test', 'more'), pg_switch_wal()");
+      await bed.query("CHECKPOINT");
+      await isRefusedAtEachStart(
+        redis,
+        /can no longer .*; drop the slot, if it stands; then start once with/,
+      );
+    } finally {
+      await bed.query("ALTER SYSTEM RESET max_slot_wal_keep_size");
+      await bed.query("SELECT pg_reload_conf()");
+    }
+
+    await bed.query(`SELECT pg_drop_replication_slot('${bed.slot()}')`);
+    await mends(redis);
+  });
+
+  it("fills a stream of a Redis that came back empty", async () => {
+    await published(6);
+    await unseen();
+    const redis = fakeRedis();
+
+    await isRefusedAtEachStart(redis, /no position to go on from: .*; start once with acceptHole: true/);
+    await mends(redis);
+  });
+
+  it("has the stream have the table again after Redis has lost its newest writes", async () => {
+    const redis = await published(6);
+    const early = redis.position("shop", stream) ?? "";
+    const run = start(redis);
+    await bed.reading();
+    await unseen();
+    await expect.poll(bed.confirmedLsn).not.toBe(early.replace(/:.*$/, ""));
+    await expect.poll(() => redis.entries(stream).length).toBe(11);
+    await run.stop();
+    redis.setPosition("shop", early, stream);
+
+    await mends(redis);
+  });
+
+  it("has the stream have the table again after the producer state was deleted, with adopt", async () => {
+    const redis = await published(6);
+    redis.del(`{${stream}}:rxadd:shop`);
+    await unseen();
+    const refused = start(redis);
+    expect(await refused.failure()).toMatchObject({
+      _tag: "ProducerStateMissing",
+      message: expect.stringMatching(/adopt: true, .* with acceptHole: true and snapshot: initial$/),
+    });
+    await refused.stop();
+
+    await mends(redis, true);
+  });
+
+  it("has the stream have the table again after the publication was dropped", async () => {
+    const redis = await published(6);
+    await bed.query(`DROP PUBLICATION ${bed.publication()}`);
+    await unseen();
+
+    await mends(redis);
+  });
+
+  it("has the stream have the table again after the publication was dropped and made again by somebody", async () => {
+    const redis = await published(6);
+    await bed.query(`DROP PUBLICATION ${bed.publication()}`);
+    await unseen();
+    await bed.query(`CREATE PUBLICATION ${bed.publication()} FOR ALL TABLES`);
+
+    await mends(redis);
   });
 });
 

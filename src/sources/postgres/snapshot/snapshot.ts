@@ -104,6 +104,15 @@ export class Snapshot {
     this.resume();
   }
 
+  /** Adds all tables, each behind a truncate, unless they are about to be read so. */
+  askAnew(): void {
+    const isComing = ({ after, isAnew, where }: TableRead) =>
+      isAnew && after === undefined && where === undefined;
+    const [first] = this.#options.tables;
+    if (first === undefined || this.#reads.some(isComing)) return;
+    this.ask({ ...first, after: undefined, isAnew: true, where: undefined });
+  }
+
   /** Takes note of a change that is about to be told. */
   changed(change: TableChange): void {
     const { table, xid, before, unchanged } = change;
