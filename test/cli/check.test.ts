@@ -299,6 +299,52 @@ describe("rxadd check", () => {
     }
   });
 
+  it("says with exit code 2 which tables cannot be read, where rows are to be", async () => {
+    const client = new Client(postgres.connectionString);
+    await client.connect();
+    try {
+      await client.query("CREATE TABLE orders (id int PRIMARY KEY)");
+      await client.query("CREATE TABLE notes (text text)");
+      await client.query("CREATE TABLE secrets (id int PRIMARY KEY)");
+      await client.query("ALTER TABLE secrets ENABLE ROW LEVEL SECURITY");
+      await client.query("CREATE ROLE copier LOGIN PASSWORD 's3cr3t' REPLICATION");
+      await client.query("GRANT SELECT ON notes, secrets TO copier");
+      const dsn = postgres.connectionString.replace(/\/\/[^@]+@/, "//copier:s3cr3t@");
+      const checkAs = (settings: string) =>
+        check(
+          "",
+          redis.uri,
+          `source: { type: postgres, config: { dsn: "${dsn}", slot: rows, publication: rows ${settings} } }`,
+        );
+      const rowsIn = ({ output }: Outcome) =>
+        [...output.matchAll(/"what":"rows","found":"([^"]+)","state":"(\w+)"/g)].map(
+          ([, found, state]) => `${state} ${found}`,
+        );
+
+      const all = await checkAs(", snapshot: initial");
+      expect(all.code).toBe(2);
+      expect(rowsIn(all)).toEqual([
+        "wrong public.notes: no primary key: ALTER TABLE … ADD PRIMARY KEY, or leave it out of the publication",
+        "wrong public.orders: not granted to the user: GRANT SELECT ON it, and USAGE ON its schema",
+        "wrong public.secrets: row security hides rows from the user: ALTER ROLE … BYPASSRLS",
+      ]);
+      expect(rowsIn(await checkAs(""))).toEqual([]);
+      expect(rowsIn(await checkAs(", snapshot: onDemand, tables: [public.orders]"))).toHaveLength(1);
+
+      await client.query("CREATE PUBLICATION rows FOR TABLE orders");
+      await client.query("GRANT SELECT ON orders TO copier");
+      const granted = await checkAs(", snapshot: initial");
+      expect(granted).toMatchObject({ code: 0, wrong: {} });
+      expect(rowsIn(granted)).toEqual(["ok of 1 tables can be read"]);
+      expect(all.output).not.toContain("s3cr3t");
+    } finally {
+      await client.query("DROP PUBLICATION IF EXISTS rows");
+      await client.query("DROP TABLE orders, notes, secrets");
+      await client.query("DROP ROLE copier");
+      await client.end();
+    }
+  });
+
   it("says with exit code 2 that a user may not replicate", async () => {
     const client = new Client(postgres.connectionString);
     await client.connect();

@@ -26,11 +26,12 @@ export function checkSource({ source, sinks }: Pick<Config, "source" | "sinks">)
         ),
       );
     case "postgres": {
-      const { dsn, slot, publication, tables } = source.config;
+      const { dsn: connectionString, slot, publication, snapshot, tables } = source.config;
+      const inspected = { connectionString, slot, publication, snapshot, ...(tables && { tables }) };
       return findings("source", 2, (finding) =>
         from(importPostgres()).pipe(
           mergeMap(({ inspectPostgres, holeOf, mends }) =>
-            forkJoin([inspectPostgres(dsn, slot, publication, tables), standings(sinks)]).pipe(
+            forkJoin([inspectPostgres(inspected), standings(sinks)]).pipe(
               map(([found, standing]) => [
                 ...postgresFindings(found, source.config, finding),
                 ...standing.map(({ id, from }) => {
@@ -92,7 +93,7 @@ function postgresFindings(
   { slot, publication, failover }: PostgresConfig,
   finding: Finder,
 ): readonly Finding[] {
-  const { mayPublish, tables, withoutIdentity } = found;
+  const { mayPublish, tables, withoutIdentity, rows } = found;
   const isSlotLost = log?.status === "lost";
   const slotFound = isSlotLost
     ? "PostgreSQL has removed what it still had to send; drop the slot, and begin anew"
@@ -114,6 +115,11 @@ function postgresFindings(
       hasPublication || mayPublish,
     ),
     tablesFinding(tables, withoutIdentity, finding),
+    ...(rows === undefined
+      ? []
+      : rows.problems.length === 0
+        ? [finding("rows", `of ${rows.count} tables can be read`)]
+        : rows.problems.map((problem) => finding("rows", problem, false))),
   ];
 }
 

@@ -31,7 +31,7 @@ function postgres(
     next: ({ hole }: OpenedSlot) =>
       hole !== undefined &&
       log(
-        `${snapshot === "initial" ? "reads every table anew," : "goes on"} without changes that are gone: ${hole}`,
+        `${options.snapshot === "initial" ? "reads every table anew," : "goes on"} without changes that are gone: ${hole}`,
       ),
   };
   const failed = {

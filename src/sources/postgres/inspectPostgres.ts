@@ -1,6 +1,14 @@
 import { Client } from "pg";
 import { defer, from, type Observable } from "rxjs";
+import type { PostgresOptions } from "./postgresChanges.ts";
 import { postgresErrorOf } from "./postgresError.ts";
+import { inspectTables, type TablesInspection } from "./snapshot/inspectTables.ts";
+
+/** What a source is to read. */
+export type Inspected = Required<
+  Pick<PostgresOptions, "connectionString" | "slot" | "publication" | "snapshot">
+> &
+  Pick<PostgresOptions, "tables">;
 
 /** What PostgreSQL says before anything is read. */
 export interface PostgresInspection {
@@ -22,6 +30,8 @@ export interface PostgresInspection {
   readonly tables: number;
   /** Those of them whose updates and deletes PostgreSQL refuses, as they have no replica identity; a few. */
   readonly withoutIdentity: readonly string[];
+  /** Undefined: no rows are to be read. */
+  readonly rows: TablesInspection | undefined;
 }
 
 /** The log that a server keeps for a slot. */
@@ -46,21 +56,17 @@ const isIdentified = `relreplident = 'f' OR EXISTS (SELECT 1 FROM pg_index
     WHERE indrelid = published.oid AND CASE relreplident WHEN 'd' THEN indisprimary WHEN 'i' THEN indisreplident END)`;
 
 /** Looks at a database for a source, and makes nothing there. */
-export function inspectPostgres(
-  connectionString: string,
-  slot: string,
-  publication: string,
-  tables?: readonly string[],
-): Observable<PostgresInspection> {
-  return defer(() => from(look(connectionString, slot, publication, tables)));
+export function inspectPostgres(source: Inspected): Observable<PostgresInspection> {
+  return defer(() => from(look(source)));
 }
 
-async function look(
-  connectionString: string,
-  slot: string,
-  publication: string,
-  tables: readonly string[] | undefined,
-): Promise<PostgresInspection> {
+async function look({
+  connectionString,
+  slot,
+  publication,
+  tables,
+  snapshot,
+}: Inspected): Promise<PostgresInspection> {
   const client = new Client({ connectionString, connectionTimeoutMillis: 10_000 });
   client.on("error", () => {});
   try {
@@ -96,6 +102,7 @@ async function look(
       mayPublish: row.may_publish === true,
       tables: Number(row.tables),
       withoutIdentity: row.without_identity,
+      rows: snapshot === "never" ? undefined : await inspectTables(client, publication, tables),
     };
   } catch (error) {
     throw postgresErrorOf(error, connectionString);
