@@ -164,7 +164,7 @@ export class Snapshot {
     if (isToClear) {
       // It can be read. What is told before the truncate goes with it, so that only rows that are read afterwards are right.
       this.#stage = { is: "clearing", word };
-      return reader.mark(word);
+      return this.#mark(word);
     }
     if (unseen.length > 0) return this.#later();
     const chunk = new Chunk(found.table, found.rows, seen);
@@ -172,7 +172,16 @@ export class Snapshot {
     this.#stage = { is: "waiting", chunk, word, isLast: found.rows.length < this.#limit };
     this.#limit = nextChunkRows(this.#limit, found);
     if (this.#rows === 0) this.#estimated = isWhole(read) ? found.table.estimated : undefined;
-    await reader.mark(word);
+    await this.#mark(word);
+  }
+
+  /** The log may bring the word before its writer has an answer, whose connection is then given back. */
+  async #mark(word: string): Promise<void> {
+    try {
+      await this.#options.reader.mark(word);
+    } catch (error) {
+      if ("word" in this.#stage && this.#stage.word === word) throw error;
+    }
   }
 
   /** Whether all that may have been told, and not be seen, has been told since it began to remember. */
