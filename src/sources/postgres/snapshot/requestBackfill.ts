@@ -73,8 +73,9 @@ export async function backfill(options: BackfillOptions): Promise<void> {
     const { rows } = await client.query(
       `SELECT EXISTS (SELECT 1 FROM pg_replication_slots WHERE slot_name = $1 AND database = current_database()) AS has_slot,
          EXISTS (SELECT 1 FROM pg_publication_tables WHERE schemaname = $2 AND tablename = $3) AS has_table,
-         array(SELECT name FROM unnest($4::text[]) AS name WHERE name NOT IN (SELECT column_name FROM information_schema.columns
-           WHERE table_schema = $2 AND table_name = $3)) AS unknown`,
+         array(SELECT name FROM unnest($4::text[]) AS name WHERE name NOT IN (SELECT attname FROM pg_attribute
+           JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
+           WHERE nspname = $2 AND relname = $3 AND attnum > 0 AND NOT attisdropped)) AS unknown`,
       [slot, schema, name, conditions.map(([column]) => column)],
     );
     const [found] = rows;
