@@ -37,7 +37,7 @@ function cut(text: string, width: number): string {
 }
 
 function describe({ op, before, after }: ChangeEvent): string {
-  const words: Readonly<Record<string, string>> = { c: "insert", u: "update", d: "delete" };
+  const words: Readonly<Record<string, string>> = { c: "insert", u: "update", d: "delete", r: "row" };
   return `${(words[op] ?? op).padEnd(7)} ${JSON.stringify(after ?? before)}`;
 }
 
@@ -53,7 +53,7 @@ export function hints({ redisPort, metricsUrl }: Pick<View, "redisPort" | "metri
 export function screen(view: View, width: number): string[] {
   const dim = (text: string) => styleText("dim", text);
   const field = (name: string, value: string) => `  ${dim(name.padEnd(16))}${value}`;
-  const behind = view.committed - view.verified;
+  const behind = view.committed - view.verified + view.missing;
   const lines = [
     `${styleText("bold", "rxadd")}  PostgreSQL → Redis Stream orders.events, exactly once  ${dim(clock(view.seconds))}`,
     "",
@@ -65,7 +65,7 @@ export function screen(view: View, width: number): string[] {
     ),
     field(
       "Stream",
-      `${number.format(view.verified)} entries, each exactly once and in order, ${behind === 0 ? "nothing missing" : `${number.format(Math.max(0, behind))} on their way`}`,
+      `${number.format(view.rows)} rows that were there, ${number.format(view.verified)} changes, each exactly once and in order, ${behind === 0 ? "nothing missing" : `${number.format(Math.max(0, behind))} on their way`}`,
     ),
     field(
       "Rate",

@@ -3,11 +3,14 @@ import { Client } from "pg";
 /** A row change that the shop has committed, as it has to stand in the stream. */
 export type Written = `${"c" | "u" | "d"} ${number} ${number}`;
 
-/** A small shop that writes to its database until it is closed. */
+/** A small shop that has orders already, and writes to its database from its opening until it is closed. */
 export interface Shop {
+  /** What was there before it opened: order id → amount. */
+  readonly stock: ReadonlyMap<number, number>;
   /** All committed changes, in commit order. */
   readonly written: readonly Written[];
   readonly transactions: () => number;
+  readonly open: () => void;
   /** Resolves when the last transaction is committed. */
   readonly close: () => Promise<void>;
 }
@@ -25,19 +28,25 @@ function pick<A>(list: readonly A[]): A | undefined {
   return list[Math.floor(Math.random() * list.length)];
 }
 
-/** Makes the shop's table and opens the shop: it orders, pays, and cancels, in transactions. */
-export async function openShop(connectionString: string): Promise<Shop> {
+const stocked = 5_000;
+
+/** Makes the shop's table, with orders of the days before; open, it orders, pays, and cancels, in transactions. */
+export async function stockShop(connectionString: string): Promise<Shop> {
   const db = new Client(connectionString);
   await db.connect();
   await db.query(
     "CREATE TABLE orders (id int PRIMARY KEY, item text NOT NULL, amount int NOT NULL, status text NOT NULL)",
   );
   await db.query("ALTER TABLE orders REPLICA IDENTITY FULL");
+  const stock = await db.query<{ id: number; amount: number }>(
+    `INSERT INTO orders SELECT id, ($1::text[])[1 + id % 6], 1 + id % 9, 'paid' FROM generate_series(1, ${stocked}) AS id RETURNING id, amount`,
+    [items],
+  );
 
   const written: Written[] = [];
   // What the table holds: order id → amount.
-  const orders = new Map<number, number>();
-  let nextId = 1;
+  const orders = new Map(stock.rows.map(({ id, amount }) => [id, amount]));
+  let nextId = stocked + 1;
   let transactions = 0;
   let isOpen = true;
 
@@ -92,18 +101,22 @@ export async function openShop(connectionString: string): Promise<Shop> {
       await serveCustomer();
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 8));
     }
-    await db.end();
   }
 
-  const trading = trade();
-  // Whoever closes the shop hears of it.
-  trading.catch(() => {});
+  let trading = Promise.resolve();
   return {
+    stock: new Map(orders),
     written,
     transactions: () => transactions,
-    close: () => {
+    open: () => {
+      trading = trade();
+      // Whoever closes the shop hears of it.
+      trading.catch(() => {});
+    },
+    close: async () => {
       isOpen = false;
-      return trading;
+      await trading;
+      await db.end();
     },
   };
 }

@@ -14,7 +14,9 @@ export interface Story {
   readonly committed: number;
   readonly transactions: number;
   readonly verified: number;
-  /** Committed and not yet read from the stream. */
+  /** Rows that were there already and were read as such. */
+  readonly rows: number;
+  /** Committed, or there already, and not yet read from the stream. */
   readonly onTheirWay: number;
   readonly difference: string | undefined;
   readonly isRedisUp: boolean;
@@ -41,11 +43,11 @@ export class Storyteller {
 
   tell(
     shop: { readonly committed: number; readonly transactions: number },
-    { verified, difference }: Verdict,
+    { verified, rows, missing, difference }: Verdict,
     troubles: Troubles,
     writer: WriterState,
   ): Story {
-    const onTheirWay = Math.max(0, shop.committed - verified);
+    const onTheirWay = Math.max(0, shop.committed - verified) + missing;
     const isWell = troubles.isRedisUp() && !troubles.isMemoryFull() && writer.doing === "publishing";
     if (this.#backlog !== undefined) {
       this.#backlog = Math.max(this.#backlog, onTheirWay);
@@ -60,6 +62,7 @@ export class Storyteller {
     return {
       ...shop,
       verified,
+      rows,
       onTheirWay,
       difference,
       isRedisUp: troubles.isRedisUp(),

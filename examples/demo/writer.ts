@@ -20,7 +20,7 @@ const metrics = sinkMetrics({ pipeline: "demo", sink: id });
 const ofSink = health();
 const sink = redisSink({ id, uri: REDIS_URI, stream: STREAM, observers: [metrics, ofSink] });
 const opened = { next: () => tell({ kind: "opened" }) };
-const source = postgresChanges({ connectionString: POSTGRES_URI, opened });
+const source = postgresChanges({ connectionString: POSTGRES_URI, snapshot: "initial", opened });
 
 // The demo goes first when Ctrl-C is pressed, and ends the writer when all is in the stream.
 process.on("SIGINT", () => {});

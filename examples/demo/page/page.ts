@@ -14,7 +14,7 @@ function button(action: Action, text: string, isPossible = true) {
 }
 
 function view(story: Story) {
-  const { committed, verified, onTheirWay, difference } = story;
+  const { committed, verified, rows, onTheirWay, difference } = story;
   return html`
     <p class="buttons">
       ${
@@ -38,7 +38,7 @@ function view(story: Story) {
         }
       </p>
       <p>
-        ${number.format(committed)} committed in ${number.format(story.transactions)} transactions;
+        ${number.format(rows)} rows that were there already; ${number.format(committed)} changes committed in ${number.format(story.transactions)} transactions;
         <b>${number.format(onTheirWay)}</b> on their way${difference === undefined ? "; lost 0, doubled 0, out of order 0" : nothing}.
       </p>
     </section>
