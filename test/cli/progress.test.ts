@@ -1,6 +1,6 @@
 import { PassThrough } from "node:stream";
 import { from, map, type Observable, of, Subject, take, tap } from "rxjs";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { type Advance, type CaughtUp, catchingUp } from "../../src/cli/progress/catchingUp.ts";
 import { type Progress, progress, type Reading } from "../../src/cli/progress/progress.ts";
 import { progressLines } from "../../src/cli/progress/progressLines.ts";
@@ -293,34 +293,57 @@ describe("tables that are read", () => {
     );
   });
 
+  it("are in the bar on a terminal, until they are read, whatever stands in their names", () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    let shown = "";
+    const stderr = new PassThrough().setEncoding("utf8").on("data", (text: string) => {
+      shown += text;
+    });
+    const bar = new Bar(Object.assign(stderr, { isTTY: true, columns: 200 }), new Stdout(new PassThrough()));
+    const lines: string[] = [];
+    const tables$ = new Subject<SnapshotProgress>();
+    const ofShop = bar.of("shop");
+    const showing = showTables({ bar: ofShop, log: (line) => lines.push(line) }, tables$).subscribe();
+
+    tables$.next({ ...reading(1200, 2400), table: "public.orders\x1b[2J" });
+    bar.sayLine("above");
+    tables$.next({ ...reading(2400), table: "public.orders\x1b[2J", state: "read" });
+    vi.advanceTimersByTime(200);
+    bar.sayLine("alone");
+    showing.unsubscribe();
+
+    expect(shown).toContain("50 %");
+    expect(shown).toContain("shop/public.orders\\u001b[2J: 1,200 events");
+    expect(shown.endsWith("alone\n")).toBe(true);
+    expect(lines).toEqual([]);
+  });
+
   it("have a line in ten seconds, and none when they take less", () => {
     vi.useFakeTimers();
-    try {
-      const lines: string[] = [];
-      const tables$ = new Subject<SnapshotProgress>();
-      const silent = { isTTY: false, write: () => true } as never;
-      const bar = new Bar(silent, new Stdout(new PassThrough()));
-      const showing = showTables({ bar, log: (line) => lines.push(line) }, tables$).subscribe();
-      const read = (second: number, progress: SnapshotProgress) => {
-        vi.setSystemTime(second * 1000);
-        tables$.next(progress);
-        vi.advanceTimersByTime(1000);
-      };
-      for (let second = 1; second <= 25; second += 1) read(second, reading(second * 100, 10_000));
-      read(26, { ...reading(2600), state: "read" });
-      for (let second = 27; second <= 32; second += 1)
-        read(second, { ...reading(second), table: "public.lines" });
-      read(33, { ...reading(33), table: "public.lines", state: "read" });
-      vi.advanceTimersByTime(60_000);
-      showing.unsubscribe();
+    onTestFinished(() => void vi.useRealTimers());
+    const lines: string[] = [];
+    const tables$ = new Subject<SnapshotProgress>();
+    const silent = { isTTY: false, write: () => true } as never;
+    const bar = new Bar(silent, new Stdout(new PassThrough()));
+    const showing = showTables({ bar, log: (line) => lines.push(line) }, tables$).subscribe();
+    const read = (second: number, progress: SnapshotProgress) => {
+      vi.setSystemTime(second * 1000);
+      tables$.next(progress);
+      vi.advanceTimersByTime(1000);
+    };
+    for (let second = 1; second <= 25; second += 1) read(second, reading(second * 100, 10_000));
+    read(26, { ...reading(2600), state: "read" });
+    for (let second = 27; second <= 32; second += 1)
+      read(second, { ...reading(second), table: "public.lines" });
+    read(33, { ...reading(33), table: "public.lines", state: "read" });
+    vi.advanceTimersByTime(60_000);
+    showing.unsubscribe();
 
-      expect(lines).toEqual([
-        "public.orders: 1,000 of about 10,000 rows, 100 rows/s, 2 min left",
-        "public.orders: 2,000 of about 10,000 rows, 100 rows/s, 80 s left",
-      ]);
-      expect(vi.getTimerCount()).toBe(0);
-    } finally {
-      vi.useRealTimers();
-    }
+    expect(lines).toEqual([
+      "public.orders: 1,000 of about 10,000 rows, 100 rows/s, 2 min left",
+      "public.orders: 2,000 of about 10,000 rows, 100 rows/s, 80 s left",
+    ]);
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
