@@ -50,8 +50,8 @@ sinks:
 
 const env = () => ({ POSTGRES_URI: postgres.connectionString, REDIS_URI: redis.uri });
 
-function replicate(path: string): Run {
-  return rxadd(["replicate", "--config", path, "--metrics-port", "0"], "", env());
+function replicate(path: string, ...flags: readonly string[]): Run {
+  return rxadd(["replicate", "--config", path, "--metrics-port", "0", ...flags], "", env());
 }
 
 async function asked(...flags: readonly string[]) {
@@ -186,5 +186,25 @@ describe("rxadd replicate with snapshot: initial", () => {
 
     expect(await run.ended).toBe(0);
     expect((await events("whole")).every(({ op }) => op === "r")).toBe(true);
+  });
+
+  it("fills the stream anew with --accept-hole when Redis has come back empty", async () => {
+    const path = join(folder, "whole.yaml");
+    await redis.client.flushall();
+    await db.query("DELETE FROM orders WHERE id > 10");
+    const refused = replicate(path);
+    expect(await refused.ended).toBe(2);
+    expect(refused.stderr()).toMatch(/no position to go on from: .*--accept-hole: with snapshot: initial/);
+
+    const run = replicate(path, "--accept-hole");
+    await run.says("reads every table anew, without changes that are gone");
+    await run.says("public.orders: 10 rows read");
+    await expect.poll(async () => (await events("whole")).filter(({ op }) => op === "r").length).toBe(10);
+    run.child.kill("SIGTERM");
+
+    expect(await run.ended).toBe(0);
+    const all = await events("whole");
+    const kept = all.slice(all.findIndex(({ op }) => op === "t") + 1);
+    expect(kept.map(({ after }) => after?.id)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 });
