@@ -75,6 +75,7 @@ export class PgoutputDecoder {
   readonly #relations = new Map<number, Relation>();
   #transaction: OpenTransaction | undefined;
   #held: HeldEvent | undefined;
+  #bytes = 0;
 
   /** @param db - the database's name: with the position it makes the event's id */
   constructor(db: string, observer: PgoutputObserver) {
@@ -85,6 +86,7 @@ export class PgoutputDecoder {
   /** Takes one message, from `start` up to `end` of the buffer. */
   decode(buffer: Buffer, start: number, end: number): void {
     this.#reader.open(buffer, start, end);
+    this.#bytes = end - start;
     const kind = this.#reader.byte();
     if (kind === messages.insert) this.#insert();
     else if (kind === messages.update) this.#update();
@@ -175,7 +177,9 @@ export class PgoutputDecoder {
     const { xid: txId, ts_ms, lsn, id, changes } = transaction;
     const place = `${lsn}:${changes}`;
     const { schema, name: table } = relation;
-    const reads = this.#observer.read?.({ table: relation, xid: txId, op, before, after, unchanged }) ?? "";
+    const bytes = this.#bytes;
+    const reads =
+      this.#observer.read?.({ table: relation, xid: txId, op, before, after, unchanged, bytes }) ?? "";
     const source = { connector: "postgresql", db: this.#db, schema, table, lsn, txId };
     this.#held = {
       id: `${this.#db}/${place}`,

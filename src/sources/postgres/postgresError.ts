@@ -48,8 +48,8 @@ const codes: Readonly<Record<string, Class>> = {
   "42P01": ["Refused", "check the list of tables"],
 };
 
-/** Whole classes of SQLSTATE codes that pass: connection, resources, operator intervention. */
-const passing = new Set(["08", "53", "57"]);
+/** Whole classes of SQLSTATE codes that pass: connection, deadlocks, resources, operator intervention. */
+const passing = new Set(["08", "40", "53", "57"]);
 
 function classOfServer({ code = "", message }: DatabaseError): Class {
   const known = codes[code];

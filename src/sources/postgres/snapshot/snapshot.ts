@@ -4,6 +4,7 @@ import { isRetryable, isRxaddError, type RxaddError } from "../../../errors/rxad
 import type { ChangeEvent, Row } from "../../../event/changeEvent.ts";
 import type { Lsn } from "../../../event/lsn.ts";
 import type { LogMessage, MessageTransaction } from "../pgoutput.ts";
+import { postgresError } from "../postgresError.ts";
 import { Chunk, type TableChange } from "./chunk.ts";
 import { nextChunkRows } from "./chunkRows.ts";
 import { aroundKey, ordTable, readsText, shownTable, type TableName, type TableRead } from "./tableRead.ts";
@@ -30,7 +31,7 @@ export interface SnapshotOptions {
   readonly reads: readonly TableRead[];
   /** All tables that are published, in order. */
   readonly tables: readonly TableName[];
-  readonly reader: TableReader;
+  readonly reader: Pick<TableReader, "look" | "read" | "mark" | "rest">;
   readonly emit: (event: ChangeEvent<Row, Lsn>) => void;
   readonly failed: (error: unknown) => void;
   /** Whether nothing is to be told now. */
@@ -46,11 +47,14 @@ type Ended = { readonly state: "read" } | { readonly state: "refused"; readonly 
 /** What goes on: nothing; rows are read, while changes are noted; rows are there, and wait for their place in the log. */
 type Stage =
   | { readonly is: "resting" }
-  | { readonly is: "reading"; readonly changes: TableChange[] }
+  | { readonly is: "reading"; readonly changes: TableChange[]; bytes: number }
   | { readonly is: "waiting"; readonly chunk: Chunk; readonly word: string; readonly isLast: boolean };
 
-/** So many changes are noted while rows are read; then the log waits. */
+/** So many changes of the table are noted while its rows are read, and so many bytes of them; then the log waits. */
 const maxNoted = 10_000;
+const maxNotedBytes = 16 * 1024 * 1024;
+/** How long what follows the place in a position may be before another request is refused. */
+const maxText = 10_000;
 /** Of so many transactions it is remembered that they were told; then it is asked which of them everybody sees. */
 const maxTold = 50_000;
 /** How long a transaction that is told, and not yet seen, is waited for. */
@@ -68,7 +72,7 @@ const unseenMs = 50;
  * the rows were read was not seen by them, they are read again; and they are not read until it is known of all that ran when it
  * began to remember whether they had been told.
  *
- * - **Memory** one piece, and 10,000 changes while it is read.
+ * - **Memory** one piece, and while it is read 10,000 changes of its table, or 16 MiB of them.
  */
 export class Snapshot {
   readonly #options: SnapshotOptions;
@@ -102,7 +106,7 @@ export class Snapshot {
     const [read] = this.#reads;
     if (read === undefined || this.#stage.is !== "resting" || this.#isClosed || this.#options.isPaused())
       return;
-    this.#stage = { is: "reading", changes: [] };
+    this.#stage = { is: "reading", changes: [], bytes: 0 };
     this.#read(read).catch((error) => {
       if (this.#isClosed) return;
       if (read.where === undefined || !isRxaddError(error) || isRetryable(error)) this.#options.failed(error);
@@ -110,23 +114,45 @@ export class Snapshot {
     });
   }
 
-  /** Adds tables to what is to be read. */
+  /** Adds tables to what is to be read, unless the same is to come already. It stands in each position: of too many one is refused. */
   ask(read: TableRead): void {
+    const [first, ...others] = this.#reads;
+    const asked = readsText([read]);
+    const coming = this.#stage.is === "resting" && first !== undefined ? [first, ...others] : others;
+    if (coming.some((each) => readsText([each]) === asked)) return;
+    if (this.#text.length > maxText) {
+      const error = postgresError(
+        "Refused",
+        `backfill: found ${this.#reads.length} requests that wait, expected fewer: ask for the rows of ${shownTable(read)} again when those are read`,
+      );
+      this.#options.progress?.next({
+        table: shownTable(read),
+        rows: 0,
+        estimated: undefined,
+        state: "refused",
+        error,
+      });
+      return;
+    }
     this.#left([...this.#reads, read]);
     this.resume();
   }
 
   /** Takes note of a change that is about to be told; returns what follows the place in its position. */
   changed(change: TableChange): string {
-    const { table, xid, before, unchanged } = change;
+    const { table, xid, before, after, unchanged, bytes } = change;
     if (this.#reads.length === 0) return this.#text;
     this.#told.add(xid);
     if (this.#told.size > maxTold) this.#forget();
     const stage = this.#stage;
-    if (stage.is === "reading") {
-      stage.changes.push(change);
-      if (stage.changes.length === maxNoted) this.#options.hold(true);
-    } else if (stage.is === "waiting" && isSame(stage.chunk.table, table)) stage.chunk.changed(change);
+    const [first] = this.#reads;
+    if (stage.is === "reading" && first !== undefined && isSame(first, table)) {
+      // Whoever gets the event may change it.
+      stage.changes.push({ ...change, ...structuredClone({ before, after }) });
+      stage.bytes += bytes;
+      if (stage.changes.length >= maxNoted || stage.bytes >= maxNotedBytes) this.#options.hold(true);
+    } else if (stage.is === "waiting" && isSame(stage.chunk.table, table) && !stage.chunk.changed(change))
+      this.#later();
     // A row that moves to another key without its large columns may not have been read under its old one, nor ever be.
     if (before !== null && unchanged.length > 0) this.#again(table);
     return this.#text;
@@ -154,19 +180,18 @@ export class Snapshot {
     // What was told before the rows are read is told without them.
     const told = this.#told;
     this.#told = new Set();
-    const found = await reader.read(read, this.#limit);
+    const found = await reader.read(read, isToClear(read) ? 0 : this.#limit);
     const stage = this.#stage;
     if (this.#isClosed || stage.is !== "reading") return;
     if (found === undefined) return this.#end(read, { state: "read" });
     hold(false);
     const { seen } = found;
-    const unseen = [...told].filter((xid) => !seen.sees(xid));
-    for (const xid of unseen) this.#told.add(xid);
-    if (unseen.length > 0) return this.#later();
+    this.#doubted = [...told].filter((xid) => !seen.sees(xid));
+    if (this.#doubted.length > 0) return this.#later();
     const chunk = new Chunk(found.table, found.rows, seen);
-    for (const change of stage.changes) if (isSame(change.table, read)) chunk.changed(change);
+    if (!stage.changes.every((change) => chunk.changed(change))) return this.#later();
     const word = randomUUID();
-    this.#stage = { is: "waiting", chunk, word, isLast: found.rows.length < this.#limit };
+    this.#stage = { is: "waiting", chunk, word, isLast: found.isLast };
     this.#limit = nextChunkRows(this.#limit, found);
     this.#estimated = found.table.estimated;
     await reader.mark(word);
@@ -198,7 +223,9 @@ export class Snapshot {
         for (const xid of told) if (seen.sees(xid)) told.delete(xid);
         this.#isLooking = false;
       },
-      () => {}, // it is closed, or will be
+      () => {
+        this.#isLooking = false; // it is closed, or will be, or nothing is left to be read
+      },
     );
   }
 
@@ -206,34 +233,32 @@ export class Snapshot {
     const [read] = this.#reads;
     if (read === undefined) return;
     const { db, emit } = this.#options;
-    const { schema, name } = chunk.table;
+    const { schema, name, by } = chunk.table;
     const others = readsText(this.#reads.slice(1));
-    const [start, end] = aroundKey(read);
+    const [start, end] = aroundKey({ ...read, by });
     const source = { connector: "postgresql", db, schema, table: name, lsn, txId: xid };
     const event = { ts_ms, source, before: null } as const;
-    let clearings = 0;
-    if (read.isAnew && read.after === undefined) {
-      clearings = 1;
+    // Rows are read only after that, so that what is told up to here is told without them.
+    if (isToClear(read)) {
       this.#left([{ ...read, after: [] }, ...this.#reads.slice(1)]);
       const place = `${lsn}:1`;
-      emit({
-        ...event,
-        id: `${db}/${place}`,
-        op: "t",
-        after: null,
-        position: `${place}${this.#text}` as Lsn,
-      });
+      const position = `${place}${this.#text}` as Lsn;
+      emit({ ...event, id: `${db}/${place}`, op: "t", after: null, position });
+      return;
     }
-    chunk.forEach((number, after, key) => {
-      const place = `${lsn}:${number + clearings}`;
+    chunk.tellWhile((number, after, key) => {
+      const place = `${lsn}:${number}`;
       const position = `${place}${start}${key}${end}${others}` as Lsn;
-      emit({ ...event, source: { ...source }, id: `${db}/${place}`, op: "r", after, position });
+      if (!this.#isClosed)
+        emit({ ...event, source: { ...source }, id: `${db}/${place}`, op: "r", after, position });
+      return !this.#isClosed;
     });
+    if (this.#isClosed) return;
     this.#rows += chunk.size;
     const { lastKey } = chunk;
     if (isLast || lastKey === undefined) this.#done(read, { state: "read" });
     else {
-      this.#left([{ ...read, after: lastKey }, ...this.#reads.slice(1)]);
+      this.#left([{ ...read, after: lastKey, by }, ...this.#reads.slice(1)]);
       this.#progress(read, { state: "reading" });
     }
   }
@@ -282,6 +307,11 @@ export class Snapshot {
     const [rows, estimated] = [this.#rows, this.#estimated];
     this.#options.progress?.next({ table: shownTable(read), rows, estimated, ...how });
   }
+}
+
+/** Whether a truncate of it is the next that is told. */
+function isToClear({ isAnew, after }: TableRead): boolean {
+  return isAnew && after === undefined;
 }
 
 function isSame(a: TableName, b: TableName): boolean {
