@@ -40,6 +40,10 @@ const codes: Readonly<Record<string, Class>> = {
     "give the user the attribute REPLICATION; a publication of all tables takes a superuser, one of some tables their owner",
   ],
   "53400": ["NotConfigured", "raise max_replication_slots and max_wal_senders"],
+  // A lock or a transaction that was waited for longer than the database allows.
+  "55P03": ["ConnectionLost", ""],
+  "25P03": ["ConnectionLost", ""],
+  "25P04": ["ConnectionLost", ""],
   "55006": ["SlotInUse", "one process at a time reads a slot; give this one a slot of its own"],
   "58P01": ["PositionUnavailable", gone],
   // A slot, or before PostgreSQL 18 a publication, that was dropped under way or did not stand when a change was made.

@@ -194,7 +194,12 @@ export class Snapshot {
     this.#stage = { is: "waiting", chunk, word, isLast: found.isLast };
     this.#limit = nextChunkRows(this.#limit, found);
     this.#estimated = found.table.estimated;
-    await reader.mark(word);
+    try {
+      await reader.mark(word);
+    } catch (error) {
+      // The log may come to it before its answer, and the connection be given back meanwhile.
+      if (this.#stage.is === "waiting" && this.#stage.word === word) throw error;
+    }
   }
 
   /** Whether all that may have been told, and not be seen, has been told since it began to remember. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import type { ChangeEvent, Lsn, Row } from "../../../../src/index.ts";
 import { valueReader } from "../../../../src/sources/postgres/columnValues.ts";
@@ -17,7 +18,16 @@ const columns = ["id", "amount", "note"].map((name) => ({
   read: valueReader(name === "note" ? 25 : 23),
 }));
 const table: Table = {
-  ...{ ...orders, columns, key: [0], by: "k", estimated: 3, from: "orders", filter: undefined },
+  ...{
+    ...orders,
+    columns,
+    key: [0],
+    keyTypes: ["int"],
+    by: "k",
+    estimated: 3,
+    from: "orders",
+    filter: undefined,
+  },
 };
 
 /** A row as the server sends it. */
@@ -50,6 +60,7 @@ function bench(reads: readonly TableRead[] = [all]) {
   let looks = 0;
   let isHeld = false;
   let commits = 0;
+  let fails: (error: unknown) => void = () => {};
   const snapshot = new Snapshot({
     ...{ db: "db", reads, tables: [orders] },
     emit: (event) => events.push(event),
@@ -70,10 +81,13 @@ function bench(reads: readonly TableRead[] = [all]) {
           answers.push(resolve);
         });
       },
-      mark: async (word) => {
+      mark: (word) => {
         words.push(word);
+        return new Promise((_, reject) => {
+          fails = reject;
+        });
       },
-      rest: () => {},
+      rest: () => fails(new Error("Connection terminated")),
     },
   });
   snapshots.push(snapshot);
@@ -260,6 +274,19 @@ describe("a piece of a table", () => {
     await on.marked();
     on.reach();
     expect(on.rebuilt()).toEqual(["0 0 z", "1 77 a"]);
+  });
+
+  it("is no failure where its watermark comes before the answer, and the connection is given back", async () => {
+    const on = bench();
+    on.snapshot.resume();
+    await on.asking();
+    on.answer([[1, 1, "a"]]);
+    await on.marked();
+    on.reach();
+    await delay(10);
+
+    expect(on.snapshot.text).toBe("");
+    expect(on.failures).toEqual([]);
   });
 
   it("is told no further once nobody listens", async () => {
