@@ -37,6 +37,11 @@ export function placeOf(lsn: string): string {
   return at < 0 ? lsn : lsn.slice(0, at);
 }
 
+/** A position as errors and logs show it: how far a snapshot has come is told by the keys of rows, which are no matter of theirs. */
+export function shownPosition(text: string): string {
+  return isLsn(text) ? placeOf(text) : text;
+}
+
 /** The two halves of its place in the log, and its number in the transaction, empty without one. */
 export function lsnParts(lsn: string): readonly [high: string, low: string, number: string] {
   const place = placeOf(lsn);

@@ -1,14 +1,19 @@
 import { postgresError } from "./postgresError.ts";
+import type { SnapshotChoice } from "./prepare.ts";
+
+const snapshots: ReadonlySet<SnapshotChoice> = new Set(["never", "onDemand", "initial"]);
 
 /** Refuses names that PostgreSQL would cut short, or report with less to go by. */
 export function checkOptions({
   slot,
   publication,
   tables = [],
+  snapshot = "never",
 }: {
   readonly slot: string;
   readonly publication: string;
   readonly tables: readonly string[] | undefined;
+  readonly snapshot?: SnapshotChoice;
 }): void {
   if (!/^[a-z0-9_]{1,63}$/.test(slot)) {
     refuse("slot", slot, "up to 63 lower-case letters, digits and underscores");
@@ -16,6 +21,7 @@ export function checkOptions({
   if (publication === "" || Buffer.byteLength(publication) > 63) {
     refuse("publication", publication, "a name of 1 to 63 bytes");
   }
+  if (!snapshots.has(snapshot)) refuse("snapshot", snapshot, "never, onDemand or initial");
   for (const table of tables) {
     if (!/^[^.]+\.[^.]+$/.test(table)) refuse("tables", table, "schema.table");
   }
