@@ -128,9 +128,11 @@ export class TableReader {
     takeMessages(client, {
       takes: (kind) => this.#rows !== undefined && kind === kinds.dataRow,
       take: (_kind, buffer, start, end) => {
-        this.#bytes += end - start;
-        this.#isCut ||= this.#bytes > maxBytes && this.#rows?.length !== 0;
-        if (!this.#isCut) this.#rows?.push({ buffer, start, end });
+        const bytes = this.#bytes + end - start;
+        this.#isCut ||= bytes > maxBytes && this.#rows?.length !== 0;
+        if (this.#isCut) return;
+        this.#rows?.push({ buffer, start, end });
+        this.#bytes = bytes;
       },
       failed: this.#failed,
     });

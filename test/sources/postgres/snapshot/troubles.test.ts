@@ -3,6 +3,7 @@ import { Client } from "pg";
 import { BehaviorSubject, NEVER, type Observable } from "rxjs";
 import { afterEach, describe, expect, it, onTestFinished } from "vitest";
 import type { Flow } from "../../../../operators/flow.ts";
+import type { FailedAttempt } from "../../../../operators/retryBackoff.ts";
 import type { Lsn } from "../../../../src/index.ts";
 import { backfill, type PostgresOptions } from "../../../../src/sources/postgres/index.ts";
 import { TableReader } from "../../../../src/sources/postgres/snapshot/tableReader.ts";
@@ -131,6 +132,21 @@ describe("a snapshot by keys of every type", () => {
 });
 
 describe("the reader of tables", () => {
+  /** A user whom the database lets wait for nothing. */
+  async function hasty(): Promise<string> {
+    await query("DROP ROLE IF EXISTS hasty; CREATE ROLE hasty LOGIN SUPERUSER REPLICATION PASSWORD 'secret'");
+    for (const setting of [
+      "lock_timeout = '20ms'",
+      "statement_timeout = '500ms'",
+      "idle_in_transaction_session_timeout = '20ms'",
+      "idle_session_timeout = '300ms'",
+      "default_transaction_read_only = on",
+      "default_transaction_isolation = serializable",
+    ])
+      await query(`ALTER ROLE hasty SET ${setting}`);
+    return bed.connectionString().replace("postgres:secret", "hasty:secret");
+  }
+
   it("tells rows from other answers, however many questions are asked at once", async () => {
     await fill(500);
     await query(`CREATE PUBLICATION ${bed.publication()} FOR TABLE orders`);
@@ -163,16 +179,7 @@ describe("the reader of tables", () => {
   });
 
   it("waits for a lock, whatever the database thinks of waiting, and the log goes on", async () => {
-    await query("DROP ROLE IF EXISTS hasty; CREATE ROLE hasty LOGIN SUPERUSER REPLICATION PASSWORD 'secret'");
-    for (const setting of [
-      "lock_timeout = '20ms'",
-      "statement_timeout = '500ms'",
-      "idle_in_transaction_session_timeout = '20ms'",
-      "idle_session_timeout = '300ms'",
-      "default_transaction_read_only = on",
-      "default_transaction_isolation = serializable",
-    ])
-      await query(`ALTER ROLE hasty SET ${setting}`);
+    const connectionString = await hasty();
     await fill(2);
     await query(
       `CREATE TABLE second (id int PRIMARY KEY); CREATE PUBLICATION ${bed.publication()} FOR ALL TABLES`,
@@ -180,7 +187,6 @@ describe("the reader of tables", () => {
     await bed.openSlot();
     const flow = new BehaviorSubject<Flow>("pause");
     const lost: unknown[] = [];
-    const connectionString = bed.connectionString().replace("postgres:secret", "hasty:secret");
     const position = `${await bed.confirmedLsn()}@public.orders` as Lsn;
     const run = reading(position, { connectionString, failed: { next: (each) => lost.push(each) } }, flow);
     await bed.reading();
@@ -200,6 +206,22 @@ describe("the reader of tables", () => {
       "r orders",
       "r second",
     ]);
+  });
+
+  it("begins once it may look at the tables", async () => {
+    const connectionString = await hasty();
+    await fill(1);
+    await query(`CREATE PUBLICATION ${bed.publication()} FOR ALL TABLES`);
+    const altering = await connected();
+    await altering.query("BEGIN; LOCK TABLE orders");
+    const lost: string[] = [];
+    const failed = { next: ({ error }: FailedAttempt) => lost.push(`${error}`) };
+    const run = reading(undefined, { connectionString, failed });
+    await expect.poll(() => lost.join()).toContain("lock timeout");
+    await altering.query("COMMIT");
+    await run.has(1);
+
+    expect(run.failures).toEqual([]);
   });
 
   it("takes a deadlock for what passes", async () => {
