@@ -7,7 +7,7 @@ declare const lsn: unique symbol;
  * Where a change stands in PostgreSQL's write-ahead log: the LSN of its transaction's commit and,
  * after a colon, its number within the transaction, from 1: `16/B374D848:3`. Upper-case hexadecimal
  * without leading zeros, so that equal positions are equal strings. While a snapshot is read, how far it has come follows
- * after an `@`, which says nothing of the order: `16/B374D848:3@public.orders/42`.
+ * after an `@`, which says nothing of the order: `16/B374D848:3@public.orders(5f3a9c1e)/42`.
  */
 export type Lsn = string & { readonly [lsn]: true };
 
@@ -35,6 +35,11 @@ function compareDigits(a: string, b: string): Ordering {
 export function placeOf(lsn: string): string {
   const at = lsn.indexOf("@");
   return at < 0 ? lsn : lsn.slice(0, at);
+}
+
+/** A position as errors and logs show it: how far a snapshot has come is told by the keys of rows, which are no matter of theirs. */
+export function shownPosition(text: string): string {
+  return isLsn(text) ? placeOf(text) : text;
 }
 
 /** The two halves of its place in the log, and its number in the transaction, empty without one. */

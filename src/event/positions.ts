@@ -3,7 +3,7 @@ import type { Ord } from "fp-ts/lib/Ord.js";
 import type { Type } from "io-ts";
 import { type RxaddError, rxaddError } from "../errors/rxaddError.ts";
 import { kindOf, messageOf } from "../errors/thrown.ts";
-import { isLsn, ordLsn } from "./lsn.ts";
+import { isLsn, ordLsn, shownPosition } from "./lsn.ts";
 
 /**
  * How a source's positions are stored in Redis, and in which order they stand.
@@ -42,7 +42,7 @@ function compareStandard(a: StandardPosition, b: StandardPosition): number | und
   if (typeof a === "string" && !isLsn(a)) return undefined;
   if (typeof a === "string" && isOther) return ordLsn.compare(a, b);
   throw invalid(
-    `positions ${String(a)} and ${String(b)} are of different kinds: one sink id serves one source`,
+    `positions ${shownPosition(String(a))} and ${shownPosition(String(b))} are of different kinds: one sink id serves one source`,
   );
 }
 

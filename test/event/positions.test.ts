@@ -11,6 +11,7 @@ import {
   standardPositions,
 } from "../../src/event/positions.ts";
 import { redisSink } from "../../src/index.ts";
+import { positionText } from "../../src/telemetry/positionText.ts";
 import { fakeRedis } from "../../src/testing/index.ts";
 
 describe("standardPositions", () => {
@@ -79,6 +80,19 @@ describe("standardPositions", () => {
         }),
       );
     }
+  });
+});
+
+describe("an error about positions", () => {
+  it("does not say the key of a row up to which a snapshot has come", () => {
+    const position = "16/B374D848:3@public.people(5f3a9c1e)/alice%40example.com";
+    expect(() => standardPositions.compare?.(position, 1)).toThrow(
+      expect.objectContaining({
+        message: "positions 16/B374D848:3 and 1 are of different kinds: one sink id serves one source",
+      }),
+    );
+    expect(positionText(position)).toBe("16/B374D848:3");
+    expect(positionText("alice@example.com")).toBe("alice@example.com");
   });
 });
 

@@ -10,6 +10,7 @@ import {
   zip,
 } from "rxjs";
 import { rxaddError } from "../../errors/rxaddError.ts";
+import { shownPosition } from "../../event/lsn.ts";
 import { hasOrder } from "../../event/positions.ts";
 import type { LedgerLine, LedgerReply } from "../../redis/publish/ledger.ts";
 import type { LaneKeys, OpenedState, OpenReply, PublishPort } from "../../redis/publish/publishPort.ts";
@@ -205,7 +206,7 @@ export class Ledger<P> {
     if (!isBehind(this.#options, stand, line)) return;
     throw rxaddError(
       "RewindRequired",
-      `${stateKey}: found position ${state.position || "(beginning)"}, but what was acknowledged goes on to ${line.position}: Redis has lost batches; send again from there`,
+      `${stateKey}: found position ${shownPosition(state.position) || "(beginning)"}, but what was acknowledged goes on to ${shownPosition(line.position)}: Redis has lost batches; send again from there`,
       undefined,
       { position: this.#decode(stand.position) },
     );
@@ -218,7 +219,7 @@ export class Ledger<P> {
     if (reply.reply === "lost") {
       throw rxaddError(
         "RewindRequired",
-        `${key}: Redis has lost the sink's newest positions; send again from position ${reply.position || "(beginning)"}`,
+        `${key}: Redis has lost the sink's newest positions; send again from position ${shownPosition(reply.position) || "(beginning)"}`,
         undefined,
         { position: this.#decode(reply.position) },
       );

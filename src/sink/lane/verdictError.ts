@@ -1,4 +1,5 @@
 import { isRxaddError, type RxaddError, rxaddError } from "../../errors/rxaddError.ts";
+import { shownPosition } from "../../event/lsn.ts";
 import type { BatchNumber } from "../../redis/publish/protocol.ts";
 import type { LaneKeys, PublishReply } from "../../redis/publish/publishPort.ts";
 import type { Batch } from "../encode/entry.ts";
@@ -27,14 +28,14 @@ export function findingError<P>(
       }
       return rxaddError(
         "RewindRequired",
-        `${state}: found sequence ${found.sequence}, but ${acknowledged} was acknowledged: Redis has lost batches; send again from position ${found.position || "(beginning)"}`,
+        `${state}: found sequence ${found.sequence}, but ${acknowledged} was acknowledged: Redis has lost batches; send again from position ${shownPosition(found.position) || "(beginning)"}`,
         undefined,
         { position: decodePosition(found.position) },
       );
     case "outdated":
       return rxaddError(
         "RewindRequired",
-        `${state}: found an older epoch than mine, ${sent.epoch}: Redis has lost writes; send again from position ${found.position || "(beginning)"}`,
+        `${state}: found an older epoch than mine, ${sent.epoch}: Redis has lost writes; send again from position ${shownPosition(found.position) || "(beginning)"}`,
         undefined,
         { position: decodePosition(found.position) },
       );

@@ -1,5 +1,8 @@
 import { nothingToReadProblem } from "./nothingToRead.ts";
 import { postgresError } from "./postgresError.ts";
+import type { SnapshotChoice } from "./prepare.ts";
+
+const snapshots: ReadonlySet<SnapshotChoice> = new Set(["never", "onDemand", "initial"]);
 
 /** Refuses names that PostgreSQL would cut short, or report with less to go by. */
 export function checkOptions({
@@ -7,11 +10,13 @@ export function checkOptions({
   publication,
   tables,
   messages,
+  snapshot = "never",
 }: {
   readonly slot: string;
   readonly publication: string;
   readonly tables: readonly string[] | undefined;
   readonly messages: readonly string[] | undefined;
+  readonly snapshot?: SnapshotChoice;
 }): void {
   const problem = nothingToReadProblem({ tables, messages });
   if (problem !== undefined) throw postgresError("NotConfigured", problem);
@@ -21,6 +26,7 @@ export function checkOptions({
   if (publication === "" || Buffer.byteLength(publication) > 63) {
     refuse("publication", publication, "a name of 1 to 63 bytes");
   }
+  if (!snapshots.has(snapshot)) refuse("snapshot", snapshot, "never, onDemand or initial");
   for (const table of tables ?? []) {
     if (!/^[^.]+\.[^.]+$/.test(table)) refuse("tables", table, "schema.table");
   }

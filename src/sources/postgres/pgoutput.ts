@@ -83,6 +83,7 @@ export class PgoutputDecoder {
   readonly #relations = new Map<number, Relation>();
   #transaction: OpenTransaction | undefined;
   #held: HeldEvent | undefined;
+  #bytes = 0;
 
   /** @param db - the database's name: with the position it makes the event's id */
   constructor(db: string, observer: PgoutputObserver) {
@@ -93,6 +94,7 @@ export class PgoutputDecoder {
   /** Takes one message, from `start` up to `end` of the buffer. */
   decode(buffer: Buffer, start: number, end: number): void {
     this.#reader.open(buffer, start, end);
+    this.#bytes = end - start;
     const kind = this.#reader.byte();
     if (kind === messages.insert) this.#insert();
     else if (kind === messages.update) this.#update();
@@ -199,7 +201,8 @@ export class PgoutputDecoder {
     const { xid: txId, ts_ms, lsn, id, start, changes } = this.#next("a change");
     const place = `${start}${changes}`;
     const { schema, name: table } = relation;
-    this.#observer.changed?.({ table: relation, xid: txId, op, before, after, unchanged });
+    const bytes = this.#bytes;
+    this.#observer.changed?.({ table: relation, xid: txId, op, before, after, unchanged, bytes });
     const source = { connector: "postgresql", db: this.#db, schema, table, lsn, txId };
     this.#held = {
       id: `${this.#db}/${place}`,

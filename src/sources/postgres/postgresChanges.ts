@@ -166,7 +166,7 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
     reached = from,
   ): Observable<ChangeEvent<Row, Lsn>> {
     return defer(() => {
-      checkOptions({ slot, publication, tables, messages });
+      checkOptions({ slot, publication, tables, messages, snapshot });
       checkPosition(from);
       begin(from);
       return defer(() => connect(last(), flow, reached)).pipe(

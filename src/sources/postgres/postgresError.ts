@@ -45,6 +45,10 @@ const codes: Readonly<Record<string, Class>> = {
   ],
   "42883": ["NotConfigured", "failover takes PostgreSQL 17 or later"],
   "53400": ["NotConfigured", "raise max_replication_slots and max_wal_senders"],
+  // A lock or a transaction that was waited for longer than the database allows.
+  "55P03": ["ConnectionLost", ""],
+  "25P03": ["ConnectionLost", ""],
+  "25P04": ["ConnectionLost", ""],
   "55006": ["SlotInUse", "one process at a time reads a slot; give this one a slot of its own"],
   "58P01": ["PositionUnavailable", slotLost],
   // A slot, or before PostgreSQL 18 a publication, that was dropped under way or did not stand when a change was made.
@@ -53,8 +57,8 @@ const codes: Readonly<Record<string, Class>> = {
   "42P01": ["Refused", "check the list of tables"],
 };
 
-/** Whole classes of SQLSTATE codes that pass: connection, resources, operator intervention. */
-const passing = new Set(["08", "53", "57"]);
+/** Whole classes of SQLSTATE codes that pass: connection, deadlocks, resources, operator intervention. */
+const passing = new Set(["08", "40", "53", "57"]);
 
 function classOfServer({ code = "", message }: DatabaseError): Class {
   const known = codes[code];

@@ -138,6 +138,13 @@ describe("an error of PostgreSQL", () => {
     await bed.query(`DROP PUBLICATION "Bob's ""orders"", 1"`);
   });
 
+  it("says which word it expected for the snapshot", async () => {
+    expect(await failureOf({ snapshot: "Initial" as "initial" })).toMatchObject({
+      _tag: "NotConfigured",
+      message: 'snapshot: found "Initial", expected never, onDemand or initial',
+    });
+  });
+
   it("says that wal_level has to be logical", async () => {
     const other = await startPostgres({ wal_level: "replica" });
     try {

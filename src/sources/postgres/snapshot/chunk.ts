@@ -2,7 +2,7 @@ import type { Operation, Row } from "../../../event/changeEvent.ts";
 import { MessageReader } from "../messageReader.ts";
 import { setColumn } from "../relation.ts";
 import type { Table } from "./table.ts";
-import { keyText, type TableName } from "./tableRead.ts";
+import { keyText } from "./tableRead.ts";
 import type { Visibility } from "./visibility.ts";
 
 /** Where a row lies, as the server has sent it. */
@@ -12,9 +12,12 @@ export interface SentRow {
   readonly end: number;
 }
 
+/** A table, as the log describes it. */
+export type ChangedTable = Pick<Table, "schema" | "name" | "columns">;
+
 /** What has changed in a table. */
 export interface TableChange {
-  readonly table: TableName;
+  readonly table: ChangedTable;
   /** Its transaction. */
   readonly xid: number;
   readonly op: Operation;
@@ -22,6 +25,8 @@ export interface TableChange {
   readonly after: Row | null;
   /** Large columns that were not touched, and are not told. */
   readonly unchanged: readonly string[];
+  /** How large it is in the log. */
+  readonly bytes: number;
 }
 
 /** What has become of a row since it was read: columns that were changed, where not all of them were told; or all is told. */
@@ -42,6 +47,8 @@ export class Chunk {
   #numbers: ReadonlyMap<string, number> | undefined;
   readonly #since = new Map<number, Since>();
   #isCleared = false;
+  /** The description that fits this table. */
+  #fitting: ChangedTable | undefined;
 
   constructor(table: Table, rows: readonly SentRow[], seen: Visibility) {
     this.table = table;
@@ -59,32 +66,60 @@ export class Chunk {
     return last && this.#keyTexts(last);
   }
 
-  /** Takes note of a change of this table that is told before these rows. */
-  changed({ xid, op, before, after, unchanged }: TableChange): void {
-    if (this.#seen.sees(xid)) return;
+  /**
+   * Takes note of a change of this table that is told before these rows. Returns whether it can: a table whose key has another
+   * name or type by now, or whose rows are told apart by something else, has to be read once more.
+   */
+  changed({ table, xid, op, before, after, unchanged }: TableChange): boolean {
+    if (this.#seen.sees(xid)) return true;
     if (op === "t") {
       this.#isCleared = true;
-      return;
+      return true;
     }
+    if (!this.#fits(table) || !this.#hasKey(before) || !this.#hasKey(after)) return false;
     const old = before === null ? undefined : this.#numberOf(before);
     const now = after === null ? undefined : this.#numberOf(after);
     if (old !== undefined && old !== now) this.#since.set(old, "told");
-    if (now === undefined || after === null) return;
+    if (now === undefined || after === null) return true;
     const since = this.#since.get(now);
-    if (since === "told") return;
+    if (since === "told") return true;
+    if (unchanged.length > 0 && !this.#hasColumns(after)) return false;
     // Of an update the log leaves out large columns that it did not touch: those of the row as it was read are right.
     this.#since.set(now, unchanged.length === 0 ? "told" : { ...since, ...structuredClone(after) });
+    return true;
   }
 
-  /** Calls with each row that is to be told: with its number, from 1, as it is now, and its key as in a position. */
-  forEach(tell: (number: number, row: Row, key: string) => void): void {
+  /** Tells each row that is to be told, until that returns false: with its number, from 1, as it is now, and its key as in a position. */
+  tellWhile(tell: (number: number, row: Row, key: string) => boolean): void {
     if (this.#isCleared) return;
     for (const [index, sent] of this.#rows.entries()) {
       const since = this.#since.get(index);
       if (since === "told") continue;
       const row = this.#rowOf(sent);
-      tell(index + 1, since === undefined ? row : { ...row, ...since }, keyText(this.#keyTexts(sent)));
+      const now = since === undefined ? row : { ...row, ...since };
+      if (!tell(index + 1, now, keyText(this.#keyTexts(sent)))) return;
     }
+  }
+
+  #fits(changed: ChangedTable): boolean {
+    if (changed === this.#fitting) return true;
+    const { columns, key } = this.table;
+    const isThere = (column: number) =>
+      changed.columns.some(
+        ({ name, read }) => name === columns[column]?.name && read === columns[column]?.read,
+      );
+    if (!key.every(isThere)) return false;
+    this.#fitting = changed;
+    return true;
+  }
+
+  #hasKey(row: Row | null): boolean {
+    const { columns, key } = this.table;
+    return row === null || key.every((column) => Object.hasOwn(row, columns[column]?.name ?? ""));
+  }
+
+  #hasColumns(row: Row): boolean {
+    return Object.keys(row).every((name) => this.table.columns.some((column) => column.name === name));
   }
 
   #numberOf(row: Row): number | undefined {

@@ -1,5 +1,5 @@
 const first = 50;
-const least = 20;
+const least = 4;
 const most = 20_000;
 /** Bytes of rows that one piece should have. */
 const goodBytes = 2 * 1024 * 1024;

@@ -2,7 +2,7 @@ import { Client, type ClientConfig } from "pg";
 import { refuseUnknown } from "../../../options/decodeOptions.ts";
 import { checkOptions } from "../checkOptions.ts";
 import { postgresError, postgresErrorOf } from "../postgresError.ts";
-import { Request, requestPrefix } from "./backfill.ts";
+import { maxWhere, Request, requestPrefix } from "./backfill.ts";
 import { conditionsOf } from "./where.ts";
 
 /** Which rows to read, and who reads them. */
@@ -32,9 +32,6 @@ const names = {
   where: true,
   anew: true,
 } as const;
-
-/** The longest text of conditions: it stands in each position until its rows are read. */
-const maxWhere = 1_000;
 
 /**
  * Asks a source that runs, here or in another process, to read rows of a table: they come as events with `op: "r"`, in order with the
@@ -69,6 +66,12 @@ export async function backfill(options: BackfillOptions): Promise<void> {
       );
     const [schema = "", name = ""] = table.split(".");
     const conditions = where === undefined ? [] : conditionsOf(where);
+    const request = { slot, schema, table: name, where: conditions, isAnew: anew };
+    if (!Request.is(request))
+      throw postgresError(
+        "NotConfigured",
+        "table, where: found a name or a text that PostgreSQL cannot hold, expected no zero byte and no half of a character, and names of up to 63 bytes",
+      );
     await client.connect();
     const { rows } = await client.query(
       `SELECT EXISTS (SELECT 1 FROM pg_replication_slots WHERE slot_name = $1 AND database = current_database()) AS has_slot,
@@ -88,7 +91,6 @@ export async function backfill(options: BackfillOptions): Promise<void> {
       throw postgresError("NotConfigured", `table: found no publication with ${table}, expected one`);
     if (found.unknown.length > 0)
       throw postgresError("NotConfigured", `where: found no column ${found.unknown[0]} in ${table}`);
-    const request = Request.encode({ slot, schema, table: name, where: conditions, isAnew: anew });
     // A standby that is away does not hold it up.
     await client.query("SET synchronous_commit = local");
     await client.query("SELECT pg_logical_emit_message(true, $1, $2)", [

@@ -5,6 +5,7 @@ import type { ChangeEvent, Row } from "../../../event/changeEvent.ts";
 import type { Lsn } from "../../../event/lsn.ts";
 import type { SnapshotProgress } from "../../../telemetry/snapshotProgress.ts";
 import type { LogMessage, MessageTransaction } from "../pgoutput.ts";
+import { postgresError } from "../postgresError.ts";
 import { Chunk, type TableChange } from "./chunk.ts";
 import { nextChunkRows } from "./chunkRows.ts";
 import { aroundKey, ordTable, readsText, shownTable, type TableName, type TableRead } from "./tableRead.ts";
@@ -17,7 +18,7 @@ export interface SnapshotOptions {
   readonly reads: readonly TableRead[];
   /** All tables that are published, in order. */
   readonly tables: readonly TableName[];
-  readonly reader: TableReader;
+  readonly reader: Pick<TableReader, "look" | "read" | "mark" | "rest">;
   readonly emit: (event: ChangeEvent<Row, Lsn>) => void;
   readonly failed: (error: unknown) => void;
   /** Whether nothing is to be told now. */
@@ -33,12 +34,14 @@ type Ended = { readonly state: "read" } | { readonly state: "refused"; readonly 
 /** What goes on: nothing; rows are read, while changes are noted; a truncate, or rows that are there, wait for their place in the log. */
 type Stage =
   | { readonly is: "resting" }
-  | { readonly is: "reading"; readonly changes: TableChange[] }
-  | { readonly is: "clearing"; readonly word: string }
+  | { readonly is: "reading"; readonly changes: TableChange[]; bytes: number }
   | { readonly is: "waiting"; readonly chunk: Chunk; readonly word: string; readonly isLast: boolean };
 
-/** So many changes are noted while rows are read; then the log waits. */
+/** So many changes of the table are noted while its rows are read, and so many bytes of them; then the log waits. */
 const maxNoted = 10_000;
+const maxNotedBytes = 16 * 1024 * 1024;
+/** How long what follows the place in a position may be before another request is refused. */
+const maxText = 10_000;
 /** Of so many transactions it is remembered that they were told; then it is asked which of them everybody sees. */
 const maxTold = 50_000;
 /** How long a transaction that is told, and not yet seen, is waited for. */
@@ -56,7 +59,7 @@ const unseenMs = 50;
  * the rows were read was not seen by them, they are read again; and they are not read until it is known of all that ran when it
  * began to remember whether they had been told.
  *
- * - **Memory** one piece, and 10,000 changes while it is read.
+ * - **Memory** one piece, and while it is read 10,000 changes of its table, or 16 MiB of them.
  */
 export class Snapshot {
   readonly #options: SnapshotOptions;
@@ -90,7 +93,7 @@ export class Snapshot {
     const [read] = this.#reads;
     if (read === undefined || this.#stage.is !== "resting" || this.#isClosed || this.#options.isPaused())
       return;
-    this.#stage = { is: "reading", changes: [] };
+    this.#stage = { is: "reading", changes: [], bytes: 0 };
     this.#read(read).catch((error) => {
       if (this.#isClosed) return;
       if (read.where === undefined || !isRxaddError(error) || isRetryable(error)) this.#options.failed(error);
@@ -98,8 +101,26 @@ export class Snapshot {
     });
   }
 
-  /** Adds tables to what is to be read. */
+  /** Adds tables to what is to be read, unless the same is to come already. It stands in each position: of too many one is refused. */
   ask(read: TableRead): void {
+    const [first, ...others] = this.#reads;
+    const asked = readsText([read]);
+    const coming = this.#stage.is === "resting" && first !== undefined ? [first, ...others] : others;
+    if (coming.some((each) => readsText([each]) === asked)) return;
+    if (this.#text.length > maxText) {
+      const error = postgresError(
+        "Refused",
+        `backfill: found ${this.#reads.length} requests that wait, expected fewer: ask for the rows of ${shownTable(read)} again when those are read`,
+      );
+      this.#options.progress?.next({
+        table: shownTable(read),
+        rows: 0,
+        estimated: undefined,
+        state: "refused",
+        error,
+      });
+      return;
+    }
     this.#left([...this.#reads, read]);
     this.resume();
   }
@@ -115,15 +136,19 @@ export class Snapshot {
 
   /** Takes note of a change that is about to be told. */
   changed(change: TableChange): void {
-    const { table, xid, before, unchanged } = change;
+    const { table, xid, before, after, unchanged, bytes } = change;
     if (this.#reads.length === 0) return;
     this.#told.add(xid);
     if (this.#told.size > maxTold) this.#forget();
     const stage = this.#stage;
-    if (stage.is === "reading") {
-      stage.changes.push(change);
-      if (stage.changes.length === maxNoted) this.#options.hold(true);
-    } else if (stage.is === "waiting" && isSame(stage.chunk.table, table)) stage.chunk.changed(change);
+    const [first] = this.#reads;
+    if (stage.is === "reading" && first !== undefined && isSame(first, table)) {
+      // Whoever gets the event may change it.
+      stage.changes.push({ ...change, ...structuredClone({ before, after }) });
+      stage.bytes += bytes;
+      if (stage.changes.length >= maxNoted || stage.bytes >= maxNotedBytes) this.#options.hold(true);
+    } else if (stage.is === "waiting" && isSame(stage.chunk.table, table) && !stage.chunk.changed(change))
+      this.#later();
     // A row that moves to another key without its large columns may not have been read under its old one, nor ever be.
     if (before !== null && unchanged.length > 0) this.#again(table);
   }
@@ -131,11 +156,10 @@ export class Snapshot {
   /** Tells the truncate, or the rows, that wait for this message. */
   message({ prefix, content }: LogMessage, transaction: MessageTransaction | undefined): void {
     const stage = this.#stage;
-    if (stage.is === "resting" || stage.is === "reading" || transaction === undefined) return;
-    if (prefix !== watermark || content.toString() !== stage.word) return;
+    if (stage.is !== "waiting" || transaction === undefined || prefix !== watermark) return;
+    if (content.toString() !== stage.word) return;
     this.#stage = { is: "resting" };
-    if (stage.is === "clearing") this.#clear(transaction);
-    else this.#tell(stage.chunk, stage.isLast, transaction);
+    this.#tell(stage.chunk, stage.isLast, transaction);
     this.resume();
   }
 
@@ -151,25 +175,18 @@ export class Snapshot {
     // What was told before the rows are read is told without them.
     const told = this.#told;
     this.#told = new Set();
-    const found = await reader.read(read, this.#limit);
+    const found = await reader.read(read, isToClear(read) ? 0 : this.#limit);
     const stage = this.#stage;
     if (this.#isClosed || stage.is !== "reading") return;
     if (found === undefined) return this.#end(read, { state: "read" });
     hold(false);
     const { seen } = found;
-    const word = randomUUID();
-    const isToClear = read.isAnew && read.after === undefined;
-    const unseen = [...told].filter((xid) => isToClear || !seen.sees(xid));
-    for (const xid of unseen) this.#told.add(xid);
-    if (isToClear) {
-      // It can be read. What is told before the truncate goes with it, so that only rows that are read afterwards are right.
-      this.#stage = { is: "clearing", word };
-      return this.#mark(word);
-    }
-    if (unseen.length > 0) return this.#later();
+    this.#doubted = [...told].filter((xid) => !seen.sees(xid));
+    if (this.#doubted.length > 0) return this.#later();
     const chunk = new Chunk(found.table, found.rows, seen);
-    for (const change of stage.changes) if (isSame(change.table, read)) chunk.changed(change);
-    this.#stage = { is: "waiting", chunk, word, isLast: found.rows.length < this.#limit };
+    if (!stage.changes.every((change) => chunk.changed(change))) return this.#later();
+    const word = randomUUID();
+    this.#stage = { is: "waiting", chunk, word, isLast: found.isLast };
     this.#limit = nextChunkRows(this.#limit, found);
     if (this.#rows === 0) this.#estimated = isWhole(read) ? found.table.estimated : undefined;
     await this.#mark(word);
@@ -210,39 +227,42 @@ export class Snapshot {
         for (const xid of told) if (seen.sees(xid)) told.delete(xid);
         this.#isLooking = false;
       },
-      () => {}, // it is closed, or will be
+      () => {
+        this.#isLooking = false; // it is closed, or will be, or nothing is left to be read
+      },
     );
-  }
-
-  #clear({ lsn, xid, ts_ms }: MessageTransaction): void {
-    const [read] = this.#reads;
-    if (read === undefined) return;
-    const { db, emit } = this.#options;
-    this.#left([{ ...read, after: [] }, ...this.#reads.slice(1)]);
-    const source = { connector: "postgresql", db, schema: read.schema, table: read.name, lsn, txId: xid };
-    const position = `${lsn}:1${this.#text}` as Lsn;
-    emit({ ts_ms, source, before: null, id: `${db}/${lsn}:1`, op: "t", after: null, position });
   }
 
   #tell(chunk: Chunk, isLast: boolean, { lsn, xid, ts_ms }: MessageTransaction): void {
     const [read] = this.#reads;
     if (read === undefined) return;
     const { db, emit } = this.#options;
-    const { schema, name } = chunk.table;
+    const { schema, name, by } = chunk.table;
     const others = readsText(this.#reads.slice(1));
-    const [start, end] = aroundKey(read);
+    const [start, end] = aroundKey({ ...read, by });
     const source = { connector: "postgresql", db, schema, table: name, lsn, txId: xid };
     const event = { ts_ms, source, before: null } as const;
-    chunk.forEach((number, after, key) => {
+    // Rows are read only after that, so that what is told up to here is told without them.
+    if (isToClear(read)) {
+      this.#left([{ ...read, after: [] }, ...this.#reads.slice(1)]);
+      const place = `${lsn}:1`;
+      const position = `${place}${this.#text}` as Lsn;
+      emit({ ...event, id: `${db}/${place}`, op: "t", after: null, position });
+      return;
+    }
+    chunk.tellWhile((number, after, key) => {
       const place = `${lsn}:${number}`;
       const position = `${place}${start}${key}${end}${others}` as Lsn;
-      emit({ ...event, source: { ...source }, id: `${db}/${place}`, op: "r", after, position });
+      if (!this.#isClosed)
+        emit({ ...event, source: { ...source }, id: `${db}/${place}`, op: "r", after, position });
+      return !this.#isClosed;
     });
+    if (this.#isClosed) return;
     this.#rows += chunk.size;
     const { lastKey } = chunk;
     if (isLast || lastKey === undefined) this.#done(read, { state: "read" });
     else {
-      this.#left([{ ...read, after: lastKey }, ...this.#reads.slice(1)]);
+      this.#left([{ ...read, after: lastKey, by }, ...this.#reads.slice(1)]);
       this.#progress(read, { state: "reading" });
     }
   }
@@ -297,6 +317,11 @@ export class Snapshot {
 /** Whether all rows of the table are still to come. */
 function isWhole({ after = [], where = [] }: TableRead): boolean {
   return after.length === 0 && where.length === 0;
+}
+
+/** Whether a truncate of it is the next that is told. */
+function isToClear({ isAnew, after }: TableRead): boolean {
+  return isAnew && after === undefined;
 }
 
 function isSame(a: TableName, b: TableName): boolean {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { type Client, escapeIdentifier, escapeLiteral } from "pg";
 import { valueReader } from "../columnValues.ts";
 import type { Column } from "../relation.ts";
@@ -8,6 +9,10 @@ export interface Table extends TableName {
   readonly columns: readonly Pick<Column, "name" | "read">[];
   /** Which of the columns tell a row from any other, in the order of their index. */
   readonly key: readonly number[];
+  /** Their types, in SQL. */
+  readonly keyTypes: readonly string[];
+  /** Tells this key, by its names, types and collations, from any other that the table may be given. */
+  readonly by: string;
   /** How many rows there are, as far as the server knows. */
   readonly estimated: number | undefined;
   /** What follows FROM. */
@@ -37,7 +42,7 @@ const described = `
         AND (to_jsonb(published)->'attnames' IS NULL OR to_jsonb(published)->'attnames' ? attname)
         AND (attgenerated = '' OR current_setting('server_version_num')::int >= 180000)
       ORDER BY attnum) AS columns,
-    array(SELECT attname::text FROM pg_index
+    array(SELECT json_build_array(attname, format_type(atttypid, atttypmod), attcollation) FROM pg_index
       CROSS JOIN unnest(indkey) WITH ORDINALITY AS part (number, place)
       JOIN pg_attribute ON attrelid = indrelid AND attnum = number
       WHERE indrelid = relation.oid AND place <= indnkeyatts
@@ -53,7 +58,7 @@ interface Described {
   readonly estimated: number;
   readonly filter: string | null;
   readonly columns: readonly (readonly [name: string, typeOid: string])[];
-  readonly key: readonly string[];
+  readonly key: readonly (readonly [name: string, type: string, collation: string])[];
 }
 
 /** Looks at a table; undefined: it is not published, or is no more. */
@@ -70,7 +75,9 @@ export async function describeTable(
   const quoted = quotedTable({ schema, name });
   return {
     ...{ schema, name, columns },
-    key: table.key.map((column) => names.indexOf(column)),
+    key: table.key.map(([column]) => names.indexOf(column)),
+    keyTypes: table.key.map(([, type]) => type),
+    by: createHash("sha256").update(JSON.stringify(table.key)).digest("hex").slice(0, 8),
     estimated: table.estimated < 0 ? undefined : table.estimated,
     // Children of an inherited table are published as tables of their own, partitions with their root or by themselves.
     from: table.kind === "p" ? quoted : `ONLY ${quoted}`,
@@ -79,16 +86,24 @@ export async function describeTable(
 }
 
 /** Selects at most so many rows of a table behind where its reading is, in the order of its key. */
-export function selectRows({ columns, key, from, filter }: Table, read: TableRead, limit: number): string {
+export function selectRows(
+  { columns, key, keyTypes, by, from, filter }: Table,
+  read: TableRead,
+  limit: number,
+): string {
   const names = columns.map(({ name }) => escapeIdentifier(name));
   const keys = key.map((column) => names[column]);
-  const { after = [], where = [] } = read;
+  const { where = [] } = read;
+  // A key that the table did not have when its reading began says nothing of where it is.
+  const after = read.by === by && read.after !== undefined ? read.after : [];
   const conditions = [
     ...(filter === undefined ? [] : [`(${filter})`]),
     ...where.map(
       ([column, comparison, value]) => `${escapeIdentifier(column)} ${comparison} ${escapeLiteral(value)}`,
     ),
-    ...(after.length === 0 ? [] : [`(${keys}) > (${after.map(escapeLiteral)})`]),
+    ...(after.length === 0
+      ? []
+      : [`(${keys}) > (${after.map((text, at) => `CAST(${escapeLiteral(text)} AS ${keyTypes[at]})`)})`]),
   ];
   const which = conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
   return `SELECT ${names} FROM ${from}${which} ORDER BY ${keys} LIMIT ${limit}`;

@@ -16,6 +16,8 @@ export interface TableRead extends TableName {
    * Undefined: nothing was.
    */
   readonly after: readonly string[] | undefined;
+  /** Tells the key that `after` is of from any other that the table may be given; undefined: there is none yet. */
+  readonly by?: string | undefined;
   /** Whether its stream was filled before: then a truncate is told ahead of its rows, and ahead of those of the tables that follow. */
   readonly isAnew: boolean;
   /** Which rows, where this table alone was asked for, `[]` for all of it; undefined: the tables behind it follow. */
@@ -38,7 +40,7 @@ const plain = /^[\w-]+$/;
 function escaped(text: string): string {
   if (plain.test(text)) return text;
   const left = (mark: string) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`;
-  return encodeURIComponent(text).replace(/[.!~]/g, left);
+  return encodeURIComponent(text).replace(/[.!~()]/g, left);
 }
 
 /** Empty text, too, is a key. */
@@ -46,8 +48,8 @@ const escapedKey = (text: string) => (text === "" ? "~" : escaped(text));
 const keyOf = (text: string) => (text === "~" ? "" : decodeURIComponent(text));
 
 /** A read but for its key, which each of its rows has another one of. */
-export function aroundKey({ schema, name, isAnew, where }: TableRead): readonly [string, string] {
-  const table = `@${isAnew ? "!" : ""}${escaped(schema)}.${escaped(name)}/`;
+export function aroundKey({ schema, name, isAnew, where, by }: TableRead): readonly [string, string] {
+  const table = `@${isAnew ? "!" : ""}${escaped(schema)}.${escaped(name)}${by === undefined ? "" : `(${by})`}/`;
   return [table, where === undefined ? "" : `?${escaped(JSON.stringify(where))}`];
 }
 
@@ -62,7 +64,7 @@ function readText(read: TableRead): string {
   return `${read.after === undefined ? table.slice(0, -1) : table + keyText(read.after)}${where}`;
 }
 
-/** What follows the place in the log, in a position: `@public.orders/42`, and nothing when nothing is left to be read. */
+/** What follows the place in the log, in a position: `@public.orders(5f3a9c1e)/42`, and nothing when nothing is left to be read. */
 export function readsText(reads: readonly TableRead[]): string {
   return reads.map(readText).join("");
 }
@@ -73,13 +75,14 @@ function conditionsIn(text: string): readonly Condition[] {
   throw new Error("no conditions");
 }
 
-const pattern = /^(!?)([^./?]+)\.([^./?]+)(?:\/([^?]*))?(?:\?(.+))?$/;
+const pattern = /^(!?)([^./?]+)\.([^./?()]+)(?:\((\w+)\))?(?:\/([^?]*))?(?:\?(.+))?$/;
 
 function readOf(text: string): TableRead {
-  const [, anew, schema = "", name = "", key, where] = pattern.exec(text) ?? [];
+  const [, anew, schema = "", name = "", by, key, where] = pattern.exec(text) ?? [];
   return {
     schema: decodeURIComponent(schema),
     name: decodeURIComponent(name),
+    by,
     after: key === undefined ? undefined : key === "" ? [] : key.split("/").map(keyOf),
     isAnew: anew === "!",
     where: where === undefined ? undefined : conditionsIn(decodeURIComponent(where)),

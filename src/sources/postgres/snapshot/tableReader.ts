@@ -20,7 +20,16 @@ export interface RowsRead {
   readonly rows: readonly SentRow[];
   readonly bytes: number;
   readonly seen: Visibility;
+  /** Whether there are no more behind them. */
+  readonly isLast: boolean;
 }
+
+/** Rows beyond so many bytes are left to the next piece. */
+const maxBytes = 8 * 1024 * 1024;
+
+/** What may end a session that waits: for its place in the log, for a lock, for who is slow. */
+const sessionTimeouts = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout',
+  'transaction_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout')`;
 
 /** Reads tables, a piece at a time, by a connection that it has while there is something to read. */
 export class TableReader {
@@ -28,8 +37,11 @@ export class TableReader {
   readonly #publication: string;
   readonly #failed: (error: unknown) => void;
   #connecting: Promise<Client> | undefined;
+  /** What is asked, one after the other: rows are told from other answers by nothing else. */
+  #asked: Promise<unknown> = Promise.resolve();
   #rows: SentRow[] | undefined;
   #bytes = 0;
+  #isCut = false;
 
   /** @param failed - told when the connection breaks; what was asked for then rejects as well */
   constructor(config: ClientConfig, publication: string, failed: (error: unknown) => void) {
@@ -46,12 +58,15 @@ export class TableReader {
 
   /** What the server sees at this moment, and which of the transactions that it does not see have yet to begin their commit, as far as it tells us. */
   async look(): Promise<{ readonly seen: Visibility; readonly open: ReadonlySet<number> }> {
-    const client = await this.#client();
-    const seen = await look(client);
-    const { rows } = await client.query<{ xid: string }>(
-      "SELECT backend_xid::text AS xid FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND backend_xid IS NOT NULL",
-    );
-    return { seen, open: new Set(rows.map(({ xid }) => Number(xid))) };
+    return this.#ask(async (client) => {
+      // A moment names those that run up to the newest that has ended: that is this one.
+      await client.query("SELECT pg_current_xact_id()");
+      const seen = await look(client);
+      const { rows } = await client.query<{ xid: string }>(
+        "SELECT backend_xid::text AS xid FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND backend_xid IS NOT NULL",
+      );
+      return { seen, open: new Set(rows.map(({ xid }) => Number(xid))) };
+    });
   }
 
   /**
@@ -61,7 +76,7 @@ export class TableReader {
    */
   async read(read: TableRead, limit: number): Promise<RowsRead | undefined> {
     try {
-      return await this.#select(await this.#client(), read, limit);
+      return await this.#ask((client) => this.#select(client, read, limit));
     } catch (error) {
       throw refusalOf(error, read) ?? postgresErrorOf(error, this.#config.connectionString ?? "");
     }
@@ -81,7 +96,7 @@ export class TableReader {
         );
       return {
         table,
-        ...(await this.#rowsOf(client, selectRows(table, read, limit))),
+        ...(await this.#rowsOf(client, selectRows(table, read, limit), limit)),
         seen: await look(client),
       };
     } finally {
@@ -91,13 +106,20 @@ export class TableReader {
 
   /** Leaves a word in the log that everything up to now stands before. */
   async mark(word: string): Promise<void> {
-    const client = await this.#client();
-    await client.query("SELECT pg_logical_emit_message(true, $1, $2)", [watermark, word]);
+    await this.#ask((client) =>
+      client.query("SELECT pg_logical_emit_message(true, $1, $2)", [watermark, word]),
+    );
   }
 
-  #client(): Promise<Client> {
+  #ask<T>(question: (client: Client) => Promise<T>): Promise<T> {
     this.#connecting ??= this.#connect();
-    return this.#connecting;
+    const client = this.#connecting;
+    const answer = this.#asked.then(
+      () => client.then(question),
+      () => client.then(question),
+    );
+    this.#asked = answer;
+    return answer;
   }
 
   async #connect(): Promise<Client> {
@@ -106,30 +128,37 @@ export class TableReader {
     takeMessages(client, {
       takes: (kind) => this.#rows !== undefined && kind === kinds.dataRow,
       take: (_kind, buffer, start, end) => {
+        const bytes = this.#bytes + end - start;
+        this.#isCut ||= bytes > maxBytes && this.#rows?.length !== 0;
+        if (this.#isCut) return;
         this.#rows?.push({ buffer, start, end });
-        this.#bytes += end - start;
+        this.#bytes = bytes;
       },
       failed: this.#failed,
     });
     await client.connect();
     // A standby that is away must not hold up a watermark; a policy that hides rows must not do so in silence.
-    await client.query(`${plainText}; SET synchronous_commit = local; SET row_security = off`);
+    await client.query(
+      `${plainText}; SET synchronous_commit = local; SET row_security = off; ${sessionTimeouts}`,
+    );
     return client;
   }
 
   async #rowsOf(
     client: Client,
     sql: string,
-  ): Promise<{ readonly rows: readonly SentRow[]; readonly bytes: number }> {
+    limit: number,
+  ): Promise<Pick<RowsRead, "rows" | "bytes" | "isLast">> {
     const rows: SentRow[] = [];
     this.#rows = rows;
     this.#bytes = 0;
+    this.#isCut = false;
     try {
       await client.query(sql);
     } finally {
       this.#rows = undefined;
     }
-    return { rows, bytes: this.#bytes };
+    return { rows, bytes: this.#bytes, isLast: !this.#isCut && rows.length < limit };
   }
 }
 
@@ -151,7 +180,7 @@ async function look(client: Client): Promise<Visibility> {
 /** Returns whether there is such a table. */
 async function lock(client: Client, table: TableName): Promise<boolean> {
   try {
-    await client.query(`LOCK TABLE ONLY ${quotedTable(table)} IN ACCESS SHARE MODE`);
+    await client.query(`LOCK TABLE ${quotedTable(table)} IN ACCESS SHARE MODE`);
     return true;
   } catch (error) {
     if (error instanceof DatabaseError && noSuch.has(error.code)) return false;

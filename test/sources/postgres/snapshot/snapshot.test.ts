@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "pg";
 import { BehaviorSubject, NEVER, type Observable } from "rxjs";
 import { afterEach, describe, expect, it, onTestFinished } from "vitest";
@@ -59,7 +60,7 @@ describe("a snapshot", () => {
       },
       position,
     });
-    expect(position).toMatch(/^\w+\/\w+:\d+@public\.orders\/1200$/);
+    expect(position).toMatch(/^\w+\/\w+:\d+@public\.orders\(\w{8}\)\/1200$/);
     expect(run.events[1200]?.op).toBe("c");
     expect(run.position(1200)).toMatch(/^\w+\/\w+:1$/);
   });
@@ -202,7 +203,7 @@ describe("a snapshot", () => {
     await run.has(2);
 
     expect(toldOf(run.events)).toEqual(["r coded 2", "r coded 1"]);
-    expect(run.position(1)).toMatch(/@public\.coded\/b$/);
+    expect(run.position(1)).toMatch(/@public\.coded\(\w{8}\)\/b$/);
   });
 
   it("ends where a table has no key, and says what to do", async () => {
@@ -439,9 +440,8 @@ describe("a backfill", () => {
     expect(run.events.map(({ op, after }) => `${op} ${after?.amount}`)).toEqual(["r 1", "u 77"]);
   });
 
-  it("waits for a transaction that is in the log and that nobody sees yet", async () => {
-    await fill(2);
-    const run = await following();
+  /** A transaction that is in the log, and that waits for a standby that is not there; `end` lets it through. */
+  async function hanging(sql: string) {
     const client = new Client(bed.connectionString());
     await client.connect();
     onTestFinished(() => client.end());
@@ -454,16 +454,64 @@ describe("a backfill", () => {
         .toEqual([{ synchronous_standby_names: names }]);
     };
     await standbys("nobody");
-    const hanging = client.query("UPDATE orders SET amount = 77 WHERE id = 1");
+    // Some process of the server has yet to hear of it.
+    const waits = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    await expect
+      .poll(async () => {
+        const probe = client.query("SELECT pg_logical_emit_message(true, 'probe', '')");
+        const isOver = await Promise.race([probe.then(() => true), delay(100, false)]);
+        await query(`SELECT pg_cancel_backend(pid) ${waits}`);
+        await probe;
+        return isOver;
+      })
+      .toBe(false);
+    const waiting = client.query(sql);
+    await expect.poll(() => query(`SELECT 1 ${waits}`)).toHaveLength(1);
+    return async () => {
+      await standbys("");
+      await waiting;
+    };
+  }
+  const isAsked = () =>
+    expect
+      .poll(() => query("SELECT 1 FROM pg_stat_activity WHERE application_name = 'rxadd snapshot'"))
+      .not.toEqual([]);
+
+  it("waits for a transaction that is in the log and that nobody sees yet", async () => {
+    await fill(2);
+    const run = await following();
+    const end = await hanging("UPDATE orders SET amount = 77 WHERE id = 1");
     await run.has(1);
 
     await ask();
-    await expect
-      .poll(() => query("SELECT 1 FROM pg_stat_activity WHERE application_name = 'rxadd snapshot'"))
-      .not.toEqual([]);
-    await standbys("");
-    await hanging;
+    await isAsked();
+    await end();
     await run.has(3);
+
+    expect(rowsOf(run.events)).toEqual([
+      { id: 1, item: "tea", amount: 77 },
+      { id: 2, item: "tea", amount: 2 },
+    ]);
+  });
+
+  it("waits for one that an earlier process has told, and that is the newest of the server", async () => {
+    await fill(2);
+    const first = await following();
+    const end = await hanging("UPDATE orders SET amount = 77 WHERE id = 1");
+    await first.has(1);
+    first.unsubscribe();
+    await bed.idle();
+
+    // As if that process had passed the place, and a sink had stored it.
+    const [{ lsn }] = await query(
+      `SELECT end_lsn::text AS lsn FROM pg_replication_slot_advance('${bed.slot()}', pg_current_wal_flush_lsn())`,
+    );
+    const run = reading(`${lsn}@public.orders` as Lsn);
+    await isAsked();
+    await delay(300);
+    expect(run.events).toEqual([]);
+    await end();
+    await run.has(2);
 
     expect(rowsOf(run.events)).toEqual([
       { id: 1, item: "tea", amount: 77 },
