@@ -290,13 +290,16 @@ export class Snapshot {
     this.#left(next === undefined ? others : [{ ...next, after: undefined, isAnew, where }, ...others]);
   }
 
-  /** The whole of a table whose reading has begun is read once more, unless it will be anyway. */
-  #again({ schema, name }: TableName): void {
-    const ofIt = this.#reads.filter((read) => isSame(read, { schema, name }));
-    const isComing = ({ after, where = [] }: TableRead) => after === undefined && where.length === 0;
-    const [first] = this.#stage.is === "resting" ? [] : this.#reads;
-    if (ofIt.length === 0 || ofIt.some((read) => read !== first && isComing(read))) return;
-    this.#left([...this.#reads, { schema, name, after: undefined, isAnew: false, where: [] }]);
+  /** What has begun to be read of a table is read once more, unless it will be anyway. */
+  #again(table: TableName): void {
+    const [first, ...others] = this.#reads;
+    if (first === undefined || !isSame(first, table)) return;
+    const { schema, name, after, where = [] } = first;
+    if (this.#stage.is === "resting" && after === undefined) return;
+    const again = { schema, name, after: undefined, isAnew: false, where };
+    const isComing = (read: TableRead) =>
+      read.where?.length === 0 || readsText([read]) === readsText([again]);
+    if (!others.some((read) => isSame(read, table) && isComing(read))) this.#left([...this.#reads, again]);
   }
 
   #left(reads: readonly TableRead[]): void {

@@ -304,6 +304,26 @@ describe("a piece of a table", () => {
 });
 
 describe("requests for rows", () => {
+  it("are met once more where a row has moved without its large columns, and only if their reading has begun", async () => {
+    const on = bench([{ ...all, name: "others", where: [] }]);
+    on.snapshot.resume();
+    const open: TableRead = { ...all, where: [["amount", ">", "1"]] };
+    on.snapshot.ask(open);
+    const move = () => on.change("u", { id: 1 }, { id: 5, amount: 2 }, { unchanged: ["note"] });
+    move();
+    expect(readsOf(`0/1${on.snapshot.text}`)).toHaveLength(2);
+
+    await on.asking();
+    on.sees("300:300:");
+    on.answer([]);
+    await on.marked();
+    on.reach();
+    await on.asking();
+    move();
+    move();
+    expect(readsOf(`0/1${on.snapshot.text}`)).toEqual([open, open]);
+  });
+
   it("leave positions short: the same one waits once, and of too many one is refused", async () => {
     const on = bench([]);
     for (let count = 0; count < 3; count += 1) on.snapshot.ask({ ...all, where: [] });
