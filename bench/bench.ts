@@ -6,7 +6,7 @@ import { consume } from "./sections/consume.ts";
 import { handling } from "./sections/handling.ts";
 import { latency } from "./sections/latency.ts";
 import { memory } from "./sections/memory.ts";
-import { postgres } from "./sections/postgres.ts";
+import { postgres, snapshot } from "./sections/postgres.ts";
 import { flame, profiled } from "./sections/profile.ts";
 import { batchSizes, eventSizes, roundTrip, rowSizes, streams, tls, windows } from "./sections/sweeps.ts";
 import { rows as rowEvents, throughput } from "./sections/throughput.ts";
@@ -17,6 +17,7 @@ const sections: Readonly<Record<string, Section>> = {
   consume,
   handling,
   postgres,
+  snapshot,
   latency,
   memory,
   profile: profiled,

@@ -2,9 +2,12 @@ import { redisSink, replicate } from "rxadd";
 import { postgresChanges } from "rxadd/sources/postgres";
 import { filter, firstValueFrom, scan } from "rxjs";
 
-// The program of the section `postgres`: brings the changes of a slot into a stream, and says what that took.
-const [connectionString = "", slot = "", uri = "", stream = "", given = ""] = process.argv.slice(2);
+// The program of the sections `postgres` and `snapshot`: brings the changes of a slot, or the rows that are there, into a
+// stream, and says what that took.
+const [connectionString = "", slot = "", uri = "", stream = "", given = "", what = ""] =
+  process.argv.slice(2);
 const rows = Number(given);
+const snapshot = what === "rows" ? "initial" : "never";
 
 /** What it took for all rows. */
 export interface Drained {
@@ -18,8 +21,9 @@ let startCpu = process.cpuUsage();
 const source = postgresChanges({
   connectionString,
   slot,
+  snapshot,
   // The slot stands before the first run: the changes are made first.
-  acceptHole: true,
+  acceptHole: snapshot === "never",
   opened: {
     next: () => {
       startMs = performance.now();

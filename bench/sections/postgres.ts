@@ -35,47 +35,61 @@ interface Beds {
   readonly uri: string;
 }
 
-/** Starts the program that brings a slot's changes into the stream, until so many have come. */
-function replicating({ connectionString, uri }: Beds, slot: string, rows: number) {
+const slot = "bench";
+
+/** Starts the program that brings a slot's changes, or the rows that are there, into the stream, until so many have come. */
+function replicating({ connectionString, uri }: Beds, rows: number, what: "changes" | "rows") {
   const program = new URL("../postgresProcess.ts", import.meta.url);
-  return fork(program, [connectionString, slot, uri, stream, `${rows}`]);
+  return fork(program, [connectionString, slot, uri, stream, `${rows}`, what]);
 }
 
-/** Makes the slot anew, from which nothing is read before `work` is done. */
-async function withSlot<A>({ client, redis }: Beds, work: (slot: string) => Promise<A>): Promise<A> {
-  await client.query("TRUNCATE orders");
-  await client.query("SELECT pg_create_logical_replication_slot('bench', 'pgoutput')");
+/** Does what leaves a slot and a stream behind. */
+async function withSlot<A>({ client, redis }: Beds, work: () => Promise<A>): Promise<A> {
   try {
-    return await work("bench");
+    return await work();
   } finally {
     while ((await client.query("SELECT FROM pg_replication_slots WHERE active")).rowCount) await delay(20);
-    await client.query("SELECT pg_drop_replication_slot('bench')");
+    await client.query("SELECT pg_drop_replication_slot($1)", [slot]);
     await redis.del(stream, state, `${state}:mark`);
   }
 }
 
-/** How fast changes that are there already are brought over. */
-function drain(beds: Beds, rows: number, each: number): Promise<Drained> {
-  return withSlot(beds, async (slot) => {
-    await beds.client.query("CALL fill($1, $2)", [rows, each]);
-    const child = replicating(beds, slot, rows);
-    for await (const [told] of on(child, "message")) {
-      if (told === "opened") continue;
-      await once(child, "exit");
-      const found = await beds.redis.xlen(stream);
-      if (found !== rows) throw new Error(`found ${found} entries, expected ${rows}`);
-      return told;
-    }
-    throw new Error("the process ended before all rows were there");
-  });
+/** Empties the table, and makes the slot anew, from which nothing is read before `work` is done. */
+async function withNewSlot<A>(beds: Beds, work: () => Promise<A>): Promise<A> {
+  await beds.client.query("TRUNCATE orders");
+  await beds.client.query("SELECT pg_create_logical_replication_slot($1, 'pgoutput')", [slot]);
+  return withSlot(beds, work);
+}
+
+/** How fast so many are brought over. */
+async function drained(beds: Beds, rows: number, what: "changes" | "rows"): Promise<Drained> {
+  const child = replicating(beds, rows, what);
+  for await (const [told] of on(child, "message")) {
+    if (told === "opened") continue;
+    await once(child, "exit");
+    const found = await beds.redis.xlen(stream);
+    if (found !== rows) throw new Error(`found ${found} entries, expected ${rows}`);
+    return told;
+  }
+  throw new Error("the process ended before all rows were there");
+}
+
+function drainedRow(rows: number, rounds: readonly Drained[]): Omit<Row, "section" | "name"> {
+  const rates = rounds.map(({ seconds }) => Math.round(rows / seconds));
+  return {
+    "rows/s": median(rates),
+    spread: `${Math.min(...rates).toLocaleString("en")}–${Math.max(...rates).toLocaleString("en")}`,
+    "client µs/row": rounded((median(rounds.map(({ cpuSeconds }) => cpuSeconds)) * 1e6) / rows),
+    "peak MiB": Math.round(Math.max(...rounds.map(({ peakMiB }) => peakMiB))),
+  };
 }
 
 /** From the sending of an INSERT until its entry has been read, at so many transactions a second. */
 function latencies(beds: Beds, perSecond: number, seconds: number) {
-  return withSlot(beds, async (slot) => {
+  return withNewSlot(beds, async () => {
     const count = perSecond * seconds;
     const histogram = createHistogram();
-    const child = replicating(beds, slot, count);
+    const child = replicating(beds, count, "changes");
     await once(child, "message");
     const sentMs = new Float64Array(count + 1);
     const reading = readAll(beds.uri, count, (id) => {
@@ -109,8 +123,8 @@ async function readAll(uri: string, count: number, told: (id: number) => void): 
   await redis.quit();
 }
 
-/** From PostgreSQL, with logical replication, into a stream. */
-export async function* postgres({ uri, events, rounds }: Settings): AsyncGenerator<Row> {
+/** Starts a PostgreSQL with the table. */
+async function* withBeds(uri: string, rows: (beds: Beds) => AsyncIterable<Row>): AsyncGenerator<Row> {
   const server = await startPostgres({ max_wal_size: "8GB" });
   const { connectionString } = server;
   const client = new Client({ connectionString });
@@ -118,29 +132,48 @@ export async function* postgres({ uri, events, rounds }: Settings): AsyncGenerat
   try {
     await client.connect();
     await client.query(schema);
-    const beds = { connectionString, client, redis, uri };
+    yield* rows({ connectionString, client, redis, uri });
+  } finally {
+    await client.end();
+    await redis.quit();
+    await server.stop();
+  }
+}
+
+const wholeParts = (events: number) => Math.ceil(events / 10_000) * 10_000;
+
+/** From PostgreSQL, with logical replication, into a stream. */
+export function postgres({ uri, events, rounds }: Settings): AsyncGenerator<Row> {
+  return withBeds(uri, async function* (beds) {
     for (const each of [1, 100, 10_000]) {
-      const rows = Math.ceil(events / 10_000) * 10_000;
-      const drained: Drained[] = [];
-      for (let round = 0; round < rounds; round += 1) drained.push(await drain(beds, rows, each));
-      const rates = drained.map(({ seconds }) => Math.round(rows / seconds));
-      yield {
-        section: "postgres",
-        name: `${each.toLocaleString("en")} rows a transaction`,
-        "rows/s": median(rates),
-        spread: `${Math.min(...rates).toLocaleString("en")}–${Math.max(...rates).toLocaleString("en")}`,
-        "client µs/row": rounded((median(drained.map(({ cpuSeconds }) => cpuSeconds)) * 1e6) / rows),
-        "peak MiB": Math.round(Math.max(...drained.map(({ peakMiB }) => peakMiB))),
-      };
+      const rows = wholeParts(events);
+      const all: Drained[] = [];
+      for (let round = 0; round < rounds; round += 1) {
+        const drain = async () => {
+          await beds.client.query("CALL fill($1, $2)", [rows, each]);
+          return drained(beds, rows, "changes");
+        };
+        all.push(await withNewSlot(beds, drain));
+      }
+      const name = `${each.toLocaleString("en")} rows a transaction`;
+      yield { section: "postgres", name, ...drainedRow(rows, all) };
     }
     for (const perSecond of [100, 1_000]) {
       const name = "INSERT → entry read";
       const figures = percentiles(await latencies(beds, perSecond, 10));
       yield { section: "postgres-latency", name, "transactions/s": perSecond, ...figures };
     }
-  } finally {
-    await client.end();
-    await redis.quit();
-    await server.stop();
-  }
+  });
+}
+
+/** Rows that are there already, into a stream. */
+export function snapshot({ uri, events, rounds }: Settings): AsyncGenerator<Row> {
+  return withBeds(uri, async function* (beds) {
+    const rows = wholeParts(events);
+    await beds.client.query("CALL fill($1, 10000)", [rows]);
+    const all: Drained[] = [];
+    for (let round = 0; round < rounds; round += 1)
+      all.push(await withSlot(beds, () => drained(beds, rows, "rows")));
+    yield { section: "snapshot", name: "rows that are there", ...drainedRow(rows, all) };
+  });
 }

@@ -29,6 +29,9 @@ export interface TableChange {
   readonly bytes: number;
 }
 
+const asText = (buffer: Buffer, start: number, end: number): string => buffer.toString("utf8", start, end);
+const passedOver = (): undefined => undefined;
+
 /** What has become of a row since it was read: columns that were changed, where not all of them were told; or all is told. */
 type Since = Row | "told";
 
@@ -43,6 +46,8 @@ export class Chunk {
   readonly #rows: readonly SentRow[];
   readonly #seen: Visibility;
   readonly #reader = new MessageReader();
+  /** Which part of the key each column is, if it is one, up to the last that is. */
+  readonly #parts: readonly number[];
   /** Which row has a key; made when the first of them may have changed. */
   #numbers: ReadonlyMap<string, number> | undefined;
   readonly #since = new Map<number, Since>();
@@ -54,6 +59,8 @@ export class Chunk {
     this.table = table;
     this.#rows = rows;
     this.#seen = seen;
+    const { key } = table;
+    this.#parts = Array.from({ length: Math.max(...key) + 1 }, (_, column) => key.indexOf(column));
   }
 
   get size(): number {
@@ -146,9 +153,11 @@ export class Chunk {
     const reader = this.#reader;
     reader.open(buffer, start, end);
     reader.uint16();
-    const texts = this.table.columns.map(() =>
-      reader.nullable((bytes, from, to) => bytes.toString("utf8", from, to)),
-    );
-    return this.table.key.map((column) => `${texts[column]}`);
+    const texts: string[] = [];
+    for (const part of this.#parts) {
+      if (part < 0) reader.nullable(passedOver);
+      else texts[part] = `${reader.nullable(asText)}`;
+    }
+    return texts;
   }
 }

@@ -28,6 +28,9 @@ export interface SnapshotOptions {
   readonly progress?: Pick<Observer<SnapshotProgress>, "next"> | undefined;
 }
 
+/** Tells an event: its number in its transaction, the row, and what follows the place in its position. */
+type Tell = (op: "r" | "t", number: number, after: Row | null, reads: string) => void;
+
 /** How the reading of a table has ended. */
 type Ended = { readonly state: "read" } | { readonly state: "refused"; readonly error: RxaddError };
 
@@ -156,10 +159,11 @@ export class Snapshot {
   /** Tells the truncate, or the rows, that wait for this message. */
   message({ prefix, content }: LogMessage, transaction: MessageTransaction | undefined): void {
     const stage = this.#stage;
-    if (stage.is !== "waiting" || transaction === undefined || prefix !== watermark) return;
-    if (content.toString() !== stage.word) return;
+    const [read] = this.#reads;
+    if (read === undefined || transaction === undefined || prefix !== watermark) return;
+    if (stage.is !== "waiting" || content.toString() !== stage.word) return;
     this.#stage = { is: "resting" };
-    this.#tell(stage.chunk, stage.isLast, transaction);
+    this.#tell(read, stage.chunk, stage.isLast, transaction);
     this.resume();
   }
 
@@ -233,28 +237,18 @@ export class Snapshot {
     );
   }
 
-  #tell(chunk: Chunk, isLast: boolean, { lsn, xid, ts_ms }: MessageTransaction): void {
-    const [read] = this.#reads;
-    if (read === undefined) return;
-    const { db, emit } = this.#options;
-    const { schema, name, by } = chunk.table;
+  #tell(read: TableRead, chunk: Chunk, isLast: boolean, transaction: MessageTransaction): void {
+    const tell = this.#teller(read, transaction);
+    const { by } = chunk.table;
     const others = readsText(this.#reads.slice(1));
     const [start, end] = aroundKey({ ...read, by });
-    const source = { connector: "postgresql", db, schema, table: name, lsn, txId: xid };
-    const event = { ts_ms, source, before: null } as const;
     // Rows are read only after that, so that what is told up to here is told without them.
     if (isToClear(read)) {
-      this.#left([{ ...read, after: [] }, ...this.#reads.slice(1)]);
-      const place = `${lsn}:1`;
-      const position = `${place}${this.#text}` as Lsn;
-      emit({ ...event, id: `${db}/${place}`, op: "t", after: null, position });
+      this.#clear(read, tell);
       return;
     }
     chunk.tellWhile((number, after, key) => {
-      const place = `${lsn}:${number}`;
-      const position = `${place}${start}${key}${end}${others}` as Lsn;
-      if (!this.#isClosed)
-        emit({ ...event, source: { ...source }, id: `${db}/${place}`, op: "r", after, position });
+      if (!this.#isClosed) tell("r", number, after, `${start}${key}${end}${others}`);
       return !this.#isClosed;
     });
     if (this.#isClosed) return;
@@ -265,6 +259,30 @@ export class Snapshot {
       this.#left([{ ...read, after: lastKey, by }, ...this.#reads.slice(1)]);
       this.#progress(read, { state: "reading" });
     }
+  }
+
+  /** Says that all that was told of a table is gone. */
+  #clear(read: TableRead, tell: Tell): void {
+    this.#left([{ ...read, after: [] }, ...this.#reads.slice(1)]);
+    tell("t", 1, null, this.#text);
+  }
+
+  /** Tells events of a table that stand in a transaction. */
+  #teller({ schema, name: table }: TableName, { lsn, xid: txId, ts_ms }: MessageTransaction): Tell {
+    const { db, emit } = this.#options;
+    return (op, number, after, reads) => {
+      const place = `${lsn}:${number}`;
+      const source = { connector: "postgresql", db, schema, table, lsn, txId };
+      emit({
+        id: `${db}/${place}`,
+        op,
+        ts_ms,
+        source,
+        before: null,
+        after,
+        position: `${place}${reads}` as Lsn,
+      });
+    };
   }
 
   /** There is nothing to be read. */
