@@ -52,15 +52,11 @@ export function lsnParts(lsn: string): readonly [high: string, low: string, numb
 }
 
 /** The order of the write-ahead log; a commit's own LSN comes before its numbered changes. */
-export const ordLsn: Ord<Lsn> = fromCompare((a, b) => {
+export const ordLsn: Ord<Lsn> = fromCompare((one, other) => {
+  const a = placeOf(one);
+  const b = placeOf(other);
   // With as many digits in each part they compare as texts do.
-  if (
-    a.length === b.length &&
-    a.indexOf("/") === b.indexOf("/") &&
-    a.indexOf(":") === b.indexOf(":") &&
-    !a.includes("@") &&
-    !b.includes("@")
-  )
+  if (a.length === b.length && a.indexOf("/") === b.indexOf("/") && a.indexOf(":") === b.indexOf(":"))
     return a === b ? 0 : a < b ? -1 : 1;
   const [high, low, number] = lsnParts(a);
   const [otherHigh, otherLow, otherNumber] = lsnParts(b);

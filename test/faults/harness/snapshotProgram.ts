@@ -8,7 +8,9 @@ export interface SnapshotOrder {
   readonly stream: string;
 }
 
-// Killed and started again at random.
+// Killed and started again at random; it does not outlive the process that has started it.
+process.stdin.resume().once("close", () => process.exit());
+
 const { source, uri, stream }: SnapshotOrder = JSON.parse(process.argv[2] ?? "");
 const retry = { initialMs: 20, maxMs: 200 };
 
