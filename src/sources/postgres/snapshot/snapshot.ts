@@ -8,6 +8,7 @@ import type { LogMessage, MessageTransaction } from "../pgoutput.ts";
 import { postgresError } from "../postgresError.ts";
 import { Chunk, type TableChange } from "./chunk.ts";
 import { nextChunkRows } from "./chunkRows.ts";
+import { MovedRows } from "./movedRows.ts";
 import { aroundKey, ordTable, readsText, shownTable, type TableName, type TableRead } from "./tableRead.ts";
 import { type TableReader, watermark } from "./tableReader.ts";
 
@@ -70,6 +71,9 @@ export class Snapshot {
   #reads: readonly TableRead[];
   #text = "";
   #stage: Stage = { is: "resting" };
+  readonly #moved = new MovedRows();
+  /** Whether the first piece of the first table was asked for. */
+  #isBegun = false;
   #limit = nextChunkRows();
   #rows = 0;
   #estimated: number | undefined;
@@ -96,6 +100,8 @@ export class Snapshot {
     const [read] = this.#reads;
     if (read === undefined || this.#stage.is !== "resting" || this.#isClosed || this.#options.isPaused())
       return;
+    if (!this.#isBegun && isWhole(read)) this.#moved.begin(read, read.isAnew);
+    this.#isBegun = true;
     this.#stage = { is: "reading", changes: [], bytes: 0 };
     this.#read(read).catch((error) => {
       if (this.#isClosed) return;
@@ -153,7 +159,8 @@ export class Snapshot {
     } else if (stage.is === "waiting" && isSame(stage.chunk.table, table) && !stage.chunk.changed(change))
       this.#later();
     // A row that moves to another key without its large columns may not have been read under its old one, nor ever be.
-    if (before !== null && unchanged.length > 0) this.#again(table);
+    if (before !== null && after !== null && unchanged.length > 0 && this.#moved.moved(table, before, after))
+      this.#again(table);
   }
 
   /** Tells the truncate, or the rows, that wait for this message. */
@@ -298,6 +305,7 @@ export class Snapshot {
     this.#progress(read, how);
     this.#rows = 0;
     this.#estimated = undefined;
+    this.#isBegun = false;
     this.#limit = nextChunkRows();
     const next =
       read.where === undefined
