@@ -324,7 +324,6 @@ describe("rxadd check", () => {
       const all = await checkAs(", snapshot: initial");
       expect(all.code).toBe(2);
       expect(rowsIn(all)).toEqual([
-        "wrong public.notes: no primary key: ALTER TABLE … ADD PRIMARY KEY, or leave it out of the publication",
         "wrong public.orders: not granted to the user: GRANT SELECT ON it, and USAGE ON its schema",
         "wrong public.secrets: row security hides rows from the user: ALTER ROLE … BYPASSRLS",
       ]);

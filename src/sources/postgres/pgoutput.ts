@@ -66,8 +66,8 @@ export interface PgoutputObserver {
   readonly message?: (message: LogMessage, transaction: MessageTransaction | undefined) => void;
   /** What follows the place in a position: how far a snapshot is. Default: nothing. */
   readonly reads?: () => string;
-  /** Told of each change before its position is made. */
-  readonly changed?: (change: TableChange) => void;
+  /** Told of each change before its position is made; returns whether it is to be told. */
+  readonly changed?: (change: TableChange) => boolean;
 }
 
 /**
@@ -197,12 +197,13 @@ export class PgoutputDecoder {
     unchanged: readonly string[] = [],
   ): void {
     this.#reader.checkEnd();
-    this.#release(false);
     const { xid: txId, ts_ms, lsn, id, start, changes } = this.#next("a change");
     const place = `${start}${changes}`;
     const { schema, name: table } = relation;
+    const { changed } = this.#observer;
     const bytes = this.#bytes;
-    this.#observer.changed?.({ table: relation, xid: txId, op, before, after, unchanged, bytes });
+    if (changed?.({ table: relation, xid: txId, op, before, after, unchanged, bytes }) === false) return;
+    this.#release(false);
     const source = { connector: "postgresql", db: this.#db, schema, table, lsn, txId };
     this.#held = {
       id: `${this.#db}/${place}`,

@@ -73,8 +73,8 @@ export interface PostgresOptions {
   /**
    * Which rows that are there already come as events with `op: "r"`: `"initial"`: all of them, at a first run, between the changes
    * that are made meanwhile; `"onDemand"`: those that {@link backfill} asks for, as `"initial"` does too; `"never"`. Where changes are gone
-   * and `acceptHole` is set, `"initial"` reads every table anew, each behind a truncate. Each table needs a primary key, or another replica
-   * identity by an index, and the user SELECT on it. Default `"never"`.
+   * and `acceptHole` is set, `"initial"` reads every table anew, each behind a truncate. The user needs SELECT on them. A table without a
+   * key is read as a whole behind a truncate, while the log waits. Default `"never"`.
    */
   readonly snapshot?: SnapshotChoice;
   /** Told how far the reading of tables is, after each piece. */

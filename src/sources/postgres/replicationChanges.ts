@@ -3,6 +3,7 @@ import { interval, Observable, tap, throttleTime } from "rxjs";
 import type { Flow } from "../../../operators/flow.ts";
 import type { ChangeEvent, Row } from "../../event/changeEvent.ts";
 import type { Lsn } from "../../event/lsn.ts";
+import { Holdable } from "./holdable.ts";
 import { PgoutputDecoder } from "./pgoutput.ts";
 import { plainText } from "./plainText.ts";
 import { postgresError } from "./postgresError.ts";
@@ -95,9 +96,9 @@ export function replicationChanges(options: ReplicationOptions): Observable<Chan
   return new Observable((subscriber) => {
     const client = new Client(replicating);
     let isPaused = false;
-    let isHeld = false;
     const fail = (error: unknown) => subscriber.error(error);
     const change = (event: ChangeEvent<Row, Lsn>) => subscriber.next(event);
+    const copies = new Holdable(take, fail);
     const snapshot = options.snapshot && begin(options.snapshot);
     const decoder = new PgoutputDecoder(db, {
       change,
@@ -121,7 +122,7 @@ export function replicationChanges(options: ReplicationOptions): Observable<Chan
       const snapshot = new Snapshot({
         ...{ db, reads, tables, reader, progress, emit: change, failed: fail, isPaused: () => isPaused },
         hold: (isToBeHeld) => {
-          isHeld = isToBeHeld;
+          copies.hold(isToBeHeld);
           read();
         },
       });
@@ -130,7 +131,7 @@ export function replicationChanges(options: ReplicationOptions): Observable<Chan
     }
 
     function read(): void {
-      if (isPaused || isHeld) client.connection.stream.pause();
+      if (isPaused || copies.isHeld) client.connection.stream.pause();
       else client.connection.stream.resume();
     }
 
@@ -142,13 +143,13 @@ export function replicationChanges(options: ReplicationOptions): Observable<Chan
     }
 
     function tick(): void {
-      silentTicks = isPaused || isHeld ? 0 : silentTicks + 1;
+      silentTicks = isPaused || copies.isHeld ? 0 : silentTicks + 1;
       pass();
       if (silentTicks <= maxSilentTicks) tell(true);
       else fail(postgresError("ConnectionLost", "the server has not answered for too long"));
     }
 
-    function copied(buffer: Buffer, start: number, end: number): void {
+    function take(buffer: Buffer, start: number, end: number): void {
       if (subscriber.closed) return;
       silentTicks = 0;
       if (buffer[start] === 0x77) decoder.decode(buffer, start + 25, end); // w
@@ -185,7 +186,7 @@ export function replicationChanges(options: ReplicationOptions): Observable<Chan
     });
     takeMessages(client, {
       takes: (kind) => kind === kinds.copyData,
-      take: (_kind, buffer, start, end) => copied(buffer, start, end),
+      take: (_kind, buffer, start, end) => copies.push(buffer, start, end),
       failed: fail,
     });
     replicate(client, options, started).catch(fail);

@@ -11,8 +11,6 @@ export interface TablesInspection {
 /** Those of a publication; of one that does not stand yet, those that it is going to hold. */
 const published = `
   SELECT nspname || '.' || relname AS name, pg_is_in_recovery() AS is_standby,
-    EXISTS (SELECT 1 FROM pg_index WHERE indrelid = pg_class.oid
-      AND CASE relreplident WHEN 'i' THEN indisreplident ELSE indisprimary END) AS has_key,
     has_schema_privilege(relnamespace, 'USAGE') AND has_table_privilege(pg_class.oid, 'SELECT') AS may_read,
     row_security_active(pg_class.oid) AS is_hidden
   FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -27,7 +25,6 @@ const published = `
 interface Found {
   readonly name: string;
   readonly is_standby: boolean;
-  readonly has_key: boolean;
   readonly may_read: boolean;
   readonly is_hidden: boolean;
 }
@@ -45,9 +42,8 @@ export async function inspectTables(
   return { count: rows.length, problems: [...standby, ...rows.flatMap(problemsOf)] };
 }
 
-function problemsOf({ name, has_key, may_read, is_hidden }: Found): readonly string[] {
+function problemsOf({ name, may_read, is_hidden }: Found): readonly string[] {
   return [
-    ...(has_key ? [] : ["no primary key: ALTER TABLE … ADD PRIMARY KEY, or leave it out of the publication"]),
     ...(may_read ? [] : ["not granted to the user: GRANT SELECT ON it, and USAGE ON its schema"]),
     ...(is_hidden ? ["row security hides rows from the user: ALTER ROLE … BYPASSRLS"] : []),
   ].map((problem) => `${name}: ${problem}`);

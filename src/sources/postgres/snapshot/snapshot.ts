@@ -11,6 +11,7 @@ import { nextChunkRows } from "./chunkRows.ts";
 import { MovedRows } from "./movedRows.ts";
 import { aroundKey, ordTable, readsText, shownTable, type TableName, type TableRead } from "./tableRead.ts";
 import { type TableReader, watermark } from "./tableReader.ts";
+import { Visibility } from "./visibility.ts";
 
 export interface SnapshotOptions {
   /** The database's name: with the position it makes an event's id. */
@@ -19,7 +20,7 @@ export interface SnapshotOptions {
   readonly reads: readonly TableRead[];
   /** All tables that are published, in order. */
   readonly tables: readonly TableName[];
-  readonly reader: Pick<TableReader, "look" | "read" | "mark" | "rest">;
+  readonly reader: Pick<TableReader, "look" | "read" | "mark" | "rest" | "readWhole">;
   readonly emit: (event: ChangeEvent<Row, Lsn>) => void;
   readonly failed: (error: unknown) => void;
   /** Whether nothing is to be told now. */
@@ -35,11 +36,17 @@ type Tell = (op: "r" | "t", number: number, after: Row | null, reads: string) =>
 /** How the reading of a table has ended. */
 type Ended = { readonly state: "read" } | { readonly state: "refused"; readonly error: RxaddError };
 
-/** What goes on: nothing; rows are read, while changes are noted; a truncate, or rows that are there, wait for their place in the log. */
+/**
+ * What goes on: nothing; rows are read, while changes are noted; a truncate, or rows that are there, wait for their place in the log. For a table without
+ * a key: its place in the log is waited for; its rows are told, while the log waits; the log comes to where they were read.
+ */
 type Stage =
   | { readonly is: "resting" }
   | { readonly is: "reading"; readonly changes: TableChange[]; bytes: number }
-  | { readonly is: "waiting"; readonly chunk: Chunk; readonly word: string; readonly isLast: boolean };
+  | { readonly is: "waiting"; readonly chunk: Chunk; readonly word: string; readonly isLast: boolean }
+  | { readonly is: "coming"; readonly word: string }
+  | { readonly is: "telling" }
+  | { readonly is: "settling"; readonly word: string; readonly table: TableName; readonly seen: Visibility };
 
 /** So many changes of the table are noted while its rows are read, and so many bytes of them; then the log waits. */
 const maxNoted = 10_000;
@@ -63,6 +70,8 @@ const unseenMs = 50;
  * the rows were read was not seen by them, they are read again; and they are not read until it is known of all that ran when it
  * began to remember whether they had been told.
  *
+ * A table without a key is read as a whole, while the log waits.
+ *
  * - **Memory** one piece, and while it is read 10,000 changes of its table, or 16 MiB of them.
  */
 export class Snapshot {
@@ -82,6 +91,8 @@ export class Snapshot {
   /** Transactions that ran when it began to remember, and may have been told before; undefined: it is not known which. */
   #doubted: readonly number[] | undefined;
   #isLooking = false;
+  /** Goes on with what waits while it is paused. */
+  #wake: (() => void) | undefined;
   #isClosed = false;
 
   constructor(options: SnapshotOptions) {
@@ -98,16 +109,14 @@ export class Snapshot {
   /** Goes on, if anything is left and nobody asked to pause. */
   resume(): void {
     const [read] = this.#reads;
-    if (read === undefined || this.#stage.is !== "resting" || this.#isClosed || this.#options.isPaused())
-      return;
+    if (read === undefined || this.#isClosed || this.#options.isPaused()) return;
+    this.#wake?.();
+    this.#wake = undefined;
+    if (this.#stage.is !== "resting") return;
     if (!this.#isBegun && isWhole(read)) this.#moved.begin(read, read.isAnew);
     this.#isBegun = true;
     this.#stage = { is: "reading", changes: [], bytes: 0 };
-    this.#read(read).catch((error) => {
-      if (this.#isClosed) return;
-      if (read.where === undefined || !isRxaddError(error) || isRetryable(error)) this.#options.failed(error);
-      else this.#end(read, { state: "refused", error });
-    });
+    this.#watch(read, this.#read(read));
   }
 
   /** Adds tables to what is to be read, unless the same is to come already. It stands in each position: of too many one is refused. */
@@ -143,10 +152,10 @@ export class Snapshot {
     this.ask({ ...first, after: undefined, isAnew: true, where: undefined });
   }
 
-  /** Takes note of a change that is about to be told. */
-  changed(change: TableChange): void {
+  /** Takes note of a change that is about to be told; returns whether it is to be: it may have been told with the rows. */
+  changed(change: TableChange): boolean {
     const { table, xid, before, after, unchanged, bytes } = change;
-    if (this.#reads.length === 0) return;
+    if (this.#reads.length === 0) return true;
     this.#told.add(xid);
     if (this.#told.size > maxTold) this.#forget();
     const stage = this.#stage;
@@ -158,9 +167,11 @@ export class Snapshot {
       if (stage.changes.length >= maxNoted || stage.bytes >= maxNotedBytes) this.#options.hold(true);
     } else if (stage.is === "waiting" && isSame(stage.chunk.table, table) && !stage.chunk.changed(change))
       this.#later();
+    else if (stage.is === "settling" && isSame(stage.table, table) && stage.seen.sees(xid)) return false;
     // A row that moves to another key without its large columns may not have been read under its old one, nor ever be.
     if (before !== null && after !== null && unchanged.length > 0 && this.#moved.moved(table, before, after))
       this.#again(table);
+    return true;
   }
 
   /** Tells the truncate, or the rows, that wait for this message. */
@@ -168,9 +179,16 @@ export class Snapshot {
     const stage = this.#stage;
     const [read] = this.#reads;
     if (read === undefined || transaction === undefined || prefix !== watermark) return;
-    if (stage.is !== "waiting" || content.toString() !== stage.word) return;
+    if (!("word" in stage) || content.toString() !== stage.word) return;
+    if (stage.is === "coming") {
+      this.#stage = { is: "telling" };
+      this.#options.hold(true);
+      this.#watch(read, this.#tellWhole(read, transaction));
+      return;
+    }
     this.#stage = { is: "resting" };
-    this.#tell(read, stage.chunk, stage.isLast, transaction);
+    if (stage.is === "settling") this.#done(read, { state: "read" });
+    else this.#tell(read, stage.chunk, stage.isLast, transaction);
     this.resume();
   }
 
@@ -191,12 +209,18 @@ export class Snapshot {
     if (this.#isClosed || stage.is !== "reading") return;
     if (found === undefined) return this.#end(read, { state: "read" });
     hold(false);
+    const word = randomUUID();
+    if (found === "keyless") {
+      if (read.where !== undefined && read.where.length > 0) throw keyless(read);
+      for (const xid of told) this.#told.add(xid);
+      this.#stage = { is: "coming", word };
+      return this.#mark(word);
+    }
     const { seen } = found;
     this.#doubted = [...told].filter((xid) => !seen.sees(xid));
     if (this.#doubted.length > 0) return this.#later();
     const chunk = new Chunk(found.table, found.rows, seen);
     if (!stage.changes.every((change) => chunk.changed(change))) return this.#later();
-    const word = randomUUID();
     this.#stage = { is: "waiting", chunk, word, isLast: found.isLast };
     this.#limit = nextChunkRows(this.#limit, found);
     if (this.#rows === 0) this.#estimated = isWhole(read) ? found.table.estimated : undefined;
@@ -268,6 +292,48 @@ export class Snapshot {
     }
   }
 
+  /**
+   * Tells all rows of a table without a key behind a truncate, as of one moment, while the log waits; of what comes then, what
+   * that moment has seen is not told again. Interrupted, it begins again.
+   */
+  async #tellWhole(read: TableRead, transaction: MessageTransaction): Promise<void> {
+    const { reader, hold } = this.#options;
+    const tell = this.#teller(read, transaction);
+    let number = 1;
+    let moment: Visibility | undefined;
+    await reader.readWhole(
+      read,
+      (seen) => {
+        moment = seen;
+        const isBehind = [...this.#told].some((xid) => !seen.sees(xid));
+        if (!isBehind) this.#clear(read, tell);
+        else number = 0;
+        return !isBehind;
+      },
+      async (table, rows) => {
+        this.#estimated = table.estimated;
+        new Chunk(table, rows, new Visibility("0:0:")).tellWhile((_, row) => {
+          number += 1;
+          if (!this.#isClosed) tell("r", number, row, this.#text);
+          return !this.#isClosed;
+        });
+        this.#rows += rows.length;
+        this.#progress(read, { state: "reading" });
+        if (this.#options.isPaused())
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+      },
+    );
+    if (this.#isClosed) return;
+    if (moment === undefined) return this.#end(read, { state: "read" });
+    if (number === 0) return this.#later();
+    const word = randomUUID();
+    this.#stage = { is: "settling", word, table: read, seen: moment };
+    hold(false);
+    await this.#mark(word);
+  }
+
   /** Says that all that was told of a table is gone. */
   #clear(read: TableRead, tell: Tell): void {
     this.#left([{ ...read, after: [] }, ...this.#reads.slice(1)]);
@@ -290,6 +356,15 @@ export class Snapshot {
         position: `${place}${reads}` as Lsn,
       });
     };
+  }
+
+  /** Ends a read that cannot be done: alone, where it was asked for, else with the source. */
+  #watch(read: TableRead, reading: Promise<void>): void {
+    reading.catch((error) => {
+      if (this.#isClosed) return;
+      if (read.where === undefined || !isRxaddError(error) || isRetryable(error)) this.#options.failed(error);
+      else this.#end(read, { state: "refused", error });
+    });
   }
 
   /** There is nothing to be read. */
@@ -351,6 +426,13 @@ function isWhole({ after = [], where = [] }: TableRead): boolean {
 /** Whether a truncate of it is the next that is told. */
 function isToClear({ isAnew, after }: TableRead): boolean {
   return isAnew && after === undefined;
+}
+
+function keyless(table: TableName): RxaddError {
+  return postgresError(
+    "NotConfigured",
+    `where: found table ${shownTable(table)} without a primary key that is published, expected one: without it a table is read as a whole`,
+  );
 }
 
 function isSame(a: TableName, b: TableName): boolean {

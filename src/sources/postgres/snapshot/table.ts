@@ -85,11 +85,11 @@ export async function describeTable(
   };
 }
 
-/** Selects at most so many rows of a table behind where its reading is, in the order of its key. */
+/** Selects at most so many rows of a table behind where its reading is, in the order of its key; without a limit all of them, in any. */
 export function selectRows(
   { columns, key, keyTypes, by, from, filter }: Table,
   read: TableRead,
-  limit: number,
+  limit?: number,
 ): string {
   const names = columns.map(({ name }) => escapeIdentifier(name));
   const keys = key.map((column) => names[column]);
@@ -101,10 +101,11 @@ export function selectRows(
     ...where.map(
       ([column, comparison, value]) => `${escapeIdentifier(column)} ${comparison} ${escapeLiteral(value)}`,
     ),
-    ...(after.length === 0
+    ...(limit === undefined || after.length === 0
       ? []
       : [`(${keys}) > (${after.map((text, at) => `CAST(${escapeLiteral(text)} AS ${keyTypes[at]})`)})`]),
   ];
   const which = conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
-  return `SELECT ${names} FROM ${from}${which} ORDER BY ${keys} LIMIT ${limit}`;
+  const order = limit === undefined ? "" : ` ORDER BY ${keys} LIMIT ${limit}`;
+  return `SELECT ${names} FROM ${from}${which}${order}`;
 }

@@ -4,6 +4,7 @@ import { plainText } from "../plainText.ts";
 import { postgresError, postgresErrorOf } from "../postgresError.ts";
 import { kinds, takeMessages } from "../takeMessages.ts";
 import type { SentRow } from "./chunk.ts";
+import { nextChunkRows } from "./chunkRows.ts";
 import { describeTable, quotedTable, selectRows, type Table } from "./table.ts";
 import { shownTable, type TableName, type TableRead } from "./tableRead.ts";
 import { Visibility } from "./visibility.ts";
@@ -13,6 +14,9 @@ export const watermark = "rxadd.snapshot";
 
 /** Undefined table, and undefined schema. */
 const noSuch: ReadonlySet<string | undefined> = new Set(["42P01", "3F000"]);
+
+/** What reading a table begins with: rows, or that it has no key to read it by in pieces. */
+export type Found = RowsRead | "keyless";
 
 /** Rows of a table, at most as many as were asked for, and what the moment that they are of has seen. */
 export interface RowsRead {
@@ -26,6 +30,8 @@ export interface RowsRead {
 
 /** Rows beyond so many bytes are left to the next piece. */
 const maxBytes = 8 * 1024 * 1024;
+/** How many rows of a table without a key are read first: their size is not known. */
+const fewRows = 4;
 
 /** What may end a session that waits: for its place in the log, for a lock, for who is slow. */
 const sessionTimeouts = `SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout',
@@ -42,6 +48,7 @@ export class TableReader {
   #rows: SentRow[] | undefined;
   #bytes = 0;
   #isCut = false;
+  #mostBytes = maxBytes;
 
   /** @param failed - told when the connection breaks; what was asked for then rejects as well */
   constructor(config: ClientConfig, publication: string, failed: (error: unknown) => void) {
@@ -74,33 +81,68 @@ export class TableReader {
    *
    * - **Errors** it rejects with an {@link RxaddError}.
    */
-  async read(read: TableRead, limit: number): Promise<RowsRead | undefined> {
+  read(read: TableRead, limit: number): Promise<Found | undefined> {
+    return this.#within(read, async (client, table) => {
+      if (table.key.length === 0 || table.key.includes(-1)) return "keyless";
+      const rows = await this.#rowsOf(client, selectRows(table, read, limit), limit);
+      return { table, ...rows, seen: await look(client) };
+    });
+  }
+
+  /**
+   * All rows of a table, as one moment sees them.
+   *
+   * @param begin - told what that moment has seen; returns whether to go on
+   * @param tell - given some of them; the next ones are read when it resolves
+   */
+  async readWhole(
+    read: TableRead,
+    begin: (seen: Visibility) => boolean,
+    tell: (table: Table, rows: readonly SentRow[]) => Promise<void>,
+  ): Promise<void> {
+    await this.#within(read, async (client, table) => {
+      if (!begin(await look(client))) return;
+      await client.query(`DECLARE rxadd NO SCROLL CURSOR FOR ${selectRows(table, read)}`);
+      for (let limit = fewRows; ; ) {
+        // What a cursor has given it does not give again.
+        const found = await this.#rowsOf(
+          client,
+          `FETCH ${limit} FROM rxadd`,
+          limit,
+          Number.POSITIVE_INFINITY,
+        );
+        if (found.rows.length === 0) return;
+        await tell(table, found.rows);
+        limit = nextChunkRows(limit, found);
+      }
+    });
+  }
+
+  /** Works within one moment of a table; undefined: it is not published, or is no more. */
+  async #within<A>(
+    read: TableRead,
+    work: (client: Client, table: Table) => Promise<A>,
+  ): Promise<A | undefined> {
     try {
-      return await this.#ask((client) => this.#select(client, read, limit));
+      return await this.#ask((client) => this.#inTransaction(client, read, work));
     } catch (error) {
       throw refusalOf(error, read) ?? postgresErrorOf(error, this.#config.connectionString ?? "");
     }
   }
 
-  async #select(client: Client, read: TableRead, limit: number): Promise<RowsRead | undefined> {
+  async #inTransaction<A>(
+    client: Client,
+    read: TableRead,
+    work: (client: Client, table: Table) => Promise<A>,
+  ): Promise<A | undefined> {
     await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
     try {
       // Nobody changes its columns between the look at them and the rows.
       if (!(await lock(client, read))) return undefined;
       const table = await describeTable(client, this.#publication, read);
-      if (table === undefined) return undefined;
-      if (table.key.length === 0 || table.key.includes(-1))
-        throw postgresError(
-          "NotConfigured",
-          `snapshot: found table ${shownTable(table)} without a primary key that is published, expected one, by which to read it in pieces: ALTER TABLE … ADD PRIMARY KEY, or leave the table out of the publication`,
-        );
-      return {
-        table,
-        ...(await this.#rowsOf(client, selectRows(table, read, limit), limit)),
-        seen: await look(client),
-      };
+      return table && (await work(client, table));
     } finally {
-      await client.query("COMMIT");
+      await client.query("COMMIT").catch(() => {});
     }
   }
 
@@ -129,7 +171,7 @@ export class TableReader {
       takes: (kind) => this.#rows !== undefined && kind === kinds.dataRow,
       take: (_kind, buffer, start, end) => {
         const bytes = this.#bytes + end - start;
-        this.#isCut ||= bytes > maxBytes && this.#rows?.length !== 0;
+        this.#isCut ||= bytes > this.#mostBytes && this.#rows?.length !== 0;
         if (this.#isCut) return;
         this.#rows?.push({ buffer, start, end });
         this.#bytes = bytes;
@@ -148,9 +190,11 @@ export class TableReader {
     client: Client,
     sql: string,
     limit: number,
+    mostBytes = maxBytes,
   ): Promise<Pick<RowsRead, "rows" | "bytes" | "isLast">> {
     const rows: SentRow[] = [];
     this.#rows = rows;
+    this.#mostBytes = mostBytes;
     this.#bytes = 0;
     this.#isCut = false;
     try {

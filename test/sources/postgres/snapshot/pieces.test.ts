@@ -88,6 +88,7 @@ function bench(reads: readonly TableRead[] = [all]) {
           fails = reject;
         });
       },
+      readWhole: async () => {},
       rest: () => fails(new Error("Connection terminated")),
     },
   });

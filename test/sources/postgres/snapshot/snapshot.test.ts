@@ -3,6 +3,7 @@ import { Client } from "pg";
 import { BehaviorSubject, NEVER, type Observable } from "rxjs";
 import { afterEach, describe, expect, it, onTestFinished } from "vitest";
 import type { Flow } from "../../../../operators/flow.ts";
+import { ordLsn } from "../../../../src/event/lsn.ts";
 import { isRxaddError, type Lsn } from "../../../../src/index.ts";
 import {
   backfill,
@@ -206,17 +207,56 @@ describe("a snapshot", () => {
     expect(run.position(1)).toMatch(/@public\.coded\(\w{8}\)\/b$/);
   });
 
-  it("ends where a table has no key, and says what to do", async () => {
-    await query("CREATE TABLE keyless (id int)");
-    const run = reading();
-    await expect.poll(() => run.failures).toHaveLength(1);
+  it("reads a table without a key as a whole, behind a truncate, and tells no change twice", async () => {
+    await query("CREATE TABLE log (n int); ALTER TABLE log REPLICA IDENTITY FULL");
+    await query("INSERT INTO log SELECT generate_series(1, 500)");
+    await fill(1);
+    const flow = new BehaviorSubject<Flow>("resume");
+    const progress: SnapshotProgress[] = [];
+    // It is told to pause after the first piece.
+    const next = (each: SnapshotProgress) => {
+      progress.push(each);
+      if (each.table === "public.log" && each.state === "reading") flow.next("pause");
+    };
+    const run = reading(undefined, { progress: { next } }, flow);
+    await expect.poll(() => flow.value).toBe("pause");
+    await query(
+      "INSERT INTO log VALUES (501); UPDATE log SET n = 502 WHERE n = 1; INSERT INTO orders VALUES (2)",
+    );
+    await expect
+      .poll(() => {
+        flow.next("resume");
+        return progress.at(-1);
+      })
+      .toEqual({ table: "public.orders", state: "read", rows: 2, estimated: undefined });
+    await query("INSERT INTO log VALUES (503)");
+    await expect.poll(() => run.events.at(-1)?.after?.n).toBe(503);
 
-    expect(run.failures[0]).toMatchObject({
-      _tag: "NotConfigured",
-      message: expect.stringMatching(
-        /^snapshot: found table public\.keyless without a primary key .*ADD PRIMARY KEY/,
-      ),
-    });
+    const ofLog = run.events.filter(({ source }) => source.table === "log");
+    expect(ofLog.map(({ op, before, after }) => `${op} ${before?.n ?? ""} ${after?.n ?? ""}`)).toEqual([
+      "t  ",
+      ...upTo(500).map((n) => `r  ${n}`),
+      "c  501",
+      "u 1 502",
+      "c  503",
+    ]);
+    const positions = run.events.map(({ position }) => position as Lsn);
+    expect(positions.toSorted(ordLsn.compare)).toEqual(positions);
+  });
+
+  it("begins a table without a key again, behind a truncate, when it was interrupted", async () => {
+    await query("CREATE TABLE log (n int); INSERT INTO log SELECT generate_series(1, 200)");
+    const first = reading();
+    await first.has(201);
+    first.unsubscribe();
+    await bed.idle();
+    await query("INSERT INTO log VALUES (201)");
+
+    const second = reading(first.position(99));
+    await second.has(203);
+
+    expect(second.events.slice(0, 3).map(({ op }) => op)).toEqual(["c", "t", "r"]);
+    expect(rowsOf(second.events).map((row) => row?.n)).toEqual(upTo(201));
   });
 
   it("ends where a table may not be read, or policies would hide rows of it", async () => {
@@ -377,7 +417,7 @@ describe("a backfill", () => {
     await fill(1);
     const progress: SnapshotProgress[] = [];
     const run = await following({ progress: { next: (each) => progress.push(each) } });
-    await ask({ table: "public.keyless" });
+    await ask({ table: "public.keyless", where: "id = 1" });
     await ask({ where: "amount = 'many'" });
     await ask();
     await run.has(1);

@@ -156,8 +156,8 @@ describe("the reader of tables", () => {
     const others = [reader.look(), reader.mark("word"), reader.look()];
     await Promise.all([...looks, ...others]);
 
-    expect([(await first)?.rows.length, (await second)?.rows.length]).toEqual([300, 500]);
-    expect([(await first)?.isLast, (await second)?.isLast]).toEqual([false, true]);
+    expect(await first).toMatchObject({ rows: { length: 300 }, isLast: false });
+    expect(await second).toMatchObject({ rows: { length: 500 }, isLast: true });
   });
 
   it("leaves large rows to the next piece, and always tells one", async () => {
@@ -167,11 +167,10 @@ describe("the reader of tables", () => {
     await query(`CREATE PUBLICATION ${bed.publication()} FOR TABLE orders`);
     const reader = tableReader();
     const found = await reader.read(orders, 20_000);
-    expect(found?.rows.length).toBe(208);
-    expect(found?.isLast).toBe(false);
+    expect(found).toMatchObject({ rows: { length: 208 }, isLast: false });
     const where = [["id", ">", "240"]] as const;
     const last = await reader.read({ ...orders, where: where.map((each) => [...each]) }, 20_000);
-    expect([last?.rows.length, last?.isLast]).toEqual([1, true]);
+    expect(last).toMatchObject({ rows: { length: 1 }, isLast: true });
 
     const run = reading();
     await run.has(241);
