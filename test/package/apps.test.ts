@@ -133,7 +133,8 @@ redisSink({ id: "a", stream: "s", connection: { host: "h", port: 6379 } });
       expect(lines).toHaveLength(5);
       for (const line of lines.slice(0, 2)) expect(line).toContain("Property 'uri' is missing");
       expect(lines[2]).toMatch(/missing the following .* 'RedisConnection': status, isCluster/);
-      expect(lines[3]).toContain("'RedisConnection'");
+      // It may be a fake as well.
+      expect(lines[3]).toMatch(/'(Redis|Sink)Connection'/);
       expect(lines[4]).toContain("'host' does not exist in type 'SinkConnection'");
       expect(said).not.toContain("FakeServer");
     },
