@@ -10,7 +10,7 @@ const bed = postgresBed();
 const stream = "orders";
 const leftOut =
   postgresVersion < 18
-    ? /publication "pub_\d+" does not exist; fill the stream anew/
+    ? /publication "pub_\d+" does not exist; drop the slot, if it stands; then start once with/
     : /changes were made while it did not stand, and PostgreSQL leaves them out/;
 
 /** Ends before the bed looks whether the slot is free. */
@@ -353,7 +353,7 @@ describe("acceptHole with snapshot: initial", () => {
       await bed.query("CHECKPOINT");
       await isRefusedAtEachStart(
         redis,
-        /can no longer .*; drop the slot, if it stands; then start once with/,
+        /(can no longer|cannot read from logical replication slot) .*; drop the slot, if it stands; then start once with/,
       );
     } finally {
       await bed.query("ALTER SYSTEM RESET max_slot_wal_keep_size");
@@ -414,6 +414,8 @@ describe("acceptHole with snapshot: initial", () => {
     await bed.query(`DROP PUBLICATION ${bed.publication()}`);
     await unseen();
     await bed.query(`CREATE PUBLICATION ${bed.publication()} FOR ALL TABLES`);
+    // Before 18 a server does not read on with it, so the slot goes, as the error says.
+    if (postgresVersion < 18) await bed.query(`SELECT pg_drop_replication_slot('${bed.slot()}')`);
 
     await mends(redis);
   });
