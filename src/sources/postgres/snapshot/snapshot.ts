@@ -11,6 +11,7 @@ import { nextChunkRows } from "./chunkRows.ts";
 import { MovedRows } from "./movedRows.ts";
 import { aroundKey, ordTable, readsText, shownTable, type TableName, type TableRead } from "./tableRead.ts";
 import { type TableReader, watermark } from "./tableReader.ts";
+import { ToldTransactions } from "./toldTransactions.ts";
 import { Visibility } from "./visibility.ts";
 
 export interface SnapshotOptions {
@@ -53,8 +54,6 @@ const maxNoted = 10_000;
 const maxNotedBytes = 16 * 1024 * 1024;
 /** How long what follows the place in a position may be before another request is refused. */
 const maxText = 10_000;
-/** Of so many transactions it is remembered that they were told; then it is asked which of them everybody sees. */
-const maxTold = 50_000;
 /** How long a transaction that is told, and not yet seen, is waited for. */
 const unseenMs = 50;
 
@@ -86,11 +85,7 @@ export class Snapshot {
   #limit = nextChunkRows();
   #rows = 0;
   #estimated: number | undefined;
-  /** Transactions that were told, and that nobody may have seen yet. */
-  #told = new Set<number>();
-  /** Transactions that ran when it began to remember, and may have been told before; undefined: it is not known which. */
-  #doubted: readonly number[] | undefined;
-  #isLooking = false;
+  readonly #told: ToldTransactions;
   /** Goes on with what waits while it is paused. */
   #wake: (() => void) | undefined;
   #isClosed = false;
@@ -99,6 +94,7 @@ export class Snapshot {
     this.#options = options;
     this.#reads = options.reads;
     this.#text = readsText(options.reads);
+    this.#told = new ToldTransactions(() => options.reader.look());
   }
 
   /** What follows the place in each position: how far it is. */
@@ -157,7 +153,6 @@ export class Snapshot {
     const { table, xid, before, after, unchanged, bytes } = change;
     if (this.#reads.length === 0) return true;
     this.#told.add(xid);
-    if (this.#told.size > maxTold) this.#forget();
     const stage = this.#stage;
     const [first] = this.#reads;
     if (stage.is === "reading" && first !== undefined && isSame(first, table)) {
@@ -200,10 +195,9 @@ export class Snapshot {
 
   async #read(read: TableRead): Promise<void> {
     const { reader, hold } = this.#options;
-    if (!(await this.#isKnown())) return this.#later();
+    if (!(await this.#told.isKnown())) return this.#later();
     // What was told before the rows are read is told without them.
-    const told = this.#told;
-    this.#told = new Set();
+    const told = this.#told.take();
     const found = await reader.read(read, isToClear(read) ? 0 : this.#limit);
     const stage = this.#stage;
     if (this.#isClosed || stage.is !== "reading") return;
@@ -217,8 +211,7 @@ export class Snapshot {
       return this.#mark(word);
     }
     const { seen } = found;
-    this.#doubted = [...told].filter((xid) => !seen.sees(xid));
-    if (this.#doubted.length > 0) return this.#later();
+    if (!this.#told.areSeen(told, seen)) return this.#later();
     const chunk = new Chunk(found.table, found.rows, seen);
     if (!stage.changes.every((change) => chunk.changed(change))) return this.#later();
     this.#stage = { is: "waiting", chunk, word, isLast: found.isLast };
@@ -236,36 +229,11 @@ export class Snapshot {
     }
   }
 
-  /** Whether all that may have been told, and not be seen, has been told since it began to remember. */
-  async #isKnown(): Promise<boolean> {
-    if (this.#doubted?.length === 0) return true;
-    const { seen, open } = await this.#options.reader.look();
-    const doubted = this.#doubted ?? seen.running;
-    this.#doubted = doubted.filter((xid) => !seen.sees(xid) && !open.has(xid) && !this.#told.has(xid));
-    return this.#doubted.length === 0;
-  }
-
   /** Tries again, a moment later. */
   #later(): void {
     this.#stage = { is: "resting" };
     this.#options.hold(false);
     this.#running.add(timer(unseenMs).subscribe(() => this.resume()));
-  }
-
-  /** Asks which of the transactions that were told everybody sees by now. */
-  #forget(): void {
-    if (this.#isLooking) return;
-    this.#isLooking = true;
-    const told = this.#told;
-    this.#options.reader.look().then(
-      ({ seen }) => {
-        for (const xid of told) if (seen.sees(xid)) told.delete(xid);
-        this.#isLooking = false;
-      },
-      () => {
-        this.#isLooking = false; // it is closed, or will be, or nothing is left to be read
-      },
-    );
   }
 
   #tell(read: TableRead, chunk: Chunk, isLast: boolean, transaction: MessageTransaction): void {
@@ -300,14 +268,14 @@ export class Snapshot {
     const { reader, hold } = this.#options;
     const tell = this.#teller(read, transaction);
     let number = 1;
+    let isBehind = false;
     let moment: Visibility | undefined;
     await reader.readWhole(
       read,
       (seen) => {
         moment = seen;
-        const isBehind = [...this.#told].some((xid) => !seen.sees(xid));
+        isBehind = !this.#told.areSeen(this.#told.take(), seen);
         if (!isBehind) this.#clear(read, tell);
-        else number = 0;
         return !isBehind;
       },
       async (table, rows) => {
@@ -327,7 +295,7 @@ export class Snapshot {
     );
     if (this.#isClosed) return;
     if (moment === undefined) return this.#end(read, { state: "read" });
-    if (number === 0) return this.#later();
+    if (isBehind) return this.#later();
     const word = randomUUID();
     this.#stage = { is: "settling", word, table: read, seen: moment };
     hold(false);
@@ -408,8 +376,7 @@ export class Snapshot {
     this.#text = readsText(reads);
     if (reads.length > 0) return;
     this.#options.reader.rest();
-    this.#told = new Set();
-    this.#doubted = undefined;
+    this.#told.forget();
   }
 
   #progress(read: TableRead, how: Ended | { readonly state: "reading" }): void {
