@@ -202,12 +202,12 @@ export class Snapshot {
     const stage = this.#stage;
     if (this.#isClosed || stage.is !== "reading") return;
     if (found === undefined) return this.#end(read, { state: "read" });
-    hold(false);
     const word = randomUUID();
     if (found === "keyless") {
       if (read.where !== undefined && read.where.length > 0) throw keyless(read);
       for (const xid of told) this.#told.add(xid);
       this.#stage = { is: "coming", word };
+      hold(false);
       return this.#mark(word);
     }
     const { seen } = found;
@@ -215,6 +215,8 @@ export class Snapshot {
     const chunk = new Chunk(found.table, found.rows, seen);
     if (!stage.changes.every((change) => chunk.changed(change))) return this.#later();
     this.#stage = { is: "waiting", chunk, word, isLast: found.isLast };
+    // What was held comes at once, and is noted no more.
+    hold(false);
     this.#limit = nextChunkRows(this.#limit, found);
     if (this.#rows === 0) this.#estimated = isWhole(read) ? found.table.estimated : undefined;
     await this.#mark(word);
