@@ -11,8 +11,8 @@ import { expectTable, SnapshotScene } from "./harness/snapshotScene.ts";
 
 const isLong = form === "long";
 const timeout = isLong ? 1_200_000 : 120_000;
-/** What a process of rxadd may need: Node, a piece of a table, and what waits for Redis. */
-const mostMiB = 64 + 150;
+/** What a process of rxadd may need: what it does for changes alone, 240 MiB, and pieces of a table; a million rows are more than 500. */
+const mostMiB = 64 + 240;
 
 const numbered: Shape = { table: "numbered", columns: "id int", key: ["id"], keyOf: (n) => `${n}` };
 const composite: Shape = {
