@@ -70,6 +70,9 @@ describe.skipIf(!hasScript)("at a terminal (skipped where there is no script of 
     const run = atTerminal(["consume", "--uri", redis.uri, "--stream", "s", "--from", "0-0"]);
     await run.says("}}");
     expect(run.stdout()).toContain('{"id":"1-0","event":{"a":"\\u009b31m \\u007f \\u202e"}}');
+
+    run.child.stdin?.write("\x03");
+    await run.ended;
   });
 
   it("draws no bar with --no-progress, and prints each checkpoint", async () => {
