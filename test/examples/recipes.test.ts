@@ -68,10 +68,23 @@ it("the recipe for tenants consumes the streams of those that there are, on one 
     defaultValue: undefined,
   });
 
+  /** Which of them wait for entries, by the groups that they have made. */
+  const groups = (...tenants: readonly string[]) =>
+    vi.waitFor(
+      () => Promise.all(tenants.map((tenant) => redis.client.xinfo("GROUPS", `orders.${tenant}`))),
+      10_000,
+    );
+
+  await groups("a", "b");
   await add("a", 1);
   await add("b", 1);
   await vi.waitFor(() => expect(mailed.toSorted()).toEqual(["a1", "b1"]), 10_000);
   tenants$.next(["b", "c", "b"]);
+  await groups("c");
+  await vi.waitFor(
+    async () => expect(await redis.client.xinfo("CONSUMERS", "orders.a", "mailer")).toEqual([]),
+    10_000,
+  );
   await vi.waitFor(async () => expect(await waiting()).toBe(2), 10_000);
   for (const tenant of ["a", "b", "c"]) await add(tenant, 2);
   await vi.waitFor(() => expect(mailed.slice(2).toSorted()).toEqual(["b2", "c2"]), 10_000);
