@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "pg";
-import { BehaviorSubject, NEVER, type Observable } from "rxjs";
-import { afterEach, describe, expect, it, onTestFinished } from "vitest";
+import { BehaviorSubject, NEVER } from "rxjs";
+import { describe, expect, it, onTestFinished } from "vitest";
 import type { Flow } from "../../../../operators/flow.ts";
 import { ordLsn } from "../../../../src/event/lsn.ts";
 import { isRxaddError, type Lsn } from "../../../../src/index.ts";
@@ -10,32 +10,16 @@ import {
   type PostgresOptions,
   type SnapshotProgress,
 } from "../../../../src/sources/postgres/index.ts";
-import { type Change, collect, postgresBed, upTo } from "../postgresBed.ts";
+import { type Change, collect, upTo } from "../postgresBed.ts";
+import { snapshotBed } from "./snapshotBed.ts";
 
-const bed = postgresBed();
+const { bed, reading, fill, runs } = snapshotBed();
 const { query } = bed;
-
-const runs: { readonly unsubscribe: () => void }[] = [];
-// Before the bed waits for the slot to be free.
-afterEach(() => {
-  for (const run of runs.splice(0)) run.unsubscribe();
-});
-
-/** A source with a snapshot, from a position on. */
-function reading(from?: Lsn, options: Partial<PostgresOptions> = {}, flow: Observable<Flow> = NEVER) {
-  const run = collect(bed.source({ snapshot: "initial", acceptHole: false, ...options })(from, flow));
-  runs.push(run);
-  return run;
-}
 
 const rowsOf = (events: readonly Change[]) => events.filter(({ op }) => op === "r").map(({ after }) => after);
 /** What is told, but for where it stands. */
 const toldOf = (events: readonly Change[]) =>
   events.map(({ op, source, after }) => `${op} ${source.table} ${after?.id}`);
-
-async function fill(rows: number): Promise<void> {
-  await query(`INSERT INTO orders SELECT n, 'tea', n FROM generate_series(1, ${rows}) AS n`);
-}
 
 describe("a snapshot", () => {
   it("tells the rows that are there, then every change", async () => {

@@ -1,31 +1,17 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "pg";
-import { BehaviorSubject, NEVER, type Observable } from "rxjs";
-import { afterEach, describe, expect, it, onTestFinished } from "vitest";
+import { BehaviorSubject } from "rxjs";
+import { describe, expect, it, onTestFinished } from "vitest";
 import type { Flow } from "../../../../operators/flow.ts";
 import type { FailedAttempt } from "../../../../operators/retryBackoff.ts";
 import type { Lsn } from "../../../../src/index.ts";
-import { backfill, type PostgresOptions } from "../../../../src/sources/postgres/index.ts";
+import { backfill } from "../../../../src/sources/postgres/index.ts";
 import { TableReader } from "../../../../src/sources/postgres/snapshot/tableReader.ts";
-import { collect, postgresBed, upTo } from "../postgresBed.ts";
+import { upTo } from "../postgresBed.ts";
+import { snapshotBed } from "./snapshotBed.ts";
 
-const bed = postgresBed();
+const { bed, reading, fill } = snapshotBed();
 const { query } = bed;
-
-const runs: { readonly unsubscribe: () => void }[] = [];
-// Before the bed waits for the slot to be free.
-afterEach(() => {
-  for (const run of runs.splice(0)) run.unsubscribe();
-});
-
-function reading(from?: Lsn, options: Partial<PostgresOptions> = {}, flow: Observable<Flow> = NEVER) {
-  const run = collect(bed.source({ snapshot: "initial", acceptHole: false, ...options })(from, flow));
-  runs.push(run);
-  return run;
-}
-
-const fill = (rows: number) =>
-  query(`INSERT INTO orders SELECT n, 'tea', n FROM generate_series(1, ${rows}) AS n`);
 
 async function connected(): Promise<Client> {
   const client = new Client(bed.connectionString());
