@@ -11,12 +11,14 @@ export function checkOptions({
   tables,
   messages,
   snapshot = "never",
+  snapshotConnections = 1,
 }: {
   readonly slot: string;
   readonly publication: string;
   readonly tables: readonly string[] | undefined;
   readonly messages: readonly string[] | undefined;
   readonly snapshot?: SnapshotChoice;
+  readonly snapshotConnections?: number;
 }): void {
   const problem = nothingToReadProblem({ tables, messages });
   if (problem !== undefined) throw postgresError("NotConfigured", problem);
@@ -27,6 +29,8 @@ export function checkOptions({
     refuse("publication", publication, "a name of 1 to 63 bytes");
   }
   if (!snapshots.has(snapshot)) refuse("snapshot", snapshot, "never, onDemand or initial");
+  if (!Number.isInteger(snapshotConnections) || snapshotConnections < 1)
+    refuse("snapshotConnections", snapshotConnections, "a whole number from 1 on");
   for (const table of tables ?? []) {
     if (!/^[^.]+\.[^.]+$/.test(table)) refuse("tables", table, "schema.table");
   }

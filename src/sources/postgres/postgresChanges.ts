@@ -77,6 +77,8 @@ export interface PostgresOptions {
    * key is read as a whole behind a truncate, while the log waits. Default `"never"`.
    */
   readonly snapshot?: SnapshotChoice;
+  /** How many tables a snapshot reads side by side, each by a connection of its own; from 1. Default 1. */
+  readonly snapshotConnections?: number;
   /** Told how far the reading of tables is, after each piece. */
   readonly progress?: { readonly next: (progress: SnapshotProgress) => void };
   /**
@@ -100,6 +102,7 @@ const names = {
   maxRetries: true,
   acceptHole: true,
   snapshot: true,
+  snapshotConnections: true,
   progress: true,
   opened: true,
   failed: true,
@@ -139,6 +142,7 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
     messages,
     viaPartitionRoot,
     snapshot = "never",
+    snapshotConnections = 1,
     progress,
   } = options;
   const prefixes = new Set(messages);
@@ -166,7 +170,7 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
     reached = from,
   ): Observable<ChangeEvent<Row, Lsn>> {
     return defer(() => {
-      checkOptions({ slot, publication, tables, messages, snapshot });
+      checkOptions({ slot, publication, tables, messages, snapshot, snapshotConnections });
       checkPosition(from);
       begin(from);
       return defer(() => connect(last(), flow, reached)).pipe(
@@ -201,6 +205,7 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
           ...{ config, db, slot, publication, prefixes, senderTimeoutMs, confirmed, idle, pass, confirm$ },
           snapshot: plan && {
             ...plan,
+            connections: snapshotConnections,
             progress,
             after,
             begun: (snapshot) => {

@@ -131,7 +131,7 @@ async function plan(
   const tables = await publishedTables(client, publication);
   if (typeof reads !== "string") return { tables, reads };
   const [first] = tables;
-  const all = { after: undefined, isAnew: reads === "anew", where: undefined };
+  const all = { after: undefined, isAnew: reads === "anew", scope: "onward" as const };
   return { tables, reads: first === undefined ? [] : [{ ...first, ...all }] };
 }
 

@@ -40,6 +40,8 @@ export interface ReplicationOptions {
 
 /** Which tables are read, from where, and on whose request. */
 export interface SnapshotPlan extends Pick<SnapshotOptions, "reads" | "tables" | "progress"> {
+  /** So many tables are read at a time, each by a connection. */
+  readonly connections: number;
   /** Requests at or before this place have been heard already. */
   readonly after: Lsn | undefined;
   /** Told whenever it has begun, of who knows how far it is. */
@@ -117,10 +119,10 @@ export function replicationChanges(options: ReplicationOptions): Observable<Chan
     /** Whether the server has yet to be told of what is confirmed. */
     let isBehind = false;
 
-    function begin({ reads, tables, progress, begun }: SnapshotPlan): Snapshot {
-      const reader = new TableReader(config, publication, fail);
+    function begin({ reads, tables, connections, progress, begun }: SnapshotPlan): Snapshot {
+      const readers = Array.from({ length: connections }, () => new TableReader(config, publication, fail));
       const snapshot = new Snapshot({
-        ...{ db, reads, tables, reader, progress, emit: change, failed: fail, isPaused: () => isPaused },
+        ...{ db, reads, tables, readers, progress, emit: change, failed: fail, isPaused: () => isPaused },
         hold: (isToBeHeld) => {
           copies.hold(isToBeHeld);
           read();

@@ -46,7 +46,8 @@ export function requestIn(
   const found = Request.decode(parsed(content.toString()));
   if (!isRight(found) || found.right.slot !== slot) return undefined;
   const { schema, table: name, where, isAnew } = found.right;
-  const read: TableRead = { schema, name, where, isAnew: isAnew && where.length === 0, after: undefined };
+  const isWhole = where.length === 0;
+  const read: TableRead = { schema, name, scope: where, isAnew: isAnew && isWhole, after: undefined };
   return after !== undefined && isHeard(read, transaction.lsn, after) ? undefined : read;
 }
 

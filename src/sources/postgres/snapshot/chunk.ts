@@ -96,15 +96,20 @@ export class Chunk {
     return true;
   }
 
-  /** Tells each row that is to be told, until that returns false: with its number, from 1, as it is now, and its key as in a position. */
-  tellWhile(tell: (number: number, row: Row, key: string) => boolean): void {
-    if (this.#isCleared) return;
-    for (const [index, sent] of this.#rows.entries()) {
-      const since = this.#since.get(index);
+  /**
+   * Tells the rows that are to be told from this one on, counted from 0, until told to stop: each with its number, from 1, as it is now, and its
+   * key as in a position. Returns behind which one it stopped.
+   */
+  tellFrom(first: number, tell: (number: number, row: Row, key: string) => boolean): number {
+    if (this.#isCleared) return this.size;
+    for (let at = first; ; at += 1) {
+      const sent = this.#rows[at];
+      if (sent === undefined) return at;
+      const since = this.#since.get(at);
       if (since === "told") continue;
       const row = this.#rowOf(sent);
       const now = since === undefined ? row : { ...row, ...since };
-      if (!tell(index + 1, now, keyText(this.#keyTexts(sent)))) return;
+      if (!tell(at + 1, now, keyText(this.#keyTexts(sent)))) return at + 1;
     }
   }
 

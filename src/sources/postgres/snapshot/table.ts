@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { type Client, escapeIdentifier, escapeLiteral } from "pg";
 import { valueReader } from "../columnValues.ts";
 import type { Column } from "../relation.ts";
-import { ordTable, type TableName, type TableRead } from "./tableRead.ts";
+import { ordTable, type TableName, type TableRead, whereOf } from "./tableRead.ts";
 
 /** A table as its rows are read: what of it is published. */
 export interface Table extends TableName {
@@ -93,12 +93,11 @@ export function selectRows(
 ): string {
   const names = columns.map(({ name }) => escapeIdentifier(name));
   const keys = key.map((column) => names[column]);
-  const { where = [] } = read;
   // A key that the table did not have when its reading began says nothing of where it is.
   const after = read.by === by && read.after !== undefined ? read.after : [];
   const conditions = [
     ...(filter === undefined ? [] : [`(${filter})`]),
-    ...where.map(
+    ...whereOf(read).map(
       ([column, comparison, value]) => `${escapeIdentifier(column)} ${comparison} ${escapeLiteral(value)}`,
     ),
     ...(limit === undefined || after.length === 0

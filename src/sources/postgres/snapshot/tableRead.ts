@@ -9,8 +9,8 @@ export interface TableName {
   readonly name: string;
 }
 
-/** A table whose rows are read, and how far they are. */
-export interface TableRead extends TableName {
+/** How far the rows of a table are read. */
+export interface Reached {
   /**
    * The key of the last row that was read, as PostgreSQL's texts; empty: there is none, but its clearing was told.
    * Undefined: nothing was.
@@ -18,10 +18,26 @@ export interface TableRead extends TableName {
   readonly after: readonly string[] | undefined;
   /** Tells the key that `after` is of from any other that the table may be given; undefined: there is none yet. */
   readonly by?: string | undefined;
+}
+
+/** A table whose rows are read, and how far they are. */
+export interface TableRead extends TableName, Reached {
   /** Whether its stream was filled before: then a truncate is told ahead of its rows, and ahead of those of the tables that follow. */
   readonly isAnew: boolean;
-  /** Which rows, where this table alone was asked for, `[]` for all of it; undefined: the tables behind it follow. */
-  readonly where: readonly Condition[] | undefined;
+  /**
+   * Of all tables this one, and then those behind it; or this one, while those behind it have a place of their own, or are read. Or it
+   * was asked for: its rows that meet these conditions, `[]` for all.
+   */
+  readonly scope: "onward" | "alone" | readonly Condition[];
+}
+
+/** Which of its rows are read. */
+export function whereOf({ scope }: Pick<TableRead, "scope">): readonly Condition[] {
+  return typeof scope === "string" ? [] : scope;
+}
+
+export function isSameTable(a: TableName, b: TableName): boolean {
+  return a.name === b.name && a.schema === b.schema;
 }
 
 /** In which order tables are read. */
@@ -48,9 +64,10 @@ const escapedKey = (text: string) => (text === "" ? "~" : escaped(text));
 const keyOf = (text: string) => (text === "~" ? "" : decodeURIComponent(text));
 
 /** A read but for its key, which each of its rows has another one of. */
-export function aroundKey({ schema, name, isAnew, where, by }: TableRead): readonly [string, string] {
-  const table = `@${isAnew ? "!" : ""}${escaped(schema)}.${escaped(name)}${by === undefined ? "" : `(${by})`}/`;
-  return [table, where === undefined ? "" : `?${escaped(JSON.stringify(where))}`];
+export function aroundKey({ schema, name, isAnew, scope, by }: TableRead): readonly [string, string] {
+  const marks = `${isAnew ? "!" : ""}${scope === "alone" ? "~" : ""}`;
+  const table = `@${marks}${escaped(schema)}.${escaped(name)}${by === undefined ? "" : `(${by})`}/`;
+  return [table, typeof scope === "string" ? "" : `?${escaped(JSON.stringify(scope))}`];
 }
 
 /** A key within a read. */
@@ -75,17 +92,18 @@ function conditionsIn(text: string): readonly Condition[] {
   throw new Error("no conditions");
 }
 
-const pattern = /^(!?)([^./?]+)\.([^./?()]+)(?:\((\w+)\))?(?:\/([^?]*))?(?:\?(.+))?$/;
+const pattern = /^(!?)(~?)([^./?~]+)\.([^./?()]+)(?:\((\w+)\))?(?:\/([^?]*))?(?:\?(.+))?$/;
 
 function readOf(text: string): TableRead {
-  const [, anew, schema = "", name = "", by, key, where] = pattern.exec(text) ?? [];
+  const [, anew, alone, schema = "", name = "", by, key, where] = pattern.exec(text) ?? [];
   return {
     schema: decodeURIComponent(schema),
     name: decodeURIComponent(name),
     by,
     after: key === undefined ? undefined : key === "" ? [] : key.split("/").map(keyOf),
     isAnew: anew === "!",
-    where: where === undefined ? undefined : conditionsIn(decodeURIComponent(where)),
+    scope:
+      where === undefined ? (alone === "~" ? "alone" : "onward") : conditionsIn(decodeURIComponent(where)),
   };
 }
 

@@ -12,7 +12,7 @@ import type { SnapshotProgress } from "../../../../src/telemetry/snapshotProgres
 import { untilNothingWrong } from "../../../kit/time/untilNothingWrong.ts";
 
 const orders = { schema: "public", name: "orders" };
-const all: TableRead = { ...orders, after: undefined, isAnew: false, where: undefined };
+const all: TableRead = { ...orders, after: undefined, isAnew: false, scope: "onward" as const };
 const columns = ["id", "amount", "note"].map((name) => ({
   name,
   isKey: name === "id",
@@ -73,26 +73,28 @@ function bench(reads: readonly TableRead[] = [all]) {
       if (!isHeld) held.splice(0).forEach((take) => void take());
     },
     progress: { next: (each) => progress.push(each) },
-    reader: {
-      look: async () => {
-        looks += 1;
-        return { seen: new Visibility(seen), open: new Set() };
+    readers: [
+      {
+        look: async () => {
+          looks += 1;
+          return { seen: new Visibility(seen), open: new Set() };
+        },
+        read: (read) => {
+          asked.push(read);
+          return new Promise((resolve) => {
+            answers.push(resolve);
+          });
+        },
+        mark: (word) => {
+          words.push(word);
+          return new Promise((_, reject) => {
+            fails = reject;
+          });
+        },
+        readWhole: async () => {},
+        rest: () => fails(new Error("Connection terminated")),
       },
-      read: (read) => {
-        asked.push(read);
-        return new Promise((resolve) => {
-          answers.push(resolve);
-        });
-      },
-      mark: (word) => {
-        words.push(word);
-        return new Promise((_, reject) => {
-          fails = reject;
-        });
-      },
-      readWhole: async () => {},
-      rest: () => fails(new Error("Connection terminated")),
-    },
+    ],
   });
   snapshots.push(snapshot);
   const until = (isSo: () => boolean, what: string) =>
@@ -279,9 +281,9 @@ describe("a piece of a table", () => {
     const on = bench();
     on.snapshot.resume();
     await on.asking();
+    on.change("u", null, { id: 1, amount: 77, note: "a" });
     on.answer([[0, 0, "z"]], false);
     await on.marked();
-    on.change("u", null, { id: 1, amount: 77, note: "a" });
     on.reach();
     await on.asking();
     expect(on.asked).toHaveLength(2);
@@ -326,9 +328,9 @@ describe("a piece of a table", () => {
 
 describe("requests for rows", () => {
   it("are met once more where a row has moved without its large columns, and only if their reading has begun", async () => {
-    const on = bench([{ ...all, name: "others", where: [] }]);
+    const on = bench([{ ...all, name: "others", scope: [] }]);
     on.snapshot.resume();
-    const open: TableRead = { ...all, where: [["amount", ">", "1"]] };
+    const open: TableRead = { ...all, scope: [["amount", ">", "1"]] };
     on.snapshot.ask(open);
     const move = () => on.change("u", { id: 1 }, { id: 5, amount: 2 }, { unchanged: ["note"] });
     move();
@@ -347,12 +349,12 @@ describe("requests for rows", () => {
 
   it("leave positions short: the same one waits once, and of too many one is refused", async () => {
     const on = bench([]);
-    for (let count = 0; count < 3; count += 1) on.snapshot.ask({ ...all, where: [] });
+    for (let count = 0; count < 3; count += 1) on.snapshot.ask({ ...all, scope: [] });
     // The first one is being read.
     expect(readsOf(`0/1${on.snapshot.text}`)).toHaveLength(2);
 
     for (let count = 0; count < 5_000; count += 1)
-      on.snapshot.ask({ ...all, where: [["id", "=", `${count}`]] });
+      on.snapshot.ask({ ...all, scope: [["id", "=", `${count}`]] });
 
     expect(on.snapshot.text.length).toBeLessThan(20_000);
     const [refused] = on.progress;

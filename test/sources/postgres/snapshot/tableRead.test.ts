@@ -9,7 +9,7 @@ const orders: TableRead = {
   name: "orders",
   after: undefined,
   isAnew: false,
-  where: undefined,
+  scope: "onward" as const,
 };
 
 /** A text that PostgreSQL can hold. */
@@ -24,11 +24,11 @@ const read: fc.Arbitrary<TableRead> = fc.record({
   name,
   after: fc.option(fc.array(text, { maxLength: 3 }), { nil: undefined }),
   isAnew: fc.boolean(),
-  where: fc.option(
+  scope: fc.oneof(
+    fc.constantFrom("onward" as const, "alone" as const),
     fc.array(fc.tuple(name, fc.constantFrom("=" as const, "<>" as const, ">=" as const), text), {
       maxLength: 2,
     }),
-    { nil: undefined },
   ),
 });
 
@@ -37,12 +37,13 @@ describe("how far tables are read, in a position", () => {
     ["", []],
     ["@public.orders", [orders]],
     ["@public.orders/42", [{ ...orders, after: ["42"] }]],
+    ["@~public.lines/7@public.orders", [{ ...orders, name: "lines", after: ["7"], scope: "alone" }, orders]],
     ["@!public.orders/", [{ ...orders, after: [], isAnew: true }]],
     [
       "@public.lines/a%2Fb/7@public.orders?%5B%5D",
       [
         { ...orders, name: "lines", after: ["a/b", "7"] },
-        { ...orders, where: [] },
+        { ...orders, scope: [] },
       ],
     ],
   ])("reads %j", (written, reads) => {

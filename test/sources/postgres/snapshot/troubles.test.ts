@@ -32,7 +32,13 @@ function tableReader(): TableReader {
   return reader;
 }
 
-const orders = { schema: "public", name: "orders", after: undefined, isAnew: false, where: undefined };
+const orders = {
+  schema: "public",
+  name: "orders",
+  after: undefined,
+  isAnew: false,
+  scope: "onward" as const,
+};
 
 describe("a snapshot of a table whose key becomes another one", () => {
   it.each([
@@ -155,7 +161,7 @@ describe("the reader of tables", () => {
     const found = await reader.read(orders, 20_000);
     expect(found).toMatchObject({ rows: { length: 208 }, isLast: false });
     const where = [["id", ">", "240"]] as const;
-    const last = await reader.read({ ...orders, where: where.map((each) => [...each]) }, 20_000);
+    const last = await reader.read({ ...orders, scope: where.map((each) => [...each]) }, 20_000);
     expect(last).toMatchObject({ rows: { length: 1 }, isLast: true });
 
     const run = reading();
@@ -243,17 +249,17 @@ describe("a request for rows that anybody may write into the log", () => {
     const run = reading(undefined, { snapshot: "onDemand", failed: { next: (each) => lost.push(each) } });
     await bed.reading();
     const table = { schema: "public", table: "orders" };
-    await write({ ...table, where: [["item", "=", "\0"]] });
-    await write({ ...table, where: [["\0", "=", "x"]] });
-    await write({ ...table, table: "\0", where: [] });
-    await write({ ...table, table: "", schema: "", where: [] });
-    await write({ ...table, table: "x".repeat(100), where: [] });
-    await write({ ...table, schema: "\ud800", where: [] });
-    await write({ ...table, where: [["item", "=", "\ud800"]] });
-    await write({ ...table, where: [["item", "=", "x".repeat(5_000)]] });
-    await write({ ...table, where: [] }, " ".repeat(3_000_000));
-    await write({ schema: "pg_catalog", table: "pg_class_oid_index", where: [] });
-    await write({ schema: "pg_catalog", table: "pg_authid", where: [] });
+    await write({ ...table, scope: [["item", "=", "\0"]] });
+    await write({ ...table, scope: [["\0", "=", "x"]] });
+    await write({ ...table, table: "\0", scope: [] });
+    await write({ ...table, table: "", schema: "", scope: [] });
+    await write({ ...table, table: "x".repeat(100), scope: [] });
+    await write({ ...table, schema: "\ud800", scope: [] });
+    await write({ ...table, scope: [["item", "=", "\ud800"]] });
+    await write({ ...table, scope: [["item", "=", "x".repeat(5_000)]] });
+    await write({ ...table, scope: [] }, " ".repeat(3_000_000));
+    await write({ schema: "pg_catalog", table: "pg_class_oid_index", scope: [] });
+    await write({ schema: "pg_catalog", table: "pg_authid", scope: [] });
     await write({ ...table, where: Array.from({ length: 400 }, () => ["id", ">", "0"]) });
     await backfill({ connectionString: bed.connectionString(), slot: bed.slot(), table: "public.orders" });
     await run.has(1);
