@@ -43,6 +43,11 @@ export const postgresSettings = new Settings(
       "never",
       "[Rows that are there already](postgres.md#rows-that-are-there-already): all of them, at a first run; those that `rxadd backfill` asks for, which `initial` reads as well; none",
     ),
+    snapshot_connections: withDefault(
+      count,
+      1,
+      "How many tables are read side by side, each by a connection of its own",
+    ),
     via_partition_root: optional(
       flag,
       "Whether changes of partitions are those of their partitioned table; see [PostgreSQL](postgres.md#partitioned-tables)",

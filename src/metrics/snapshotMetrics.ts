@@ -37,20 +37,22 @@ export function snapshotMetrics(options: SnapshotMetricsOptions): SnapshotMetric
   const told = counter("rxadd_snapshot_rows_total", "Rows of the table that were read", ofTable);
   const refused = counter("rxadd_snapshot_refused_total", "Times that the table could not be read", ofTable);
   const estimate = gauge("rxadd_snapshot_estimated_rows", "Rows that the table has, as estimated", ofTable);
-  /** Of the table that is being read. */
-  let before = 0;
+  /** Of those that are being read. */
+  const readBefore = new Map<string, number>();
 
   return {
     registry,
     next: ({ table, rows, estimated, state }) => {
       const labels = { pipeline, table };
+      const before = readBefore.get(table) ?? 0;
       // Each piece has rows, but the last one: where there are no more than before, another connection has begun to count anew.
       const isNew = rows < before || (rows === before && state === "reading");
       told.inc(labels, isNew ? rows : rows - before);
       refused.inc(labels, state === "refused" ? 1 : 0);
       if (estimated === undefined) estimate.remove(labels);
       else estimate.set(labels, estimated);
-      before = state === "reading" ? rows : 0;
+      if (state === "reading") readBefore.set(table, rows);
+      else readBefore.delete(table);
     },
   };
 }

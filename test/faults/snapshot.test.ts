@@ -28,6 +28,7 @@ const named: Shape = {
   key: ["name"],
   keyOf: (n) => `(ARRAY['a', 'B', 'ä', 'Z', 'é/', '_%', 'ß ', ''])[(${n}) % 8 + 1] || ${n}`,
 };
+const parted: Shape = { ...numbered, table: "parted", partitions: 4 };
 
 describe("snapshot", () => {
   let postgres: PostgresServer;
@@ -46,6 +47,11 @@ describe("snapshot", () => {
     ["a number", numbered, { short: [20_000, 4, 1], long: [1_000_000, 20, 5] }],
     ["a text and a number", composite, { short: [5_000, 2, 1], long: [1_000_000, 20, 5] }],
     ["text in an order of its own", named, { short: [5_000, 2, 1], long: [1_000_000, 20, 5] }],
+    [
+      "a number, in four partitions side by side",
+      parted,
+      { short: [20_000, 2, 1], long: [1_000_000, 20, 5] },
+    ],
   ] as const)(
     "a table, its key %s, is read while it is changed, and rxadd and its servers are killed: 0 / 0 / 0",
     { timeout, skip: noCheckAof !== undefined },
@@ -81,7 +87,7 @@ describe("snapshot", () => {
       await endWork();
       await scene.caughtUp();
 
-      const fault = `${rows.toLocaleString("en")} rows (${shape.key}) read and changed, ${kills} kills, ${restarts} + ${restarts} restarts`;
+      const fault = `${rows.toLocaleString("en")} rows (${shape.table}: ${shape.key}) read and changed, ${kills} kills, ${restarts} + ${restarts} restarts`;
       expectTable(await scene.compare({ fault, times, promise: "0 / 0 / 0: the table" }));
       expect(scene.process.memoryMiB).toBeLessThan(mostMiB);
     },

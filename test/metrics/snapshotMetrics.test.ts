@@ -32,6 +32,15 @@ describe("snapshotMetrics", () => {
     });
   });
 
+  it("counts the rows of tables that are read side by side", async () => {
+    const lines = (progress: SnapshotProgress) => ({ ...progress, table: "public.lines" });
+    const told = [reading(50), lines(reading(20)), reading(250), lines(read(20)), read(250)];
+    expect(await figuresOf(...told)).toMatchObject({
+      "public.orders rows_total": 250,
+      "public.lines rows_total": 20,
+    });
+  });
+
   it("adds what another connection counts anew, and a table that is read again", async () => {
     const told = [reading(50), reading(250), reading(50), reading(250), read(260), reading(50), read(60)];
     expect(await figuresOf(...told)).toMatchObject({ "public.orders rows_total": 250 + 260 + 60 });

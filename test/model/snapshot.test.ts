@@ -163,7 +163,8 @@ async function wrongWith(history: readonly Happening[], random: Random): Promise
 
   function start(): void {
     const sink = redisSink<Change>({ id: "shop", connection: redis, stream });
-    const source = bed.source({ snapshot: "initial", acceptHole: false });
+    const snapshotConnections = random.between(1, 3);
+    const source = bed.source({ snapshot: "initial", snapshotConnections, acceptHole: false });
     running = replicate({ source, sink }).subscribe({ error: (error) => errors.push(error) });
   }
   async function stop(): Promise<void> {

@@ -10,6 +10,8 @@ export interface Shape {
   readonly key: readonly string[];
   /** SQL of the key's values, of SQL of a number. */
   readonly keyOf: (n: string | number) => string;
+  /** How many tables it is made of, by its key. Default: it is one. */
+  readonly partitions?: number;
 }
 
 /** A column that stands outside of its row, and that most updates leave alone. */
@@ -17,11 +19,16 @@ const large = (n: string | number) => `repeat(md5((${n})::text), 80)`;
 
 /** Makes it, with so many rows; every 20th has a large column. */
 export async function makeTable(client: Client, shape: Shape, rows: number): Promise<void> {
-  const { table, columns, key, keyOf } = shape;
+  const { table, columns, key, keyOf, partitions = 0 } = shape;
+  const by = partitions === 0 ? "" : ` PARTITION BY HASH (${key})`;
   await client.query(
-    `CREATE TABLE ${table} (${columns}, version int, amount int, note text, PRIMARY KEY (${key}))`,
+    `CREATE TABLE ${table} (${columns}, version int, amount int, note text, PRIMARY KEY (${key}))${by}`,
   );
   await client.query(`ALTER TABLE ${table} ALTER note SET STORAGE EXTERNAL`);
+  for (let part = 0; part < partitions; part += 1)
+    await client.query(
+      `CREATE TABLE ${table}_${part} PARTITION OF ${table} FOR VALUES WITH (MODULUS ${partitions}, REMAINDER ${part})`,
+    );
   await client.query(
     `INSERT INTO ${table} SELECT ${keyOf("n")}, 1, n % 100, CASE WHEN n % 20 = 0 THEN ${large("n")} ELSE 'x' END
        FROM generate_series(1, ${rows}) AS n`,
@@ -29,7 +36,11 @@ export async function makeTable(client: Client, shape: Shape, rows: number): Pro
 }
 
 /** A change to a few rows; each raises the row's version by one, or begins it anew. */
-function statement({ table, key, keyOf }: Shape, rows: number, { between, oneOf }: Random): string {
+function statement(
+  { table, key, keyOf, partitions }: Shape,
+  rows: number,
+  { between, oneOf }: Random,
+): string {
   // As many keys again as there are rows: inserted, moved to.
   const some = () => between(1, 2 * rows);
   const which = (count: number) =>
@@ -40,7 +51,10 @@ function statement({ table, key, keyOf }: Shape, rows: number, { between, oneOf 
     `${set(`amount = ${between(0, 99)}`)} ${which(5)}`,
     `${set(`amount = amount + 1`)} ${which(3)}`,
     `${set(`note = ${large(between(1, 1e9))}`)} ${which(1)}`,
-    `${set(`(${key}) = ROW(${to})`)} (${key}) = (${from}) AND NOT EXISTS (SELECT FROM ${table} WHERE (${key}) = (${to}))`,
+    // What moves to another partition is a row that begins, to the log.
+    partitions !== undefined
+      ? "SELECT"
+      : `${set(`(${key}) = ROW(${to})`)} (${key}) = (${from}) AND NOT EXISTS (SELECT FROM ${table} WHERE (${key}) = (${to}))`,
     `DELETE FROM ${table} WHERE ${which(2)}`,
     `INSERT INTO ${table} VALUES (${keyOf(some())}, 1, 1, ${large(between(1, 1e9))}), (${keyOf(some())}, 1, 2, 'y')
        ON CONFLICT DO NOTHING`,

@@ -3,7 +3,10 @@ import { type PostgresOptions, postgresChanges } from "../../../src/sources/post
 
 /** What a process that brings a table into a stream is told. */
 export interface SnapshotOrder {
-  readonly source: Pick<PostgresOptions, "connectionString" | "slot" | "publication" | "tables" | "snapshot">;
+  readonly source: Pick<
+    PostgresOptions,
+    "connectionString" | "slot" | "publication" | "tables" | "snapshot" | "snapshotConnections"
+  >;
   readonly uri: string;
   readonly stream: string;
 }

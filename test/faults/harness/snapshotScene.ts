@@ -55,9 +55,13 @@ export class SnapshotScene {
     snapshot: NonNullable<SnapshotOrder["source"]["snapshot"]>,
   ) {
     const { connectionString } = servers.postgres;
-    const { table, key } = shape;
+    const { table, key, partitions = 1 } = shape;
     this.order = {
-      source: { connectionString, slot: table, publication: table, tables: [`public.${table}`], snapshot },
+      source: {
+        ...{ connectionString, slot: table, publication: table, tables: [`public.${table}`], snapshot },
+        // Of several tables, one has to wait for the others.
+        snapshotConnections: Math.max(1, partitions - 1),
+      },
       uri: servers.redis.uri,
       stream: table,
     };

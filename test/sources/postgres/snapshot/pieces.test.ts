@@ -56,18 +56,23 @@ function bench(reads: readonly TableRead[] = [all]) {
   const progress: SnapshotProgress[] = [];
   const asked: TableRead[] = [];
   let answers: ((found: RowsRead | undefined) => void)[] = [];
-  let words: string[] = [];
+  const words: string[] = [];
   let seen = "10:10:";
   let looks = 0;
   let isHeld = false;
+  let isPaused = false;
   const held: (() => unknown)[] = [];
   let commits = 0;
+  let pauseAt = 0;
   let fails: (error: unknown) => void = () => {};
   const snapshot = new Snapshot({
     ...{ db: "db", reads, tables: [orders] },
-    emit: (event) => events.push(event),
+    emit: (event) => {
+      events.push(event);
+      if (events.length === pauseAt) isPaused = true;
+    },
     failed: (error) => failures.push(error),
-    isPaused: () => false,
+    isPaused: () => isPaused,
     hold: (isToBe) => {
       isHeld = isToBe;
       if (!isHeld) held.splice(0).forEach((take) => void take());
@@ -132,13 +137,20 @@ function bench(reads: readonly TableRead[] = [all]) {
       events.push(event);
       return event;
     },
-    marked: () => until(() => words.length === 1, "watermark"),
+    marked: (pieces = 1) => until(() => words.length === pieces, "watermark"),
+    /** Pauses at so many events. */
+    pauseAt: (count: number) => {
+      pauseAt = count;
+    },
+    goOn: () => {
+      isPaused = false;
+      snapshot.resume();
+    },
     /** The log comes to the watermark. */
     reach: () => {
       commits += 1;
-      for (const word of words) {
+      for (const word of words.splice(0)) {
         const message = { prefix: watermark, content: Buffer.from(word), isTransactional: true };
-        words = [];
         snapshot.message(message, { lsn: `0/${commits}` as Lsn, xid: 200, ts_ms: 0 });
       }
     },
@@ -243,6 +255,80 @@ describe("a piece of a table", () => {
     on.answer([]);
     await on.marked();
     on.reach();
+    expect(on.snapshot.text).toBe("");
+  });
+
+  it("is read while the one before it waits, and both are read once more where the first one is", async () => {
+    const on = bench();
+    on.snapshot.resume();
+    await on.asking();
+    on.answer([[1, 1, "a"]], false);
+    await on.asking();
+    expect(on.asked.at(-1)).toMatchObject({ after: ["1"], by: "k" });
+    on.answer([[2, 2, "b"]]);
+    await on.marked(2);
+    on.change("d", { amount: 1 }, null);
+    on.reach();
+    expect(on.rebuilt()).toEqual([]);
+
+    on.sees("300:300:");
+    await on.asking();
+    expect(on.asked.at(-1)).toMatchObject({ after: undefined });
+    on.answer([[2, 2, "b"]]);
+    await on.marked();
+    on.reach();
+    expect(on.rebuilt()).toEqual(["2 2 b"]);
+    expect(on.snapshot.text).toBe("");
+  });
+
+  it("that is being read behind one that is read once more is not told, and what it had to see is looked for again", async () => {
+    const on = bench();
+    on.snapshot.resume();
+    await on.asking();
+    on.change("c", null, { id: 9, amount: 9, note: "i" }, { xid: 50 });
+    on.answer([[1, 1, "a"]], false);
+    await on.asking();
+    on.change("d", { amount: 1 }, null);
+    on.sees("300:300:");
+    on.answer([[2, 2, "b"]]);
+    on.reach();
+
+    on.sees("10:200:50");
+    await on.asking();
+    const before = on.looks();
+    on.answer([]);
+    await untilNothingWrong(async () => (on.looks() > before + 1 ? undefined : "not looked for"));
+    expect(on.asked.map(({ after }) => after)).toEqual([undefined, ["1"], undefined]);
+    expect(on.events.filter(({ op }) => op === "r")).toEqual([]);
+
+    on.sees("300:300:");
+    await on.asking();
+    on.answer([[2, 2, "b"]]);
+    await on.marked();
+    on.reach();
+    expect(on.rebuilt()).toEqual(["2 2 b", "9 9 i"]);
+  });
+
+  it("stops where it is paused, while the log waits, and goes on there", async () => {
+    const on = bench();
+    on.snapshot.resume();
+    await on.asking();
+    on.answer([
+      [1, 1, "a"],
+      [2, 2, "b"],
+      [3, 3, "c"],
+    ]);
+    await on.marked();
+    on.pauseAt(2);
+    on.reach();
+    expect(on.events.map(({ after }) => after?.id)).toEqual([1, 2]);
+    expect(on.isHeld()).toBe(true);
+    on.holding(() => on.change("u", null, { id: 3, amount: 77, note: "c" }));
+
+    on.goOn();
+    expect(on.isHeld()).toBe(false);
+    expect(on.events.map(({ after }) => after?.id)).toEqual([1, 2, 3, 3]);
+    expect(on.rebuilt()).toEqual(["1 1 a", "2 2 b", "3 77 c"]);
     expect(on.snapshot.text).toBe("");
   });
 
