@@ -264,7 +264,7 @@ describe("requests for rows", () => {
 
     await on.asking();
     on.sees("300:300:");
-    on.answer([]);
+    on.answer([], true, "others");
     await on.marked();
     on.reach();
     await on.asking();

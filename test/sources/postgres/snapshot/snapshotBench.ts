@@ -48,13 +48,19 @@ afterEach(() => {
   for (const snapshot of snapshots.splice(0)) snapshot.close();
 });
 
-/** A snapshot over a table that lives here, whose every step is taken by the test. */
-export function bench(reads: readonly TableRead[] = [all]) {
+/** Tables side by side, and how many are read at a time. */
+export interface Bench {
+  readonly tables?: readonly string[];
+  readonly workers?: number;
+}
+
+/** A snapshot over tables that live here, whose every step is taken by the test. */
+export function bench(reads: readonly TableRead[] = [all], { tables = ["orders"], workers = 1 }: Bench = {}) {
   const events: ChangeEvent<Row, Lsn>[] = [];
   const failures: unknown[] = [];
   const progress: SnapshotProgress[] = [];
   const asked: TableRead[] = [];
-  let answers: ((found: RowsRead | undefined) => void)[] = [];
+  let answers: { readonly name: string; readonly resolve: (found: RowsRead | undefined) => void }[] = [];
   const words: string[] = [];
   let seen = "10:10:";
   let looks = 0;
@@ -65,7 +71,7 @@ export function bench(reads: readonly TableRead[] = [all]) {
   let pauseAt = 0;
   let fails: (error: unknown) => void = () => {};
   const snapshot = new Snapshot({
-    ...{ db: "db", reads, tables: [orders] },
+    ...{ db: "db", reads, tables: tables.map((name) => ({ schema: "public", name })) },
     emit: (event) => {
       events.push(event);
       if (events.length === pauseAt) isPaused = true;
@@ -77,35 +83,33 @@ export function bench(reads: readonly TableRead[] = [all]) {
       if (!isHeld) held.splice(0).forEach((take) => void take());
     },
     progress: { next: (each) => progress.push(each) },
-    readers: [
-      {
-        look: async () => {
-          looks += 1;
-          return { seen: new Visibility(seen), open: new Set() };
-        },
-        read: (read) => {
-          asked.push(read);
-          return new Promise((resolve) => {
-            answers.push(resolve);
-          });
-        },
-        mark: (word) => {
-          words.push(word);
-          return new Promise((_, reject) => {
-            fails = reject;
-          });
-        },
-        readWhole: async () => {},
-        rest: () => fails(new Error("Connection terminated")),
+    readers: Array.from({ length: workers }, () => ({
+      look: async () => {
+        looks += 1;
+        return { seen: new Visibility(seen), open: new Set<number>() };
       },
-    ],
+      read: (read: TableRead) => {
+        asked.push(read);
+        return new Promise<RowsRead | undefined>((resolve) => {
+          answers.push({ name: read.name, resolve });
+        });
+      },
+      mark: (word: string) => {
+        words.push(word);
+        return new Promise<void>((_, reject) => {
+          fails = reject;
+        });
+      },
+      readWhole: async () => {},
+      rest: () => fails(new Error("Connection terminated")),
+    })),
   });
   snapshots.push(snapshot);
   const until = (isSo: () => boolean, what: string) =>
     untilNothingWrong(async () => (isSo() ? undefined : `no ${what}`));
 
   return {
-    ...{ events, failures, progress, asked, snapshot },
+    ...{ events, failures, progress, asked, snapshot, table },
     isHeld: () => isHeld,
     /** What the log has behind where it is held: it comes as soon as it is let go. */
     holding: (take: () => unknown) => held.push(take),
@@ -114,12 +118,13 @@ export function bench(reads: readonly TableRead[] = [all]) {
       seen = text;
     },
     /** Rows are asked for. */
-    asking: () => until(() => answers.length === 1, "question"),
+    asking: (questions = 1) => until(() => answers.length === questions, "question"),
     /** They are these. */
-    answer: (rows: readonly (readonly unknown[])[], isLast = true) => {
-      const found = { table, rows: rows.map(sent), bytes: 10, seen: new Visibility(seen), isLast };
-      for (const answer of answers) answer(found);
-      answers = [];
+    answer: (rows: readonly (readonly unknown[])[], isLast = true, name = "orders") => {
+      const of = { ...table, name };
+      const found = { table: of, rows: rows.map(sent), bytes: 10, seen: new Visibility(seen), isLast };
+      for (const answer of answers) if (answer.name === name) answer.resolve(found);
+      answers = answers.filter((answer) => answer.name !== name);
     },
     /** A change that is told, and the event as its reader has it. */
     change: (
