@@ -6,11 +6,12 @@ import type { SnapshotProgress } from "../../../telemetry/snapshotProgress.ts";
 import type { MessageTransaction } from "../pgoutput.ts";
 import { postgresError } from "../postgresError.ts";
 import { Chunk, type TableChange } from "./chunk.ts";
-import { nextChunkRows } from "./chunkRows.ts";
 import type { MovedRows } from "./movedRows.ts";
+import { type FoundPiece, type Piece, PieceReader } from "./pieceReader.ts";
 import {
   aroundKey,
   isSameTable,
+  isToClear,
   type Reached,
   readsText,
   shownTable,
@@ -18,7 +19,6 @@ import {
   whereOf,
 } from "./tableRead.ts";
 import type { TableReader } from "./tableReader.ts";
-import { ToldTransactions } from "./toldTransactions.ts";
 import { Visibility } from "./visibility.ts";
 
 /** What a snapshot reads tables by. */
@@ -45,20 +45,9 @@ export interface WorkerOptions {
   readonly progress: Pick<Observer<SnapshotProgress>, "next"> | undefined;
 }
 
-/** What is told while a piece is read. */
-interface Noted {
-  readonly changes: TableChange[];
-  bytes: number;
-  /** The transactions that were told before it, and that it has to see. */
-  told: ReadonlySet<number>;
-}
-
 /** Rows, or a truncate, that wait for their place in the log. */
-interface Piece {
-  readonly chunk: Chunk;
+interface Waiting extends Piece {
   readonly word: string;
-  /** How far the table is read behind it; undefined: to its end. */
-  readonly end: Reached | undefined;
 }
 
 interface Telling {
@@ -73,7 +62,7 @@ interface Telling {
  * for; its rows are told, while the log waits; the log comes to where they were read.
  */
 type Stage =
-  | { readonly is: "pieces"; readonly waiting: readonly Piece[] }
+  | { readonly is: "pieces"; readonly waiting: readonly Waiting[] }
   | { readonly is: "coming"; readonly word: string }
   | { readonly is: "telling" }
   | { readonly is: "settling"; readonly word: string; readonly seen: Visibility };
@@ -84,30 +73,24 @@ type Ended = { readonly state: "read" } | { readonly state: "refused"; readonly 
 const resting: Stage = { is: "pieces", waiting: [] };
 /** So many pieces of a table are there at most: one is told, while the next one is read. */
 const maxPieces = 2;
-/** So many changes of the table are noted while its rows are read, and so many bytes of them; then the log waits. */
-const maxNoted = 10_000;
-const maxNotedBytes = 16 * 1024 * 1024;
 /** How long a transaction that is told, and not yet seen, is waited for. */
 const unseenMs = 50;
 
 /**
  * Reads one table at a time, by a connection of its own.
  *
- * - **Memory** two pieces of the table, and while one is read 10,000 changes of it, or 16 MiB of them.
+ * - **Memory** two pieces of the table, and what is noted while one is read.
  */
 export class SnapshotWorker {
   readonly #options: WorkerOptions;
-  readonly #told: ToldTransactions;
+  readonly #pieces: PieceReader;
   readonly #running = new Subscription();
   #read: TableRead | undefined;
   #stage: Stage = resting;
-  /** Undefined: no piece is being read. */
-  #noted: Noted | undefined;
   /** Where the first of the pieces is being told, and up to which row it is. */
   #telling: Telling | undefined;
   /** Whether the first piece was asked for. */
   #isBegun = false;
-  #limit = nextChunkRows();
   #rows = 0;
   #estimated: number | undefined;
   /** Goes on with what waits while it is paused. */
@@ -116,7 +99,7 @@ export class SnapshotWorker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    this.#told = new ToldTransactions(() => options.reader.look());
+    this.#pieces = new PieceReader(options.reader, () => options.hold(true));
   }
 
   /** What it reads; undefined: nothing. */
@@ -126,15 +109,13 @@ export class SnapshotWorker {
 
   /** Whether nothing of its table is being read, nor waits to be told. */
   get isResting(): boolean {
-    return this.#stage === resting && this.#noted === undefined;
+    return this.#stage === resting && !this.#pieces.isReading;
   }
 
   /** Takes a table, or what has become of its own; undefined: there is none for it. */
   take(read: TableRead | undefined): void {
     this.#read = read;
-    if (read !== undefined) return;
-    this.#options.reader.rest();
-    this.#told.forget();
+    if (read === undefined) this.#pieces.rest();
   }
 
   /** Goes on, if anything is left and nobody asked to pause. */
@@ -148,23 +129,18 @@ export class SnapshotWorker {
 
   /** Takes note of a change that is about to be told; returns whether it is to be: it may have been told with the rows. */
   changed(change: TableChange): boolean {
-    const { table, xid, before, after, bytes } = change;
+    const { table, xid } = change;
     if (this.#read === undefined) return true;
-    this.#told.add(xid);
+    this.#pieces.told(xid);
     if (!isSameTable(this.#read, table)) return true;
-    const [stage, noted] = [this.#stage, this.#noted];
+    const stage = this.#stage;
     if (stage.is === "settling" && stage.seen.sees(xid)) return false;
-    if (noted !== undefined) {
-      // Whoever gets the event may change it.
-      noted.changes.push({ ...change, ...structuredClone({ before, after }) });
-      noted.bytes += bytes;
-      if (noted.changes.length >= maxNoted || noted.bytes >= maxNotedBytes) this.#options.hold(true);
-    }
+    this.#pieces.changed(change);
     if (stage.is !== "pieces") return true;
     const outdated = stage.waiting.findIndex(({ chunk }) => !chunk.changed(change));
     if (outdated < 0) return true;
     this.#wait(stage.waiting.slice(0, outdated));
-    this.#drop();
+    this.#pieces.drop();
     this.#later();
     return true;
   }
@@ -188,9 +164,9 @@ export class SnapshotWorker {
 
   close(): void {
     this.#isClosed = true;
-    this.#noted = undefined;
+    this.#pieces.drop();
     this.#running.unsubscribe();
-    this.#options.reader.rest();
+    this.#pieces.rest();
   }
 
   /** Reads the next piece, unless one is being read. */
@@ -199,17 +175,13 @@ export class SnapshotWorker {
     if (read === undefined || from === undefined || this.#isClosed || this.#options.isPaused()) return;
     if (!this.#isBegun && isWhole(read)) this.#options.moved.begin(read, read.isAnew);
     this.#isBegun = true;
-    const noted: Noted = { changes: [], bytes: 0, told: new Set() };
-    this.#noted = noted;
-    this.#readPiece(from, noted).catch((error) => {
-      if (this.#noted === noted) this.#fail(error);
-    });
+    this.#pieces.read(from, (found) => this.#found(from, found)).catch((error) => this.#fail(error));
   }
 
   /** Where the next piece is to be read; undefined: nowhere, yet. */
   #next(): TableRead | undefined {
     const [read, stage] = [this.#read, this.#stage];
-    if (read === undefined || stage.is !== "pieces" || this.#noted !== undefined) return undefined;
+    if (read === undefined || stage.is !== "pieces" || this.#pieces.isReading) return undefined;
     if (stage.waiting.length === 0) return read;
     const end = stage.waiting.at(-1)?.end;
     // Rows are read only after the truncate that goes ahead of them: what is told up to there is told without them.
@@ -217,43 +189,24 @@ export class SnapshotWorker {
     return { ...read, ...end };
   }
 
-  async #readPiece(from: TableRead, noted: Noted): Promise<void> {
-    const { reader } = this.#options;
-    const isKnown = await this.#told.isKnown();
-    if (this.#noted !== noted) return;
-    if (!isKnown) return this.#later();
-    noted.told = this.#told.take();
-    const found = await reader.read(from, isToClear(from) ? 0 : this.#limit);
-    if (this.#noted !== noted) return;
-    if (found === undefined || found === "keyless") return this.#readNone(from, found);
-    const { table, rows, seen, isLast } = found;
-    const chunk = new Chunk(table, rows, seen);
-    if (!this.#told.areSeen(noted.told, seen)) return this.#later();
-    if (!noted.changes.every((change) => chunk.changed(change))) return this.#later();
-    this.#limit = nextChunkRows(this.#limit, found);
-    if (this.#rows === 0) this.#estimated = isWhole(from) ? table.estimated : undefined;
-    const word = randomUUID();
-    this.#noted = undefined;
-    this.#wait([...waitingIn(this.#stage), { chunk, word, end: endOf(from, chunk, isLast) }]);
-    // What was held comes at once, and is noted no more.
-    this.#letGo();
-    this.#mark(word);
-    this.#readOn();
-  }
-
-  /** The table has no rows to be read by a key. */
-  #readNone(from: TableRead, found: "keyless" | undefined): void {
-    this.#drop();
-    if (this.#stage !== resting) {
-      // Behind the pieces that wait it is found once more.
-      this.#letGo();
-    } else if (found === undefined) this.#end({ state: "read" });
-    else if (whereOf(from).length > 0) this.#fail(keyless(from));
+  #found(from: TableRead, found: FoundPiece): void {
+    const waiting = waitingIn(this.#stage);
+    if (found === "again") this.#later();
+    // Behind pieces that wait it is found once more.
+    else if (typeof found === "string" && waiting.length > 0) this.#letGo();
+    else if (found === "none") this.#end({ state: "read" });
+    else if (found === "keyless" && whereOf(from).length > 0) this.#fail(keyless(from));
     else {
       const word = randomUUID();
-      this.#stage = { is: "coming", word };
+      if (found === "keyless") this.#stage = { is: "coming", word };
+      else {
+        if (this.#rows === 0) this.#estimated = isWhole(from) ? found.chunk.table.estimated : undefined;
+        this.#wait([...waiting, { ...found, word }]);
+      }
+      // What was held comes at once, and is noted no more.
       this.#letGo();
       this.#mark(word);
+      this.#readOn();
     }
   }
 
@@ -269,15 +222,8 @@ export class SnapshotWorker {
     if (this.#telling === undefined && this.#stage.is !== "telling") this.#options.hold(false);
   }
 
-  /** Does without the piece that is being read. */
-  #drop(): void {
-    for (const xid of this.#noted?.told ?? []) this.#told.add(xid);
-    this.#noted = undefined;
-  }
-
   /** Tries again, a moment later. */
   #later(): void {
-    this.#noted = undefined;
     this.#letGo();
     this.#running.add(timer(unseenMs).subscribe(() => this.resume()));
   }
@@ -327,7 +273,7 @@ export class SnapshotWorker {
       read,
       (moment) => {
         seen = moment;
-        isBehind = !this.#told.areSeen(this.#told.take(), moment);
+        isBehind = !this.#pieces.isSeen(moment);
         if (!isBehind) this.#clear(teller(read, transaction));
         return !isBehind;
       },
@@ -386,20 +332,19 @@ export class SnapshotWorker {
   #end(how: Ended): void {
     const read = this.#read;
     this.#progress(how);
-    this.#drop();
+    this.#pieces.turn();
     this.#read = undefined;
     this.#stage = resting;
     this.#telling = undefined;
     this.#rows = 0;
     this.#estimated = undefined;
     this.#isBegun = false;
-    this.#limit = nextChunkRows();
     if (read !== undefined) this.#options.ended(read);
     // What comes at once is noted as a change of the next one.
     this.#letGo();
   }
 
-  #wait(waiting: readonly Piece[]): void {
+  #wait(waiting: readonly Waiting[]): void {
     this.#stage = waiting.length === 0 ? resting : { is: "pieces", waiting };
   }
 
@@ -410,7 +355,7 @@ export class SnapshotWorker {
   }
 }
 
-function waitingIn(stage: Stage): readonly Piece[] {
+function waitingIn(stage: Stage): readonly Waiting[] {
   return stage.is === "pieces" ? stage.waiting : [];
 }
 
@@ -418,20 +363,9 @@ function isWaitingFor(stage: Stage, word: string): boolean {
   return "word" in stage ? stage.word === word : waitingIn(stage).some((piece) => piece.word === word);
 }
 
-/** How far a table is read behind a piece; undefined: to its end. */
-function endOf(from: TableRead, { lastKey, table }: Chunk, isLast: boolean): Reached | undefined {
-  if (isToClear(from)) return { after: [] };
-  return isLast || lastKey === undefined ? undefined : { after: lastKey, by: table.by };
-}
-
 /** Whether all rows of the table are still to come. */
 function isWhole(read: TableRead): boolean {
   return (read.after ?? []).length === 0 && whereOf(read).length === 0;
-}
-
-/** Whether a truncate of it is the next that is told. */
-function isToClear({ isAnew, after }: TableRead): boolean {
-  return isAnew && after === undefined;
 }
 
 function keyless(table: TableRead): RxaddError {

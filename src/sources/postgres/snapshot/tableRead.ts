@@ -36,6 +36,11 @@ export function whereOf({ scope }: Pick<TableRead, "scope">): readonly Condition
   return typeof scope === "string" ? [] : scope;
 }
 
+/** Whether a truncate of it is the next that is told. */
+export function isToClear({ isAnew, after }: TableRead): boolean {
+  return isAnew && after === undefined;
+}
+
 export function isSameTable(a: TableName, b: TableName): boolean {
   return a.name === b.name && a.schema === b.schema;
 }
