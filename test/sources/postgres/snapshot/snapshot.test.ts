@@ -256,6 +256,7 @@ describe("a snapshot", () => {
       message: expect.stringContaining("GRANT SELECT"),
     });
 
+    await bed.idle();
     await query("GRANT SELECT ON orders TO reader; ALTER TABLE orders ENABLE ROW LEVEL SECURITY");
     await query("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots");
     const hidden = reading(undefined, { connectionString });
@@ -265,6 +266,7 @@ describe("a snapshot", () => {
       message: expect.stringContaining("BYPASSRLS"),
     });
 
+    await bed.idle();
     await query("ALTER TABLE orders DISABLE ROW LEVEL SECURITY");
     await query("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots");
     const run = reading(undefined, { connectionString });
