@@ -4,10 +4,9 @@ import { filter, firstValueFrom, scan } from "rxjs";
 
 // The program of the sections `postgres` and `snapshot`: brings the changes of a slot, or the rows that are there, into a
 // stream, and says what that took.
-const [connectionString = "", slot = "", uri = "", stream = "", given = "", what = ""] =
-  process.argv.slice(2);
-const rows = Number(given);
-const snapshot = what === "rows" ? "initial" : "never";
+const [connectionString = "", slot = "", uri = "", stream = "", ...numbers] = process.argv.slice(2);
+const [rows = 0, connections = 0] = numbers.map(Number);
+const snapshot = connections > 0 ? "initial" : "never";
 
 /** What it took for all rows. */
 export interface Drained {
@@ -22,6 +21,7 @@ const source = postgresChanges({
   connectionString,
   slot,
   snapshot,
+  snapshotConnections: Math.max(1, connections),
   // The slot stands before the first run: the changes are made first.
   acceptHole: snapshot === "never",
   opened: {

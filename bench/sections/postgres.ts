@@ -37,10 +37,10 @@ interface Beds {
 
 const slot = "bench";
 
-/** Starts the program that brings a slot's changes, or the rows that are there, into the stream, until so many have come. */
-function replicating({ connectionString, uri }: Beds, rows: number, what: "changes" | "rows") {
+/** Starts the program that brings a slot's changes, or rows by so many connections, into the stream, until so many have come. */
+function replicating({ connectionString, uri }: Beds, rows: number, connections: number) {
   const program = new URL("../postgresProcess.ts", import.meta.url);
-  return fork(program, [connectionString, slot, uri, stream, `${rows}`, what]);
+  return fork(program, [connectionString, slot, uri, stream, `${rows}`, `${connections}`]);
 }
 
 /** Does what leaves a slot and a stream behind. */
@@ -62,8 +62,8 @@ async function withNewSlot<A>(beds: Beds, work: () => Promise<A>): Promise<A> {
 }
 
 /** How fast so many are brought over. */
-async function drained(beds: Beds, rows: number, what: "changes" | "rows"): Promise<Drained> {
-  const child = replicating(beds, rows, what);
+async function drained(beds: Beds, rows: number, connections = 0): Promise<Drained> {
+  const child = replicating(beds, rows, connections);
   for await (const [told] of on(child, "message")) {
     if (told === "opened") continue;
     await once(child, "exit");
@@ -89,7 +89,7 @@ function latencies(beds: Beds, perSecond: number, seconds: number) {
   return withNewSlot(beds, async () => {
     const count = perSecond * seconds;
     const histogram = createHistogram();
-    const child = replicating(beds, count, "changes");
+    const child = replicating(beds, count, 0);
     await once(child, "message");
     const sentMs = new Float64Array(count + 1);
     const reading = readAll(beds.uri, count, (id) => {
@@ -151,7 +151,7 @@ export function postgres({ uri, events, rounds }: Settings): AsyncGenerator<Row>
       for (let round = 0; round < rounds; round += 1) {
         const drain = async () => {
           await beds.client.query("CALL fill($1, $2)", [rows, each]);
-          return drained(beds, rows, "changes");
+          return drained(beds, rows);
         };
         all.push(await withNewSlot(beds, drain));
       }
@@ -166,14 +166,24 @@ export function postgres({ uri, events, rounds }: Settings): AsyncGenerator<Row>
   });
 }
 
-/** Rows that are there already, into a stream. */
+/** Rows that are there already, into a stream: of one table, and of four at a time. */
 export function snapshot({ uri, events, rounds }: Settings): AsyncGenerator<Row> {
   return withBeds(uri, async function* (beds) {
     const rows = wholeParts(events);
     await beds.client.query("CALL fill($1, 10000)", [rows]);
-    const all: Drained[] = [];
-    for (let round = 0; round < rounds; round += 1)
-      all.push(await withSlot(beds, () => drained(beds, rows, "rows")));
-    yield { section: "snapshot", name: "rows that are there", ...drainedRow(rows, all) };
+    async function* read(name: string, connections: number) {
+      const all: Drained[] = [];
+      for (let round = 0; round < rounds; round += 1)
+        all.push(await withSlot(beds, () => drained(beds, rows, connections)));
+      yield { section: "snapshot", name, ...drainedRow(rows, all) };
+    }
+    yield* read("rows that are there", 1);
+    const parts = [1, 2, 3, 4].map((part) => `part_${part}`);
+    for (const part of parts) await beds.client.query(`CREATE TABLE ${part} (LIKE orders INCLUDING ALL)`);
+    await beds.client.query(
+      parts.map((part, at) => `INSERT INTO ${part} SELECT * FROM orders WHERE id % 4 = ${at}`).join(";"),
+    );
+    await beds.client.query(`ALTER PUBLICATION rxadd SET TABLE ${parts}`);
+    yield* read("four tables side by side", 4);
   });
 }
