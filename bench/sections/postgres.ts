@@ -1,9 +1,10 @@
 import { fork } from "node:child_process";
-import { on, once } from "node:events";
+import { once } from "node:events";
 import { createHistogram } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { Client } from "pg";
+import { bundled } from "../../test/kit/program/bundled.ts";
 import { startPostgres } from "../../test/kit/servers/postgresServer.ts";
 import { paced } from "../paced.ts";
 import type { Drained } from "../postgresProcess.ts";
@@ -38,9 +39,9 @@ interface Beds {
 const slot = "bench";
 
 /** Starts the program that brings a slot's changes, or rows by so many connections, into the stream, until so many have come. */
-function replicating({ connectionString, uri }: Beds, rows: number, connections: number) {
-  const program = new URL("../postgresProcess.ts", import.meta.url);
-  return fork(program, [connectionString, slot, uri, stream, `${rows}`, `${connections}`]);
+async function replicating({ connectionString, uri }: Beds, rows: number, connections: number) {
+  const program = await bundled(new URL("../postgresProcess.ts", import.meta.url));
+  return fork(program, [connectionString, slot, uri, stream, `${rows}`, `${connections}`], { execArgv: [] });
 }
 
 /** Does what leaves a slot and a stream behind. */
@@ -63,15 +64,16 @@ async function withNewSlot<A>(beds: Beds, work: () => Promise<A>): Promise<A> {
 
 /** How fast so many are brought over. */
 async function drained(beds: Beds, rows: number, connections = 0): Promise<Drained> {
-  const child = replicating(beds, rows, connections);
-  for await (const [told] of on(child, "message")) {
-    if (told === "opened") continue;
-    await once(child, "exit");
-    const found = await beds.redis.xlen(stream);
-    if (found !== rows) throw new Error(`found ${found} entries, expected ${rows}`);
-    return told;
-  }
-  throw new Error("the process ended before all rows were there");
+  const child = await replicating(beds, rows, connections);
+  let drained: Drained | undefined;
+  child.on("message", (told: Drained | "opened") => {
+    if (told !== "opened") drained = told;
+  });
+  await once(child, "exit");
+  if (drained === undefined) throw new Error("the process ended before all rows were there");
+  const found = await beds.redis.xlen(stream);
+  if (found !== rows) throw new Error(`found ${found} entries, expected ${rows}`);
+  return drained;
 }
 
 function drainedRow(rows: number, rounds: readonly Drained[]): Omit<Row, "section" | "name"> {
@@ -89,7 +91,7 @@ function latencies(beds: Beds, perSecond: number, seconds: number) {
   return withNewSlot(beds, async () => {
     const count = perSecond * seconds;
     const histogram = createHistogram();
-    const child = replicating(beds, count, 0);
+    const child = await replicating(beds, count, 0);
     await once(child, "message");
     const sentMs = new Float64Array(count + 1);
     const reading = readAll(beds.uri, count, (id) => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { bundled } from "./bundled.ts";
+import { bundled } from "../../kit/program/bundled.ts";
 
 /** What the entries hold. */
 export interface Item {
@@ -33,7 +33,7 @@ export interface ConsumerProcess {
 
 /** Starts one. */
 export async function startConsumers(order: ConsumerOrder): Promise<ConsumerProcess> {
-  const file = await bundled("consumerProgram.ts");
+  const file = await bundled(new URL("./consumerProgram.ts", import.meta.url));
   let child: ChildProcess;
   let isKilled = false;
   let crash: Error | undefined;

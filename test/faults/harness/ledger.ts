@@ -1,7 +1,7 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { Pool, type PoolClient } from "pg";
-import { bundled } from "./bundled.ts";
+import { bundled } from "../../kit/program/bundled.ts";
 
 /** What the entries hold. */
 export interface Item {
@@ -58,7 +58,9 @@ export async function write(client: Pick<PoolClient, "query">, { n }: Item): Pro
 
 /** Runs a process until it dies; resolves to whether it did so by itself, rather than as `stop` asked for. */
 export async function runLedger(order: LedgerOrder, stop: AbortSignal): Promise<boolean> {
-  const child = fork(await bundled("ledgerProgram.ts"), [JSON.stringify(order)], { execArgv: [] });
+  const child = fork(await bundled(new URL("./ledgerProgram.ts", import.meta.url)), [JSON.stringify(order)], {
+    execArgv: [],
+  });
   const end = () => child.kill("SIGKILL");
   stop.addEventListener("abort", end);
   if (stop.aborted) end();

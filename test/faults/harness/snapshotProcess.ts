@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
+import { bundled } from "../../kit/program/bundled.ts";
 import { program, type Run } from "../../kit/program/cli.ts";
-import { bundled } from "./bundled.ts";
 import type { SnapshotOrder } from "./snapshotProgram.ts";
 
 let file: Promise<string> | undefined;
@@ -17,7 +17,7 @@ export class SnapshotProcess {
   }
 
   async start(): Promise<void> {
-    file ??= bundled("snapshotProgram.ts");
+    file ??= bundled(new URL("./snapshotProgram.ts", import.meta.url));
     this.#run = program([await file, JSON.stringify(this.#order)]);
   }
 
