@@ -6,6 +6,8 @@ import { placePosition, walNumber } from "./walPosition.ts";
 export interface Confirmations {
   /** Reading begins after a position: everything up to there is safe, and what was safe beyond it no longer is. */
   readonly begin: (from: Lsn | undefined) => void;
+  /** A connection is there, whose server has sent everything before this place; what another one has said counts no more. */
+  readonly connected: (place: bigint) => void;
   /** A change has been received. */
   readonly received: (position: Lsn) => void;
   /** The server has sent everything before this place. */
@@ -77,7 +79,10 @@ export function confirmations({
     begin: (from) => {
       last = from;
       acknowledged = from;
-      idleAt = 0n;
+    },
+    connected: (place) => {
+      idleAt = place;
+      pass();
     },
     received: (position) => {
       last = position;

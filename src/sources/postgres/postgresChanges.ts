@@ -149,7 +149,7 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
   const config = { connectionTimeoutMillis: 10_000, ...options.client, connectionString };
   const passed = new Subject<Lsn>();
   const confirm$ = new Subject<void>();
-  const { begin, received, idle, pass, last, confirmed, ...confirming } = confirmations({
+  const { begin, connected, received, idle, pass, last, confirmed, ...confirming } = confirmations({
     passed,
     isOnlyMark: acceptHole,
     reads: () => reading?.text ?? "",
@@ -198,8 +198,7 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
         reading = plan && { text: readsText(plan.reads) };
         opened?.next({ slot, confirmedLsn, hole });
         // The sink has a position from the first moment on, and one beyond a hole that was accepted.
-        idle(walNumber(confirmedLsn));
-        pass();
+        connected(walNumber(confirmedLsn));
         const flowing = new BehaviorSubject<Flow>("resume");
         return replicationChanges({
           ...{ config, db, slot, publication, prefixes, senderTimeoutMs, confirmed, idle, pass, confirm$ },

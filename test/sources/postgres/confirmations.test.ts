@@ -34,3 +34,33 @@ describe("changes that nobody acknowledges", () => {
     ]);
   });
 });
+
+describe("a place that a server has come to", () => {
+  it("is passed as long as the connection that tells of it", () => {
+    const places: Lsn[] = [];
+    const passed = new Subject<Lsn>();
+    const { begin, connected, received, acknowledge, idle, pass } = confirmations({
+      passed,
+      isOnlyMark: false,
+    });
+    passed.subscribe((place) => {
+      places.push(place);
+      acknowledge(place);
+    });
+    begin(undefined);
+    connected(0x10n);
+    idle(0x20n);
+    pass();
+    received("0/30:1" as Lsn);
+    idle(0x90n);
+    pass();
+    acknowledge("0/30:1" as Lsn);
+
+    connected(0x20n);
+    pass();
+    idle(0x40n);
+    pass();
+
+    expect(places).toEqual(["0/10", "0/20", "0/40"]);
+  });
+});
