@@ -1,5 +1,5 @@
 import type { RxaddError } from "../../errors/rxaddError.ts";
-import { isLsn, type Lsn, placeOf } from "../../event/lsn.ts";
+import { isLsn, type Lsn, ordLsn, placeOf } from "../../event/lsn.ts";
 import { postgresError } from "./postgresError.ts";
 import { walNumber } from "./walPosition.ts";
 
@@ -75,4 +75,10 @@ export function checkServer(from: Lsn | undefined, logEnd: string): void {
   throw unavailable(
     `found position ${placeOf(from)} to go on from, but the server's log ends at ${logEnd}: it is another server, or one that has lost its newest changes; ${beginAnew}`,
   );
+}
+
+/** Which changes are gone where a server has taken over: those that it has instead of what was read, up to where that was. */
+export function partingOf(reached: Lsn | undefined, shared: Lsn | undefined): string | undefined {
+  if (reached === undefined || shared === undefined || ordLsn.compare(reached, shared) <= 0) return undefined;
+  return `found another log than the one that was read, from ${shared} on: the server has taken over, or was restored, without all that was read, and its changes from there up to position ${placeOf(reached)} are left out`;
 }

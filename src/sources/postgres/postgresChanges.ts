@@ -19,14 +19,15 @@ import { refuseUnknown } from "../../options/decodeOptions.ts";
 import type { Source } from "../../pipeline/source.ts";
 import type { SnapshotProgress } from "../../telemetry/snapshotProgress.ts";
 import { heedFlow } from "../heedFlow.ts";
-import { checkPosition, unavailable } from "./checkAvailable.ts";
+import { checkPosition, partingOf, unavailable } from "./checkAvailable.ts";
 import { checkOptions } from "./checkOptions.ts";
 import { confirmations } from "./confirmations.ts";
-import { mends, postgresErrorOf } from "./postgresError.ts";
+import { mends, postgresErrorOf, slotLost } from "./postgresError.ts";
 import { prepare, type SnapshotChoice } from "./prepare.ts";
 import { replicationChanges } from "./replicationChanges.ts";
 import type { Snapshot } from "./snapshot/snapshot.ts";
 import { readsText } from "./snapshot/tableRead.ts";
+import { sharedUpTo, type Timelines } from "./timelines.ts";
 import { walNumber } from "./walPosition.ts";
 
 /** A slot that a source is about to read. */
@@ -161,6 +162,8 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
   });
   let reading: Pick<Snapshot, "text"> | undefined;
   let madeAt: string | undefined;
+  /** The log that was read last, which holds all that was received. */
+  let log: Timelines | undefined;
   /** What was decided before the start is no word on what a sink loses later; where the slot is the only mark, it is on each connection. */
   let accepts = acceptHole;
 
@@ -172,6 +175,8 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
     return defer(() => {
       checkOptions({ slot, publication, tables, messages, snapshot, snapshotConnections });
       checkPosition(from);
+      // Another process may have gone on meanwhile, in another log.
+      if (furthest(reached, last()) !== last()) log = undefined;
       begin(from);
       return defer(() => connect(last(), flow, reached)).pipe(
         catchError((error) => throwError(() => postgresErrorOf(error, connectionString))),
@@ -200,6 +205,10 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
         // The sink has a position from the first moment on, and one beyond a hole that was accepted.
         connected(walNumber(confirmedLsn));
         const flowing = new BehaviorSubject<Flow>("resume");
+        const goOnWithout = (gone: string, running: Snapshot | undefined) => {
+          opened?.next({ slot, confirmedLsn, hole: gone });
+          if (snapshot === "initial") running?.askAnew();
+        };
         return replicationChanges({
           ...{ config, db, slot, publication, prefixes, senderTimeoutMs, confirmed, idle, pass, confirm$ },
           snapshot: plan && {
@@ -214,8 +223,13 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
           skipped: (notice, running) => {
             const gone = leftOut(publication, notice);
             if (!acceptHole) throw unavailable(`${gone}; ${mends}`);
-            opened?.next({ slot, confirmedLsn, hole: gone });
-            if (snapshot === "initial") running?.askAnew();
+            goOnWithout(gone, running);
+          },
+          timelines: (found, running) => {
+            const gone = log && found && partingOf(furthest(after, reached), sharedUpTo(log, found));
+            if (gone !== undefined && !accepts) throw unavailable(`${gone}; ${slotLost}`);
+            log = found;
+            if (gone !== undefined) goOnWithout(gone, running);
           },
           flow: flowing,
         }).pipe(
@@ -237,6 +251,11 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
   const source = Object.assign(changes, { acknowledge, passed: passed.asObservable() });
   // What the columns are called only the caller knows.
   return source as Source<ChangeEvent<unknown, Lsn>, Lsn> as Source<ChangeEvent<R, Lsn>, Lsn>;
+}
+
+function furthest(one: Lsn | undefined, other: Lsn | undefined): Lsn | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return ordLsn.compare(one, other) > 0 ? one : other;
 }
 
 /** PostgreSQL before 18 refuses to go on; from 18 on it leaves the changes out, and says so. */

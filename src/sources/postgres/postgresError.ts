@@ -33,7 +33,8 @@ type Class = readonly [tag: PostgresErrorTag, advice: string];
 export const mends =
   "start once with acceptHole: true, accept_hole: true in YAML, or rxadd replicate --accept-hole: with snapshot: initial it reads every table anew behind a truncate, so that the stream has what they have; without, it goes on without what is gone";
 
-const slotLost = `drop the slot, if it stands; then ${mends}`;
+/** The same where what the slot has is of no use. */
+export const slotLost = `drop the slot, if it stands; then ${mends}`;
 
 /** SQLSTATE codes, https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const codes: Readonly<Record<string, Class>> = {

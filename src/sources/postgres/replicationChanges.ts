@@ -12,6 +12,7 @@ import { Snapshot, type SnapshotOptions } from "./snapshot/snapshot.ts";
 import { TableReader } from "./snapshot/tableReader.ts";
 import { standbyStatus } from "./standbyStatus.ts";
 import { kinds, takeMessages } from "./takeMessages.ts";
+import { type Timelines, timelinesOf } from "./timelines.ts";
 
 export interface ReplicationOptions {
   readonly config: ClientConfig;
@@ -34,6 +35,8 @@ export interface ReplicationOptions {
   readonly snapshot: SnapshotPlan | undefined;
   /** Told of changes that the server has left out, and who may read their tables. */
   readonly skipped: (notice: string, snapshot: Snapshot | undefined) => void;
+  /** Told which log it is, before any of it is read; undefined: it is not known. */
+  readonly timelines: (found: Timelines | undefined, snapshot: Snapshot | undefined) => void;
   /** Emits when `confirmed` may have grown. */
   readonly confirm$: Observable<unknown>;
 }
@@ -58,10 +61,12 @@ const confirmMs = 100;
 async function replicate(
   client: Client,
   { slot, publication, prefixes, snapshot }: ReplicationOptions,
+  found: (timelines: Timelines | undefined) => void,
   started: () => void,
 ): Promise<never> {
   await client.connect();
   await client.query(plainText);
+  found(await timelinesOf(client));
   client.connection.once("replicationStart", started);
   // The server takes the name out of a list in a literal.
   const names = escapeIdentifier(publication).replaceAll("'", "''");
@@ -191,7 +196,8 @@ export function replicationChanges(options: ReplicationOptions): Observable<Chan
       take: (_kind, buffer, start, end) => copies.push(buffer, start, end),
       failed: fail,
     });
-    replicate(client, options, started).catch(fail);
+    const found = (timelines: Timelines | undefined) => options.timelines(timelines, snapshot);
+    replicate(client, options, found, started).catch(fail);
 
     return () => {
       snapshot?.close();

@@ -7,8 +7,9 @@ import { afterEach, describe, expect, it } from "vitest";
 import { redisSink, replicate } from "../../../src/index.ts";
 import { type PostgresOptions, postgresChanges } from "../../../src/sources/postgres/index.ts";
 import { type FakeRedis, fakeRedis } from "../../../src/testing/index.ts";
+import { startProxy } from "../../kit/network/tcpProxy.ts";
 import { type PostgresServer, postgresVersion, startPostgres } from "../../kit/servers/postgresServer.ts";
-import { upTo } from "./postgresBed.ts";
+import { collect, upTo } from "./postgresBed.ts";
 
 const ending: (() => unknown)[] = [];
 afterEach(async () => {
@@ -28,7 +29,7 @@ async function started(server: Promise<PostgresServer>) {
 type Server = Awaited<ReturnType<typeof started>>;
 
 /** A standby that follows a primary, with the slots that go along. */
-function standbyOf({ port, query }: Server): Promise<Server> {
+function standbyOf({ port, query }: Pick<Server, "port" | "query">): Promise<Server> {
   const primary = `host=127.0.0.1 port=${port} user=postgres password=secret dbname=postgres`;
   const settings = {
     ...{ primary_conninfo: primary, primary_slot_name: "standby" },
@@ -63,6 +64,11 @@ function start({ connectionString }: Server, redis: FakeRedis, options: Partial<
 }
 
 const ids = (redis: FakeRedis) => redis.events("orders").map((text) => JSON.parse(text).after.id);
+const told = (redis: FakeRedis) =>
+  redis.events("orders").map((text) => {
+    const { op, after } = JSON.parse(text);
+    return after === null ? op : `${op} ${after.id}`;
+  });
 const insert = ({ query }: Server, id: number) => query(`INSERT INTO orders VALUES (${id})`);
 
 describe.skipIf(postgresVersion < 17)("a failover slot", () => {
@@ -100,6 +106,138 @@ describe.skipIf(postgresVersion < 17)("a failover slot", () => {
 
     await expect.poll(() => ids(redis)).toEqual(upTo(9));
     expect([...first.failures, ...next.failures]).toEqual([]);
+  });
+});
+
+/** A source that reads through a proxy, and a standby that follows through another one. */
+async function followed() {
+  // Asked often how far it is read, the slot moves without a change.
+  const primary = await started(startPostgres({ wal_sender_timeout: "900ms" }));
+  await primary.query("CREATE TABLE orders (id int PRIMARY KEY)");
+  await primary.query("SELECT pg_create_physical_replication_slot('standby', true)");
+  const address = await startProxy(primary.port);
+  const line = await startProxy(primary.port);
+  ending.push(address.stop, line.stop);
+  const connectionString = primary.connectionString.replace(`${primary.port}`, `${address.port}`);
+  let standby: Server | undefined;
+  return {
+    primary,
+    at: { ...primary, connectionString },
+    /** Once somebody reads the slot: it goes along from now on. */
+    standby: async () => {
+      const isRead = "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'shop' AND active";
+      await expect.poll(() => primary.query(isRead)).toHaveLength(1);
+      standby = await standbyOf({ port: line.port, query: primary.query });
+      const isThere =
+        "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'shop' AND synced AND NOT temporary";
+      const synced = async () => {
+        // It has to move on the primary, which it does from one of these to the next; whoever copies it may sleep long.
+        await primary.query("SELECT pg_log_standby_snapshot()");
+        await standby?.query("SELECT pg_reload_conf()");
+        return standby?.query(isThere);
+      };
+      await expect.poll(synced).toHaveLength(1);
+      return standby;
+    },
+    /** All that the primary has written is with the standby. */
+    caughtUp: async () => {
+      const [{ lsn }] = (await primary.query("SELECT pg_current_wal_flush_lsn() AS lsn")) as [
+        { lsn: string },
+      ];
+      await expect
+        .poll(() => standby?.query(`SELECT 1 WHERE pg_last_wal_receive_lsn() >= '${lsn}'`))
+        .toHaveLength(1);
+    },
+    /** The standby gets nothing more, of what is written much further on. */
+    cut: async () => {
+      line.blackHole();
+      await primary.query("SELECT pg_switch_wal()");
+    },
+    /** It takes over, has written more than ever the old primary had, and then is where that was. */
+    promoted: async (id: number) => {
+      await primary.stop();
+      await standby?.query("SELECT pg_promote()");
+      await standby?.query(`INSERT INTO orders VALUES (${id})`);
+      for (let segment = 0; segment < 2; segment += 1)
+        await standby?.query("SELECT pg_logical_emit_message(false, 'test', 'more'), pg_switch_wal()");
+      await standby?.query("INSERT INTO orders VALUES (100)");
+      if (standby !== undefined) address.retarget(standby.port);
+    },
+  };
+}
+
+describe.skipIf(postgresVersion < 17)("a standby that takes over from a source that reads on", () => {
+  it("is gone on with if it has all that was read", async () => {
+    const { primary, at, standby, caughtUp, promoted } = await followed();
+    const redis = fakeRedis();
+    const { failures } = start(at, redis);
+    await standby();
+    for (const id of upTo(4)) await insert(primary, id);
+    await expect.poll(() => ids(redis)).toEqual(upTo(4));
+    await caughtUp();
+
+    await promoted(5);
+
+    await expect.poll(() => ids(redis)).toEqual([...upTo(5), 100]);
+    expect(failures).toEqual([]);
+  });
+
+  it("is refused if it lacks what was read, as what it wrote instead would be left out", async () => {
+    const { primary, at, standby, caughtUp, cut, promoted } = await followed();
+    const redis = fakeRedis();
+    const { failures } = start(at, redis);
+    const next = await standby();
+    for (const id of upTo(3)) await insert(primary, id);
+    await caughtUp();
+    await cut();
+    await insert(primary, 4);
+    await expect.poll(() => ids(redis)).toEqual(upTo(4));
+
+    await promoted(5);
+
+    await expect
+      .poll(() => failures)
+      .toMatchObject([
+        {
+          _tag: "PositionUnavailable",
+          message: expect.stringMatching(
+            /^found another log than the one that was read, from 0\/\w+ on: .* up to position 0\/\w+(:1)? are left out; drop the slot, if it stands; then start once with/,
+          ),
+        },
+      ]);
+    expect(ids(redis)).toEqual(upTo(4));
+
+    await next.query("SELECT pg_drop_replication_slot('shop')");
+    const mending = start(at, redis, { acceptHole: true, snapshot: "initial" });
+    await expect.poll(() => told(redis).slice(4)).toEqual(["t", ...[1, 2, 3, 5, 100].map((id) => `r ${id}`)]);
+    expect(mending.failures).toEqual([]);
+  });
+
+  it("is read anew if it lacks what was read, where the slot is the only mark and that is accepted", async () => {
+    const { primary, at, standby, caughtUp, cut, promoted } = await followed();
+    const holes: unknown[] = [];
+    const source = postgresChanges({
+      ...{ connectionString: at.connectionString, slot: "shop", publication: "shop", failover: true },
+      ...{ acceptHole: true, snapshot: "initial", opened: { next: ({ hole }) => holes.push(hole) } },
+    });
+    const changes = collect(source(undefined, NEVER));
+    ending.push(changes.unsubscribe);
+    await standby();
+    for (const id of upTo(3)) await insert(primary, id);
+    await caughtUp();
+    await cut();
+    await insert(primary, 4);
+    await changes.has(4);
+
+    await promoted(5);
+
+    await expect
+      .poll(() => changes.events.slice(4).map(({ op, after }) => [op, after?.id]))
+      .toEqual([["c", 100], ["t", undefined], ...[1, 2, 3, 5, 100].map((id) => ["r", id])]);
+    expect(holes.filter((hole) => hole !== undefined)).toMatchObject([
+      /another log than the one that was read/,
+    ]);
+    expect(changes.failures).toEqual([]);
   });
 });
 

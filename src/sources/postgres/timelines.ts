@@ -1,0 +1,44 @@
+import type { Client } from "pg";
+import { isRetryable } from "../../errors/rxaddError.ts";
+import { type Lsn, ordLsn } from "../../event/lsn.ts";
+import { postgresErrorOf } from "./postgresError.ts";
+import { placePosition, walNumber } from "./walPosition.ts";
+
+/** The log of a server: its timelines in their order, each up to where the next one begins. */
+export type Timelines = readonly { readonly id: string; readonly begins: Lsn }[];
+
+/**
+ * The timelines of a server, asked on a connection for replication. Undefined: it does not say, or it is a standby, which may come
+ * to another one while it is read.
+ */
+export async function timelinesOf(client: Client): Promise<Timelines | undefined> {
+  if ((await client.query("SELECT 1 WHERE pg_is_in_recovery()")).rows.length > 0) return undefined;
+  const { systemid, timeline } = (await client.query("IDENTIFY_SYSTEM")).rows[0];
+  const history = Number(timeline) === 1 ? "" : await historyOf(client, Number(timeline));
+  return history === undefined ? undefined : timelinesIn(`${systemid}`, `${timeline}`, history);
+}
+
+async function historyOf(client: Client, timeline: number): Promise<string | undefined> {
+  try {
+    return `${(await client.query(`TIMELINE_HISTORY ${timeline}`)).rows[0].content}`;
+  } catch (error) {
+    // The file may have been removed, and not every server that speaks the protocol has one.
+    if (isRetryable(postgresErrorOf(error, ""))) throw error;
+    return undefined;
+  }
+}
+
+/** Reads the history of a timeline, which tells of each earlier one its number, where it ended, and why. */
+export function timelinesIn(system: string, timeline: string, history: string): Timelines {
+  const earlier = [...history.matchAll(/^\s*(\d+)\s+([\dA-F]+\/[\dA-F]+)/gim)];
+  const begins = ["0/0", ...earlier.map(([, , end = ""]) => end)].map((lsn) => placePosition(walNumber(lsn)));
+  const numbers = [...earlier.map(([, number]) => number), timeline];
+  return begins.map((from, at) => ({ id: `${system}/${numbers[at]} from ${from}`, begins: from }));
+}
+
+/** Up to where the logs of two servers are the same; undefined: the one goes on where the other is. */
+export function sharedUpTo(one: Timelines, other: Timelines): Lsn | undefined {
+  const longer = one.length > other.length ? one : other;
+  const at = longer.findIndex((_, index) => one[index]?.id !== other[index]?.id);
+  return [one[at], other[at]].flatMap((timeline) => timeline?.begins ?? []).sort(ordLsn.compare)[0];
+}
