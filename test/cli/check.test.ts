@@ -208,11 +208,18 @@ describe("rxadd check", () => {
         CREATE TABLE kept.hidden (id int PRIMARY KEY); ALTER TABLE kept.hidden REPLICA IDENTITY NOTHING;
         CREATE TABLE kept.by_index (a int NOT NULL UNIQUE); ALTER TABLE kept.by_index REPLICA IDENTITY USING INDEX by_index_a_key`);
       const nothing = { code: 0, log: undefined, failover: undefined };
+      const aheadOfStandby =
+        "the slot goes along to a standby; a sink may be ahead of the one that takes over, unless synchronized_standby_slots names its slot";
       const lacking = (names: string) => expect.stringMatching(`replica identity, such as ${names}$`);
       expect(await found()).toEqual({ ...nothing, tables: lacking("kept.hidden, kept.log") });
       expect(await found(", tables: [kept.keyed, kept.full_row, kept.by_index]")).toEqual({
         ...nothing,
         tables: "3 published",
+      });
+      expect(await found(", failover: true, tables: [], messages: [shop]")).toEqual({
+        ...nothing,
+        failover: postgresVersion < 17 ? undefined : aheadOfStandby,
+        tables: "0 published",
       });
       expect(await found(", tables: [], messages: [shop]")).toEqual({ ...nothing, tables: "0 published" });
 
@@ -237,8 +244,18 @@ describe("rxadd check", () => {
           code: 2,
           failover: expect.stringContaining("expected one that does"),
         });
-    } finally {
+      if (postgresVersion < 17) return;
       await client.query("SELECT pg_drop_replication_slot('kept')");
+      await client.query("SELECT pg_create_logical_replication_slot('kept', 'pgoutput', failover => true)");
+      expect(await found()).toMatchObject({ failover: aheadOfStandby });
+      await client.query("SELECT pg_create_physical_replication_slot('standby')");
+      await client.query("ALTER SYSTEM SET synchronized_standby_slots = 'standby'");
+      await client.query("SELECT pg_reload_conf()");
+      await expect.poll(found).toMatchObject({ failover: "the slot goes along to a standby" });
+    } finally {
+      await client.query("ALTER SYSTEM RESET ALL");
+      await client.query("SELECT pg_reload_conf()");
+      await client.query("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots");
       await client.query("DROP PUBLICATION kept; DROP SCHEMA kept CASCADE");
       await client.end();
     }

@@ -93,7 +93,7 @@ function postgresFindings(
   { slot, publication, failover }: PostgresConfig,
   finding: Finder,
 ): readonly Finding[] {
-  const { mayPublish, tables, withoutIdentity, rows } = found;
+  const { mayPublish, tables, withoutIdentity, rows, standbySlots } = found;
   const isSlotLost = log?.status === "lost";
   const slotFound = isSlotLost
     ? "PostgreSQL has removed what it still had to send; drop the slot, and begin anew"
@@ -108,7 +108,9 @@ function postgresFindings(
     finding("replication", mayReplicate ? "granted" : "not granted to the user", mayReplicate),
     finding("slot", `${slot}: ${slotFound}`, !isSlotLost),
     ...(log === undefined || isSlotLost ? [] : [logFinding(log, finding)]),
-    ...(hasFailover === undefined ? [] : [failoverFinding(hasFailover, failover, finding)]),
+    ...(hasFailover === undefined && (!failover || standbySlots === undefined)
+      ? []
+      : [failoverFinding(hasFailover, standbySlots, failover, finding)]),
     finding(
       "publication",
       `${publication}: ${hasPublication ? "there" : mayPublish ? "made at the first run" : notPublishable}`,
@@ -137,7 +139,18 @@ function logFinding({ status, size, left }: KeptLog, finding: Finder): Finding {
   );
 }
 
-function failoverFinding(has: boolean, isWanted: boolean, finding: Finder): Finding {
+/** A slot that is still to be made will be as it is wanted; and it may well be that there is no standby yet. */
+function failoverFinding(
+  has = true,
+  standbySlots: string | undefined,
+  isWanted: boolean,
+  finding: Finder,
+): Finding {
+  if (has && standbySlots === "") {
+    const advice =
+      "a sink may be ahead of the one that takes over, unless synchronized_standby_slots names its slot";
+    return finding("failover", `the slot goes along to a standby; ${advice}`);
+  }
   if (has) return finding("failover", "the slot goes along to a standby");
   const advice = isWanted ? ", expected one that does: see docs/postgres.md" : "; see failover";
   return finding("failover", `the slot does not go along to a standby${advice}`, !isWanted);

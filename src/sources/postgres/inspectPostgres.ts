@@ -23,6 +23,8 @@ export interface PostgresInspection {
   readonly log: KeptLog | undefined;
   /** Whether the slot goes along to a standby; undefined: there is no slot, or no such thing before PostgreSQL 17. */
   readonly hasFailover: boolean | undefined;
+  /** The slots of standbys that have a change before a slot that goes along sends it; empty: none. Undefined before PostgreSQL 17. */
+  readonly standbySlots: string | undefined;
   readonly hasPublication: boolean;
   /** Whether the user may make the publication. */
   readonly mayPublish: boolean;
@@ -81,6 +83,7 @@ async function look({
            FROM pg_replication_slots WHERE slot_name = $1) AS kept,
          (SELECT pg_size_pretty(safe_wal_size) FROM pg_replication_slots WHERE slot_name = $1) AS left,
          (SELECT (to_jsonb(slots) ->> 'failover')::boolean FROM pg_replication_slots AS slots WHERE slot_name = $1) AS has_failover,
+         current_setting('synchronized_standby_slots', true) AS standby_slots,
          (SELECT count(*)::int FROM (${publishedTables}) AS published) AS tables,
          array(SELECT oid::regclass::text FROM (${publishedTables}) AS published WHERE NOT (${isIdentified}) ORDER BY 1 LIMIT 5) AS without_identity,
          EXISTS (SELECT 1 FROM pg_publication WHERE pubname = $2) AS has_publication,
@@ -98,6 +101,7 @@ async function look({
       slotAt: row.slot_at === null ? undefined : String(row.slot_at),
       log: row.wal_status === null ? undefined : logOf(row),
       hasFailover: row.has_failover ?? undefined,
+      standbySlots: row.standby_slots ?? undefined,
       hasPublication: row.has_publication === true,
       mayPublish: row.may_publish === true,
       tables: Number(row.tables),
