@@ -160,7 +160,7 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
         "RxaddWarning",
       ),
   });
-  let reading: Pick<Snapshot, "text"> | undefined;
+  let reading: (Pick<Snapshot, "text"> & Partial<Pick<Snapshot, "askAnew">>) | undefined;
   let madeAt: string | undefined;
   /** The log that was read last, which holds all that was received. */
   let log: Timelines | undefined;
@@ -205,9 +205,10 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
         // The sink has a position from the first moment on, and one beyond a hole that was accepted.
         connected(walNumber(confirmedLsn));
         const flowing = new BehaviorSubject<Flow>("resume");
-        const goOnWithout = (gone: string, running: Snapshot | undefined) => {
+        const goOnWithout = (gone: string, isAccepted: boolean, mending: string) => {
+          if (!isAccepted) throw unavailable(`${gone}; ${mending}`);
           opened?.next({ slot, confirmedLsn, hole: gone });
-          if (snapshot === "initial") running?.askAnew();
+          if (snapshot === "initial") reading?.askAnew?.();
         };
         return replicationChanges({
           ...{ config, db, slot, publication, prefixes, senderTimeoutMs, confirmed, idle, pass, confirm$ },
@@ -220,16 +221,11 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
               reading = snapshot;
             },
           },
-          skipped: (notice, running) => {
-            const gone = leftOut(publication, notice);
-            if (!acceptHole) throw unavailable(`${gone}; ${mends}`);
-            goOnWithout(gone, running);
-          },
-          timelines: (found, running) => {
+          skipped: (notice) => goOnWithout(leftOut(publication, notice), acceptHole, mends),
+          timelines: (found) => {
             const gone = log && found && partingOf(furthest(after, reached), sharedUpTo(log, found));
-            if (gone !== undefined && !accepts) throw unavailable(`${gone}; ${slotLost}`);
+            if (gone !== undefined) goOnWithout(gone, accepts, slotLost);
             log = found;
-            if (gone !== undefined) goOnWithout(gone, running);
           },
           flow: flowing,
         }).pipe(

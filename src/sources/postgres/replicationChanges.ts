@@ -33,10 +33,10 @@ export interface ReplicationOptions {
   readonly pass: () => void;
   /** What is to be read of the tables beside their changes; undefined: nothing, nor will be. */
   readonly snapshot: SnapshotPlan | undefined;
-  /** Told of changes that the server has left out, and who may read their tables. */
-  readonly skipped: (notice: string, snapshot: Snapshot | undefined) => void;
+  /** Told of changes that the server has left out. */
+  readonly skipped: (notice: string) => void;
   /** Told which log it is, before any of it is read; undefined: it is not known. */
-  readonly timelines: (found: Timelines | undefined, snapshot: Snapshot | undefined) => void;
+  readonly timelines: (found: Timelines | undefined) => void;
   /** Emits when `confirmed` may have grown. */
   readonly confirm$: Observable<unknown>;
 }
@@ -60,13 +60,12 @@ const confirmMs = 100;
 /** Reads until the server ends it. */
 async function replicate(
   client: Client,
-  { slot, publication, prefixes, snapshot }: ReplicationOptions,
-  found: (timelines: Timelines | undefined) => void,
+  { slot, publication, prefixes, snapshot, timelines }: ReplicationOptions,
   started: () => void,
 ): Promise<never> {
   await client.connect();
   await client.query(plainText);
-  found(await timelinesOf(client));
+  timelines(await timelinesOf(client));
   client.connection.once("replicationStart", started);
   // The server takes the name out of a list in a literal.
   const names = escapeIdentifier(publication).replaceAll("'", "''");
@@ -189,15 +188,14 @@ export function replicationChanges(options: ReplicationOptions): Observable<Chan
     client.on("error", fail);
     client.on("notice", ({ code, message = "", detail }) => {
       if (code !== publicationSkipped) return;
-      skipped(detail === undefined ? message : `${message}: ${detail}`, snapshot);
+      skipped(detail === undefined ? message : `${message}: ${detail}`);
     });
     takeMessages(client, {
       takes: (kind) => kind === kinds.copyData,
       take: (_kind, buffer, start, end) => copies.push(buffer, start, end),
       failed: fail,
     });
-    const found = (timelines: Timelines | undefined) => options.timelines(timelines, snapshot);
-    replicate(client, options, found, started).catch(fail);
+    replicate(client, options, started).catch(fail);
 
     return () => {
       snapshot?.close();
