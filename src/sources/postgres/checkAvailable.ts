@@ -80,5 +80,14 @@ export function checkServer(from: Lsn | undefined, logEnd: string): void {
 /** Which changes are gone where a server has taken over: those that it has instead of what was read, up to where that was. */
 export function partingOf(reached: Lsn | undefined, shared: Lsn | undefined): string | undefined {
   if (reached === undefined || shared === undefined || ordLsn.compare(reached, shared) <= 0) return undefined;
-  return `found another log than the one that was read, from ${shared} on: the server has taken over, or was restored, without all that was read, and its changes from there up to position ${placeOf(reached)} are left out`;
+  return `found another log than the one that was read, from ${shared} on: ${without(reached)}`;
+}
+
+/** The same, where it is known only by a transaction that does not come again. */
+export function missing(position: Lsn): string {
+  return `found no transaction at position ${placeOf(position)}, expected the one that was read: ${without(position)}`;
+}
+
+function without(reached: Lsn): string {
+  return `the server has taken over, or was restored, without all that was read, and what it has instead up to position ${placeOf(reached)} is left out`;
 }

@@ -19,7 +19,7 @@ import { refuseUnknown } from "../../options/decodeOptions.ts";
 import type { Source } from "../../pipeline/source.ts";
 import type { SnapshotProgress } from "../../telemetry/snapshotProgress.ts";
 import { heedFlow } from "../heedFlow.ts";
-import { checkPosition, partingOf, unavailable } from "./checkAvailable.ts";
+import { checkPosition, missing, partingOf, unavailable } from "./checkAvailable.ts";
 import { checkOptions } from "./checkOptions.ts";
 import { confirmations } from "./confirmations.ts";
 import { mends, postgresErrorOf, slotLost } from "./postgresError.ts";
@@ -27,7 +27,7 @@ import { prepare, type SnapshotChoice } from "./prepare.ts";
 import { replicationChanges } from "./replicationChanges.ts";
 import type { Snapshot } from "./snapshot/snapshot.ts";
 import { readsText } from "./snapshot/tableRead.ts";
-import { sharedUpTo, type Timelines } from "./timelines.ts";
+import { sharedUpTo, type Timelines, toComeAgain } from "./timelines.ts";
 import { walNumber } from "./walPosition.ts";
 
 /** A slot that a source is about to read. */
@@ -210,8 +210,20 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
           opened?.next({ slot, confirmedLsn, hole: gone });
           if (snapshot === "initial") reading?.askAnew?.();
         };
+        /** Where a transaction lies that shows by coming again that this log is the one that was read. */
+        let awaited: bigint | undefined;
+        const came = (place: bigint) => {
+          if (awaited === undefined || place < awaited) return;
+          const isMissing = place > awaited;
+          awaited = undefined;
+          if (isMissing && after !== undefined) goOnWithout(missing(after), acceptHole, slotLost);
+        };
         return replicationChanges({
-          ...{ config, db, slot, publication, prefixes, senderTimeoutMs, confirmed, idle, pass, confirm$ },
+          ...{ config, db, slot, publication, prefixes, senderTimeoutMs, confirmed, pass, confirm$ },
+          idle: (place) => {
+            came(place - 1n);
+            idle(place);
+          },
           snapshot: plan && {
             ...plan,
             connections: snapshotConnections,
@@ -226,13 +238,15 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
             const gone = log && found && partingOf(furthest(after, reached), sharedUpTo(log, found));
             if (gone !== undefined) goOnWithout(gone, accepts, slotLost);
             log = found;
+            if (gone === undefined) awaited = toComeAgain(after, confirmedLsn, found);
           },
           flow: flowing,
         }).pipe(
-          filter(
-            ({ position }) =>
-              after === undefined || position === undefined || ordLsn.compare(position, after) > 0,
-          ),
+          filter(({ position }) => {
+            if (position === undefined) return true;
+            if (awaited !== undefined) came(walNumber(position));
+            return after === undefined || ordLsn.compare(position, after) > 0;
+          }),
           tap(({ position }) => position !== undefined && received(position)),
           heedFlow(flow, flowing),
         );

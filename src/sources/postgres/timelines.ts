@@ -1,6 +1,6 @@
 import type { Client } from "pg";
 import { isRetryable } from "../../errors/rxaddError.ts";
-import { type Lsn, ordLsn } from "../../event/lsn.ts";
+import { type Lsn, lsnParts, ordLsn, placeOf } from "../../event/lsn.ts";
 import { postgresErrorOf } from "./postgresError.ts";
 import { placePosition, walNumber } from "./walPosition.ts";
 
@@ -41,4 +41,22 @@ export function sharedUpTo(one: Timelines, other: Timelines): Lsn | undefined {
   const longer = one.length > other.length ? one : other;
   const at = longer.findIndex((_, index) => one[index]?.id !== other[index]?.id);
   return [one[at], other[at]].flatMap((timeline) => timeline?.begins ?? []).sort(ordLsn.compare)[0];
+}
+
+/**
+ * Where the transaction of a position lies, if it has to come again: a slot sends whatever was committed at the place that it is confirmed up to, or
+ * behind it. Undefined: it need not. Only a slot that nobody has read since the newest timeline began, before the position, is taken at
+ * its word: else who reads it may want other changes by now.
+ */
+export function toComeAgain(
+  position: Lsn | undefined,
+  confirmedLsn: string,
+  log: Timelines | undefined,
+): bigint | undefined {
+  const begins = log?.at(-1)?.begins;
+  if (position === undefined || begins === undefined) return undefined;
+  // A place that was passed is that of no transaction, and rows that are read stand in one that need not come.
+  if (lsnParts(position)[2] === "" || placeOf(position) !== position) return undefined;
+  const [place, beginning] = [walNumber(position), walNumber(begins)];
+  return walNumber(confirmedLsn) <= beginning && beginning <= place ? place : undefined;
 }

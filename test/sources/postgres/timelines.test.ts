@@ -3,7 +3,10 @@ import { join } from "node:path";
 import { Client } from "pg";
 import { NEVER } from "rxjs";
 import { describe, expect, it } from "vitest";
+import { type Lsn, placeOf } from "../../../src/event/lsn.ts";
+import type { OpenedSlot } from "../../../src/sources/postgres/index.ts";
 import { sharedUpTo, timelinesIn, timelinesOf } from "../../../src/sources/postgres/timelines.ts";
+import { placePosition, walNumber } from "../../../src/sources/postgres/walPosition.ts";
 import { collect, postgresBed } from "./postgresBed.ts";
 
 /** As PostgreSQL writes it; from version 19 on with leading zeros. */
@@ -61,22 +64,88 @@ describe("the log of two servers", () => {
 describe("a server that has been promoted", () => {
   const bed = postgresBed();
 
-  it.each(["there", "gone"])("is read on where its history is %s", async (history) => {
-    await bed.openSlot();
+  async function promote(): Promise<string> {
     const [{ data_directory: data }] = (await bed.query("SHOW data_directory")) as [
       { data_directory: string },
     ];
-    execFileSync("sh", ["-ec", "touch standby.signal; chown --reference=PG_VERSION standby.signal"], {
-      cwd: data,
-    });
+    const signal = "touch standby.signal; chown --reference=PG_VERSION standby.signal";
+    execFileSync("sh", ["-ec", signal], { cwd: data });
     await bed.restart();
     await bed.query("SELECT pg_promote()");
+    return data;
+  }
+
+  describe("and that a process reads which has not seen it happen", () => {
+    /** The positions of three changes of one transaction, and of one of another, that nobody has acknowledged. */
+    async function unacknowledged(): Promise<readonly Lsn[]> {
+      await bed.openSlot();
+      await bed.query("INSERT INTO orders VALUES (0)");
+      const [first] = await bed.read(1);
+      await promote();
+      await bed.query("INSERT INTO orders VALUES (1), (2), (3)");
+      await bed.query("INSERT INTO orders VALUES (4)");
+      const changes = await bed.read(4, first?.position, { acceptHole: false });
+      return changes.map(({ position }) => position as Lsn);
+    }
+
+    /** A place behind a position at which nothing begins. */
+    const behind = (position: Lsn) => `${placePosition(walNumber(position) + 8n)}:1` as Lsn;
+
+    it("goes on behind each change that comes again", async () => {
+      for (const [index, position] of (await unacknowledged()).entries()) {
+        const changes = collect(bed.source({ acceptHole: false })(position, NEVER));
+        await bed.reading();
+        await bed.query(`INSERT INTO orders VALUES (${5 + index})`);
+        await expect.poll(changes.ids).toEqual([2, 3, 4, 5, 6, 7, 8].slice(index, 4 + index));
+        expect(changes.failures).toEqual([]);
+        changes.unsubscribe();
+        await bed.idle();
+      }
+    });
+
+    it("is refused at each start where a change has to come again, and another comes, or none", async () => {
+      const [, , third, last] = await unacknowledged();
+      for (const position of [third, third, last]) {
+        const changes = collect(bed.source({ acceptHole: false })(behind(position as Lsn), NEVER));
+        await expect.poll(() => changes.failures).toMatchObject([{ _tag: "PositionUnavailable" }]);
+        expect(changes.events).toEqual([]);
+        await bed.idle();
+      }
+    });
+
+    it("is gone on with where that is accepted, and told", async () => {
+      const [, , third] = await unacknowledged();
+      const holes: unknown[] = [];
+      const opened = { next: ({ hole }: OpenedSlot) => holes.push(hole) };
+      const changes = collect(bed.source({ opened })(behind(third as Lsn), NEVER));
+
+      await expect.poll(changes.ids).toEqual([4]);
+
+      expect(holes).toEqual([undefined, expect.stringMatching(/^found no transaction at position 0\//)]);
+      changes.unsubscribe();
+    });
+
+    it("is gone on with behind a place that was only passed, of which nothing has to come", async () => {
+      const [, , third] = await unacknowledged();
+      const place = placeOf(behind(third as Lsn)).replace(":1", "") as Lsn;
+      const changes = collect(bed.source({ acceptHole: false })(place, NEVER));
+
+      await expect.poll(changes.ids).toEqual([4]);
+
+      changes.unsubscribe();
+    });
+  });
+
+  // The last one: without its history it would not start as a standby again.
+  it.each(["there", "gone"])("is read on where its history is %s", async (history) => {
+    await bed.openSlot();
+    const data = await promote();
     if (history === "gone") execFileSync("sh", ["-ec", "rm *.history"], { cwd: join(data, "pg_wal") });
     const client = new Client({ connectionString: bed.connectionString(), ...{ replication: "database" } });
     await client.connect();
     const found = await timelinesOf(client);
     await client.end();
-    const begins = ["0/0", expect.stringMatching(/^0\/1[0-9A-F]+$/)];
+    const begins = expect.arrayContaining(["0/0", expect.stringMatching(/^0\/1[0-9A-F]+$/)]);
     expect(found?.map((timeline) => timeline.begins)).toEqual(history === "gone" ? undefined : begins);
     const changes = collect(bed.source()(undefined, NEVER));
     await bed.reading();
