@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Client } from "pg";
 import { NEVER } from "rxjs";
@@ -48,6 +48,19 @@ function standbyOf({ port, query }: Pick<Server, "port" | "query">): Promise<Ser
   return started(startPostgres(settings, undefined, copy));
 }
 
+/** The slot is with the standby, for good: that takes until it has moved on the primary, from one mark of these to the next. */
+async function synced(primary: Server, standby: Server): Promise<void> {
+  const isThere = async () => {
+    await primary.query("SELECT pg_log_standby_snapshot()");
+    // Who copies slots may sleep for long, and is woken by that.
+    await standby.query("SELECT pg_reload_conf()");
+    return standby.query(
+      "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'shop' AND synced AND NOT temporary",
+    );
+  };
+  await expect.poll(isThere).toHaveLength(1);
+}
+
 function start({ connectionString }: Server, redis: FakeRedis, options: Partial<PostgresOptions> = {}) {
   const source = postgresChanges({
     connectionString,
@@ -86,13 +99,7 @@ describe.skipIf(postgresVersion < 17)("a failover slot", () => {
     await primary.query("SELECT pg_reload_conf()");
     for (const id of upTo(5)) await insert(primary, id);
     await expect.poll(() => ids(redis)).toEqual(upTo(5));
-    await expect
-      .poll(() =>
-        standby.query(
-          "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'shop' AND synced AND NOT temporary",
-        ),
-      )
-      .toHaveLength(1);
+    await synced(primary, standby);
     for (const id of [6, 7]) await insert(primary, id);
     await expect.poll(() => ids(redis)).toEqual(upTo(7));
 
@@ -108,6 +115,14 @@ describe.skipIf(postgresVersion < 17)("a failover slot", () => {
     expect([...first.failures, ...next.failures]).toEqual([]);
   });
 });
+
+/** Ends it as an administrator does: it waits until all that it has written is with the standby, and with who reads the slot. */
+async function shutDown({ query }: Server): Promise<void> {
+  const [{ data_directory: data }] = (await query("SHOW data_directory")) as [{ data_directory: string }];
+  const [pid = ""] = readFileSync(join(data, "postmaster.pid"), "utf8").split("\n");
+  process.kill(Number(pid), "SIGINT");
+  await expect.poll(() => existsSync(join(data, "postmaster.pid"))).toBe(false);
+}
 
 /** A source that reads through a proxy, and a standby that follows through another one. */
 async function followed() {
@@ -132,15 +147,7 @@ async function followed() {
         );
       await expect.poll(readers).toHaveLength(1);
       standby = await standbyOf({ port: line.port, query: primary.query });
-      const isThere =
-        "SELECT 1 FROM pg_replication_slots WHERE slot_name = 'shop' AND synced AND NOT temporary";
-      const synced = async () => {
-        // It has to move on the primary, which it does from one of these to the next; whoever copies it may sleep long.
-        await primary.query("SELECT pg_log_standby_snapshot()");
-        await standby?.query("SELECT pg_reload_conf()");
-        return standby?.query(isThere);
-      };
-      await expect.poll(synced).toHaveLength(1);
+      await synced(primary, standby);
       await primary.query("ALTER ROLE postgres RESET ALL");
       const [reader] = await readers();
       await primary.query(`SELECT pg_terminate_backend(${reader?.pid})`);
@@ -162,7 +169,8 @@ async function followed() {
       await primary.query("SELECT pg_switch_wal()");
     },
     /** It takes over, has written more than ever the old primary had, and then is where that was. */
-    promoted: async (id: number) => {
+    promoted: async (id: number, isPlanned = false) => {
+      if (isPlanned) await shutDown(primary);
       await primary.stop();
       await standby?.query("SELECT pg_promote()");
       await standby?.query(`INSERT INTO orders VALUES (${id})`);
@@ -175,18 +183,20 @@ async function followed() {
 }
 
 describe.skipIf(postgresVersion < 17)("a standby that takes over from a source that reads on", () => {
-  it("is gone on with if it has all that was read", async () => {
+  it.each([false, true])("is gone on with if it has all that was read (planned: %s)", async (isPlanned) => {
     const { primary, at, standby, caughtUp, promoted } = await followed();
     const redis = fakeRedis();
     const { failures } = start(at, redis);
-    await standby();
+    const next = await standby();
     for (const id of upTo(4)) await insert(primary, id);
     await expect.poll(() => ids(redis)).toEqual(upTo(4));
     await caughtUp();
 
-    await promoted(5);
+    await promoted(5, isPlanned);
 
     await expect.poll(() => ids(redis)).toEqual([...upTo(5), 100]);
+    await insert(next, 101);
+    await expect.poll(() => ids(redis)).toEqual([...upTo(5), 100, 101]);
     expect(failures).toEqual([]);
   });
 
