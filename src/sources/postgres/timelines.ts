@@ -12,25 +12,23 @@ export type Timelines = readonly { readonly id: string; readonly begins: Lsn }[]
  * to another one while it is read.
  */
 export async function timelinesOf(client: Client): Promise<Timelines | undefined> {
-  if ((await client.query("SELECT 1 WHERE pg_is_in_recovery()")).rows.length > 0) return undefined;
-  const { systemid, timeline } = (await client.query("IDENTIFY_SYSTEM")).rows[0];
-  const history = Number(timeline) === 1 ? "" : await historyOf(client, Number(timeline));
-  return history === undefined ? undefined : timelinesIn(`${systemid}`, `${timeline}`, history);
-}
-
-async function historyOf(client: Client, timeline: number): Promise<string | undefined> {
+  const ask = async (question: string) => (await client.query(question)).rows[0];
   try {
-    return `${(await client.query(`TIMELINE_HISTORY ${timeline}`)).rows[0].content}`;
+    if ((await ask("SELECT 1 WHERE pg_is_in_recovery()")) !== undefined) return undefined;
+    const { systemid, timeline } = await ask("IDENTIFY_SYSTEM");
+    const history = `${timeline}` === "1" ? "" : (await ask(`TIMELINE_HISTORY ${timeline}`)).content;
+    return timelinesIn(`${systemid}`, `${timeline}`, `${history}`);
   } catch (error) {
-    // The file may have been removed, and not every server that speaks the protocol has one.
+    // The file of the history may have been removed, and not every server that speaks the protocol has one.
     if (isRetryable(postgresErrorOf(error, ""))) throw error;
     return undefined;
   }
 }
 
-/** Reads the history of a timeline, which tells of each earlier one its number, where it ended, and why. */
-export function timelinesIn(system: string, timeline: string, history: string): Timelines {
+/** Reads the history of a timeline, which tells of each earlier one its number, where it ended, and why; the first has none. */
+export function timelinesIn(system: string, timeline: string, history: string): Timelines | undefined {
   const earlier = [...history.matchAll(/^\s*(\d+)\s+([\dA-F]+\/[\dA-F]+)/gim)];
+  if (earlier.length === 0 && timeline !== "1") return undefined;
   const begins = ["0/0", ...earlier.map(([, , end = ""]) => end)].map((lsn) => placePosition(walNumber(lsn)));
   const numbers = [...earlier.map(([, number]) => number), timeline];
   return begins.map((from, at) => ({ id: `${system}/${numbers[at]} from ${from}`, begins: from }));

@@ -12,9 +12,10 @@ import { collect, postgresBed } from "./postgresBed.ts";
 /** As PostgreSQL writes it; from version 19 on with leading zeros. */
 const history = (...ends: readonly string[]) =>
   `${ends.map((end, index) => `${index + 1}\t${end}\tno recovery target specified\n`).join("\n")}`;
-const first = timelinesIn("7", "1", "");
-const second = timelinesIn("7", "2", history("0/5000060"));
-const third = timelinesIn("7", "3", history("0/5000060", "0/7000000"));
+const log = (...written: Parameters<typeof timelinesIn>) => timelinesIn(...written) ?? [];
+const first = log("7", "1", "");
+const second = log("7", "2", history("0/5000060"));
+const third = log("7", "3", history("0/5000060", "0/7000000"));
 
 describe("the log of two servers", () => {
   it.each([
@@ -23,32 +24,17 @@ describe("the log of two servers", () => {
     ["the server before", second, first, "0/5000060"],
     ["one that has taken over from the one that had", first, third, "0/5000060"],
     ["the next", second, third, "0/7000000"],
-    [
-      "the next, written otherwise",
-      second,
-      timelinesIn("7", "3", history("0/05000060", "0/07000000")),
-      "0/7000000",
-    ],
-    [
-      "one restored to a place before",
-      third,
-      timelinesIn("7", "4", history("0/5000060", "0/6000000")),
-      "0/6000000",
-    ],
-    [
-      "one restored to a place before any of it",
-      third,
-      timelinesIn("7", "4", history("0/2000000")),
-      "0/2000000",
-    ],
+    ["the next, written otherwise", second, log("7", "3", history("0/05000060", "0/07000000")), "0/7000000"],
+    ["one restored to a place before", third, log("7", "4", history("0/5000060", "0/6000000")), "0/6000000"],
+    ["one restored to a place before any of it", third, log("7", "4", history("0/2000000")), "0/2000000"],
     [
       "another one that took over as the same timeline",
       second,
-      timelinesIn("7", "2", history("0/4000000")),
+      log("7", "2", history("0/4000000")),
       "0/4000000",
     ],
-    ["a sibling", second, timelinesIn("7", "3", history("0/6000000")), "0/5000060"],
-    ["another system", first, timelinesIn("8", "1", ""), "0/0"],
+    ["a sibling", second, log("7", "3", history("0/6000000")), "0/5000060"],
+    ["another system", first, log("8", "1", ""), "0/0"],
   ])("is the same up to where they part: %s", (_, one, other, place) => {
     expect(sharedUpTo(one, other)).toBe(place);
     expect(sharedUpTo(other, one)).toBe(place);
@@ -57,7 +43,15 @@ describe("the log of two servers", () => {
   it("is read from a history with comments, blank lines and reasons of any kind", () => {
     const text = '# 9\t0/9\n\n  1 0/5000060 before 2026-11-27 10:00:00\n2\tA/B\tat restore point "1\t0/1"\n';
 
-    expect(timelinesIn("7", "3", text).map(({ begins }) => begins)).toEqual(["0/0", "0/5000060", "A/B"]);
+    expect(log("7", "3", text).map(({ begins }) => begins)).toEqual(["0/0", "0/5000060", "A/B"]);
+  });
+
+  it("is not known by a history that is none", () => {
+    expect(["", "49,9,48", "[object Object]"].map((text) => timelinesIn("7", "2", text))).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
   });
 });
 
