@@ -74,6 +74,8 @@ interface FoundSlot {
   readonly timeout: number;
   /** Null before PostgreSQL 17. */
   readonly failover: boolean | null;
+  /** Whether this is the copy of a standby, which nobody may read before that takes over. */
+  readonly copied: boolean | null;
 }
 
 async function findSlot(client: Client, slot: string): Promise<FoundSlot | undefined> {
@@ -81,7 +83,8 @@ async function findSlot(client: Client, slot: string): Promise<FoundSlot | undef
     `SELECT plugin, database, current_database() AS db, confirmed_flush_lsn::text AS lsn, active_pid AS pid,
        CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END::text AS end,
        (SELECT setting::int FROM pg_settings WHERE name = 'wal_sender_timeout') AS timeout,
-       (to_jsonb(slots) ->> 'failover')::boolean AS failover
+       (to_jsonb(slots) ->> 'failover')::boolean AS failover,
+       pg_is_in_recovery() AND (to_jsonb(slots) ->> 'synced')::boolean AS copied
      FROM pg_replication_slots AS slots WHERE slot_name = $1`,
     [slot],
   );
@@ -160,8 +163,14 @@ async function slotMade(client: Client, slot: string): Promise<FoundSlot> {
 function checkSlot(
   slot: string,
   wantsFailover: boolean,
-  { plugin, database, db, pid, failover }: FoundSlot,
+  { plugin, database, db, pid, failover, copied }: FoundSlot,
 ): void {
+  if (copied) {
+    throw postgresError(
+      "ConnectionLost",
+      `slot ${slot}: found the copy of a standby, expected the primary: it is read as soon as the standby takes over`,
+    );
+  }
   if (plugin !== "pgoutput" || database !== db) {
     throw postgresError(
       "NotConfigured",
