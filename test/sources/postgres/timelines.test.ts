@@ -4,8 +4,14 @@ import { Client } from "pg";
 import { NEVER } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { type Lsn, placeOf } from "../../../src/event/lsn.ts";
+import { partingOf } from "../../../src/sources/postgres/checkAvailable.ts";
 import type { OpenedSlot } from "../../../src/sources/postgres/index.ts";
-import { sharedUpTo, timelinesIn, timelinesOf } from "../../../src/sources/postgres/timelines.ts";
+import {
+  sharedUpTo,
+  timelinesIn,
+  timelinesOf,
+  toComeAgain,
+} from "../../../src/sources/postgres/timelines.ts";
 import { placePosition, walNumber } from "../../../src/sources/postgres/walPosition.ts";
 import { collect, postgresBed } from "./postgresBed.ts";
 
@@ -52,6 +58,39 @@ describe("the log of two servers", () => {
       undefined,
       undefined,
     ]);
+  });
+});
+
+describe("what was read of the log that was read before", () => {
+  it.each([
+    ["0/5000058:9", true],
+    ["0/5000060", true],
+    ["0/5000060@public.orders", true],
+    ["0/5000060:1", false],
+    ["0/5000068", false],
+    ["1/0:1@public.orders", false],
+  ])("is in another one that is the same up to 0/5000060: %s %s", (position, isIn) => {
+    expect(partingOf(position as Lsn, "0/5000060" as Lsn) === undefined).toBe(isIn);
+  });
+
+  it("shows no key of a row", () => {
+    expect(partingOf("1/0:1@public.orders(a)/s3cret" as Lsn, "0/5" as Lsn)).not.toContain("s3cret");
+  });
+});
+
+describe("a transaction", () => {
+  it.each([
+    ["0/5000060:1", "0/5000060", second, 0x5000060n],
+    ["0/6000000:2", "0/05000000", second, 0x6000000n],
+    ["0/6000000:2", "0/5000068", second, undefined],
+    ["0/5000058:1", "0/5000000", second, undefined],
+    ["0/6000000", "0/5000000", second, undefined],
+    ["0/6000000:2@public.orders", "0/5000000", second, undefined],
+    ["0/6000000:2", "0/5000000", first, undefined],
+    ["0/6000000:2", "0/5000000", undefined, undefined],
+    [undefined, "0/5000000", second, undefined],
+  ])("has to come again: of %s, of a slot at %s", (position, confirmed, timelines, place) => {
+    expect(toComeAgain(position as Lsn | undefined, confirmed, timelines)).toBe(place);
   });
 });
 
