@@ -461,7 +461,7 @@ describe("the slot", () => {
 
   it("stays where Redis stands while Redis is away, however often the server asks", async () => {
     await withBusyTable(async (options) => {
-      const redis = fakeRedis({ replies: "o 500ms x" });
+      const redis = fakeRedis({ replies: "o 3s x" });
       const run = start(redis, options);
       await hasPosition(redis);
       await expect
