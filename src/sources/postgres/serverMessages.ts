@@ -24,12 +24,26 @@ export class ServerMessages {
   }
 
   push(chunk: Buffer): void {
-    this.#parts.push(chunk);
-    this.#bytes += chunk.length;
-    if (this.#bytes < this.#needed) return;
-    // Joined once, however many reads a long message takes.
-    const buffer = this.#parts.length === 1 ? chunk : Buffer.concat(this.#parts, this.#bytes);
+    const at = this.#complete(chunk);
+    if (at < chunk.length) this.#cut(chunk, at);
+  }
+
+  /** Joins what was read of a message with the rest of it, once, however many reads that takes; returns where in the chunk it ends. */
+  #complete(chunk: Buffer): number {
     let at = 0;
+    while (this.#bytes > 0 && at < chunk.length) {
+      const end = Math.min(chunk.length, at + this.#needed - this.#bytes);
+      this.#parts.push(chunk.subarray(at, end));
+      this.#bytes += end - at;
+      at = end;
+      if (this.#bytes === this.#needed) this.#cut(Buffer.concat(this.#parts, this.#bytes), 0);
+    }
+    return at;
+  }
+
+  /** Tells the messages from a place in the buffer on, and keeps what is left. */
+  #cut(buffer: Buffer, from: number): void {
+    let at = from;
     let needed = headerBytes;
     while (at + headerBytes <= buffer.length) {
       const length = buffer.readInt32BE(at + 1);
