@@ -48,6 +48,7 @@ export class Chunk {
   readonly #reader = new MessageReader();
   /** Which part of the key each column is, if it is one, up to the last that is. */
   readonly #parts: readonly number[];
+  readonly #key: string[];
   /** Which row has a key; made when the first of them may have changed. */
   #numbers: ReadonlyMap<string, number> | undefined;
   readonly #since = new Map<number, Since>();
@@ -60,6 +61,7 @@ export class Chunk {
     this.#rows = rows;
     this.#seen = seen;
     const { key } = table;
+    this.#key = key.map(() => "");
     this.#parts = Array.from({ length: Math.max(...key) + 1 }, (_, column) => key.indexOf(column));
   }
 
@@ -70,7 +72,7 @@ export class Chunk {
   /** The key of the last row, as texts. */
   get lastKey(): readonly string[] | undefined {
     const last = this.#rows.at(-1);
-    return last && this.#keyTexts(last);
+    return last && [...this.#keyOf(last)];
   }
 
   /**
@@ -109,7 +111,7 @@ export class Chunk {
       if (since === "told") continue;
       const row = this.#rowOf(sent);
       const now = since === undefined ? row : { ...row, ...since };
-      if (!tell(at + 1, now, keyText(this.#keyTexts(sent)))) return at + 1;
+      if (!tell(at + 1, now, keyText(this.#keyOf(sent)))) return at + 1;
     }
   }
 
@@ -154,15 +156,15 @@ export class Chunk {
     return row;
   }
 
-  #keyTexts({ buffer, start, end }: SentRow): readonly string[] {
+  /** The key of a row, as texts; the next one is written over it. */
+  #keyOf({ buffer, start, end }: SentRow): readonly string[] {
     const reader = this.#reader;
     reader.open(buffer, start, end);
     reader.uint16();
-    const texts: string[] = [];
     for (const part of this.#parts) {
       if (part < 0) reader.nullable(passedOver);
-      else texts[part] = `${reader.nullable(asText)}`;
+      else this.#key[part] = `${reader.nullable(asText)}`;
     }
-    return texts;
+    return this.#key;
   }
 }
