@@ -1,11 +1,14 @@
 import type { Row } from "../../event/changeEvent.ts";
-import { type ReadValue, valueReader } from "./columnValues.ts";
+import { columnReader, type ReadValue, valueReader } from "./columnValues.ts";
 import { type MessageReader, unexpected } from "./messageReader.ts";
 
 export interface Column {
   readonly name: string;
   readonly isKey: boolean;
+  /** The same for all columns of its type. */
   readonly read: ReadValue;
+  /** Likewise for it alone, a row after the other. */
+  readonly readNext: ReadValue;
 }
 
 /** A table, as the server has last described it. */
@@ -27,7 +30,7 @@ export function readRelation(reader: MessageReader): Relation {
     const column = reader.text();
     const read = valueReader(reader.uint32());
     reader.uint32(); // the type's modifier
-    return { name: column, isKey, read };
+    return { name: column, isKey, read, readNext: columnReader(read) };
   });
   return { schema, name, columns };
 }
@@ -40,9 +43,9 @@ export function readRow(
   unchanged?: string[],
 ): Row {
   const row: Record<string, unknown> = {};
-  for (const { name, read } of sentColumns(reader, relation)) {
+  for (const { name, readNext } of sentColumns(reader, relation)) {
     const kind = reader.byte();
-    if (kind === kinds.text) setColumn(row, name, reader.value(read));
+    if (kind === kinds.text) setColumn(row, name, reader.value(readNext));
     else if (kind === kinds.null) setColumn(row, name, null);
     else if (kind !== kinds.unchanged) unexpected(`a value of kind ${kind}`, "one of n t u");
     else if (old !== null && Object.hasOwn(old, name)) setColumn(row, name, old[name]);

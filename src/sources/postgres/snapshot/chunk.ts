@@ -1,6 +1,7 @@
 import type { Operation, Row } from "../../../event/changeEvent.ts";
+import { columnReader } from "../columnValues.ts";
 import { MessageReader } from "../messageReader.ts";
-import { setColumn } from "../relation.ts";
+import { type Column, setColumn } from "../relation.ts";
 import type { Table } from "./table.ts";
 import { keyText } from "./tableRead.ts";
 import type { Visibility } from "./visibility.ts";
@@ -46,6 +47,7 @@ export class Chunk {
   readonly #rows: readonly SentRow[];
   readonly #seen: Visibility;
   readonly #reader = new MessageReader();
+  readonly #columns: readonly Pick<Column, "name" | "readNext">[];
   /** Which part of the key each column is, if it is one, up to the last that is. */
   readonly #parts: readonly number[];
   readonly #key: string[];
@@ -60,7 +62,8 @@ export class Chunk {
     this.table = table;
     this.#rows = rows;
     this.#seen = seen;
-    const { key } = table;
+    const { key, columns } = table;
+    this.#columns = columns.map(({ name, read }) => ({ name, readNext: columnReader(read) }));
     this.#key = key.map(() => "");
     this.#parts = Array.from({ length: Math.max(...key) + 1 }, (_, column) => key.indexOf(column));
   }
@@ -151,7 +154,7 @@ export class Chunk {
     const row: Record<string, unknown> = {};
     reader.open(buffer, start, end);
     reader.uint16(); // how many columns there are
-    for (const { name, read } of this.table.columns) setColumn(row, name, reader.nullable(read));
+    for (const { name, readNext } of this.#columns) setColumn(row, name, reader.nullable(readNext));
     reader.checkEnd();
     return row;
   }
