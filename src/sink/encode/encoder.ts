@@ -109,7 +109,10 @@ export function encoder<T, P>(
     setAside: deadLetters && ((...letter) => setAside(deadLetters.stream, ...letter)),
     passOver: () => contentOn("", writer.writeNone(), 0),
     release: ({ memory }) => writer.release(memory),
-    rest: () => writer.rest(),
+    rest: () => {
+      direct?.json.rest();
+      writer.rest();
+    },
   };
 }
 

@@ -12,7 +12,68 @@ const mostNameBytes = 200;
 /** No less than a number takes, and a bracket for each level. */
 const reservedBytes = 64;
 
+/** A member that takes more is written anew each time. */
+const mostRepeatedBytes = 128; // four bytes at a time
+
 const comma = 0x2c;
+
+/** Memory, and a view of it, by which four bytes are copied at once. */
+interface Target {
+  readonly memory: Buffer;
+  readonly view: DataView;
+}
+
+/** A member by its name. Mostly it has few different values: one that comes for the third time in a row is copied. */
+class Member {
+  readonly name: string;
+  /** What stands before the value: a comma, the name in quotes, a colon; behind it a value that has come twice. */
+  readonly #text: DataView;
+  /** How long it is without a value, and with the one that has come twice; that is 0 where none has. */
+  readonly #begin: number;
+  #whole = 0;
+  #value: unknown;
+
+  constructor(name: string) {
+    const begin = Buffer.from(`,${JSON.stringify(name)}:`);
+    const text = new Uint8Array(begin.length + mostRepeatedBytes + 4);
+    text.set(begin);
+    this.name = name;
+    this.#begin = begin.length;
+    this.#text = new DataView(text.buffer);
+  }
+
+  /** Whether its name is worth being kept. */
+  get isShort(): boolean {
+    return this.#begin <= mostNameBytes;
+  }
+
+  /** Writes all of it, if the value is as it was; returns up to where, or `at`. */
+  repeat(value: unknown, view: DataView, at: number, end: number): number {
+    const whole = this.#whole;
+    if (whole === 0 || at + whole > end || !isSame(value, this.#value)) return at;
+    copy(this.#text, 0, view, at, whole);
+    return at + whole;
+  }
+
+  /** Writes what stands before the value; returns up to where. */
+  begin(view: DataView, at: number, end: number): number {
+    const to = at + this.#begin;
+    if (to > end) return notWritten;
+    copy(this.#text, 0, view, at, this.#begin);
+    return to;
+  }
+
+  /** Takes note of the value that stands from here to there. */
+  wrote(value: unknown, view: DataView, from: number, to: number): void {
+    const isAgain = isSame(value, this.#value);
+    const canRepeat = to - from <= mostRepeatedBytes && isPrimitive(value);
+    this.#value = canRepeat ? value : undefined;
+    this.#whole = 0;
+    if (!isAgain || !canRepeat) return;
+    copy(view, from, this.#text, this.#begin, to - from);
+    this.#whole = this.#begin + to - from;
+  }
+}
 
 /**
  * Writes an object as JSON.stringify would have it, byte for byte, without making a text of it; bigints as text. What in it is
@@ -22,37 +83,53 @@ const comma = 0x2c;
  * - **The user's code** may run: getters, `toJSON`, proxies. What it throws is thrown.
  */
 export class JsonWriter implements Direct {
-  /** Names as they stand before a value: after a comma, in quotes, before a colon. */
-  readonly #starts = new Map<string, Uint8Array>();
+  readonly #members = new Map<string, Member>();
   /** Those of the object before, in their order: mostly they are those of the next one. */
-  readonly #names: string[] = [];
-  readonly #startOf: Uint8Array[] = [];
+  readonly #order: Member[] = [];
   #count = 0;
+  #target: Target | undefined;
 
   write(value: unknown, memory: Buffer, start: number, end: number): number {
     // Whatever all objects inherit would be taken for theirs.
     for (const _ in Object.prototype) return notWritten;
     if (!isPlain(value)) return notWritten;
     this.#count = 0;
-    const at = this.#object(value, memory, start, end - reservedBytes, 1);
+    const at = this.#object(value, this.#targetOf(memory), start, end - reservedBytes, 1);
     return at === start ? notWritten : at;
   }
 
+  /** Lets go of the memory that it has written into. */
+  rest(): void {
+    this.#target = undefined;
+  }
+
+  #targetOf(memory: Buffer): Target {
+    if (this.#target?.memory !== memory)
+      this.#target = { memory, view: new DataView(memory.buffer, memory.byteOffset, memory.length) };
+    return this.#target;
+  }
+
   /** Returns `start` for what has no member, which may be something else than it seems. */
-  #object(value: object, memory: Buffer, start: number, end: number, level: number): number {
+  #object(value: object, target: Target, start: number, end: number, level: number): number {
+    const { memory, view } = target;
     let at = start;
     for (const name in value) {
-      const begin = this.#begin(name);
-      const from = at + begin.length;
-      if (from > end) return notWritten;
-      const member = (value as Readonly<Record<string, unknown>>)[name];
-      const to = this.#value(member, memory, from, end, level);
+      const content = (value as Readonly<Record<string, unknown>>)[name];
+      const member = this.#member(name);
+      const again = member.repeat(content, view, at, end);
+      if (again > at) {
+        at = again;
+        continue;
+      }
+      const from = member.begin(view, at, end);
+      if (from === notWritten) return notWritten;
+      const to = this.#value(content, target, from, end, level);
       if (to === notWritten) return notWritten;
       if (to === from) {
-        at = other(name, member, memory, at, end);
+        at = other(name, content, memory, at, end);
         if (at === notWritten) return notWritten;
       } else {
-        for (let index = 0; index < begin.length; index += 1) memory[at + index] = begin[index] ?? 0;
+        member.wrote(content, view, from, to);
         at = to;
       }
     }
@@ -64,23 +141,25 @@ export class JsonWriter implements Direct {
   }
 
   /** Returns `start` for what is left to JSON.stringify. */
-  #value(value: unknown, memory: Buffer, start: number, end: number, level: number): number {
+  #value(value: unknown, target: Target, start: number, end: number, level: number): number {
+    const { memory } = target;
     if (typeof value === "string") return text(value, memory, start, end);
     if (typeof value === "number") return number(value, memory, start);
     if (typeof value === "boolean" || value === null) return ascii(`${value}`, memory, start);
     if (typeof value === "bigint")
       return "toJSON" in BigInt.prototype ? start : text(`${value}`, memory, start, end);
     if (level === mostLevels) return start;
-    if (isPlain(value)) return this.#object(value, memory, start, end, level + 1);
-    return isList(value) ? this.#list(value, memory, start, end, level + 1) : start;
+    if (isPlain(value)) return this.#object(value, target, start, end, level + 1);
+    return isList(value) ? this.#list(value, target, start, end, level + 1) : start;
   }
 
-  #list(list: readonly unknown[], memory: Buffer, start: number, end: number, level: number): number {
+  #list(list: readonly unknown[], target: Target, start: number, end: number, level: number): number {
     const { length } = list;
+    const { memory } = target;
     let at = start;
     for (let index = 0; index < length; index += 1) {
       if (at > end) return notWritten;
-      const to = this.#value(list[index], memory, at + 1, end, level);
+      const to = this.#value(list[index], target, at + 1, end, level);
       if (to === notWritten) return notWritten;
       if (to === at + 1) return start;
       memory[at] = comma;
@@ -92,21 +171,39 @@ export class JsonWriter implements Direct {
     return at + 1;
   }
 
-  #begin(name: string): Uint8Array {
+  #member(name: string): Member {
     const index = this.#count;
     this.#count = index + 1;
-    const before = this.#startOf[index];
-    if (before !== undefined && this.#names[index] === name) return before;
-    const begin = this.#starts.get(name) ?? Buffer.from(`,${JSON.stringify(name)}:`);
-    if (begin.length > mostNameBytes) return begin;
-    if (this.#starts.size >= mostNames) this.#starts.clear();
-    this.#starts.set(name, begin);
-    if (index < mostNames) {
-      this.#names[index] = name;
-      this.#startOf[index] = begin;
-    }
-    return begin;
+    const before = this.#order[index];
+    if (before?.name === name) return before;
+    const member = this.#members.get(name) ?? new Member(name);
+    if (!member.isShort) return member;
+    if (this.#members.size >= mostNames) this.#members.clear();
+    this.#members.set(name, member);
+    if (index < mostNames) this.#order[index] = member;
+    return member;
   }
+}
+
+/** Whether it is what is the same in JSON as long as it is the same itself: unlike a bigint, it has no `toJSON`. */
+function isPrimitive(value: unknown): boolean {
+  return (
+    value === null || typeof value === "string" || typeof value === "number" || typeof value === "boolean"
+  );
+}
+
+/** Looks at the end of texts first, where most differ if they do. */
+function isSame(one: unknown, other: unknown): boolean {
+  if (typeof one !== "string" || typeof other !== "string") return one === other;
+  const last = one.length - 1;
+  if (last !== other.length - 1) return false;
+  return last < 0 || (charCodeAt.call(one, last) === charCodeAt.call(other, last) && one === other);
+}
+
+/** By four bytes: up to three behind them are written as well. */
+function copy(from: DataView, start: number, to: DataView, at: number, length: number): void {
+  for (let index = 0; index < length; index += 4)
+    to.setUint32(at + index, from.getUint32(start + index, true), true);
 }
 
 /** Whether JSON.stringify goes by its own members alone. */

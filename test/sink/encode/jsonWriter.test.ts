@@ -169,6 +169,59 @@ describe("JSON that is written without a text", () => {
     );
   });
 
+  it("is that of each event, whatever comes again of those before, and how often", () => {
+    const few = fc.oneof(
+      fc.constantFrom<unknown>(
+        0,
+        -0,
+        12,
+        Number.NaN,
+        true,
+        null,
+        undefined,
+        1n,
+        "",
+        "a",
+        "ab",
+        "bb",
+        "é",
+        '"',
+        [],
+      ),
+      fc.constantFrom("x".repeat(64), "x".repeat(126), "x".repeat(127), "é".repeat(63), "\n".repeat(63)),
+      fc.tuple(fc.constantFrom("one", "two"), fc.constantFrom("/1", "/2")).map((parts) => parts.join("")),
+    );
+    const row = fc
+      .array(fc.tuple(fc.constantFrom("id", "a", "é", "name".repeat(20)), few), { maxLength: 4 })
+      .map(objectOf);
+    const times = fc.tuple(fc.record({ id: few, before: row, after: row }), fc.integer({ min: 1, max: 4 }));
+    const encoder = encoding();
+    fc.assert(
+      fc.property(fc.array(times), (events) => {
+        for (const [event, count] of events)
+          for (let time = 0; time < count; time += 1) checkSame(encoder, event);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("is that of each event where a getter publishes one with the same names", () => {
+    const encoder = encoding();
+    const inner = (n: number) => ({ id: "same", n: n % 2, longer: "inner", last: "same" });
+    for (let count = 0; count < 8; count += 1) {
+      const event = {
+        id: "same",
+        get n() {
+          checkSame(encoder, inner(count));
+          return count % 2;
+        },
+        row: { id: "same", last: "same" },
+        last: "same",
+      };
+      checkSame(encoder, event);
+    }
+  });
+
   it.each([
     ["Object.prototype.toJSON", Object.prototype, { toJSON: (): string => "all" }],
     ["Object.prototype.polluted", Object.prototype, { polluted: 1 }],
