@@ -31,10 +31,15 @@ function compareDigits(a: string, b: string): Ordering {
   return a === b ? 0 : a < b ? -1 : 1;
 }
 
+/** Where its place in the log ends, behind which may stand how far a snapshot has come. */
+function placeEnd(lsn: string): number {
+  const at = lsn.indexOf("@");
+  return at < 0 ? lsn.length : at;
+}
+
 /** Its place in the log, without how far a snapshot has come. */
 export function placeOf(lsn: string): string {
-  const at = lsn.indexOf("@");
-  return at < 0 ? lsn : lsn.slice(0, at);
+  return lsn.slice(0, placeEnd(lsn));
 }
 
 /** A position as errors and logs show it: how far a snapshot has come is told by the keys of rows, which are no matter of theirs. */
@@ -53,12 +58,17 @@ export function lsnParts(lsn: string): readonly [high: string, low: string, numb
 
 /** The order of the write-ahead log; a commit's own LSN comes before its numbered changes. */
 export const ordLsn: Ord<Lsn> = fromCompare((one, other) => {
-  const a = placeOf(one);
-  const b = placeOf(other);
-  // With as many digits in each part they compare as texts do.
-  if (a.length === b.length && a.indexOf("/") === b.indexOf("/") && a.indexOf(":") === b.indexOf(":"))
-    return a === b ? 0 : a < b ? -1 : 1;
-  const [high, low, number] = lsnParts(a);
-  const [otherHigh, otherLow, otherNumber] = lsnParts(b);
+  const end = placeEnd(one);
+  // With as many digits in each part they compare as texts do; mostly the last one tells whether they are the same.
+  if (
+    end === placeEnd(other) &&
+    one.indexOf("/") === other.indexOf("/") &&
+    one.indexOf(":") === other.indexOf(":")
+  ) {
+    if (one.charCodeAt(end - 1) === other.charCodeAt(end - 1) && placeOf(one) === placeOf(other)) return 0;
+    return one < other ? -1 : 1;
+  }
+  const [high, low, number] = lsnParts(one);
+  const [otherHigh, otherLow, otherNumber] = lsnParts(other);
   return compareDigits(high, otherHigh) || compareDigits(low, otherLow) || compareDigits(number, otherNumber);
 });

@@ -30,8 +30,8 @@ export interface Direct {
   readonly write: (value: unknown, memory: Buffer, start: number, end: number) => number;
 }
 
-/** Of pieces that are kept to be written again. */
-const mostSpare = 4;
+/** Of pieces that are kept to be written again: as many as wait at once where a source is paused at half of a sink's buffer. */
+const mostSpare = 16;
 
 /**
  * Writes words one after the other into pieces of memory, so that what is sent together lies together. A piece of
