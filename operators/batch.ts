@@ -7,7 +7,6 @@ import {
   type SchedulerLike,
   type Subscriber,
   takeWhile,
-  tap,
 } from "rxjs";
 import { Timer } from "./after.ts";
 import { checkNumbers, checkSize } from "./checkNumber.ts";
@@ -166,9 +165,12 @@ class Batching<T> {
     subscriber.add(
       source
         .pipe(
-          takeWhile(() => !subscriber.closed),
-          // In `tap`, so that what a callback throws comes out as an error of the source does.
-          tap((item) => this.#add(item)),
+          // In an operator, so that what a callback throws comes out as an error of the source does.
+          takeWhile((item) => {
+            if (subscriber.closed) return false;
+            this.#add(item);
+            return true;
+          }),
         )
         .subscribe({ error: (error) => this.#fail(error), complete: () => this.#end() }),
     );

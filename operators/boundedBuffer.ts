@@ -118,7 +118,7 @@ class Bounded<T, R> {
   connect(source: Observable<T>, chain: OperatorFunction<T, R>): void {
     const subscriber = this.#subscriber;
     const reading = this.#reading;
-    // Both work in `tap`, so that what a callback throws comes out as an error.
+    // Both work in an operator, so that what a callback throws comes out as an error.
     subscriber.add(
       chain(this.#input.items$)
         .pipe(tap((result) => this.#release(result)))
@@ -135,8 +135,11 @@ class Bounded<T, R> {
     reading.add(
       source
         .pipe(
-          takeWhile(() => !reading.closed),
-          tap((item) => this.#accept(item)),
+          takeWhile((item) => {
+            if (reading.closed) return false;
+            this.#accept(item);
+            return true;
+          }),
         )
         .subscribe({ error: (error) => this.#fail(error), complete: () => this.#end() }),
     );

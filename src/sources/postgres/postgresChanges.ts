@@ -7,7 +7,6 @@ import {
   type Observable,
   Subject,
   switchMap,
-  tap,
   throwError,
 } from "rxjs";
 import type { Flow } from "../../../operators/flow.ts";
@@ -245,9 +244,10 @@ export function postgresChanges<R = Row>(options: PostgresOptions): Source<Chang
           filter(({ position }) => {
             if (position === undefined) return true;
             if (awaited !== undefined) came(walNumber(position));
-            return after === undefined || ordLsn.compare(position, after) > 0;
+            const isNews = after === undefined || ordLsn.compare(position, after) > 0;
+            if (isNews) received(position);
+            return isNews;
           }),
-          tap(({ position }) => position !== undefined && received(position)),
           heedFlow(flow, flowing),
         );
       }),
