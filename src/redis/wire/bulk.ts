@@ -1,3 +1,5 @@
+import { Spares, spareBytes } from "./spares.ts";
+
 /** A word that is sent to Redis. */
 export type Word = string | Buffer;
 
@@ -14,7 +16,7 @@ export interface Bulk {
 
 /** In bytes: of a piece of memory for what is small, and no more than that for what comes often. */
 const leastMemory = 16 * 1024;
-const mostMemory = 256 * 1024;
+const mostMemory = spareBytes;
 /** What is larger gets memory of its own, as much as it takes: of a shared piece it would leave much empty. */
 const mostShared = mostMemory / 8;
 /** Around a word: `$`, its length and two line ends. */
@@ -30,9 +32,6 @@ export interface Direct {
   readonly write: (value: unknown, memory: Buffer, start: number, end: number) => number;
 }
 
-/** Of pieces that are kept to be written again: as many as wait at once where a source is paused at half of a sink's buffer. */
-const mostSpare = 16;
-
 /**
  * Writes words one after the other into pieces of memory, so that what is sent together lies together. A piece of
  * which nothing is needed any more is written again.
@@ -43,7 +42,7 @@ export class BulkWriter {
   #at = 0;
   /** What was written before, in that order. */
   #before: { readonly memory: Buffer; readonly isShared: boolean }[] = [];
-  #spare: Buffer[] = [];
+  readonly #spares = new Spares();
   /** The piece that a {@link Direct} is writing into: nobody else may. */
   #taken: Buffer | undefined;
   /** Digits in the length of what was written directly before: mostly the next has as many. */
@@ -109,18 +108,19 @@ export class BulkWriter {
       memory === this.#piece
         ? this.#before.length
         : this.#before.findIndex((piece) => piece.memory === memory);
-    if (count <= 0) return;
-    for (const { memory, isShared } of this.#before.splice(0, count)) {
-      if (isShared && memory.length === mostMemory && this.#spare.length < mostSpare)
-        this.#spare.push(memory);
-    }
+    if (count > 0) this.#leave(count);
   }
 
-  /** Nothing is needed any more of what it has written: it keeps no more than is taken for what is small. */
+  /** Nothing is needed any more of what it has written: it holds on to no more than is taken for what is small. */
   rest(): void {
-    this.#before = [];
-    this.#spare = [];
-    this.#begin(this.#piece.length > leastMemory ? Buffer.alloc(0) : this.#piece);
+    if (this.#piece.length > leastMemory) this.#next(Buffer.alloc(0));
+    this.#at = 0;
+    this.#leave(this.#before.length);
+  }
+
+  #leave(count: number): void {
+    for (const { memory, isShared } of this.#before.splice(0, count))
+      if (isShared && memory.length === mostMemory) this.#spares.give(memory);
   }
 
   #memoryFor(size: number): Buffer {
@@ -129,10 +129,9 @@ export class BulkWriter {
       this.#before.push({ memory, isShared: false });
       return memory;
     }
-    const isTaken = this.#piece === this.#taken;
-    if (isTaken || this.#at + size > this.#piece.length) {
-      this.#before.push({ memory: this.#piece, isShared: !isTaken });
-      this.#begin(this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#nextSize(size)));
+    if (this.#piece === this.#taken || this.#at + size > this.#piece.length) {
+      const next = this.#nextSize(size);
+      this.#next(next === mostMemory ? this.#spares.take() : Buffer.allocUnsafeSlow(next));
     }
     return this.#piece;
   }
@@ -141,7 +140,8 @@ export class BulkWriter {
     return Math.min(mostMemory, Math.max(leastMemory, least, 2 * this.#piece.length));
   }
 
-  #begin(piece: Buffer): void {
+  #next(piece: Buffer): void {
+    this.#before.push({ memory: this.#piece, isShared: this.#piece !== this.#taken });
     this.#piece = piece;
     this.#at = 0;
   }
