@@ -3,8 +3,11 @@ import type { Bulk } from "./bulk.ts";
 /** A value of a call, or values that are written already. */
 export type Argument = string | Buffer | Bulk;
 
-/** A command in Redis' protocol, RESP. What lies together in memory is copied together. */
-export function encode(args: readonly Argument[]): Buffer {
+/** A command in Redis' protocol, RESP, in memory that is asked for. What lies together in memory is copied together. */
+export function encode(
+  args: readonly Argument[],
+  memoryOf: (bytes: number) => Buffer = Buffer.allocUnsafe,
+): Buffer {
   const pieces: (string | Buffer)[] = [];
   let words = 0;
   let text = "";
@@ -40,7 +43,7 @@ export function encode(args: readonly Argument[]): Buffer {
     }
   }
   close();
-  return joined([`*${words}\r\n`, ...pieces]);
+  return joined([`*${words}\r\n`, ...pieces], memoryOf);
 }
 
 /** What a command holds behind so many of its values, where it lies there. */
@@ -55,10 +58,10 @@ export function valuesBehind(command: Buffer, first: number): Bulk {
   return { memory: command, start, end, words, bytes: end - start };
 }
 
-function joined(pieces: readonly (string | Buffer)[]): Buffer {
+function joined(pieces: readonly (string | Buffer)[], memoryOf: (bytes: number) => Buffer): Buffer {
   let bytes = 0;
   for (const piece of pieces) bytes += Buffer.byteLength(piece);
-  const all = Buffer.allocUnsafe(bytes);
+  const all = memoryOf(bytes);
   let at = 0;
   for (const piece of pieces) at += typeof piece === "string" ? all.write(piece, at) : piece.copy(all, at);
   return all;

@@ -88,6 +88,43 @@ describe("script", () => {
     expect(write(socket)).toBe(hash);
   });
 
+  it("writes over no command that has yet to be read, however large those after it are", async () => {
+    const call = script(redis.client, "return redis.sha1hex(table.concat(ARGV))");
+    const lengths = fc.constantFrom(10, 60_000, 70_000, 200_000, 262_000, 263_000);
+    const property = fc.asyncProperty(fc.array(lengths, { maxLength: 30 }), async (lengths) => {
+      const values = lengths.map((length, index) => `${index % 10}`.repeat(length));
+      const replies = values.map(async (value, index) => {
+        if (index % 7 === 3) await redis.client.script("FLUSH");
+        return call([], [value]);
+      });
+
+      expect(await Promise.all(replies)).toEqual(
+        values.map((value) => createHash("sha1").update(value).digest("hex")),
+      );
+    });
+    await fc.assert(property, { numRuns: 30 });
+  });
+
+  it("writes over no command that was written twice", async () => {
+    const sent: { readonly command: Command; readonly answer: (reply: unknown) => void }[] = [];
+    const sendCommand = (command: Command) => new Promise((answer) => sent.push({ command, answer }));
+    const call = script({ options: {}, sendCommand } as never, echo);
+    const write = (index: number) => sent[index]?.command.toWritable({} as never) as Buffer;
+    const value = "x".repeat(100_000);
+
+    const first = call([], [value]);
+    const written = [write(0), write(0)];
+    const before = written.map(String);
+    sent[0]?.answer("done");
+    expect(await first).toBe("done");
+    for (const index of [1, 2, 3]) {
+      void call([], ["y".repeat(100_000)]);
+      write(index);
+    }
+
+    expect(written.map(String)).toEqual(before);
+  });
+
   it("fails with the script's own error", async () => {
     const call = script(redis.client, "return redis.error_reply('MINE is it')");
 
