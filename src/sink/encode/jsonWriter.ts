@@ -12,8 +12,8 @@ const mostNameBytes = 200;
 /** No less than a number takes, and a bracket for each level. */
 const reservedBytes = 64;
 
-/** A member that takes more is written anew each time. */
-const mostRepeatedBytes = 128; // four bytes at a time
+/** A member that takes more is written anew each time. A multiple of four. */
+const mostRepeatedBytes = 128;
 
 const comma = 0x2c;
 
@@ -26,52 +26,38 @@ interface Target {
 /** A member by its name. Mostly it has few different values: one that comes for the third time in a row is copied. */
 class Member {
   readonly name: string;
-  /** What stands before the value: a comma, the name in quotes, a colon; behind it a value that has come twice. */
-  readonly #text: DataView;
-  /** How long it is without a value, and with the one that has come twice; that is 0 where none has. */
-  readonly #begin: number;
-  #whole = 0;
+  /** What stands before the value: a comma, the name in quotes, a colon. */
+  readonly begin: Uint8Array;
   #value: unknown;
+  /** Both, where the value has come twice; it is `#length` long, or 0. */
+  #text: DataView | undefined;
+  #length = 0;
 
   constructor(name: string) {
-    const begin = Buffer.from(`,${JSON.stringify(name)}:`);
-    const text = new Uint8Array(begin.length + mostRepeatedBytes + 4);
-    text.set(begin);
     this.name = name;
-    this.#begin = begin.length;
-    this.#text = new DataView(text.buffer);
-  }
-
-  /** Whether its name is worth being kept. */
-  get isShort(): boolean {
-    return this.#begin <= mostNameBytes;
+    this.begin = Buffer.from(`,${JSON.stringify(name)}:`);
   }
 
   /** Writes all of it, if the value is as it was; returns up to where, or `at`. */
   repeat(value: unknown, view: DataView, at: number, end: number): number {
-    const whole = this.#whole;
-    if (whole === 0 || at + whole > end || !isSame(value, this.#value)) return at;
-    copy(this.#text, 0, view, at, whole);
-    return at + whole;
+    const length = this.#length;
+    if (length === 0 || this.#text === undefined || at + length > end || !isSame(value, this.#value))
+      return at;
+    copy(this.#text, 0, view, at, length);
+    return at + length;
   }
 
-  /** Writes what stands before the value; returns up to where. */
-  begin(view: DataView, at: number, end: number): number {
-    const to = at + this.#begin;
-    if (to > end) return notWritten;
-    copy(this.#text, 0, view, at, this.#begin);
-    return to;
-  }
-
-  /** Takes note of the value that stands from here to there. */
-  wrote(value: unknown, view: DataView, from: number, to: number): void {
+  /** Takes note of what has been written. */
+  wrote(value: unknown, view: DataView, at: number, to: number): void {
+    const length = to - at;
     const isAgain = isSame(value, this.#value);
-    const canRepeat = to - from <= mostRepeatedBytes && isPrimitive(value);
+    const canRepeat = length <= mostRepeatedBytes && isPrimitive(value);
     this.#value = canRepeat ? value : undefined;
-    this.#whole = 0;
+    this.#length = 0;
     if (!isAgain || !canRepeat) return;
-    copy(view, from, this.#text, this.#begin, to - from);
-    this.#whole = this.#begin + to - from;
+    this.#text ??= new DataView(new ArrayBuffer(mostRepeatedBytes));
+    copy(view, at, this.#text, 0, length);
+    this.#length = length;
   }
 }
 
@@ -121,15 +107,17 @@ export class JsonWriter implements Direct {
         at = again;
         continue;
       }
-      const from = member.begin(view, at, end);
-      if (from === notWritten) return notWritten;
+      const { begin } = member;
+      const from = at + begin.length;
+      if (from > end) return notWritten;
       const to = this.#value(content, target, from, end, level);
       if (to === notWritten) return notWritten;
       if (to === from) {
         at = other(name, content, memory, at, end);
         if (at === notWritten) return notWritten;
       } else {
-        member.wrote(content, view, from, to);
+        for (let index = 0; index < begin.length; index += 1) memory[at + index] = begin[index] ?? 0;
+        member.wrote(content, view, at, to);
         at = to;
       }
     }
@@ -177,7 +165,7 @@ export class JsonWriter implements Direct {
     const before = this.#order[index];
     if (before?.name === name) return before;
     const member = this.#members.get(name) ?? new Member(name);
-    if (!member.isShort) return member;
+    if (member.begin.length > mostNameBytes) return member;
     if (this.#members.size >= mostNames) this.#members.clear();
     this.#members.set(name, member);
     if (index < mostNames) this.#order[index] = member;

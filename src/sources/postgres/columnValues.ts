@@ -119,29 +119,42 @@ export function valueReader(typeOid: number): ReadValue {
 /** Longer texts are made anew faster than they are compared. */
 const mostCompared = 64;
 
-/** The same for one column, row after row: what stands there as in the row before, such as the time of their transaction, is not made anew. */
+/** What was read from last, and how many buffers that were: a column that kept its own would keep it for as long as its table rests. */
+let newest: Buffer | undefined;
+let count = 0;
+
+function numberOf(buffer: Buffer): number {
+  if (buffer !== newest) count += 1;
+  newest = buffer;
+  return count;
+}
+
+/**
+ * The same for one column, row after row: what stands there as in the row before, such as the time of their transaction, is not
+ * made anew if both were received together.
+ */
 export function columnReader(read: ReadValue): ReadValue {
   if (read === readInteger) return read;
-  let before: Buffer | undefined;
-  let beforeStart = 0;
+  let number = 0;
+  let before = 0;
   let length = 0;
   let value: unknown;
   return (buffer, start, end) => {
-    const isSame =
-      before !== undefined && end - start === length && isAlike(before, beforeStart, buffer, start, length);
-    if (!isSame) {
-      value = read(buffer, start, end);
-      length = end - start;
-    }
+    const here = numberOf(buffer);
+    if (here === number && end - start === length && isAlike(buffer, before, start, length)) return value;
+    const made = read(buffer, start, end);
+    length = end - start;
     // An object is its row's own.
-    before = length > mostCompared || typeof value === "object" ? undefined : buffer;
-    beforeStart = start;
-    return value;
+    const isKept = length <= mostCompared && typeof made !== "object";
+    number = isKept ? here : 0;
+    before = start;
+    value = isKept ? made : undefined;
+    return made;
   };
 }
 
 /** From the end: what differs a little mostly does there. */
-function isAlike(one: Buffer, oneStart: number, other: Buffer, start: number, length: number): boolean {
-  for (let at = length - 1; at >= 0; at -= 1) if (one[oneStart + at] !== other[start + at]) return false;
+function isAlike(buffer: Buffer, one: number, other: number, length: number): boolean {
+  for (let at = length - 1; at >= 0; at -= 1) if (buffer[one + at] !== buffer[other + at]) return false;
   return true;
 }
