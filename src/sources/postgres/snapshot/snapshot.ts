@@ -182,11 +182,12 @@ export class Snapshot {
     const at = this.#reads.findIndex((each) => isSameTable(each, read));
     const before = readsText(this.#reads.slice(0, at));
     const behind = readsText(this.#reads.slice(at + 1));
+    const start = `${lsn}:`;
+    const id = `${db}/${start}`;
     return (op, number, after, reached) => {
-      const place = `${lsn}:${number}`;
       const source = { connector: "postgresql", db, schema, table, lsn, txId };
-      const position = `${place}${before}${reached}${behind}` as Lsn;
-      emit({ id: `${db}/${place}`, op, ts_ms, source, before: null, after, position });
+      const position = `${start}${number}${before}${reached}${behind}` as Lsn;
+      emit({ id: `${id}${number}`, op, ts_ms, source, before: null, after, position });
     };
   }
 
