@@ -69,9 +69,7 @@ export class Snapshot {
   /** Adds tables to what is to be read, unless the same is to come already. It stands in each position: of too many one is refused. */
   ask(read: TableRead): void {
     const asked = readsText([read]);
-    const isComing = (each: TableRead) =>
-      readsText([each]) === asked && (this.#readerOf(each)?.isResting ?? true);
-    if (this.#reads.some(isComing)) return;
+    if (this.#reads.some((each) => readsText([each]) === asked && !this.#isBegun(each))) return;
     if (this.#text.length <= maxText) {
       this.#left([...this.#reads, read]);
       this.resume();
@@ -191,11 +189,15 @@ export class Snapshot {
     };
   }
 
+  /** Whether rows of it are read, or were, also by a process that had more connections. */
+  #isBegun(read: TableRead): boolean {
+    return read.after !== undefined || this.#readerOf(read)?.isResting === false;
+  }
+
   /** What has begun to be read of a table is read once more, unless it will be anyway. */
   #again(table: TableName): void {
-    const reader = this.#workers.find(({ read }) => read !== undefined && isSameTable(read, table));
-    const read = reader?.read;
-    if (read === undefined || (reader?.isResting && read.after === undefined)) return;
+    const read = this.#reads.find((each) => isSameTable(each, table) && this.#isBegun(each));
+    if (read === undefined) return;
     const { schema, name, scope } = read;
     const where = typeof scope === "string" ? [] : scope;
     const again = { schema, name, after: undefined, isAnew: false, scope: where };

@@ -62,6 +62,19 @@ describe("tables side by side", () => {
     expect(on.snapshot.text).toBe("");
   });
 
+  it("are read once more where a row moves without its large columns, also while there is no connection for them", async () => {
+    const at = (table: TableRead, key: string): TableRead => ({ ...table, after: [key], by: "k" });
+    const on = bench([{ ...at(a, "5"), scope: "alone" }, { ...at(b, "7"), scope: "alone" }, c], { tables });
+    on.snapshot.resume();
+    await on.asking();
+    const move = (name: string) =>
+      on.change("u", { id: 9 }, { id: 3, amount: 1 }, { table: { ...on.table, name }, unchanged: ["note"] });
+    move("b");
+    move("c");
+
+    expect(on.snapshot.text).toBe("@~public.a(k)/5@~public.b(k)/7@public.c@public.b?%5B%5D");
+  });
+
   it("are read once at a time: a second request waits for the first one, and what is behind it too", async () => {
     const asked: TableRead = { ...b, scope: [["amount", ">", "1"]] };
     const on = bench([{ ...a, scope: "alone" }, { ...b, scope: [] }, asked, { ...c, scope: [] }], {
