@@ -13,7 +13,7 @@ type Keys = ReadonlySet<string> | undefined;
  * already, only another reading of the table tells the whole row. Rows that were told before move with all that they have, so that
  * readings come to an end however many rows move.
  *
- * - **Memory** the keys of 200,000 rows of each table.
+ * - **Memory** the keys of 200,000 rows of each table that is read.
  */
 export class MovedRows {
   readonly #tables = new Map<string, { readonly before: Keys; since: Set<string> | undefined }>();
@@ -23,6 +23,11 @@ export class MovedRows {
     const name = quotedTable(table);
     const before = isAnew ? undefined : this.#tables.get(name)?.since;
     this.#tables.set(name, { before, since: new Set() });
+  }
+
+  /** Not all of its rows were told, or what was told may be outdated when they are read again. */
+  forget(table: TableName): void {
+    this.#tables.delete(quotedTable(table));
   }
 
   /** Takes note of a row that moves without all of its columns; returns whether some may never have been told. */

@@ -163,6 +163,7 @@ export class Snapshot {
   #ended(read: TableRead): void {
     const next = this.#behind(read);
     this.#left(this.#reads.flatMap((each) => (each === read ? (next ?? []) : [each])));
+    if (!this.#reads.some((each) => isSameTable(each, read))) this.#moved.forget(read);
     this.resume();
   }
 

@@ -194,7 +194,7 @@ export class SnapshotWorker {
     if (found === "again") this.#later();
     // Behind pieces that wait it is found once more.
     else if (typeof found === "string" && waiting.length > 0) this.#letGo();
-    else if (found === "none") this.#end({ state: "read" });
+    else if (found === "none") this.#end({ state: "read" }, false);
     else if (found === "keyless" && whereOf(from).length > 0) this.#fail(keyless(from));
     else {
       const word = randomUUID();
@@ -324,14 +324,15 @@ export class SnapshotWorker {
   #fail(error: unknown): void {
     if (this.#isClosed) return;
     const isAsked = typeof this.#read?.scope === "object";
-    if (isAsked && isRxaddError(error) && !isRetryable(error)) this.#end({ state: "refused", error });
+    if (isAsked && isRxaddError(error) && !isRetryable(error)) this.#end({ state: "refused", error }, false);
     else this.#options.failed(error);
   }
 
-  /** On to the next table. */
-  #end(how: Ended): void {
-    const read = this.#read;
+  /** On to the next table; `isWhole`: all rows of this one were told. */
+  #end(how: Ended, isWhole = true): void {
     this.#progress(how);
+    const read = this.#read;
+    if (read !== undefined && !isWhole) this.#options.moved.forget(read);
     this.#pieces.turn();
     this.#read = undefined;
     this.#stage = resting;

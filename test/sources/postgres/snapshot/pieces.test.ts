@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import type { Row } from "../../../../src/index.ts";
 import { valueReader } from "../../../../src/sources/postgres/columnValues.ts";
+import { postgresError } from "../../../../src/sources/postgres/postgresError.ts";
 import type { TableChange } from "../../../../src/sources/postgres/snapshot/chunk.ts";
 import { readsOf, type TableRead } from "../../../../src/sources/postgres/snapshot/tableRead.ts";
 import { untilNothingWrong } from "../../../kit/time/untilNothingWrong.ts";
@@ -272,6 +273,33 @@ describe("requests for rows", () => {
     move();
     expect(readsOf(`0/1${on.snapshot.text}`)).toEqual([open, open]);
   });
+
+  it.each([
+    ["its table was gone", undefined],
+    ["it was refused", postgresError("PermissionDenied", "no")],
+  ])(
+    "are met once more where a row has moved so, although the table was read before: %s",
+    async (_, error) => {
+      const on = bench([{ ...all, scope: [] }]);
+      on.sees("300:300:");
+      on.snapshot.resume();
+      await on.asking();
+      on.answer([[1, 1, "a"]], false);
+      await on.marked();
+      on.reach();
+      await on.asking();
+      on.gone(error);
+      await untilNothingWrong(async () => (on.snapshot.text === "" ? undefined : "not ended"));
+
+      on.snapshot.ask({ ...all, scope: [] });
+      await on.asking();
+      on.answer([[5, 1, "a"]], false);
+      await on.marked();
+      on.reach();
+      on.change("u", { id: 9 }, { id: 3, amount: 2 }, { unchanged: ["note"], xid: 400 });
+      expect(readsOf(`0/1${on.snapshot.text}`)).toHaveLength(2);
+    },
+  );
 
   it("leave positions short: the same one waits once, and of too many one is refused", async () => {
     const on = bench([]);

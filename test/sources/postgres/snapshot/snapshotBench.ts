@@ -60,7 +60,11 @@ export function bench(reads: readonly TableRead[] = [all], { tables = ["orders"]
   const failures: unknown[] = [];
   const progress: SnapshotProgress[] = [];
   const asked: TableRead[] = [];
-  let answers: { readonly name: string; readonly resolve: (found: RowsRead | undefined) => void }[] = [];
+  let answers: {
+    readonly name: string;
+    readonly resolve: (found: RowsRead | undefined) => void;
+    readonly reject: (error: unknown) => void;
+  }[] = [];
   const words: string[] = [];
   let seen = "10:10:";
   let looks = 0;
@@ -90,8 +94,8 @@ export function bench(reads: readonly TableRead[] = [all], { tables = ["orders"]
       },
       read: (read: TableRead) => {
         asked.push(read);
-        return new Promise<RowsRead | undefined>((resolve) => {
-          answers.push({ name: read.name, resolve });
+        return new Promise<RowsRead | undefined>((resolve, reject) => {
+          answers.push({ name: read.name, resolve, reject });
         });
       },
       mark: (word: string) => {
@@ -125,6 +129,11 @@ export function bench(reads: readonly TableRead[] = [all], { tables = ["orders"]
       const found = { table: of, rows: rows.map(sent), bytes: 10, seen: new Visibility(seen), isLast };
       for (const answer of answers) if (answer.name === name) answer.resolve(found);
       answers = answers.filter((answer) => answer.name !== name);
+    },
+    /** There is no such table, or nobody may read it. */
+    gone: (error?: unknown) => {
+      for (const { resolve, reject } of answers.splice(0))
+        error === undefined ? resolve(undefined) : reject(error);
     },
     /** A change that is told, and the event as its reader has it. */
     change: (
