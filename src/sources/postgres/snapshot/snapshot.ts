@@ -1,5 +1,8 @@
+import type { Observer } from "rxjs";
 import type { ChangeEvent, Row } from "../../../event/changeEvent.ts";
 import type { Lsn } from "../../../event/lsn.ts";
+import { guard } from "../../../telemetry/guard.ts";
+import type { SnapshotProgress } from "../../../telemetry/snapshotProgress.ts";
 import type { LogMessage, MessageTransaction } from "../pgoutput.ts";
 import { postgresError } from "../postgresError.ts";
 import type { TableChange } from "./chunk.ts";
@@ -18,7 +21,7 @@ export interface SnapshotOptions extends Pick<WorkerOptions, "failed" | "isPause
   /** One for each table that is read at a time. */
   readonly readers: readonly SnapshotReader[];
   readonly emit: (event: ChangeEvent<Row, Lsn>) => void;
-  readonly progress?: WorkerOptions["progress"];
+  readonly progress?: Pick<Observer<SnapshotProgress>, "next"> | undefined;
 }
 
 /** How long what follows the place in a position may be before another request is refused. */
@@ -44,6 +47,8 @@ export class Snapshot {
   readonly #options: SnapshotOptions;
   readonly #workers: readonly SnapshotWorker[];
   readonly #moved = new MovedRows();
+  /** What it throws would end the process, where it is told of rows that waited, and leave the log held. */
+  readonly #guarded = guard((message) => process.emitWarning(`postgresChanges: ${message}`, "RxaddWarning"));
   /** Those that want the log to wait. */
   readonly #holding = new Set<SnapshotReader>();
   #reads: readonly TableRead[] = [];
@@ -80,7 +85,7 @@ export class Snapshot {
       "Refused",
       `backfill: found ${this.#reads.length} requests that wait, expected fewer: ask for the rows of ${table} again when those are read`,
     );
-    this.#options.progress?.next({ table, rows: 0, estimated: undefined, state: "refused", error });
+    this.#progress({ table, rows: 0, estimated: undefined, state: "refused", error });
   }
 
   /** Adds all tables, each behind a truncate, unless they are about to be read so. */
@@ -117,14 +122,19 @@ export class Snapshot {
   }
 
   #worker(reader: SnapshotReader): SnapshotWorker {
-    const { failed, isPaused, progress } = this.#options;
+    const { failed, isPaused } = this.#options;
     return new SnapshotWorker({
-      ...{ reader, failed, isPaused, progress, moved: this.#moved },
+      ...{ reader, failed, isPaused, moved: this.#moved },
+      progress: (how) => this.#progress(how),
       hold: (isHeld) => this.#hold(reader, isHeld),
       teller: (read, transaction) => this.#teller(read, transaction),
       reached: (from, to) => this.#left(this.#reads.map((read) => (read === from ? to : read))),
       ended: (read) => this.#ended(read),
     });
+  }
+
+  #progress(how: SnapshotProgress): void {
+    this.#guarded("progress", () => this.#options.progress?.next(how));
   }
 
   #readerOf(read: TableRead): SnapshotWorker | undefined {

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type Observer, Subscription, timer } from "rxjs";
+import { Subscription, timer } from "rxjs";
 import { isRetryable, isRxaddError, type RxaddError } from "../../../errors/rxaddError.ts";
 import type { Row } from "../../../event/changeEvent.ts";
 import type { SnapshotProgress } from "../../../telemetry/snapshotProgress.ts";
@@ -42,7 +42,8 @@ export interface WorkerOptions {
   readonly reached: (from: TableRead, to: TableRead) => void;
   /** Told that it is done. */
   readonly ended: (read: TableRead) => void;
-  readonly progress: Pick<Observer<SnapshotProgress>, "next"> | undefined;
+  /** Told how many rows were told, and of the end. */
+  readonly progress: (progress: SnapshotProgress) => void;
 }
 
 /** Rows, or a truncate, that wait for their place in the log. */
@@ -351,8 +352,7 @@ export class SnapshotWorker {
 
   #progress(how: Ended | { readonly state: "reading" }): void {
     const [read, rows, estimated] = [this.#read, this.#rows, this.#estimated];
-    if (read !== undefined)
-      this.#options.progress?.next({ table: shownTable(read), rows, estimated, ...how });
+    if (read !== undefined) this.#options.progress({ table: shownTable(read), rows, estimated, ...how });
   }
 }
 

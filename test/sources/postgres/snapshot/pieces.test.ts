@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Row } from "../../../../src/index.ts";
 import { valueReader } from "../../../../src/sources/postgres/columnValues.ts";
 import { postgresError } from "../../../../src/sources/postgres/postgresError.ts";
@@ -238,6 +238,31 @@ describe("a piece of a table", () => {
 
     expect(on.snapshot.text).toBe("");
     expect(on.failures).toEqual([]);
+  });
+
+  it("is told although whoever is told of it throws, and the log goes on", async () => {
+    const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    const on = bench([all], {
+      heard: () => {
+        throw new Error("mine");
+      },
+    });
+    on.snapshot.resume();
+    await on.asking();
+    on.answer([[1, 1, "a"]], false);
+    await on.asking();
+    on.answer([[2, 2, "b"]]);
+    await on.marked(2);
+    on.pauseAt(1);
+    on.reach();
+    on.holding(() => on.change("u", null, { id: 1, amount: 77, note: "a" }));
+    on.goOn();
+
+    expect(on.isHeld()).toBe(false);
+    expect(on.rebuilt()).toEqual(["1 77 a"]);
+    expect(on.snapshot.text).toBe("@public.orders(k)/1");
+    expect(warned.mock.calls).toEqual([[expect.stringMatching(/progress threw: mine/), "RxaddWarning"]]);
+    warned.mockRestore();
   });
 
   it("is told no further once nobody listens", async () => {

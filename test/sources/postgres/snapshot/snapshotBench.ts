@@ -52,10 +52,15 @@ afterEach(() => {
 export interface Bench {
   readonly tables?: readonly string[];
   readonly workers?: number;
+  /** What the user does who is told how far it is. */
+  readonly heard?: () => void;
 }
 
 /** A snapshot over tables that live here, whose every step is taken by the test. */
-export function bench(reads: readonly TableRead[] = [all], { tables = ["orders"], workers = 1 }: Bench = {}) {
+export function bench(
+  reads: readonly TableRead[] = [all],
+  { tables = ["orders"], workers = 1, heard = () => {} }: Bench = {},
+) {
   const events: ChangeEvent<Row, Lsn>[] = [];
   const failures: unknown[] = [];
   const progress: SnapshotProgress[] = [];
@@ -86,7 +91,12 @@ export function bench(reads: readonly TableRead[] = [all], { tables = ["orders"]
       isHeld = isToBe;
       if (!isHeld) held.splice(0).forEach((take) => void take());
     },
-    progress: { next: (each) => progress.push(each) },
+    progress: {
+      next: (each) => {
+        progress.push(each);
+        heard();
+      },
+    },
     readers: Array.from({ length: workers }, () => ({
       look: async () => {
         looks += 1;
