@@ -9,22 +9,18 @@ import {
   tap,
   throwError,
 } from "rxjs";
-import type { Flow } from "../../../../../operators/flow.ts";
-import type { ChangeEvent, Row } from "../../../../../src/event/changeEvent.ts";
-import { type Lsn, ordLsn } from "../../../../../src/event/lsn.ts";
-import { heedFlow } from "../../../../../src/sources/heedFlow.ts";
-import { confirmations } from "../../../../../src/sources/postgres/confirmations.ts";
-import { Holdable } from "../../../../../src/sources/postgres/holdable.ts";
-import { PgoutputDecoder } from "../../../../../src/sources/postgres/pgoutput.ts";
-import { postgresError } from "../../../../../src/sources/postgres/postgresError.ts";
-import { requestIn } from "../../../../../src/sources/postgres/snapshot/backfill.ts";
-import { Snapshot, type SnapshotOptions } from "../../../../../src/sources/postgres/snapshot/snapshot.ts";
-import {
-  readsOf,
-  readsText,
-  type TableRead,
-} from "../../../../../src/sources/postgres/snapshot/tableRead.ts";
-import type { SnapshotProgress } from "../../../../../src/telemetry/snapshotProgress.ts";
+import type { Flow } from "../../../operators/flow.ts";
+import type { ChangeEvent, Row } from "../../../src/event/changeEvent.ts";
+import { type Lsn, ordLsn } from "../../../src/event/lsn.ts";
+import { heedFlow } from "../../../src/sources/heedFlow.ts";
+import { confirmations } from "../../../src/sources/postgres/confirmations.ts";
+import { Holdable } from "../../../src/sources/postgres/holdable.ts";
+import { PgoutputDecoder } from "../../../src/sources/postgres/pgoutput.ts";
+import { postgresError } from "../../../src/sources/postgres/postgresError.ts";
+import { requestIn } from "../../../src/sources/postgres/snapshot/backfill.ts";
+import { Snapshot, type SnapshotOptions } from "../../../src/sources/postgres/snapshot/snapshot.ts";
+import { readsOf, readsText, type TableRead } from "../../../src/sources/postgres/snapshot/tableRead.ts";
+import type { SnapshotProgress } from "../../../src/telemetry/snapshotProgress.ts";
 import { FakeReader, type ReaderOptions } from "./fakeReader.ts";
 
 export const slot = "slot";

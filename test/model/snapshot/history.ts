@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { vi } from "vitest";
-import { isLsn, type Lsn, ordLsn } from "../../../../../src/event/lsn.ts";
-import { readsOf, type TableRead } from "../../../../../src/sources/postgres/snapshot/tableRead.ts";
-import { type Random, randomOf } from "../../../../faults/harness/random.ts";
+import { isLsn, type Lsn, ordLsn } from "../../../src/event/lsn.ts";
+import { readsOf, type TableRead } from "../../../src/sources/postgres/snapshot/tableRead.ts";
+import { type Random, randomOf } from "../../faults/harness/random.ts";
 import { FakeDatabase, idOf, type Key, type Texts, type Transaction } from "./fakeDatabase.ts";
 import { type Change, Life, slot } from "./life.ts";
 

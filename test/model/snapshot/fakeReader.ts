@@ -1,10 +1,10 @@
-import { postgresError } from "../../../../../src/sources/postgres/postgresError.ts";
-import type { SentRow } from "../../../../../src/sources/postgres/snapshot/chunk.ts";
-import type { SnapshotReader } from "../../../../../src/sources/postgres/snapshot/snapshotWorker.ts";
-import type { Table } from "../../../../../src/sources/postgres/snapshot/table.ts";
-import type { TableRead } from "../../../../../src/sources/postgres/snapshot/tableRead.ts";
-import { type Found, watermark } from "../../../../../src/sources/postgres/snapshot/tableReader.ts";
-import type { Visibility } from "../../../../../src/sources/postgres/snapshot/visibility.ts";
+import { postgresError } from "../../../src/sources/postgres/postgresError.ts";
+import type { SentRow } from "../../../src/sources/postgres/snapshot/chunk.ts";
+import type { SnapshotReader } from "../../../src/sources/postgres/snapshot/snapshotWorker.ts";
+import type { Table } from "../../../src/sources/postgres/snapshot/table.ts";
+import type { TableRead } from "../../../src/sources/postgres/snapshot/tableRead.ts";
+import { type Found, watermark } from "../../../src/sources/postgres/snapshot/tableReader.ts";
+import type { Visibility } from "../../../src/sources/postgres/snapshot/visibility.ts";
 import type { FakeDatabase } from "./fakeDatabase.ts";
 
 /** A question: when the server comes to it, and when its answer is here. */

@@ -1,11 +1,11 @@
-import { valueReader } from "../../../../../src/sources/postgres/columnValues.ts";
-import { requestPrefix } from "../../../../../src/sources/postgres/snapshot/backfill.ts";
-import type { SentRow } from "../../../../../src/sources/postgres/snapshot/chunk.ts";
-import type { Table } from "../../../../../src/sources/postgres/snapshot/table.ts";
-import { type TableRead, whereOf } from "../../../../../src/sources/postgres/snapshot/tableRead.ts";
-import { Visibility } from "../../../../../src/sources/postgres/snapshot/visibility.ts";
-import { placePosition } from "../../../../../src/sources/postgres/walPosition.ts";
-import { message, type Sent, type TableShape } from "../../encodePgoutput.ts";
+import { valueReader } from "../../../src/sources/postgres/columnValues.ts";
+import { requestPrefix } from "../../../src/sources/postgres/snapshot/backfill.ts";
+import type { SentRow } from "../../../src/sources/postgres/snapshot/chunk.ts";
+import type { Table } from "../../../src/sources/postgres/snapshot/table.ts";
+import { type TableRead, whereOf } from "../../../src/sources/postgres/snapshot/tableRead.ts";
+import { Visibility } from "../../../src/sources/postgres/snapshot/visibility.ts";
+import { placePosition } from "../../../src/sources/postgres/walPosition.ts";
+import { message, type Sent, type TableShape } from "../../sources/postgres/encodePgoutput.ts";
 
 /** A row's texts, by their columns. */
 export type Texts = Readonly<Record<string, string>>;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { form, seed } from "../../../../faults/harness/form.ts";
-import { type History, histories, wrongWith } from "./history.ts";
+import { form, seed } from "../faults/harness/form.ts";
+import { type History, histories, wrongWith } from "./snapshot/history.ts";
 
 // Of hostile observers.
 beforeAll(() => void vi.spyOn(process, "emitWarning").mockImplementation(() => {}));
