@@ -61,10 +61,14 @@ const codes: Readonly<Record<string, Class>> = {
 /** Whole classes of SQLSTATE codes that pass: connection, deadlocks, resources, operator intervention. */
 const passing = new Set(["08", "40", "53", "57"]);
 
+/** A table that was dropped while the server looked at all of them; of these nobody makes another language. */
+const gone = /^(could not open relation with OID|cache lookup failed for)/;
+
 function classOfServer({ code = "", message }: DatabaseError): Class {
   const known = codes[code];
   if (known !== undefined) return known;
-  if (passing.has(code.slice(0, 2))) return ["ConnectionLost", ""];
+  if (passing.has(code.slice(0, 2)) || (code === "XX000" && gone.test(message)))
+    return ["ConnectionLost", ""];
   if (code !== "55000") return ["Refused", ""];
   // The one code for what is set up wrongly and for a slot that was left behind; nobody translates it here.
   return /can no longer|cannot read from logical replication slot/.test(message)

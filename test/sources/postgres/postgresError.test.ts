@@ -1,8 +1,10 @@
 import { inspect } from "node:util";
+import { DatabaseError } from "pg";
 import { lastValueFrom, NEVER } from "rxjs";
 import { describe, expect, it } from "vitest";
-import { isRxaddError, type RxaddError } from "../../../src/index.ts";
+import { isRetryable, isRxaddError, type RxaddError } from "../../../src/index.ts";
 import { type PostgresOptions, postgresChanges } from "../../../src/sources/postgres/index.ts";
+import { postgresErrorOf } from "../../../src/sources/postgres/postgresError.ts";
 import { startPostgres } from "../../kit/servers/postgresServer.ts";
 import { freePort } from "../../kit/servers/redisServer.ts";
 import { collect, postgresBed } from "./postgresBed.ts";
@@ -47,6 +49,17 @@ describe("an error of PostgreSQL", () => {
     expect(atSlot).toMatchObject({ _tag: "PermissionDenied" });
     expect(atSlot.message).toContain("REPLICATION");
     await bed.query("DROP ROLE reader");
+  });
+
+  it("passes where a table was dropped while the server looked at all of them", () => {
+    const of = (message: string) =>
+      postgresErrorOf(
+        Object.assign(new DatabaseError(message, message.length, "error"), { code: "XX000" }),
+        "",
+      );
+    expect(isRetryable(of("could not open relation with OID 72136"))).toBe(true);
+    expect(isRetryable(of("cache lookup failed for relation 72136"))).toBe(true);
+    expect(isRetryable(of("invalid memory alloc request size"))).toBe(false);
   });
 
   it("says that another process reads the slot, and takes over when it may wait", async () => {
