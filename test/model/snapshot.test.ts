@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import fc from "fast-check";
 import { Client, DatabaseError } from "pg";
-import type { Subscription } from "rxjs";
+import type { Unsubscribable } from "rxjs";
 import { describe, expect, it } from "vitest";
 import { ordLsn } from "../../src/event/lsn.ts";
 import { redisSink, replicate } from "../../src/index.ts";
@@ -11,6 +11,7 @@ import { form, seed } from "../faults/harness/form.ts";
 import { type Random, randomOf } from "../faults/harness/random.ts";
 import { untilNothingWrong } from "../kit/time/untilNothingWrong.ts";
 import { type Change, postgresBed } from "../sources/postgres/postgresBed.ts";
+import { BareSink } from "./snapshot/bareSink.ts";
 
 const bed = postgresBed();
 const stream = "shop";
@@ -28,7 +29,7 @@ const happenings = fc.array(
       arbitrary: fc.record({
         do: fc.constant("backfill" as const),
         what: fc.constantFrom(
-          ...["orders", "lines", "log"].flatMap((table) => [{ table }, { table, anew: true }]),
+          ...["orders", "lines", "log", "codes"].flatMap((table) => [{ table }, { table, anew: true }]),
           ...["orders", "lines"].map((table) => ({ table, where: "amount < 50" })),
         ),
       }),
@@ -36,7 +37,9 @@ const happenings = fc.array(
     {
       weight: 2,
       arbitrary: fc.record({
-        do: fc.constantFrom("truncate" as const, "refill" as const, "alter" as const, "identity" as const),
+        do: fc.constantFrom(
+          ...(["truncate", "refill", "alter", "identity", "rekey", "remake", "acknowledge"] as const),
+        ),
       }),
     },
   ),
@@ -45,9 +48,12 @@ const happenings = fc.array(
 type Happening = typeof happenings extends fc.Arbitrary<(infer A)[]> ? A : never;
 
 /** That of `log` is none to PostgreSQL: nothing is to be there twice. */
-const keys = { orders: ["id"], lines: ["name", "number"], log: ["number"] } as const;
+const keys = { codes: ["id"], orders: ["id"], lines: ["name", "number"], log: ["number"] } as const;
 type Table = keyof typeof keys;
-const tables = ["orders", "lines", "log"] as const;
+const tables = ["codes", "orders", "lines", "log"] as const;
+/** Rows of `codes` are told apart by either, and by the one they come in another order than by the other. */
+const idOf = (code: unknown) => (Number(code) * 973) % 1000;
+const codes = "CREATE TABLE codes (id int PRIMARY KEY, code int NOT NULL, amount int, note text)";
 const names = ["a", "B", "ä", "", "x/y", "%~.!@", "a b", "Z"];
 
 /** A change to one row, of a table with numbers or with texts in its key, and a large column that most changes leave as it is. */
@@ -62,6 +68,15 @@ function statement({ between, oneOf }: Random, isToMove: boolean): string {
       `UPDATE orders SET note = ${large()} WHERE id = ${id}`,
       isToMove ? `UPDATE orders SET id = ${between(1, 900)} WHERE id = ${id}` : "SELECT 1",
       `DELETE FROM orders WHERE id = ${id}`,
+    );
+  }
+  if (between(0, 2) === 0) {
+    const [id, to] = [between(1, 400), between(1, 400)];
+    return oneOf(
+      `INSERT INTO codes VALUES (${id}, ${id} * 37 % 1000, ${between(0, 99)}, ${large()}) ON CONFLICT DO NOTHING`,
+      `UPDATE codes SET amount = ${between(0, 99)} WHERE id = ${id}`,
+      isToMove ? `UPDATE codes SET id = ${to}, code = ${to} * 37 % 1000 WHERE id = ${id}` : "SELECT 1",
+      `DELETE FROM codes WHERE id = ${id}`,
     );
   }
   const key = `('${oneOf("a", ...names)}', ${between(1, 60)})`;
@@ -106,7 +121,7 @@ function work(random: Random) {
 }
 
 const keyOf = (table: Table, row: Readonly<Record<string, unknown>>) =>
-  JSON.stringify(keys[table].map((name) => row[name]));
+  JSON.stringify(keys[table].map((name) => row[name] ?? idOf(row.code)));
 
 /** Who waits for another, which waits for the first, is undone. */
 function ofDeadlock(error: unknown): void {
@@ -116,6 +131,7 @@ function ofDeadlock(error: unknown): void {
 /** What tables hold, by all that was told of them. */
 function rebuilt(events: readonly Change[]) {
   const all = {
+    codes: new Map<string, object>(),
     orders: new Map<string, object>(),
     lines: new Map<string, object>(),
     log: new Map<string, object>(),
@@ -139,21 +155,27 @@ function rebuilt(events: readonly Change[]) {
 async function wrongWith(history: readonly Happening[], random: Random): Promise<string | undefined> {
   const { query } = bed;
   const redis = fakeRedis();
-  let running: Subscription | undefined;
+  /** It has what a sink of its own has, of which a crash leaves any part that was not acknowledged; or that of Redis. */
+  const bare = random.between(0, 1) === 0 ? new BareSink(random) : undefined;
+  let running: Unsubscribable | undefined;
   const errors: unknown[] = [];
   let backfills = 0;
   let columns = 0;
   await query("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots");
   await query(`DROP PUBLICATION IF EXISTS ${bed.publication()}`);
-  await query("DROP TABLE IF EXISTS orders, lines, log; DROP SEQUENCE IF EXISTS numbers");
+  await query("DROP TABLE IF EXISTS codes, orders, lines, log; DROP SEQUENCE IF EXISTS numbers");
+  await query(codes);
   await query("CREATE TABLE log (number int); CREATE SEQUENCE numbers START 301");
   await query("INSERT INTO log SELECT generate_series(1, 300)");
   await query("CREATE TABLE orders (id int PRIMARY KEY, amount int, note text)");
   await query(
     "CREATE TABLE lines (name text, number int, amount int, note text, PRIMARY KEY (name, number))",
   );
-  for (const table of ["orders", "lines"])
+  for (const table of ["codes", "orders", "lines"])
     await query(`ALTER TABLE ${table} ALTER note SET STORAGE EXTERNAL`);
+  await query(
+    "INSERT INTO codes SELECT n, n * 37 % 1000, n % 100, repeat(md5(n::text), 100) FROM generate_series(1, 300) AS n",
+  );
   await query(
     "INSERT INTO orders SELECT n, n % 100, repeat(md5(n::text), 100) FROM generate_series(1, 600) AS n",
   );
@@ -165,7 +187,9 @@ async function wrongWith(history: readonly Happening[], random: Random): Promise
     const sink = redisSink<Change>({ id: "shop", connection: redis, stream });
     const snapshotConnections = random.between(1, 3);
     const source = bed.source({ snapshot: "initial", snapshotConnections, acceptHole: false });
-    running = replicate({ source, sink }).subscribe({ error: (error) => errors.push(error) });
+    const error = (thrown: unknown) => errors.push(thrown);
+    if (bare !== undefined) running = bare.follow(source, error);
+    else running = replicate({ source, sink }).subscribe({ error });
   }
   async function stop(): Promise<void> {
     running?.unsubscribe();
@@ -180,6 +204,7 @@ async function wrongWith(history: readonly Happening[], random: Random): Promise
         return delay(happening.ms);
       case "crash":
         await stop();
+        bare?.lose();
         return start();
       case "killLog":
         return end("backend_type = 'walsender'");
@@ -201,6 +226,18 @@ async function wrongWith(history: readonly Happening[], random: Random): Promise
         return query(
           "DELETE FROM lines WHERE number < 20; TRUNCATE orders CASCADE; INSERT INTO orders SELECT n, 1, repeat(md5(n::text), 100) FROM generate_series(1, 600, 7) AS n",
         ).catch(ofDeadlock);
+      case "acknowledge":
+        return bare?.acknowledge();
+      case "rekey":
+        return query(
+          `ALTER TABLE codes DROP CONSTRAINT codes_pkey, ADD PRIMARY KEY (${random.oneOf("id", "code")})`,
+        );
+      // Of a table that is dropped nobody is told.
+      case "remake":
+        return query(`TRUNCATE codes; DROP TABLE codes; ${codes}; ALTER TABLE codes ALTER note SET STORAGE EXTERNAL;
+          INSERT INTO codes SELECT n, n * 37 % 1000, 5, repeat(md5(n::text), 100) FROM generate_series(1, 200) AS n`).catch(
+          ofDeadlock,
+        );
       case "identity":
         return query(`ALTER TABLE orders REPLICA IDENTITY ${random.oneOf("FULL", "DEFAULT")}`);
       case "alter":
@@ -209,7 +246,8 @@ async function wrongWith(history: readonly Happening[], random: Random): Promise
     }
   }
 
-  const events = () => redis.events(stream).map((event): Change => JSON.parse(event));
+  const events = () => bare?.events ?? redis.events(stream).map((event): Change => JSON.parse(event));
+  const begun = () => (bare === undefined ? redis.position("shop", stream) : bare.position) ?? "";
 
   /** The first change that is there twice, or not behind the one before it. */
   function misplaced(all: readonly Change[]): string | undefined {
@@ -244,7 +282,7 @@ async function wrongWith(history: readonly Happening[], random: Random): Promise
   try {
     // The slot waits for transactions that were there before it.
     start();
-    await expect.poll(() => redis.position("shop", stream) ?? "").not.toBe("");
+    await expect.poll(begun).not.toBe("");
     for (const happening of history) await take(happening);
     await stopWork();
     await untilNothingWrong(differs);
@@ -252,7 +290,9 @@ async function wrongWith(history: readonly Happening[], random: Random): Promise
     if (misplaced(all) !== undefined) return misplaced(all);
     // A row that moves to another key without its large column may have its table read once more.
     const mayComeAgain =
-      backfills > 0 || all.some(({ before, source }) => before !== null && source.unchanged !== undefined);
+      backfills > 0 ||
+      history.some((happening) => happening.do === "rekey" || happening.do === "remake") ||
+      all.some(({ before, source }) => before !== null && source.unchanged !== undefined);
     const reads = all
       .filter(({ op, source }) => op === "r" && source.table !== "log")
       .map(({ source, after }) => `${source.table} ${keyOf(source.table as Table, after ?? {})}`);
