@@ -321,8 +321,9 @@ class Run {
     for (let round = 0; round < 3000; round += 1) {
       if (this.#life.errors.length > 0 || this.#wrong !== undefined) return;
       const life = this.#life;
-      if (life.snapshot?.text === "" && life.isThrough()) return;
       life.flow("resume");
+      // What came last may wait for whoever paused within it.
+      if (life.snapshot?.text === "" && life.isThrough() && !life.isPaused) return;
       life.deliver(10);
       for (const reader of life.readers) reader.step();
       if (round % 5 === 0) vi.advanceTimersByTime(50);

@@ -59,7 +59,7 @@ export class Life {
 
   constructor(options: LifeOptions) {
     this.#options = options;
-    const { begin, received, idle, pass, last, confirmed, acknowledge } = confirmations({
+    const { begin, connected, received, idle, pass, last, confirmed, acknowledge } = confirmations({
       passed: this.#passed,
       isOnlyMark: false,
       reads: () => this.#reading.text,
@@ -73,15 +73,12 @@ export class Life {
       const tables = options.database.names.map((name) => ({ schema: "public", name }));
       const reads = readsAt(after, tables);
       this.#reading = { text: readsText(reads) };
-      idle(this.confirmed() === 0n ? 1n : this.confirmed());
-      pass();
-      // What was passed by now is not told again.
-      const passed = last();
+      connected(this.confirmed() === 0n ? 1n : this.confirmed());
       const flowing = new BehaviorSubject<Flow>("resume");
       return this.#connection(after, { tables, reads }, flowing, { idle, pass }).pipe(
         filter(
           ({ position }) =>
-            passed === undefined || position === undefined || ordLsn.compare(position, passed) > 0,
+            after === undefined || position === undefined || ordLsn.compare(position, after) > 0,
         ),
         tap(({ position }) => position !== undefined && received(position)),
         heedFlow(this.#flow, flowing),
@@ -95,6 +92,10 @@ export class Life {
 
   flow(signal: Flow): void {
     if (this.#flow.value !== signal) this.#flow.next(signal);
+  }
+
+  get isPaused(): boolean {
+    return this.#flow.value === "pause";
   }
 
   get isEnded(): boolean {
