@@ -8,7 +8,15 @@ import { postgresError } from "../postgresError.ts";
 import type { TableChange } from "./chunk.ts";
 import { MovedRows } from "./movedRows.ts";
 import { type SnapshotReader, SnapshotWorker, type Tell, type WorkerOptions } from "./snapshotWorker.ts";
-import { isSameTable, ordTable, readsText, shownTable, type TableName, type TableRead } from "./tableRead.ts";
+import {
+  isSameTable,
+  ordTable,
+  readsText,
+  shownTable,
+  type TableName,
+  type TableRead,
+  whereOf,
+} from "./tableRead.ts";
 import { watermark } from "./tableReader.ts";
 
 export interface SnapshotOptions extends Pick<WorkerOptions, "failed" | "isPaused" | "hold"> {
@@ -209,9 +217,8 @@ export class Snapshot {
   #again(table: TableName): void {
     const read = this.#reads.find((each) => isSameTable(each, table) && this.#isBegun(each));
     if (read === undefined) return;
-    const { schema, name, scope } = read;
-    const where = typeof scope === "string" ? [] : scope;
-    const again = { schema, name, after: undefined, isAnew: false, scope: where };
+    const { schema, name } = read;
+    const again = { schema, name, after: undefined, isAnew: false, scope: whereOf(read) };
     const isComing = (each: TableRead) =>
       each !== read &&
       isSameTable(each, table) &&

@@ -300,8 +300,10 @@ export class SnapshotWorker {
     );
     if (this.#isClosed) return;
     if (seen === undefined) return this.#end({ state: "read" });
-    this.#stage = resting;
-    if (isBehind) return this.#later();
+    if (isBehind) {
+      this.#stage = resting;
+      return this.#later();
+    }
     const word = randomUUID();
     this.#stage = { is: "settling", word, seen };
     this.#letGo();
