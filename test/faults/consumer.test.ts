@@ -1,5 +1,4 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Redis } from "ioredis";
 import { describe, expect, it } from "vitest";
 import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 import {
@@ -9,6 +8,7 @@ import {
   startConsumers,
 } from "./harness/consumerProcess.ts";
 import { form, seed } from "./harness/form.ts";
+import { addEntries, entriesLeft } from "./harness/groupEntries.ts";
 import { type Random, randomOf } from "./harness/random.ts";
 import { recordRow } from "./harness/row.ts";
 
@@ -47,23 +47,10 @@ function eventOf(entry: number, repeatEvery: number): number {
   return entry - Math.floor((entry + 1) / repeatEvery);
 }
 
-async function add(redis: Redis, from: number, to: number, repeatEvery: number): Promise<void> {
-  for (let start = from; start < to; start += 1000) {
-    const pipeline = redis.pipeline();
-    for (let entry = start; entry < Math.min(to, start + 1000); entry += 1) {
-      const n = eventOf(entry, repeatEvery);
-      const item: Item = { id: `orders/${n}`, n };
-      pipeline.xadd(stream, "*", "event", JSON.stringify(item));
-    }
-    await pipeline.exec();
-  }
-}
-
-/** Entries that nobody has read, or that nobody has acknowledged. */
-async function left(redis: Redis): Promise<number> {
-  const [info] = (await redis.xinfo("GROUPS", stream)) as unknown[][];
-  const figure = (name: string) => Number(info?.[info.indexOf(name) + 1]);
-  return figure("lag") + figure("pending");
+/** The event of an entry. */
+function itemOf(entry: number, repeatEvery: number): Item {
+  const n = eventOf(entry, repeatEvery);
+  return { id: `orders/${n}`, n };
 }
 
 function consumerFault({
@@ -92,10 +79,12 @@ function consumerFault({
       const injections = times[form];
       for (let index = 0; index < injections; index += 1) {
         const share = (part: number) => Math.round((count * part) / injections);
-        await add(redis.client, share(index), share(index + 1), repeatEvery);
+        await addEntries(redis.client, stream, share(index), share(index + 1), (entry) =>
+          itemOf(entry, repeatEvery),
+        );
         await inject({ processes, redis, random });
       }
-      while ((await left(redis.client)) > 0) {
+      while ((await entriesLeft(redis.client, stream)) > 0) {
         for (const { check } of processes) check();
         await delay(20);
       }

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Redis } from "ioredis";
 import { Pool } from "pg";
 import { type Observable, tap } from "rxjs";
 import { describe, expect, it } from "vitest";
@@ -8,6 +7,7 @@ import { type Direction, startProxy } from "../kit/network/tcpProxy.ts";
 import { type PostgresServer, startPostgres } from "../kit/servers/postgresServer.ts";
 import { type RedisServer, startRedis } from "../kit/servers/redisServer.ts";
 import { form, seed } from "./harness/form.ts";
+import { addEntries, entriesLeft } from "./harness/groupEntries.ts";
 import { type Item, type Ledger, type LedgerOrder, openLedger, runLedger, write } from "./harness/ledger.ts";
 import { type Random, randomOf } from "./harness/random.ts";
 import { recordRow } from "./harness/row.ts";
@@ -36,22 +36,6 @@ interface LedgerFault {
   readonly holds?: (twice: number) => void;
 }
 
-async function add(redis: Redis, events: number): Promise<void> {
-  for (let start = 0; start < events; start += 1000) {
-    const pipeline = redis.pipeline();
-    for (let n = start; n < Math.min(events, start + 1000); n += 1)
-      pipeline.xadd(stream, "*", "event", JSON.stringify({ n }));
-    await pipeline.exec();
-  }
-}
-
-/** Entries that nobody has read, or that nobody has acknowledged. */
-async function left(redis: Redis): Promise<number> {
-  const [info] = (await redis.xinfo("GROUPS", stream)) as unknown[][];
-  const figure = (name: string) => Number(info?.[info.indexOf(name) + 1]);
-  return figure("lag") + figure("pending");
-}
-
 function ledgerFault({
   fault,
   times,
@@ -66,9 +50,9 @@ function ledgerFault({
     const ledger = await openLedger(postgres.connectionString);
     try {
       await redis.client.xgroup("CREATE", stream, group, "0", "MKSTREAM");
-      await add(redis.client, events);
+      await addEntries(redis.client, stream, 0, events, (n) => ({ n }));
       const done = async () => {
-        while ((await left(redis.client)) > 0) await delay(20);
+        while ((await entriesLeft(redis.client, stream)) > 0) await delay(20);
       };
       const scene = { redis, postgres, ledger, random: randomOf(seed), times: times[form], done };
       const injected = await consume(scene);
